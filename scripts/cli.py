@@ -1,0 +1,51 @@
+"""What every entry script shares: its parser, JSON arguments and progress."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+
+def parser(docstring: str) -> argparse.ArgumentParser:
+    """An argument parser whose help is the script's docstring, line breaks kept."""
+    return argparse.ArgumentParser(
+        description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def json_argument(text: str) -> Any:
+    """Parse JSON text, or the file named after an `@`."""
+    try:
+        return json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except (OSError, json.JSONDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from error
+
+
+def track(description: str, unit: str = "video") -> Callable[[Iterable], Iterable]:
+    """A wrapper for iterables: a bar at a terminal, one rate line per item in a log."""
+    if sys.stderr.isatty():
+        return lambda items: tqdm(items, desc=description, unit=unit, dynamic_ncols=True)
+    return lambda items: _log_lines(items, description, unit)
+
+
+def _log_lines(items: Iterable, description: str, unit: str) -> Iterator:
+    items = items if hasattr(items, "__len__") else list(items)
+    start = time.monotonic()
+    for done, item in enumerate(items, 1):
+        before = time.monotonic()
+        yield item
+        now = time.monotonic()
+        name = getattr(item, "id", "")
+        rate = done / max(now - start, 1e-9)
+        print(
+            f"{description} {done}/{len(items)} {name} {now - before:.2f} s, {rate:.2f} {unit}/s",
+            file=sys.stderr,
+            flush=True,
+        )
