@@ -138,14 +138,13 @@ def create_arrays(
     path: str | Path, *, id: str, stage: str, key: str, provenance: Mapping[str, Any]
 ) -> Iterator[ArrayFile]:
     """Write the file of one video; it appears under `path` only when the block succeeds."""
-    with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w") as file:
-            arrays = ArrayFile(file)
-            arrays.attrs.update({"id": id, "stage": stage, "key": key})
-            arrays.attrs["provenance_json"] = json.dumps(provenance, sort_keys=True)
-            arrays.set_status(OK)
-            yield arrays
-            arrays.attrs["sha256"] = arrays.sha256()
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        arrays = ArrayFile(file)
+        arrays.attrs.update({"id": id, "stage": stage, "key": key})
+        arrays.attrs["provenance_json"] = json.dumps(provenance, sort_keys=True)
+        arrays.set_status(OK)
+        yield arrays
+        arrays.attrs["sha256"] = arrays.sha256()
 
 
 def read_arrays(path: str | Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
