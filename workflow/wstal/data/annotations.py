@@ -1,0 +1,107 @@
+"""The annotation database every dataset is turned into, in ActivityNet's layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wstal.atomic import write_json
+from wstal.errors import WstalError
+
+SUBSETS = ("train", "val", "test")
+COLUMNS = ["video_id", "t_start", "t_end", "label"]
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Classes, named id lists and one entry per video.
+
+    An entry holds `subset`, `duration` (seconds or None), `labels` (the video-level labels,
+    all that training may read) and `annotations` (`{"segment": [s, e], "label": name}`,
+    seconds, half-open).
+    """
+
+    classes: list[str]
+    database: dict[str, dict[str, Any]]
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    version: str = "wstal-1"
+
+    def __post_init__(self) -> None:
+        known = set(self.classes)
+        for video, entry in self.database.items():
+            if entry["subset"] not in SUBSETS:
+                raise WstalError(
+                    f"video {video}: subset {entry['subset']!r} is not one of {', '.join(SUBSETS)}"
+                )
+            named = set(entry["labels"]) | {a["label"] for a in entry["annotations"]}
+            if unknown := named - known:
+                raise WstalError(
+                    f"video {video}: labels {sorted(unknown)} are not among the "
+                    f"{len(known)} classes; correct the label or add the class"
+                )
+
+    def ids(self, subset: str) -> list[str]:
+        """Ids of a subset, in database order."""
+        return [video for video, entry in self.database.items() if entry["subset"] == subset]
+
+    def label_matrix(self, ids: Iterable[str]) -> np.ndarray:
+        """Video-level labels as float32 `[N, C]`, without background."""
+        ids = list(ids)
+        index = {name: i for i, name in enumerate(self.classes)}
+        matrix = np.zeros((len(ids), len(self.classes)), dtype=np.float32)
+        for row, video in enumerate(ids):
+            matrix[row, [index[label] for label in self.database[video]["labels"]]] = 1
+        return matrix
+
+    def has_segments(self, subset: str) -> bool:
+        """Whether any video of `subset` has annotated segments."""
+        return any(self.database[video]["annotations"] for video in self.ids(subset))
+
+    def ground_truth(self, subset: str) -> pd.DataFrame:
+        """Segments of `subset` as a frame video_id, t_start, t_end, label (seconds)."""
+        rows = [
+            (video, *map(float, item["segment"]), item["label"])
+            for video in self.ids(subset)
+            for item in self.database[video]["annotations"]
+        ]
+        return pd.DataFrame(rows, columns=COLUMNS).astype({"t_start": float, "t_end": float})
+
+    def as_json(self) -> dict[str, Any]:
+        """The file's content."""
+        return {
+            "version": self.version,
+            "classes": self.classes,
+            "lists": self.lists,
+            "database": self.database,
+        }
+
+
+def read_annotations(path: str | Path) -> Annotations:
+    """Read annotations.json; raises WstalError that names the file and what is wrong in it."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        entries = content["database"]
+        return Annotations(content["classes"], entries, content.get("lists", {}))
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise WstalError(
+            f"{path} is not an annotation database of this project ({error!r}); "
+            "remove it and let the annotations rule write it again"
+        ) from error
+    except WstalError as error:
+        raise WstalError(f"{path}: {error}") from error
+
+
+def write_annotations(path: str | Path, annotations: Annotations) -> None:
+    """Write annotations.json atomically."""
+    write_json(path, annotations.as_json())
+
+
+def training_labels(annotations: Annotations) -> Mapping[str, list[str]]:
+    """Video-level labels of the training subset: all that weak supervision may see."""
+    return {video: annotations.database[video]["labels"] for video in annotations.ids("train")}

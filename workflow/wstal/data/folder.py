@@ -1,0 +1,89 @@
+"""Own videos: a labels.csv, optionally a segments.csv, turned into the annotation database.
+
+labels.csv has the columns video,labels,split: the video's id (its file name without the
+extension, or its path below the folder), labels joined by ";", and train, val or test.
+segments.csv has video,t_start,t_end,label in seconds and serves evaluation only.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from wstal.data.annotations import SUBSETS, Annotations
+from wstal.errors import WstalError
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
+
+
+def video_id(name: str) -> str:
+    """The id of a row: the name without a video file's extension."""
+    path = PurePosixPath(name.strip())
+    return str(path.with_suffix("")) if path.suffix.lower() in VIDEO_SUFFIXES else str(path)
+
+
+def read_folder_annotations(labels: str | Path, segments: str | Path | None = None) -> Annotations:
+    """Read labels.csv and segments.csv.
+
+    Raises WstalError naming the file, the line and the remedy for a missing column, an
+    unknown split, a repeated video, an empty or inverted segment, a segment of an unlisted
+    video or of a class no video carries.
+    """
+    database: dict[str, dict] = {}
+    for line, row in _rows(labels, ("video", "labels", "split")):
+        video, split = video_id(row["video"]), row["split"].strip()
+        names = sorted({name.strip() for name in row["labels"].split(";") if name.strip()})
+        if split not in SUBSETS:
+            raise WstalError(
+                f"{labels}, line {line}: split {split!r} is not one of {', '.join(SUBSETS)}"
+            )
+        if not video or video in database:
+            problem = f"{video!r} is listed twice" if video else "the video is not named"
+            raise WstalError(f"{labels}, line {line}: {problem}; keep one row per video")
+        if split == "train" and not names:
+            raise WstalError(
+                f"{labels}, line {line}: training video {video!r} has no label; "
+                "name at least one class or remove the row"
+            )
+        database[video] = {"subset": split, "duration": None, "labels": names, "annotations": []}
+    if not any(entry["subset"] == "train" for entry in database.values()):
+        raise WstalError(f"{labels}: no row has the split train; nothing can be learned")
+    classes = sorted({name for entry in database.values() for name in entry["labels"]})
+    for line, row in _rows(segments, ("video", "t_start", "t_end", "label")) if segments else ():
+        _add_segment(database, classes, row, f"{segments}, line {line}")
+    return Annotations(classes, database)
+
+
+def _add_segment(database: dict, classes: list[str], row: dict[str, str], where: str) -> None:
+    video, label = video_id(row["video"]), row["label"].strip()
+    try:
+        start, end = float(row["t_start"]), float(row["t_end"])
+    except ValueError as error:
+        raise WstalError(f"{where}: {error}; times are seconds, for example 12.48") from error
+    if video not in database:
+        raise WstalError(f"{where}: video {video!r} has no row in the labels file; add one")
+    if label not in classes:
+        raise WstalError(f"{where}: label {label!r} is carried by no video; classes: {classes}")
+    if not 0 <= start < end < float("inf"):
+        raise WstalError(f"{where}: segment {start} to {end} s is empty, inverted or negative")
+    database[video]["annotations"].append({"segment": [start, end], "label": label})
+
+
+def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        file = Path(path).open(newline="", encoding="utf-8-sig")  # noqa: SIM115
+    except OSError as error:
+        raise WstalError(
+            f"{path} cannot be read ({error.strerror}); it should be a CSV file with the "
+            f"columns {','.join(columns)}"
+        ) from error
+    with file:
+        reader = csv.DictReader(file)
+        if absent := [name for name in columns if name not in (reader.fieldnames or ())]:
+            raise WstalError(
+                f"{path}: columns {absent} are missing from its first line "
+                f"{reader.fieldnames}; expected {','.join(columns)}"
+            )
+        for row in reader:
+            yield reader.line_num, {name: row[name] or "" for name in columns}

@@ -1,0 +1,60 @@
+"""One compute device per process, leased so that jobs on one machine do not share a GPU."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from wstal.errors import WstalError
+
+DEVICES = ("auto", "cuda", "cpu")
+
+
+@contextmanager
+def lease(device: str = "auto") -> Iterator[torch.device]:
+    """Yield the device to compute on and hold it until the block ends.
+
+    `auto` is a GPU where there is one, else the CPU; `cuda` raises WstalError where there is
+    none: nothing falls back in silence. A GPU already chosen by CUDA_VISIBLE_DEVICES (as a
+    cluster does) is taken as it is, otherwise the first whose lock file is free, or the first
+    of all if every one is taken.
+    """
+    if device not in DEVICES:
+        raise WstalError(f"device {device!r} is not one of {', '.join(DEVICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise WstalError("device cuda was asked for, but torch sees no GPU; use auto or cpu")
+    if device == "cpu" or not torch.cuda.is_available():
+        yield torch.device("cpu")
+    elif os.environ.get("CUDA_VISIBLE_DEVICES"):
+        yield torch.device("cuda", 0)
+    else:
+        with _free_gpu(torch.cuda.device_count()) as index:
+            yield torch.device("cuda", index)
+
+
+@contextmanager
+def _free_gpu(count: int, folder: str | Path | None = None) -> Iterator[int]:
+    folder = Path(folder or tempfile.gettempdir())
+    for index in range(count):
+        with (folder / f"wstal-gpu{index}-{os.getuid()}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield index
+            return
+    yield 0
+
+
+def device_name(device: torch.device) -> str:
+    """The device's model, for provenance."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.machine()})"

@@ -1,0 +1,147 @@
+"""All videos of a dataset on one time grid, in one HDF5 file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from wstal.atomic import atomic_path
+from wstal.errors import WstalError
+from wstal.store import MISSING, NO_AUDIO, OK, PARTIAL, Record, read_arrays, read_attrs, safe_name
+
+SCHEMA = "wstal-features-1"
+
+
+class FeatureFile:
+    """Reads features.h5.
+
+    Root attributes: schema, dataset, recipe, recipe_digest, fps, snippet, stride, t0, step
+    (seconds), provenance_json. One group per video with float arrays `rgb`, `flow`, `audio`
+    `[T, D]` and the attributes id, split, duration (seconds), status.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            raise WstalError(f"{path} is not a readable feature file: {error}") from error
+        self.attrs: dict[str, Any] = dict(self._file.attrs)
+        if self.attrs.get("schema") != SCHEMA:
+            raise WstalError(f"{path}: schema {self.attrs.get('schema')!r}, expected {SCHEMA!r}")
+        self._groups = {group.attrs["id"]: group for group in self._file.values()}
+        self.streams = sorted({name for group in self._groups.values() for name in group})
+        self.dims = {
+            name: group[name].shape[1] for group in self._groups.values() for name in group
+        }
+
+    def __enter__(self) -> FeatureFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def ids(self, split: str | None = None) -> list[str]:
+        """Ids with features, sorted; of one split if it is named."""
+        groups = self._groups.items()
+        return sorted(i for i, g in groups if split is None or g.attrs["split"] == split)
+
+    def read(self, video: str, streams: Iterable[str]) -> np.ndarray:
+        """The streams of a video side by side: float32 `[T, sum of D]`."""
+        group = self._groups[video]
+        if absent := [name for name in streams if name not in group]:
+            raise WstalError(
+                f"{self.path}: video {video} has no {', '.join(absent)} features; it has "
+                f"{', '.join(group)}. Choose those streams, or a recipe that makes the others"
+            )
+        return np.concatenate([group[name][()] for name in streams], 1, dtype=np.float32)
+
+    def video_attrs(self, video: str) -> dict[str, Any]:
+        """split, duration, status of a video."""
+        return dict(self._groups[video].attrs)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One feature stream of a recipe: where its per-video files lie and their records."""
+
+    name: str
+    directory: Path
+    records: Mapping[str, Record]
+
+
+def pack(
+    path: str | Path,
+    manifest: Iterable[Mapping[str, str]],
+    streams: list[Stream],
+    *,
+    attrs: Mapping[str, Any],
+    dtype: str = "float32",
+    max_missing: int | None = None,
+) -> list[dict[str, Any]]:
+    """Write features.h5 and return the coverage rows (id, split, status, rows, reason).
+
+    A video enters if every stream has rows; all its streams must agree on T. Raises
+    WstalError if more than `max_missing` videos stay out, naming them, and if streams of one
+    video differ in length.
+    """
+    coverage = []
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({"schema": SCHEMA, **attrs})
+        provenance: dict[str, Any] = {}
+        for row in manifest:
+            records = [stream.records.get(row["id"]) for stream in streams]
+            coverage.append(_coverage_row(row, records))
+            if coverage[-1]["rows"] == 0:
+                continue
+            group = file.create_group(safe_name(row["id"]))
+            group.attrs.update(
+                id=row["id"],
+                split=row["split"],
+                duration=float(row["duration"]),
+                status=coverage[-1]["status"],
+            )
+            for stream, record in zip(streams, records, strict=True):
+                source = stream.directory / record.path
+                group[stream.name] = read_arrays(source, ["features"])["features"].astype(dtype)
+                group[stream.name].attrs["sha256"] = record.sha256
+                provenance.setdefault(
+                    stream.name, json.loads(read_attrs(source)["provenance_json"])
+                )
+        file.attrs["provenance_json"] = json.dumps(provenance, sort_keys=True)
+        absent = [row for row in coverage if row["rows"] == 0]
+        if max_missing is not None and len(absent) > max_missing:
+            names = "; ".join(f"{row['id']} ({row['status']}: {row['reason']})" for row in absent)
+            raise WstalError(
+                f"{len(absent)} videos have no features, but max_missing is {max_missing}: {names}. "
+                "Supply them, remove them from the labels, or raise max_missing in the dataset YAML"
+            )
+    return coverage
+
+
+def _coverage_row(row: Mapping[str, str], records: list[Record | None]) -> dict[str, Any]:
+    """What became of a video: the worst status among its streams."""
+    out = {"id": row["id"], "split": row["split"], "status": row["status"], "rows": 0}
+    absent = [record for record in records if record is None or not record.usable]
+    if absent:
+        first = absent[0]
+        out["status"] = first.status if first else (row["status"] if row["reason"] else MISSING)
+        out["reason"] = first.reason if first else (row["reason"] or "no features were computed")
+        return out
+    lengths = {record.rows for record in records if record}
+    if len(lengths) != 1:
+        raise WstalError(
+            f"video {row['id']}: its streams have different lengths {sorted(lengths)}; "
+            "remove its feature files and run again"
+        )
+    order = [OK, NO_AUDIO, PARTIAL]
+    statuses = [record.status for record in records if record] + [row["status"]]
+    out["status"] = max((s for s in statuses if s in order), key=order.index, default=OK)
+    out["reason"] = row["reason"] or next((r.reason for r in records if r and r.reason), "")
+    return out | {"rows": lengths.pop()}
