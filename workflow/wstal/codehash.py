@@ -1,0 +1,100 @@
+"""Digests of the code behind a result: what an edit must change to make a stage run again.
+
+Snakemake sees neither edits in imported modules nor the meaning of an edit. A digest covers a
+script and every module of the package that it imports, directly or not, without comments,
+docstrings and formatting.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+SOURCES = (".cpp", ".cu", ".h", ".html")  # named by a string in the module beside them
+
+
+def code_digest(script: str | Path, package: str | Path, modules: Iterable[str] = ()) -> str:
+    """Digest of `script`, of `modules` (imported by name at run time) and of all they import.
+
+    `package` is the folder of the importable package. Imports inside functions count.
+    """
+    script, package = Path(script), Path(package)
+    closure = import_closure(script, package, modules)
+    digest = hashlib.sha256()
+    for path in [script, *closure]:
+        name = path.relative_to(package.parent) if path in closure else path.name
+        digest.update(f"{name}\0{_meaning(path)}\0".encode())
+        for source in _compiled_sources(path):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def import_closure(
+    script: str | Path, package: str | Path, modules: Iterable[str] = ()
+) -> list[Path]:
+    """Files of the package that `script` and `modules` import, directly or not, sorted."""
+    package = Path(package)
+    waiting = [path for name in modules for path in _module_files(name, package)]
+    waiting += _imports(Path(script), package)
+    found: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += _imports(path, package)
+    return sorted(found)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@cache
+def _meaning(path: Path) -> str:
+    """The source without comments, docstrings and formatting."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(
+            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        ) and (ast.get_docstring(node, clean=False) is not None):
+            node.body = body[1:]
+    return ast.unparse(tree)
+
+
+@cache
+def _imports(path: Path, package: Path) -> tuple[Path, ...]:
+    names: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return tuple(file for name in sorted(names) for file in _module_files(name, package))
+
+
+def _module_files(name: str, package: Path) -> Iterator[Path]:
+    """The files that importing `name` runs: its own and its parents' `__init__`."""
+    parts = name.split(".")
+    if parts[0] != package.name:
+        return
+    for depth in range(1, len(parts) + 1):
+        stem = package.parent.joinpath(*parts[:depth])
+        for file in (stem / "__init__.py", stem.with_suffix(".py")):
+            if file.is_file():
+                yield file
+
+
+def _compiled_sources(path: Path) -> list[Path]:
+    names = {
+        node.value
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    beside = (path.with_name(name) for name in sorted(names) if name.endswith(SOURCES))
+    return [file for file in beside if file.is_file()]

@@ -1,0 +1,122 @@
+"""Every dataset, recipe, method, protocol and table that the project knows, checked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wstal.config.layers import merged, resolve_run, split_run
+from wstal.config.validate import validated
+from wstal.errors import WstalError
+
+NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+RESERVED = {"tables", "figures", "logs", "benchmarks", "report", "weights"}
+KINDS = {
+    "datasets": "dataset",
+    "features": "features",
+    "models": "model",
+    "protocols": "protocol",
+    "tables": "table",
+}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Validated configuration by kind and name; `sources` says which file each came from."""
+
+    datasets: dict[str, dict[str, Any]]
+    features: dict[str, dict[str, Any]]
+    models: dict[str, dict[str, Any]]
+    protocols: dict[str, dict[str, Any]]
+    tables: dict[str, dict[str, Any]]
+    schemas: dict[str, dict[str, Any]]
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def runs(self) -> list[str]:
+        """Names of all runs: every method and every variant of it."""
+        return [
+            name
+            for method, model in self.models.items()
+            for name in [method, *(f"{method}-{variant}" for variant in model.get("variants", {}))]
+        ]
+
+    def run_config(self, dataset: str, run: str) -> dict[str, Any]:
+        """The resolved, validated config of a run on a dataset.
+
+        Raises WstalError for an unknown run, naming the nearest known one.
+        """
+        method, variant = split_run(run)
+        if run not in self.runs():
+            near = get_close_matches(run, self.runs(), 3)
+            raise WstalError(f"run {run!r} is not known; nearest: {', '.join(near) or 'none'}")
+        config = resolve_run(self.models[method], dataset, variant)
+        source = f"{self.sources[f'models/{method}']} ({run} on {dataset})"
+        return validated(config, self.schemas[f"model_{method}"], source)
+
+
+def load_catalog(
+    folder: str | Path, schemas: str | Path, overrides: Mapping[str, Any] | None = None
+) -> Catalog:
+    """Read `folder`/{kind}/*.yaml, lay `overrides` ({kind: {name: {...}}}) over, validate.
+
+    Raises WstalError for a bad name, an unknown key or a name that is recipe and run at once.
+    """
+    folder, known = Path(folder), _read_schemas(Path(schemas))
+    content: dict[str, dict[str, Any]] = {}
+    sources: dict[str, str] = {}
+    for kind in KINDS:
+        files = {path.stem: path for path in sorted((folder / kind).glob("*.yaml"))}
+        changes = (overrides or {}).get(kind) or {}
+        content[kind] = {}
+        for name in [*files, *(name for name in changes if name not in files)]:
+            source = str(files[name]) if name in files else f"--config {kind}.{name}"
+            base = _read_yaml(files[name]) if name in files else {}
+            sources[f"{kind}/{name}"] = source
+            _check_name(name, kind, source)
+            value = merged(base, changes.get(name) or {})
+            content[kind][name] = _checked(kind, name, value, known, source)
+    catalog = Catalog(**content, schemas=known, sources=sources)
+    if both := set(catalog.runs()) & set(catalog.features):
+        raise WstalError(f"{sorted(both)} name a feature recipe and a run; rename one of them")
+    return catalog
+
+
+def _checked(kind: str, name: str, value: dict, schemas: dict, source: str) -> dict[str, Any]:
+    if kind != "models":
+        return validated(value, schemas[KINDS[kind]], source)
+    if f"model_{name}" not in schemas:
+        raise WstalError(f"{source}: there is no schema model_{name}.schema.json for this method")
+    validated(resolve_run(value, "", None), schemas[f"model_{name}"], source)
+    for variant in value.get("variants", {}):
+        _check_name(variant, "variants", source)
+    return value
+
+
+def _check_name(name: str, kind: str, source: str) -> None:
+    if not NAME.match(name) or (kind == "datasets" and name in RESERVED):
+        raise WstalError(
+            f"{source}: {name!r} cannot name one of the {kind}: use lower-case letters, digits "
+            f"and _, first a letter, none of {', '.join(sorted(RESERVED))}"
+        )
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise WstalError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise WstalError(f"{path}: expected a mapping of keys to values")
+    return content
+
+
+def _read_schemas(folder: Path) -> dict[str, dict[str, Any]]:
+    files = sorted(folder.glob("*.schema.json"))
+    return {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in files}

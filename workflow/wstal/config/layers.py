@@ -1,0 +1,39 @@
+"""How layers of configuration become the one that a job gets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Layers merged from the left: a later value wins, mappings are merged key by key."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = result.get(key)
+            both = isinstance(value, Mapping) and isinstance(old, Mapping)
+            result[key] = merged(old, value) if both else deepcopy(value)
+    return result
+
+
+def canonical(value: Any) -> str:
+    """`value` as JSON with sorted keys and no spaces, so that equal configs are equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def split_run(run: str) -> tuple[str, str | None]:
+    """A run's name as (method, variant): `co2net-mutual_kl` is variant mutual_kl of co2net."""
+    method, _, variant = run.partition("-")
+    return method, variant or None
+
+
+def resolve_run(model: Mapping[str, Any], dataset: str, variant: str | None) -> dict[str, Any]:
+    """The config of one run: base, then the dataset's overlay, then the variant's."""
+    base = {key: value for key, value in model.items() if key not in ("datasets", "variants")}
+    overlays = [model.get("datasets", {}).get(dataset, {})]
+    if variant:
+        overlays.append(model["variants"][variant])
+    return merged(base, *(overlay or {} for overlay in overlays))

@@ -1,0 +1,57 @@
+"""Configuration checked against its JSON schema, with errors a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from difflib import get_close_matches
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from wstal.errors import WstalError
+
+
+def validated(value: Mapping[str, Any], schema: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """A copy of `value` with the schema's defaults filled in.
+
+    Raises WstalError naming the file (`source`), the key path and, for an unknown key, the
+    nearest valid one.
+    """
+    filled = _with_defaults(deepcopy(dict(value)), schema)
+    errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda e: list(e.path))
+    if errors:
+        raise WstalError("\n".join(f"{source}: {_explain(error)}" for error in errors))
+    return filled
+
+
+def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict):
+        for key, part in schema.get("properties", {}).items():
+            if key not in value and "default" in part:
+                value[key] = deepcopy(part["default"])
+            if key in value:
+                value[key] = _with_defaults(value[key], part)
+    return value
+
+
+def _explain(error: ValidationError) -> str:
+    path = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        valid = list(error.schema.get("properties", {}))
+        unknown = [key for key in error.instance if key not in valid]
+        return "; ".join(_unknown_key(f"{path}.{key}".lstrip("."), key, valid) for key in unknown)
+    if error.validator == "required":
+        return f"{path or 'top level'}: {error.message}; add it"
+    if error.validator == "enum":
+        near = get_close_matches(str(error.instance), map(str, error.validator_value), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{path}: {error.instance!r} is not one of {error.validator_value}{hint}"
+    return f"{path or 'top level'}: {error.message}"
+
+
+def _unknown_key(path: str, key: str, valid: list[str]) -> str:
+    near = get_close_matches(key, valid, 1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(sorted(valid))}"
+    return f"{path}: unknown key; {hint}"
