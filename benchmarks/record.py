@@ -1,0 +1,95 @@
+"""What a measurement must carry to mean something later: machine, versions, commit.
+
+    from record import machine, write_record
+    write_record("evaluate", {"ratio": 41.2}, settings={"predictions": 100_000})
+
+writes benchmarks/results/evaluate.json.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from wstal.atomic import write_json
+
+FOLDER = Path(__file__).resolve().parent
+PACKAGES = ("numpy", "pandas", "scipy", "h5py", "torch", "opencv-contrib-python-headless")
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores this process may use, memory (GiB), GPUs, operating system."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "gpus": _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": os.environ.get("OMP_NUM_THREADS", "unset"),
+    }
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Versions of Python and of the installed ones of `packages`."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str:
+    """The commit measured, with `+changes` where tracked files differ from it."""
+    head = _output(["git", "-C", str(FOLDER), "rev-parse", "--short=12", "HEAD"]) or "unknown"
+    changed = _output(["git", "-C", str(FOLDER), "status", "--porcelain", "--untracked-files=no"])
+    return f"{head}+changes" if changed else head
+
+
+def write_record(
+    name: str,
+    results: Any,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    packages: Sequence[str] = PACKAGES,
+    folder: Path = FOLDER / "results",
+) -> Path:
+    """Write `results` with all that says where they come from to `folder`/`name`.json."""
+    path = folder / f"{name}.json"
+    content = {
+        "benchmark": name,
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(),
+        "machine": machine(),
+        "versions": versions(packages),
+        "settings": dict(settings or {}),
+        "results": results,
+    }
+    write_json(path, content)
+    return path
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _output(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
