@@ -1,0 +1,67 @@
+"""The parameters of TV-L1, under OpenCV's names and with its defaults."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from wstal.errors import WstalError
+
+SEMANTICS = ("opencv_cpu", "opencv_cuda")
+
+
+@dataclass(frozen=True)
+class TVL1Parameters:
+    """Zach, Pock, Bischof 2007, as OpenCV's `DualTVL1OpticalFlow` parametrises it.
+
+    The image term is weighted by `lambda_` against the total variation of the flow; both are
+    coupled through `theta`. A coarse-to-fine pyramid of `nscales` images, each `scale_step`
+    times the size of the one before, ends before a side falls under 16 px. At each scale the
+    second image is warped `warps` times; after each warp there are up to `outer_iterations`
+    rounds of a median filter followed by `inner_iterations` fixed-point iterations, and all
+    of them end once the mean squared change of the flow in one iteration is at most
+    `epsilon ** 2`.
+    """
+
+    tau: float = 0.25  # time step of the dual variables
+    lambda_: float = 0.15  # weight of the image term: smaller is smoother
+    theta: float = 0.3  # tightness of the coupling between image term and smoothness
+    nscales: int = 5
+    warps: int = 5
+    epsilon: float = 0.01  # px; stopping threshold
+    inner_iterations: int = 30
+    outer_iterations: int = 10
+    scale_step: float = 0.8  # size ratio of one scale to the finer one
+    gamma: float = 0.0  # weight of an additive illumination field; 0 leaves it out
+    median_filtering: int = 5  # side of the median filter in px; 1 is none; 3 or 5
+    iterations: int = 300  # opencv_cuda only: it has one loop and no median filter
+
+    def __post_init__(self) -> None:
+        for name in ("tau", "lambda_", "theta", "scale_step"):
+            _demand(self, name, "a positive number", lambda v: _finite(v) and v > 0)
+        for name in ("epsilon", "gamma"):
+            _demand(self, name, "a number >= 0", lambda v: _finite(v) and v >= 0)
+        for name in ("nscales", "warps", "inner_iterations", "outer_iterations", "iterations"):
+            _demand(self, name, "an integer >= 1", lambda v: isinstance(v, int) and v >= 1)
+        _demand(self, "scale_step", "below 1", lambda v: v < 1)
+        _demand(self, "median_filtering", "one of 1, 3, 5", lambda v: v in (1, 3, 5))
+
+    @classmethod
+    def of(cls, **params: Any) -> TVL1Parameters:
+        """Defaults changed by `params`; an unknown name raises WstalError with the known ones."""
+        known = [field.name for field in fields(cls)]
+        for name in params:
+            if name not in known:
+                raise WstalError(f"TV-L1 has no parameter {name!r}; it has {', '.join(known)}")
+        return cls(**params)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _demand(parameters: TVL1Parameters, name: str, what: str, holds: Any) -> None:
+    value = getattr(parameters, name)
+    if not holds(value):
+        raise WstalError(f"TV-L1 parameter {name} must be {what}, not {value!r}")

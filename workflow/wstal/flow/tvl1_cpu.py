@@ -1,0 +1,86 @@
+"""TV-L1 on the CPU at hardware speed: own C++, compiled on first use (`tvl1.cpp`)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+import numpy as np
+
+from wstal.errors import WstalError
+from wstal.flow.parameters import TVL1Parameters
+from wstal.flow.shared_library import load_library
+
+SOURCES = ("tvl1.cpp",)
+# Fused multiply-add is allowed: it is no less exact than OpenCV's separate roundings, only
+# different. NaN cannot occur (frames are checked), so comparisons may be plain minima.
+FLAGS = (
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffinite-math-only",
+    "-fno-signed-zeros",
+)
+
+
+class _Parameters(ctypes.Structure):
+    """`Parameters` of tvl1.cpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_double) for name in ("tau", "lambda_", "theta", "epsilon", "scale_step")),
+        *((name, ctypes.c_int) for name in ("nscales", "warps", "inner", "outer", "median")),
+        ("cuda", ctypes.c_int),
+    ]
+
+
+def library(target: str = "native") -> ctypes.CDLL:
+    """The compiled library; raises NoCompiler."""
+    folder = Path(__file__).parent
+    return load_library(tuple(folder / name for name in SOURCES), FLAGS, target)
+
+
+def tvl1_cpu(
+    frames: np.ndarray,
+    parameters: TVL1Parameters,
+    semantics: str = "opencv_cpu",
+    *,
+    threads: int | None = None,
+    target: str = "native",
+    work: np.ndarray | None = None,
+) -> np.ndarray:
+    """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]`, float32 in 0..255.
+
+    `threads` pairs are computed at a time (default: the CPUs this process may use); the result
+    does not depend on it. `target` is the instruction set compiled for. `work` int64 [N-1], if
+    given, receives each pair's number of pixel iterations.
+    """
+    if parameters.gamma:
+        raise WstalError("flow backend cpu has no illumination field: gamma must be 0")
+    if semantics == "opencv_cuda":
+        loops = {"inner": parameters.iterations, "outer": 1, "median": 1, "cuda": 1}
+    else:
+        loops = {
+            "inner": parameters.inner_iterations,
+            "outer": parameters.outer_iterations,
+            "median": parameters.median_filtering,
+            "cuda": 0,
+        }
+    shared = ("tau", "lambda_", "theta", "epsilon", "scale_step", "nscales", "warps")
+    native = _Parameters(**{name: getattr(parameters, name) for name in shared}, **loops)
+    frames = np.ascontiguousarray(frames, np.float32)
+    n, h, w = frames.shape
+    flow = np.empty((n - 1, h, w, 2), np.float32)
+    failed = library(target).wstal_tvl1(
+        frames.ctypes.data_as(ctypes.c_void_p),
+        n,
+        h,
+        w,
+        ctypes.byref(native),
+        flow.ctypes.data_as(ctypes.c_void_p),
+        None if work is None else work.ctypes.data_as(ctypes.c_void_p),
+        max(1, threads or len(os.sched_getaffinity(0))),
+    )
+    if failed:
+        raise MemoryError(f"TV-L1 of {w}x{h} frames does not fit into memory")
+    return flow
