@@ -81,9 +81,9 @@ class Pair:
         return side * np.array([np.cos(self.direction), np.sin(self.direction)])
 
 
-def draw_object_size(rng: np.random.Generator) -> float:
-    """Size of an acting object in scene units, the same for all motions."""
-    return rng.uniform(27, 38)
+def draw_object_size(rng: np.random.Generator, pair: bool) -> float:
+    """Size of an object in scene units, the same for all motions; two of them are smaller."""
+    return rng.uniform(26, 32) if pair else rng.uniform(27, 38)
 
 
 def draw_anchor(

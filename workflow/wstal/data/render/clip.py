@@ -68,9 +68,10 @@ def _heroes(
     if state == "absent":
         return []
     companion = motion.name in PAIRED or state == "two at rest" or rng.random() < 0.3
-    size = draw_object_size(rng)
-    gap = 4 * motion.amplitude if motion.name == "clap" else rng.uniform(18, 32)
-    extent = (size + gap / 2 if companion else size / 2 + reach(motion), size / 2 + reach(motion))
+    size = draw_object_size(rng, companion)
+    gap = 4 * motion.amplitude if motion.name == "clap" else rng.uniform(18, 28)
+    beside = (size + gap) / 2 if companion else 0.0
+    extent = (beside + size / 2 + reach(motion), size / 2 + reach(motion))
     if motion.name == "swap":
         extent = (extent[0], extent[0])
     fit = min(1.0, (min(half) - 3) / max(extent))

@@ -130,7 +130,7 @@ def draw_motion(name: str, rng: np.random.Generator, phase: float = 0.0) -> Moti
         case "rock":
             frequency = rng.uniform(1.5, 2.2)
         case "clap":
-            amplitude = rng.uniform(6.5, 9.5)  # travels twice that, to and fro
+            amplitude = rng.uniform(6, 8.5)  # travels twice that, to and fro
         case "zigzag":
             amplitude = min(amplitude, limit)
             direction += sign * np.pi / 4

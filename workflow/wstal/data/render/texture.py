@@ -18,7 +18,7 @@ def pattern(name: str, rng: np.random.Generator, height: int, width: int) -> np.
     Raises KeyError for a name in neither family.
     """
     grey = _PATTERNS[name](rng, height, width).astype(np.float32)
-    low, high = np.quantile(grey[::3, ::3], (0.01, 0.99))
+    low, high = np.quantile(grey[::3, ::3], (0.01, 0.99)).tolist()
     return np.clip((grey - low) / max(high - low, 1e-6), 0, 1)
 
 

@@ -1,0 +1,33 @@
+"""Render the demo dataset: short untrimmed videos, labels.csv and segments.csv.
+
+Examples:
+  python scripts/render_demo.py --output /tmp/demo --config '{"seed": 7, "train": 24, "test": 12}'
+  python scripts/render_demo.py --output /tmp/demo --config @render.json --jobs 2
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+from cli import json_argument, parser, track
+from wstal.data.demo import render_demo
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--output", type=Path, required=True, help="folder to write into")
+    arguments.add_argument(
+        "--config",
+        type=json_argument,
+        required=True,
+        help="JSON or @file with the keys seed, train and test (numbers of videos)",
+    )
+    arguments.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    given = arguments.parse_args()
+    cv2.setNumThreads(1)
+    render_demo(given.output, given.config, jobs=given.jobs, track=track("render"))
+
+
+if __name__ == "__main__":
+    main()
