@@ -77,7 +77,7 @@ def load_catalog(
         content[kind] = {}
         for name in [*files, *(name for name in changes if name not in files)]:
             source = str(files[name]) if name in files else f"--config {kind}.{name}"
-            base = _read_yaml(files[name]) if name in files else {}
+            base = read_yaml(files[name]) if name in files else {}
             sources[f"{kind}/{name}"] = source
             _check_name(name, kind, source)
             value = merged(base, changes.get(name) or {})
@@ -107,7 +107,8 @@ def _check_name(name: str, kind: str, source: str) -> None:
         )
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; raises WstalError naming the file if it holds none."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:

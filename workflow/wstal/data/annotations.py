@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,16 @@ def write_annotations(path: str | Path, annotations: Annotations) -> None:
     write_json(path, annotations.as_json())
 
 
-def training_labels(annotations: Annotations) -> Mapping[str, list[str]]:
-    """Video-level labels of the training subset: all that weak supervision may see."""
-    return {video: annotations.database[video]["labels"] for video in annotations.ids("train")}
+def training_view(annotations: Annotations) -> Annotations:
+    """What weak supervision may see: training videos with their video-level labels, no times.
+
+    Training reads a file of this and nothing else of the annotations, so that no segment and
+    no test label can reach it.
+    """
+    return Annotations(
+        annotations.classes,
+        {
+            video: {**annotations.database[video], "annotations": []}
+            for video in annotations.ids("train")
+        },
+    )

@@ -23,6 +23,14 @@ def video_id(name: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() in VIDEO_SUFFIXES else str(path)
 
 
+def folder_ids(labels: str | Path) -> list[str]:
+    """The ids listed in labels.csv; none while the file is absent or has no such column."""
+    if not Path(labels).is_file():
+        return []
+    with Path(labels).open(newline="", encoding="utf-8-sig") as file:
+        return [video_id(row.get("video") or "") for row in csv.DictReader(file)]
+
+
 def read_folder_annotations(labels: str | Path, segments: str | Path | None = None) -> Annotations:
     """Read labels.csv and segments.csv.
 

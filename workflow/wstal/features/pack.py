@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,10 +13,22 @@ import h5py
 import numpy as np
 
 from wstal.atomic import atomic_path
+from wstal.config.layers import canonical
 from wstal.errors import WstalError
-from wstal.store import MISSING, NO_AUDIO, OK, PARTIAL, Record, read_arrays, read_attrs, safe_name
+from wstal.store import (
+    MISSING,
+    NO_AUDIO,
+    OK,
+    PARTIAL,
+    Record,
+    read_arrays,
+    read_attrs,
+    read_shard,
+    safe_name,
+)
 
 SCHEMA = "wstal-features-1"
+COVERAGE = ["id", "split", "status", "rows", "reason"]
 
 
 class FeatureFile:
@@ -119,10 +132,36 @@ def pack(
         if max_missing is not None and len(absent) > max_missing:
             names = "; ".join(f"{row['id']} ({row['status']}: {row['reason']})" for row in absent)
             raise WstalError(
-                f"{len(absent)} videos have no features, but max_missing is {max_missing}: {names}. "
+                f"{len(absent)} videos have no features, max_missing is {max_missing}: {names}. "
                 "Supply them, remove them from the labels, or raise max_missing in the dataset YAML"
             )
     return coverage
+
+
+def gather_streams(streams: Mapping[str, str], shards: Iterable[Path]) -> list[Stream]:
+    """The streams of a recipe (name: stage) from the shard manifests of all stages."""
+    records: dict[str, dict[str, Record]] = {}
+    folders: dict[str, Path] = {}
+    for shard in shards:
+        folders[shard.parent.name] = shard.parent
+        stage = records.setdefault(shard.parent.name, {})
+        stage.update({record.id: record for record in read_shard(shard)})
+    return [Stream(name, folders[stage], records[stage]) for name, stage in streams.items()]
+
+
+def grid_attrs(
+    dataset: str, name: str, recipe: Mapping[str, Any], accepted: Mapping[str, str]
+) -> dict[str, Any]:
+    """Root attributes: identity of the recipe and its time grid (seconds)."""
+    fps, i3d = recipe["frames"]["fps"], recipe["i3d"]
+    untrained = "untrained" in (*i3d["weights"].values(), recipe["vggish"]["weights"])
+    return {
+        **{"dataset": dataset, "recipe": name, "fps": fps, "t0": 0.0},
+        **{"snippet": i3d["snippet"], "stride": i3d["stride"], "step": i3d["stride"] / fps},
+        "recipe_digest": hashlib.sha256(canonical(recipe).encode()).hexdigest(),
+        "weights": "untrained" if untrained else "pretrained",
+        "accepted_code": canonical(accepted),
+    }
 
 
 def _coverage_row(row: Mapping[str, str], records: list[Record | None]) -> dict[str, Any]:

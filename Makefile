@@ -1,0 +1,59 @@
+# The commands of the project; each sets up the environment first if that is needed.
+#   make demo                       the embedded demo dataset through the whole DAG
+#   make test                       the test suite (test-slow, test-gpu: the marked ones)
+#   make why TARGET=path            what would run for a target, and because of what
+#   make watch                      the last log line of each running job
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+BIN := .venv/bin
+TARGET ?= all
+# One thread per job: Snakemake runs as many jobs as there are cores.
+export OMP_NUM_THREADS ?= 1
+# Material to compare with (reference outputs, real clips), where a checkout has it beside it.
+export WSTAL_REFERENCE ?= $(realpath $(wildcard ../shared))
+
+.PHONY: setup demo demo-all test test-slow test-gpu lint why watch lock clean
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml envs/install.py $(wildcard envs/lock/*.txt)
+	$(PYTHON) envs/install.py
+	touch $@
+
+demo: setup
+	$(BIN)/snakemake --cores $(CORES) --quiet progress -- demo
+	$(BIN)/python scripts/summarize_runtime.py --benchmarks results/benchmarks/demo
+	$(BIN)/python scripts/show_map.py results/demo/co2net_map.csv
+	@test results/report.html -nt results/demo/co2net_map.csv || \
+	  $(BIN)/snakemake --cores 1 --quiet all --report results/report.html -- demo
+	@echo "Pictures, tables and provenance: results/report.html"
+
+demo-all: demo
+
+test: setup lint
+	$(BIN)/pytest -q --cov --cov-report=term --cov-fail-under=85
+
+test-slow: setup
+	$(BIN)/pytest -q -m slow
+
+test-gpu: setup
+	$(BIN)/pytest -q -m gpu
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+why: setup
+	@$(BIN)/python scripts/why.py $(TARGET)
+
+watch: setup
+	@$(BIN)/python scripts/watch.py
+
+lock: setup
+	$(BIN)/python envs/install.py --lock
+
+clean:
+	rm -rf results/demo results/logs/demo results/benchmarks/demo results/report.html

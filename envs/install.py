@@ -1,0 +1,84 @@
+"""Make the virtual environment `.venv` from the locked versions.
+
+torch is chosen for the machine: the ordinary build where there is an NVIDIA GPU, a CPU build
+elsewhere, so that a machine without a GPU never downloads gigabytes of CUDA libraries. If the
+configured package index offers no CPU build, PyTorch's own CPU index is used.
+
+Examples:
+  python3 envs/install.py            make or update .venv
+  python3 envs/install.py --lock     write the versions in .venv to envs/lock/
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+PYTHON = ENVIRONMENT / "bin" / "python"
+LOCK = ROOT / "envs" / "lock"
+TORCH_LOCK, LIBRARY_LOCK = LOCK / "torch.txt", LOCK / "libraries.txt"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+TORCH = ("torch", "torchvision")
+
+
+def pip(*arguments: str, capture: bool = False) -> str:
+    """Run pip of the environment; its output is returned or shown."""
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(
+        command, check=True, text=True, stdout=subprocess.PIPE if capture else None
+    )
+    return done.stdout or ""
+
+
+def pulls_cuda(requirements: Path) -> bool:
+    """Whether the configured index would install CUDA libraries for these requirements."""
+    report = pip(
+        *("install", "--dry-run", "--quiet", "--ignore-installed", "--report", "-"),
+        *("--requirement", str(requirements)),
+        capture=True,
+    )
+    names = [item["metadata"]["name"] for item in json.loads(report)["install"]]
+    return any(name.startswith(("nvidia-", "cuda-", "triton")) for name in names)
+
+
+def install() -> None:
+    """Create the environment and install the locked versions and the package itself."""
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        sys.exit(
+            f"Python {sys.version.split()[0]} is not supported; use 3.11 to 3.13, for example "
+            "make setup PYTHON=python3.12"
+        )
+    if not PYTHON.exists():
+        venv.create(ENVIRONMENT, with_pip=True, clear=True)
+    pip("install", "--quiet", "--upgrade", "pip")
+    cpu_only = shutil.which("nvidia-smi") is None
+    index = ["--index-url", CPU_INDEX] if cpu_only and pulls_cuda(TORCH_LOCK) else []
+    print(f"installing torch ({'CPU' if cpu_only else 'GPU'} build)", flush=True)
+    pip("install", "--quiet", *index, "--requirement", str(TORCH_LOCK))
+    print("installing the libraries", flush=True)
+    pip("install", "--quiet", "--requirement", str(LIBRARY_LOCK))
+    pip("install", "--quiet", "--no-deps", "--editable", str(ROOT))
+
+
+def lock() -> None:
+    """Write the environment's versions as the lock files."""
+    lines = pip("freeze", "--exclude-editable", capture=True).splitlines()
+    pinned = {line.split("==")[0].lower(): line.split("+")[0] for line in lines if "==" in line}
+    torch = [pinned.pop(name) for name in TORCH]
+    TORCH_LOCK.write_text("\n".join(torch) + "\n")
+    LIBRARY_LOCK.write_text("\n".join(pinned.values()) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--lock", action="store_true", help="write envs/lock/ from .venv")
+    lock() if parser.parse_args().lock else install()

@@ -1,0 +1,142 @@
+"""Helpers that the rules share; no rules here."""
+
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+PACKAGE = ROOT / "workflow" / "wstal"
+
+# Jobs use this checkout's package and this interpreter, wherever else either is installed.
+sys.path.insert(0, str(PACKAGE.parent))
+os.environ["PYTHONPATH"] = f"{PACKAGE.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+from wstal import codehash
+from wstal.config.catalog import load_catalog, read_yaml
+from wstal.config.layers import canonical, split_run
+from wstal.config.sources import annotation_files, video_listing, videos_folder, weights_path
+from wstal.config.validate import validated
+from wstal.errors import WstalError
+from wstal.tables.expand import table_runs
+
+try:
+    WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
+    CATALOG = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", config)
+    config.update(validated(config, CATALOG.schemas["config"], "top layer of the configuration"))
+except WstalError as error:
+    raise WorkflowError(str(error)) from None
+
+DATASETS, RECIPES, RUNS = CATALOG.datasets, CATALOG.features, CATALOG.runs()
+GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
+GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and GPUS > 0))
+# Without a limit, `gpu=1` would let every GPU job start at once on one machine.
+workflow.global_resources.setdefault("gpu", max(GPUS, 1))
+
+
+def alternation(names):
+    """A regular expression for exactly these names, the longest first."""
+    return "|".join(sorted(names, key=len, reverse=True)) or "(?!)"
+
+
+@cache
+def code_digest(script, *modules):
+    """Digest of a script's import closure, or the older one it is declared equal to."""
+    digest = codehash.code_digest(ROOT / script, PACKAGE, modules)
+    return config["accept_code"].get(digest, digest)
+
+
+def method_digest(script, package):
+    """Digest of a script that imports one method's module of `package` by name."""
+
+    def digest(wildcards):
+        return code_digest(script, f"wstal.{package}.{split_run(wildcards.run)[0]}")
+
+    return digest
+
+
+def method_of(wildcards):
+    """The method a run is a variant of."""
+    return split_run(wildcards.run)[0]
+
+
+def setting(key):
+    """A key of the dataset's YAML; mappings as canonical JSON."""
+
+    def value(wildcards):
+        found = DATASETS[wildcards.dataset][key]
+        return canonical(found) if isinstance(found, dict) else found
+
+    return value
+
+
+def recipe_part(section=None):
+    """One section of the feature recipe, or the whole, as canonical JSON."""
+
+    def part(wildcards):
+        recipe = RECIPES[wildcards.recipe]
+        return canonical(recipe[section] if section else recipe)
+
+    return part
+
+
+def run_part(localize=False):
+    """A run's config for training (all but localize), or for localization, as JSON."""
+
+    def part(wildcards):
+        full = CATALOG.run_config(wildcards.dataset, wildcards.run)
+        return canonical(
+            full["localize"] if localize else {k: full[k] for k in full if k != "localize"}
+        )
+
+    return part
+
+
+def from_dataset(which):
+    """A function of (dataset's name, its YAML) as an input or params function."""
+
+    def value(wildcards):
+        return which(wildcards.dataset, DATASETS[wildcards.dataset])
+
+    return value
+
+
+@cache
+def _listing(dataset):
+    return video_listing(dataset, DATASETS[dataset])
+
+
+def listing(wildcards):
+    """What lies in the videos' folder for a shard: a video added reruns that shard alone."""
+    return _listing(wildcards.dataset)[int(wildcards.shard)]
+
+
+def protocol(wildcards):
+    """The dataset's protocol with its name, as JSON."""
+    name = DATASETS[wildcards.dataset]["protocol"]
+    return canonical({"name": name, **CATALOG.protocols[name]})
+
+
+def ledger_protocols(wildcards):
+    """Every protocol that suits the dataset, as JSON."""
+    kind = DATASETS[wildcards.dataset]["kind"]
+    suited = {k: v for k, v in CATALOG.protocols.items() if kind in v["kinds"]}
+    return canonical([{"name": name, **value} for name, value in suited.items()])
+
+
+def table_json(wildcards):
+    """A table's YAML as JSON."""
+    return canonical(CATALOG.tables[wildcards.table])
+
+
+wildcard_constraints:
+    dataset=alternation(DATASETS),
+    recipe=alternation(RECIPES),
+    run=alternation(RUNS),
+    other=alternation(RUNS),
+    table=alternation(CATALOG.tables),
+    seed=r"\d+",
+    shard=r"\d+",

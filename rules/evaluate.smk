@@ -1,0 +1,145 @@
+"""Evaluation: from proposals to the headline numbers, with baselines and uncertainty."""
+
+
+rule evaluate:
+    """mAP of one seed, at the last iterate and at the checkpoint the paper's code would keep."""
+    input:
+        annotations="results/{dataset}/annotations.json",
+        coverage="results/{dataset}/{recipe}/coverage.csv",
+        scores="results/{dataset}/{recipe}/{run}/seed{seed}/scores.h5",
+        proposals="results/{dataset}/{recipe}/{run}/seed{seed}/proposals.json",
+        history="results/{dataset}/{recipe}/{run}/seed{seed}/proposals_by_iteration.json.gz",
+        constant="results/{dataset}/{recipe}/{run}/seed{seed}/proposals_constant_attention.json",
+    output:
+        "results/{dataset}/{recipe}/{run}/seed{seed}/map.csv",
+    params:
+        protocol=protocol,
+        code=code_digest("scripts/evaluate.py"),
+    log:
+        "results/logs/{dataset}/{recipe}/{run}/seed{seed}/evaluate.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{recipe}/{run}/evaluate.seed{seed}.tsv"
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "python scripts/evaluate.py --ground-truth {input.annotations} --coverage {input.coverage}"
+        " --scores {input.scores} --predictions {input.proposals}"
+        " --proposals-by-iteration {input.history} --constant-attention {input.constant}"
+        " --protocol {params.protocol:q} --output {output} > {log} 2>&1"
+
+
+rule baselines:
+    """What no learning reaches: random, whole-video and oracle-class random proposals."""
+    input:
+        annotations="results/{dataset}/annotations.json",
+        manifest="results/{dataset}/manifest.csv",
+        coverage="results/{dataset}/{recipe}/coverage.csv",
+    output:
+        "results/{dataset}/{recipe}/baselines.csv",
+    params:
+        protocol=protocol,
+        code=code_digest("scripts/baselines.py"),
+    log:
+        "results/logs/{dataset}/{recipe}/baselines.log",
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "python scripts/baselines.py --ground-truth {input.annotations}"
+        " --manifest {input.manifest} --coverage {input.coverage}"
+        " --protocol {params.protocol:q} --output {output} > {log} 2>&1"
+
+
+rule summarize:
+    """Mean, standard deviation and coverage over the seeds, in every reading."""
+    input:
+        seeds=seeds("results/{dataset}/{recipe}/{run}/seed{seed}/map.csv"),
+        baselines="results/{dataset}/{recipe}/baselines.csv",
+        features="results/{dataset}/{recipe}/features.h5",
+    output:
+        "results/{dataset}/{recipe}/{run}/{run}_map.csv",
+    params:
+        note=setting("note"),
+        code=code_digest("scripts/summarize.py"),
+    log:
+        "results/logs/{dataset}/{recipe}/{run}/summarize.log",
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "python scripts/summarize.py --seeds {input.seeds} --baselines {input.baselines}"
+        " --features {input.features} --dataset {wildcards.dataset} --recipe {wildcards.recipe}"
+        " --run {wildcards.run} --note {params.note:q} --output {output} > {log} 2>&1"
+
+
+rule headline:
+    """The result a reader looks for: the run's map table with the dataset's own recipe."""
+    input:
+        default_recipe("results/{dataset}/{recipe}/{run}/{run}_map.csv"),
+    output:
+        report(
+            "results/{dataset}/{run}_map.csv",
+            caption="../workflow/report/map.rst",
+            category="Results",
+            labels={"dataset": "{dataset}", "run": "{run}", "content": "mAP"},
+        ),
+    log:
+        "results/logs/{dataset}/{run}/headline.log",
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "cp {input} {output} 2> {log}"
+
+
+rule ledger:
+    """The same proposals under every protocol and checkpoint."""
+    input:
+        annotations="results/{dataset}/annotations.json",
+        coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
+        proposals=default_recipe_seeds("proposals.json"),
+        history=default_recipe_seeds("proposals_by_iteration.json.gz"),
+    output:
+        report(
+            "results/{dataset}/{run}_protocols.csv",
+            caption="../workflow/report/protocols.rst",
+            category="Results",
+            labels={"dataset": "{dataset}", "run": "{run}", "content": "protocol ledger"},
+        ),
+    params:
+        protocols=ledger_protocols,
+        note=setting("note"),
+        code=code_digest("scripts/ledger.py"),
+    log:
+        "results/logs/{dataset}/{run}/ledger.log",
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "python scripts/ledger.py --ground-truth {input.annotations} --coverage {input.coverage}"
+        " --predictions {input.proposals} --proposals-by-iteration {input.history}"
+        " --protocols {params.protocols:q} --note {params.note:q} --output {output} > {log} 2>&1"
+
+
+rule compare:
+    """Paired bootstrap over videos: is one run better than the other?"""
+    input:
+        annotations="results/{dataset}/annotations.json",
+        a=default_recipe_seeds("proposals.json"),
+        b=default_recipe_seeds("proposals.json", run="other"),
+    output:
+        report(
+            "results/{dataset}/compare_{run}_vs_{other}.csv",
+            caption="../workflow/report/compare.rst",
+            category="Results",
+            labels={"dataset": "{dataset}", "run": "{run}", "content": "against {other}"},
+        ),
+    params:
+        protocol=protocol,
+        note=setting("note"),
+        code=code_digest("scripts/compare_runs.py"),
+    log:
+        "results/logs/{dataset}/{run}/compare_{other}.log",
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "python scripts/compare_runs.py --ground-truth {input.annotations} --a {input.a}"
+        " --b {input.b} --names {wildcards.run} {wildcards.other} --protocol {params.protocol:q}"
+        " --note {params.note:q} --output {output} > {log} 2>&1"

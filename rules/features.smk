@@ -1,0 +1,128 @@
+"""Pretrained weights, snippet features and the packed feature file."""
+
+
+rule fetch_weights:
+    """Download a public checkpoint, or take the one placed by hand, and check its identity."""
+    output:
+        protected("results/weights/{weights_file}"),
+    params:
+        code=code_digest("scripts/fetch_weights.py"),
+    log:
+        "results/logs/weights/{weights_file}.log",
+    conda:
+        "../envs/video.yaml"
+    retries: 2
+    localrule: True
+    wildcard_constraints:
+        weights_file=r"[^/]+",
+    shell:
+        "python scripts/fetch_weights.py --file {wildcards.weights_file} --output {output}"
+        " > {log} 2>&1"
+
+
+rule i3d_rgb:
+    """Inception-I3D features of 16-frame RGB snippets."""
+    input:
+        frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
+        weights=weights("i3d", "rgb", path=True),
+    output:
+        "results/{dataset}/{recipe}/i3d_rgb/shard{shard}.csv",
+    params:
+        recipe=recipe_part("i3d"),
+        weights=weights("i3d", "rgb", path=False),
+        device=config["device"],
+        code=code_digest("scripts/extract_i3d.py"),
+    log:
+        "results/logs/{dataset}/{recipe}/i3d_rgb/shard{shard}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{recipe}/i3d_rgb/shard{shard}.tsv"
+    conda:
+        "../envs/gpu.yaml"
+    resources:
+        gpu=GPU,
+    shell:
+        "python scripts/extract_i3d.py --stream rgb --frames {input.frames}"
+        " --weights {params.weights} --recipe {params.recipe:q} --device {params.device}"
+        " --code {params.code} --output {output} > {log} 2>&1"
+
+
+rule i3d_flow:
+    """Inception-I3D features of 16-frame flow snippets."""
+    input:
+        frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
+        flow="results/{dataset}/{recipe}/flow/shard{shard}.csv",
+        weights=weights("i3d", "flow", path=True),
+    output:
+        "results/{dataset}/{recipe}/i3d_flow/shard{shard}.csv",
+    params:
+        recipe=recipe_part("i3d"),
+        weights=weights("i3d", "flow", path=False),
+        device=config["device"],
+        code=code_digest("scripts/extract_i3d.py"),
+    log:
+        "results/logs/{dataset}/{recipe}/i3d_flow/shard{shard}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{recipe}/i3d_flow/shard{shard}.tsv"
+    conda:
+        "../envs/gpu.yaml"
+    resources:
+        gpu=GPU,
+    shell:
+        "python scripts/extract_i3d.py --stream flow --frames {input.frames} --flow {input.flow}"
+        " --weights {params.weights} --recipe {params.recipe:q} --device {params.device}"
+        " --code {params.code} --output {output} > {log} 2>&1"
+
+
+rule vggish:
+    """VGGish features of the sound around each snippet."""
+    input:
+        frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
+        audio="results/{dataset}/{recipe}/audio/shard{shard}.csv",
+        weights=weights("vggish", path=True),
+    output:
+        "results/{dataset}/{recipe}/vggish/shard{shard}.csv",
+    params:
+        recipe=recipe_part("vggish"),
+        weights=weights("vggish", path=False),
+        device=config["device"],
+        code=code_digest("scripts/extract_vggish.py"),
+    log:
+        "results/logs/{dataset}/{recipe}/vggish/shard{shard}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{recipe}/vggish/shard{shard}.tsv"
+    conda:
+        "../envs/gpu.yaml"
+    resources:
+        gpu=GPU,
+    shell:
+        "python scripts/extract_vggish.py --frames {input.frames} --audio {input.audio}"
+        " --weights {params.weights} --recipe {params.recipe:q} --device {params.device}"
+        " --code {params.code} --output {output} > {log} 2>&1"
+
+
+rule pack:
+    """All videos and streams on one time grid, and what became of each video."""
+    input:
+        manifest="results/{dataset}/manifest.csv",
+        shards=feature_shards,
+    output:
+        features="results/{dataset}/{recipe}/features.h5",
+        coverage="results/{dataset}/{recipe}/coverage.csv",
+        missing="results/{dataset}/{recipe}/missing.csv",
+    params:
+        recipe=recipe_part(),
+        max_missing=setting("max_missing"),
+        accepted=canonical(config["accept_code"]),
+        code=code_digest("scripts/pack_features.py"),
+    log:
+        "results/logs/{dataset}/{recipe}/pack.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{recipe}/pack.tsv"
+    conda:
+        "../envs/video.yaml"
+    shell:
+        "python scripts/pack_features.py --dataset {wildcards.dataset} --manifest {input.manifest}"
+        " --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
+        " --shards {input.shards} --max-missing {params.max_missing} --accepted {params.accepted:q}"
+        " --features {output.features} --coverage {output.coverage} --missing {output.missing}"
+        " > {log} 2>&1"

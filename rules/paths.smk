@@ -1,0 +1,77 @@
+"""Input functions: which files a job needs; no rules here."""
+
+
+def weights(section, stream=None, *, path):
+    """The checkpoint a recipe names: as an input (`path`), or as the script's argument."""
+
+    def value(wildcards):
+        name = RECIPES[wildcards.recipe][section]["weights"]
+        name = name[stream] if stream else name
+        return weights_path(name, WEIGHTS) or ([] if path else name)
+
+    return value
+
+
+def probe_annotations(wildcards):
+    """Own labels change with every video added: `listing` says which shard that concerns."""
+    path = f"results/{wildcards.dataset}/annotations.json"
+    return ancient(path) if DATASETS[wildcards.dataset]["kind"] == "folder" else path
+
+
+def feature_shards(wildcards):
+    """The shard manifests of every feature stage of the recipe."""
+    stages = sorted(set(RECIPES[wildcards.recipe]["streams"].values()))
+    folder = f"results/{wildcards.dataset}/{wildcards.recipe}"
+    count = DATASETS[wildcards.dataset]["shards"]
+    return [f"{folder}/{stage}/shard{shard}.csv" for stage in stages for shard in range(count)]
+
+
+def shards(pattern):
+    """A path for each shard of the dataset."""
+
+    def paths(wildcards):
+        count = DATASETS[wildcards.dataset]["shards"]
+        return [pattern.format(shard=shard, **wildcards) for shard in range(count)]
+
+    return paths
+
+
+def seeds(pattern):
+    """A path for each seed of the dataset."""
+
+    def paths(wildcards):
+        each = DATASETS[wildcards.dataset]["seeds"]
+        return [pattern.format(seed=seed, **wildcards) for seed in each]
+
+    return paths
+
+
+def default_recipe(pattern):
+    """A path with the dataset's own recipe filled in."""
+
+    def path(wildcards):
+        return pattern.format(recipe=DATASETS[wildcards.dataset]["recipe"], **wildcards)
+
+    return path
+
+
+def default_recipe_seeds(file, run="run", first=False):
+    """A file of every seed (or the first) of a run with the dataset's own recipe."""
+
+    def paths(wildcards):
+        dataset = DATASETS[wildcards.dataset]
+        folder = f"results/{wildcards.dataset}/{dataset['recipe']}/{wildcards[run]}"
+        return [f"{folder}/seed{n}/{file}" for n in dataset["seeds"][: 1 if first else None]]
+
+    return paths
+
+
+def table_paper(wildcards):
+    """The CSV of the paper's numbers behind a table."""
+    return f"workflow/reference/paper_tables/{CATALOG.tables[wildcards.table]['paper']}"
+
+
+def table_results(wildcards):
+    """The headline file of every run in a table, on the paper's dataset or on {dataset}."""
+    pairs = table_runs(CATALOG.tables[wildcards.table], wildcards.get("dataset"))
+    return [f"results/{dataset}/{run}_map.csv" for dataset, run in pairs]

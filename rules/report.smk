@@ -1,0 +1,72 @@
+"""Pictures and the run's own costs, for the report."""
+
+
+rule timelines:
+    """A figure per test video: ground truth, proposals, class activation, attention."""
+    input:
+        annotations="results/{dataset}/annotations.json",
+        scores=default_recipe_seeds("scores.h5", first=True),
+        proposals=default_recipe_seeds("proposals.json", first=True),
+    output:
+        report(
+            directory("results/{dataset}/{run}/timelines"),
+            patterns=["{video}.svg"],
+            caption="../workflow/report/timelines.rst",
+            category="Timelines",
+            subcategory="{dataset} {run}",
+            labels={"video": "{video}"},
+        ),
+    params:
+        note=setting("note"),
+        code=code_digest("scripts/plot_timelines.py"),
+    log:
+        "results/logs/{dataset}/{run}/timelines.log",
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "python scripts/plot_timelines.py --annotations {input.annotations}"
+        " --scores {input.scores} --proposals {input.proposals} --note {params.note:q}"
+        " --output {output} > {log} 2>&1"
+
+
+rule diagnosis:
+    """Where the errors are: false positive types, missed lengths, per class and duration."""
+    input:
+        annotations="results/{dataset}/annotations.json",
+        proposals=default_recipe_seeds("proposals.json", first=True),
+    output:
+        report(
+            directory("results/{dataset}/{run}/diagnosis"),
+            patterns=["{figure}.svg"],
+            caption="../workflow/report/diagnosis.rst",
+            category="Diagnosis",
+            subcategory="{dataset} {run}",
+            labels={"figure": "{figure}"},
+        ),
+    params:
+        protocol=protocol,
+        note=setting("note"),
+        code=code_digest("scripts/diagnose.py"),
+    log:
+        "results/logs/{dataset}/{run}/diagnosis.log",
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "python scripts/diagnose.py --ground-truth {input.annotations}"
+        " --predictions {input.proposals} --protocol {params.protocol:q} --note {params.note:q}"
+        " --output {output} > {log} 2>&1"
+
+
+rule missing:
+    """The videos without features, and why, beside the dataset's results."""
+    input:
+        default_recipe("results/{dataset}/{recipe}/missing.csv"),
+    output:
+        "results/{dataset}/missing.csv",
+    log:
+        "results/logs/{dataset}/missing.log",
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "cp {input} {output} 2> {log}"

@@ -1,0 +1,56 @@
+"""The papers' tables: paper, ours and the difference."""
+
+
+rule table:
+    """One table of a paper on the paper's own datasets."""
+    input:
+        paper=table_paper,
+        results=table_results,
+    output:
+        csv="results/tables/{table}.csv",
+        markdown=report(
+            "results/tables/{table}.md",
+            caption="../workflow/report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "dataset": "the paper's"},
+        ),
+    params:
+        table=table_json,
+        code=code_digest("scripts/make_table.py"),
+    log:
+        "results/logs/tables/{table}.log",
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "python scripts/make_table.py --table {params.table:q} --paper {input.paper}"
+        " --results {input.results} --output {output.csv} --markdown {output.markdown}"
+        " > {log} 2>&1"
+
+
+rule table_elsewhere:
+    """The rows of a table on another dataset: no paper numbers, no differences."""
+    input:
+        paper=table_paper,
+        results=table_results,
+    output:
+        csv="results/tables/{table}.on_{dataset}.csv",
+        markdown=report(
+            "results/tables/{table}.on_{dataset}.md",
+            caption="../workflow/report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "dataset": "{dataset}"},
+        ),
+    params:
+        table=table_json,
+        note=setting("note"),
+        code=code_digest("scripts/make_table.py"),
+    log:
+        "results/logs/tables/{table}.on_{dataset}.log",
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    shell:
+        "python scripts/make_table.py --table {params.table:q} --paper {input.paper}"
+        " --results {input.results} --dataset {wildcards.dataset} --note {params.note:q}"
+        " --output {output.csv} --markdown {output.markdown} > {log} 2>&1"

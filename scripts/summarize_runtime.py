@@ -1,0 +1,29 @@
+"""Print time and peak memory per stage, as measured while the stages last ran.
+
+Examples:
+  python scripts/summarize_runtime.py --benchmarks results/benchmarks/demo
+  python scripts/summarize_runtime.py --benchmarks results/benchmarks --output runtime.csv
+"""
+
+from pathlib import Path
+
+from cli import parser
+from wstal.atomic import atomic_path
+from wstal.runtime import stage_costs
+
+
+def main() -> None:
+    """Parse, sum up, print or write."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--benchmarks", type=Path, required=True, help="folder of .tsv files")
+    arguments.add_argument("--output", type=Path, help="write CSV there as well")
+    args = arguments.parse_args()
+    table = stage_costs(args.benchmarks)
+    if args.output:
+        with atomic_path(args.output) as temporary:
+            table.to_csv(temporary, index=False)
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

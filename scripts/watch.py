@@ -1,0 +1,50 @@
+"""Show the last line of the log of each job that has written within the last minutes.
+
+Examples:
+  make watch
+  python scripts/watch.py --logs results/logs --minutes 30 --once
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from cli import parser
+
+
+def last_line(path: Path) -> str:
+    """The last line of a file that is not empty, or nothing."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 4096, 0))
+        lines = file.read().decode(errors="replace").replace("\r", "\n").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "")
+
+
+def recent(folder: Path, minutes: float) -> list[str]:
+    """One line per log written to within `minutes`, the latest last."""
+    since = time.time() - 60 * minutes
+    logs = [(path.stat().st_mtime, path) for path in folder.rglob("*.log")]
+    return [
+        f"{path.relative_to(folder).with_suffix('')}: {last_line(path)}"
+        for modified, path in sorted(logs)
+        if modified >= since
+    ]
+
+
+def main() -> None:
+    """Parse and print, again and again at a terminal."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--logs", type=Path, default=Path("results/logs"))
+    arguments.add_argument("--minutes", type=float, default=2)
+    arguments.add_argument("--once", action="store_true", help="print once and end")
+    args = arguments.parse_args()
+    while True:
+        clear = "\033[2J\033[H" if sys.stdout.isatty() and not args.once else ""
+        print(clear + "\n".join(recent(args.logs, args.minutes) or ["no job is writing"]))
+        if args.once:
+            return
+        time.sleep(2)
+
+
+if __name__ == "__main__":
+    main()
