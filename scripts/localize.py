@@ -1,0 +1,48 @@
+"""Turn scores into proposals: ActivityNet-format detections, in seconds.
+
+Examples:
+  python scripts/localize.py --method co2net --scores seed0/scores.h5 --config @localize.json \\
+      --output seed0/proposals.json
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+from cli import json_argument, parser, track
+from wstal.errors import WstalError
+from wstal.localize.baseline import constant_attention
+from wstal.localize.detections import write_proposals, write_proposals_by_iteration
+from wstal.localize.scores import ScoreHistory, read_scores
+
+
+def main() -> None:
+    """Parse, localize, write."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--method", required=True, help="module of wstal.localize, for example co2net")
+    add("--scores", type=Path, required=True, help="scores.h5")
+    add("--scores-by-iteration", type=Path, help="scores of each evaluation interval")
+    add("--config", type=json_argument, required=True, help="localize section, JSON or @file")
+    add("--output", type=Path, required=True, help="output: proposals.json")
+    add("--by-iteration", type=Path, help="output: proposals of each interval, .json.gz")
+    add("--constant-attention", type=Path, help="output: the same with an attention of 1")
+    args = arguments.parse_args()
+    try:
+        method = importlib.import_module(f"wstal.localize.{args.method}")
+        scores = read_scores(args.scores)
+        write_proposals(args.output, method.localize(scores, args.config), scores, args.config)
+        if args.constant_attention:
+            flat = constant_attention(scores)
+            found = method.localize(flat, args.config)
+            write_proposals(args.constant_attention, found, flat, args.config)
+        if args.by_iteration:
+            history = track("localize", "iteration")(ScoreHistory(args.scores_by_iteration))
+            found = ((s, method.localize(s, args.config)) for s in history)
+            write_proposals_by_iteration(args.by_iteration, found, args.config)
+    except WstalError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Score the videos of a feature file with a trained run: activation sequences and attention.
+
+Examples:
+  python scripts/score.py --features results/demo/demo_i3d/features.h5 \\
+      --checkpoint seed0/checkpoint.pt --output seed0/scores.h5
+"""
+
+import sys
+from pathlib import Path
+
+from cli import parser, track
+from wstal.device import lease
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile
+from wstal.localize.scores import write_scores
+from wstal.train.scoring import score_checkpoint
+
+
+def main() -> None:
+    """Parse, score, write."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--features", type=Path, required=True, help="features.h5")
+    add("--checkpoint", type=Path, required=True, help="checkpoint.pt of the run")
+    add("--splits", nargs="+", default=["val", "test"], help="whose videos to score")
+    add("--device", default="auto", help="auto, cuda or cpu")
+    add("--output", type=Path, required=True, help="output: scores.h5")
+    args = arguments.parse_args()
+    try:
+        with lease(args.device) as device, FeatureFile(args.features) as features:
+            scores = score_checkpoint(
+                args.checkpoint, features, args.splits, device, track("score", "video")
+            )
+    except WstalError as error:
+        sys.exit(str(error))
+    write_scores(args.output, scores)
+
+
+if __name__ == "__main__":
+    main()

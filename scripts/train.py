@@ -1,0 +1,57 @@
+"""Train one run and seed on video-level labels.
+
+A run that was killed continues where it last saved (`checkpoint.part.pt` beside the checkpoint)
+if started again with the same arguments, and ends in the same bytes.
+
+Examples:
+  python scripts/train.py --method co2net --features results/demo/demo_i3d/features.h5 \\
+      --annotations results/demo/training_labels.json --config @co2net.json --seed 0 \\
+      --checkpoint seed0/checkpoint.pt --log seed0/log.csv \\
+      --scores-by-iteration seed0/scores_by_iteration.h5
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+from cli import json_argument, parser, track
+from wstal.data.annotations import read_annotations
+from wstal.device import lease
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile
+from wstal.train.run import RunFiles, train_run
+
+
+def main() -> None:
+    """Parse, train, say what to know about the run."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--method", required=True, help="module of wstal.models, for example co2net")
+    add("--features", type=Path, required=True, help="features.h5")
+    add("--annotations", type=Path, required=True, help="training_labels.json")
+    add("--config", type=json_argument, required=True, help="resolved run config, JSON or @file")
+    add("--seed", type=int, default=0)
+    add("--device", default="auto", help="auto, cuda or cpu")
+    add("--code", default="", help="code digest, recorded; a change of it starts the run anew")
+    add("--checkpoint", type=Path, required=True, help="output: checkpoint.pt")
+    add("--log", type=Path, required=True, help="output: losses and mean attention, CSV")
+    add("--scores-by-iteration", type=Path, required=True, help="output: test scores, HDF5")
+    add("--save-every", type=int, default=None, help="iterations between saves for resuming")
+    args = arguments.parse_args()
+    files = RunFiles(args.checkpoint, args.log, args.scores_by_iteration)
+    try:
+        method = importlib.import_module(f"wstal.models.{args.method}")
+        labels = read_annotations(args.annotations)
+        with lease(args.device) as device, FeatureFile(args.features) as features:
+            notes = train_run(
+                method, features, labels, args.config, files, seed=args.seed, code=args.code,
+                device=device, save_every=args.save_every, track=track("train", "block"),
+            )  # fmt: skip
+    except WstalError as error:
+        sys.exit(str(error))
+    for note in notes:
+        print(note, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

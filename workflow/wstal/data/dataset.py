@@ -1,0 +1,94 @@
+"""The training videos of one run, all features resident in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wstal.data.annotations import Annotations
+from wstal.data.batch import Batch
+from wstal.data.sampling import PairSampler, stratified_snippets
+from wstal.data.standardize import Standardization
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile
+
+
+class TrainingSet:
+    """Features and video-level labels of the training subset, and the batches drawn from them.
+
+    All rows lie in one tensor on the device, so that a batch is one gather. `notes` says, in
+    plain words, what the run does not get from this data (classes without pairs, videos left
+    out). Raises WstalError if no training video has features.
+    """
+
+    def __init__(
+        self,
+        features: FeatureFile,
+        annotations: Annotations,
+        config: Mapping[str, Any],
+        device: torch.device,
+    ) -> None:
+        settings, self.streams = config["data"], list(config["streams"])
+        self.length, self.notes = settings["length"], []
+        arrays = self._read(features, annotations, settings["min_snippets"])
+        self.ids, self.classes = list(arrays), annotations.classes
+        self.lengths = np.array([len(array) for array in arrays.values()], dtype=np.int64)
+        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
+        labels = annotations.label_matrix(self.ids)
+        nonzero = np.array([bool(array.any()) for array in arrays.values()])
+        self.sampler = PairSampler(labels, settings["batch"], settings["pairs"], nonzero)
+        self._note_classes(labels, settings["pairs"])
+        rows = torch.from_numpy(np.concatenate(list(arrays.values())))
+        self.standardization = Standardization.of(rows, settings["standardize"])
+        self.rows = self.standardization(rows).to(device)
+        self.labels = torch.from_numpy(labels).to(device)
+
+    def _read(
+        self, features: FeatureFile, annotations: Annotations, min_snippets: int
+    ) -> dict[str, np.ndarray]:
+        wanted = set(annotations.ids("train"))
+        arrays = {i: features.read(i, self.streams) for i in features.ids("train") if i in wanted}
+        short = [video for video, array in arrays.items() if len(array) < min_snippets]
+        if short:
+            self.notes.append(
+                f"{len(short)} training videos of fewer than {min_snippets} snippets left out: "
+                + ", ".join(short)
+            )
+        arrays = {video: array for video, array in arrays.items() if video not in short}
+        if not arrays:
+            raise WstalError(
+                f"{features.path}: no training video has features; check the split column of the "
+                "labels and the coverage file beside the features"
+            )
+        return arrays
+
+    def _note_classes(self, labels: np.ndarray, pairs: int) -> None:
+        counts = labels.sum(0)
+        if absent := [name for name, n in zip(self.classes, counts, strict=True) if n == 0]:
+            self.notes.append(f"classes without a training video: {', '.join(absent)}")
+        if not pairs:
+            return
+        single = [self.classes[c] for c in self.sampler.unpaired_classes if counts[c] > 0]
+        if single:
+            self.notes.append(f"classes that train without pairs: {', '.join(single)}")
+        if self.sampler.pairs == 0:
+            self.notes.append("no class has two training videos: the run trains without pairs")
+
+    def draw(self, rng: np.random.Generator) -> Batch:
+        """One batch: features `[B, T, D]`, labels `[B, C]`."""
+        videos = self.sampler.draw(rng)
+        snippets = stratified_snippets(self.lengths[videos], self.length, rng)
+        index = torch.from_numpy(snippets + self.offsets[videos, None])
+        index = index.to(self.rows.device, non_blocking=True)
+        return Batch(
+            features=self.rows[index],
+            labels=self._labels_of(videos),
+            pairs=self.sampler.pairs,
+        )
+
+    def _labels_of(self, videos: np.ndarray) -> Tensor:
+        return self.labels[torch.from_numpy(videos).to(self.labels.device)]

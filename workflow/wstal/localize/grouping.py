@@ -1,0 +1,29 @@
+"""Runs of consecutive snippets."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def runs(active: np.ndarray) -> np.ndarray:
+    """Maximal runs of True in `[T]` as int64 `[N, 2]`, half-open `[first, last + 1)`."""
+    padded = np.concatenate(([0], np.asarray(active, dtype=np.int8), [0]))
+    edges = np.diff(padded)
+    return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)
+
+
+def runs_above(
+    sequence: np.ndarray, thresholds: np.ndarray, *, skip_lone_first: bool = False
+) -> np.ndarray:
+    """Runs of `sequence` `[T]` strictly above each threshold, pooled in order: `[N, 2]`.
+
+    Runs that several thresholds yield alike are kept each time. `skip_lone_first` is a quirk of
+    the official CO2-Net code: a threshold at which snippet 0 alone is active yields nothing.
+    """
+    found = []
+    for threshold in thresholds:
+        active = sequence > threshold
+        if skip_lone_first and not active[1:].any():
+            continue
+        found.append(runs(active))
+    return np.concatenate([np.empty((0, 2), dtype=np.int64), *found])

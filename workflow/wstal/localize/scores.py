@@ -1,0 +1,159 @@
+"""What a trained model says about each video, and the HDF5 files that hold it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from wstal.atomic import atomic_path
+from wstal.errors import WstalError
+from wstal.store import safe_name
+
+ACTIVATIONS = ("logits", "probability")
+_PREFIX = "attention_"
+
+
+@dataclass(frozen=True)
+class VideoScores:
+    """Scores of one video; background is the last column of `cas`."""
+
+    cas: np.ndarray  # [T, C+1]
+    attention: np.ndarray  # [T]
+    video_score: np.ndarray  # [C], probability of each class in the video
+    attentions: dict[str, np.ndarray] = field(default_factory=dict)  # {stream: [T]}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a set of videos at one iteration of training.
+
+    Snippet i spans [t0 + i step, t0 + (i+1) step) seconds; `activation` says whether `cas`
+    holds logits or probabilities.
+    """
+
+    classes: list[str]
+    videos: dict[str, VideoScores]
+    activation: str = "logits"
+    iteration: int = 0
+    t0: float = 0.0
+    step: float = 0.64
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise WstalError(f"activation {self.activation!r} is not logits or probability")
+        for video, scores in self.videos.items():
+            columns = scores.cas.shape[1]
+            if columns != len(self.classes) + 1:
+                raise WstalError(
+                    f"video {video}: {columns} columns of scores for {len(self.classes)} classes "
+                    "and background"
+                )
+
+    def as_dtype(self, dtype: Any) -> Scores:
+        """The same scores with every array as `dtype`."""
+        videos = {
+            video: VideoScores(
+                v.cas.astype(dtype),
+                v.attention.astype(dtype),
+                v.video_score.astype(dtype),
+                {name: a.astype(dtype) for name, a in v.attentions.items()},
+            )
+            for video, v in self.videos.items()
+        }
+        return replace(self, videos=videos)
+
+
+def write_scores(path: str | Path, scores: Scores) -> None:
+    """Write scores.h5 atomically."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        _write_group(file, scores)
+
+
+def read_scores(path: str | Path) -> Scores:
+    """Read scores.h5; raises WstalError if the file is something else."""
+    with _open(path) as file:
+        return _read_group(file, path)
+
+
+def write_iterations(path: str | Path, parts: Iterable[Scores]) -> None:
+    """Write scores_by_iteration.h5 atomically: one group per iteration, arrays as float16."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        for scores in parts:
+            group = file.create_group(f"{scores.iteration:08d}")
+            _write_group(group, scores.as_dtype(np.float16))
+
+
+class ScoreHistory:
+    """Reads scores_by_iteration.h5: iterates in order, one iteration in memory at a time."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        with _open(path) as file:
+            self.iterations = sorted(int(name) for name in file)
+
+    def __len__(self) -> int:
+        return len(self.iterations)
+
+    def __iter__(self) -> Iterator[Scores]:
+        for iteration in self.iterations:
+            with _open(self.path) as file:
+                yield _read_group(file[f"{iteration:08d}"], self.path)
+
+
+def _open(path: str | Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise WstalError(f"{path} is not a readable score file: {error}") from error
+
+
+def _write_group(group: h5py.Group, scores: Scores) -> None:
+    group.attrs.update(
+        activation=scores.activation,
+        classes_json=json.dumps(scores.classes),
+        iteration=scores.iteration,
+        t0=scores.t0,
+        step=scores.step,
+        provenance_json=json.dumps(scores.provenance, sort_keys=True),
+    )
+    for video, values in scores.videos.items():
+        entry = group.create_group(safe_name(video))
+        entry.attrs["id"] = video
+        entry["cas"], entry["attention"] = values.cas, values.attention
+        entry["video_score"] = values.video_score
+        for name, attention in values.attentions.items():
+            entry[_PREFIX + name] = attention
+
+
+def _read_group(group: h5py.Group, path: str | Path) -> Scores:
+    try:
+        return Scores(
+            classes=json.loads(group.attrs["classes_json"]),
+            videos={entry.attrs["id"]: _read_video(entry) for entry in group.values()},
+            activation=group.attrs["activation"],
+            iteration=int(group.attrs["iteration"]),
+            t0=float(group.attrs["t0"]),
+            step=float(group.attrs["step"]),
+            provenance=json.loads(group.attrs["provenance_json"]),
+        )
+    except KeyError as error:
+        raise WstalError(
+            f"{path}: not a score file of this project ({error}); remove it and score again"
+        ) from error
+
+
+def _read_video(entry: h5py.Group) -> VideoScores:
+    named = [name for name in entry if name.startswith(_PREFIX)]
+    return VideoScores(
+        cas=entry["cas"][()],
+        attention=entry["attention"][()],
+        video_score=entry["video_score"][()],
+        attentions={name.removeprefix(_PREFIX): entry[name][()] for name in named},
+    )

@@ -1,0 +1,33 @@
+"""What every model returns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Output(NamedTuple):
+    """Class activation sequence, attention and features of a batch; background is last.
+
+    `extra` holds what a method has besides; entries named `attention_*` `[B, T]` and
+    `video_score` `[B, C]` find their way into the score files.
+    """
+
+    cas: Tensor  # [B, T, C+1]
+    attention: Tensor  # [B, T]
+    features: Tensor  # [B, T, D]
+    extra: dict[str, Tensor] = {}
+
+
+def named_attentions(output: NamedTuple) -> dict[str, Tensor]:
+    """The attentions beside the main one, `{name: [B, T]}`, from the fields and from extra."""
+    values = {**output._asdict(), **output.extra}
+    prefix = "attention_"
+    return {name.removeprefix(prefix): v for name, v in values.items() if name.startswith(prefix)}
+
+
+def as_float32(output: NamedTuple) -> NamedTuple:
+    """The same output with every tensor, those in `extra` too, as float32."""
+    tensors = {n: v.float() for n, v in output._asdict().items() if isinstance(v, Tensor)}
+    return output._replace(**tensors, extra={n: v.float() for n, v in output.extra.items()})

@@ -1,0 +1,117 @@
+"""The training loop, the same for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from wstal.data.batch import Batch
+from wstal.data.dataset import TrainingSet
+from wstal.errors import WstalError
+from wstal.models.output import as_float32, named_attentions
+from wstal.train.optimizer import build_optimizer
+from wstal.train.seeding import random_state, restore_random_state, seed_all
+
+PRECISIONS = ("fp32", "tf32", "bf16")
+
+
+class Method(Protocol):
+    """What a module of `wstal.models` offers."""
+
+    def build(self, config: Mapping[str, Any], dims: Mapping[str, int], classes: int) -> nn.Module:
+        """The untrained model."""
+
+    def loss(
+        self, output: NamedTuple, batch: Batch, config: Mapping[str, Any]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss and its terms."""
+
+
+class Trainer:
+    """A model, its optimizer and its random state, stepped one batch at a time.
+
+    Everything that decides the next step is in `state()`: a trainer restored from it continues
+    as if it had never stopped, bit for bit on a CPU.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        data: TrainingSet,
+        dims: Mapping[str, int],
+        config: Mapping[str, Any],
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.method, self.data, self.config, self.device = method, data, config, device
+        self.generator = seed_all(seed)
+        self.model = method.build(config, dims, len(data.classes)).to(device).train()
+        self.optimizer = build_optimizer(self.model, config["train"])
+        self.autocast = autocast(config["train"]["precision"], device)
+        self.iteration = 0
+        self.log: list[dict[str, float]] = []
+
+    def step(self) -> None:
+        """One update of the weights; logged at every `train.log_interval`."""
+        batch = self.data.draw(self.generator)
+        with self.autocast:
+            output = self.model(batch.features)
+        if self.config["train"]["precision"] == "bf16":
+            output = as_float32(output)
+        total, terms = self.method.loss(output, batch, self.config)
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        self.optimizer.step()
+        self.iteration += 1
+        if self.iteration % self.config["train"]["log_interval"] == 0:
+            self._record(total, terms, output)
+
+    def _record(self, total: Tensor, terms: Mapping[str, Tensor], output: NamedTuple) -> None:
+        row = {"iteration": self.iteration, "total": total.item()}
+        row |= {name: term.item() for name, term in terms.items()}
+        # Attention that sinks to zero is the known failure of this family of losses.
+        row["mean_attention"] = output.attention.mean().item()
+        for name, attention in named_attentions(output).items():
+            row[f"mean_attention_{name}"] = attention.mean().item()
+        if not torch.isfinite(total):
+            raise WstalError(
+                f"the loss is {row['total']} at iteration {self.iteration} ({row}); lower "
+                "train.lr or look at the features"
+            )
+        self.log.append(row)
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on, and the log so far: tensors and plain types."""
+        return {
+            "iteration": self.iteration,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": random_state(self.generator),
+            "log": self.log,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state()` gave."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        restore_random_state(state["random"], self.generator)
+        self.iteration, self.log = state["iteration"], list(state["log"])
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager:
+    """The context of the forward pass; losses are always computed in float32.
+
+    `tf32` lets an NVIDIA GPU round the factors of matrix products; `bf16` stores activations
+    and products in bfloat16.
+    """
+    if precision not in PRECISIONS:
+        raise WstalError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()

@@ -1,0 +1,153 @@
+"""One run from features to files: train, score the test videos on the way, resume if killed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wstal.atomic import write_csv
+from wstal.data.annotations import Annotations
+from wstal.data.dataset import TrainingSet
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile
+from wstal.localize.scores import read_scores, write_iterations, write_scores
+from wstal.train import checkpoint
+from wstal.train.loop import Method, Trainer
+from wstal.train.scoring import Scorer
+
+Track = Callable[[Iterable], Iterable]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Iterations start+1..stop, the unit of progress reports."""
+
+    start: int
+    stop: int
+
+    @property
+    def id(self) -> str:
+        """How a progress line names it."""
+        return f"iteration {self.stop}"
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run writes. What it needs to resume lies beside the checkpoint until it ends."""
+
+    checkpoint: Path
+    log: Path
+    scores: Path
+
+    @property
+    def part(self) -> Path:
+        """The checkpoint of an unfinished run."""
+        return self.checkpoint.with_name(f"{self.checkpoint.stem}.part{self.checkpoint.suffix}")
+
+    @property
+    def score_parts(self) -> Path:
+        """The folder of the scores written so far, one file per interval."""
+        return self.scores.with_name(f"{self.scores.stem}.parts")
+
+
+def train_run(
+    method: Method,
+    features: FeatureFile,
+    annotations: Annotations,
+    config: Mapping[str, Any],
+    files: RunFiles,
+    *,
+    seed: int,
+    code: str,
+    device: torch.device,
+    save_every: int | None = None,
+    track: Track = iter,
+) -> list[str]:
+    """Train one seed of a run and write its checkpoint, log and scores by iteration.
+
+    A run that was killed continues from its last save (every `save_every` iterations, by default
+    at each scoring interval) if config, code, seed and data are the same, and ends in the same
+    bytes; otherwise it starts anew. The test videos' labels are never read. Returns notes for
+    the user.
+    """
+    settings = config["train"]
+    data = TrainingSet(features, annotations, config, device)
+    trainer = Trainer(method, data, features.dims, config, seed, device)
+    identity = {
+        "config": dict(config),
+        "code": code,
+        "seed": seed,
+        "classes": data.classes,
+        "dims": {name: int(features.dims[name]) for name in data.streams},
+        "features": {k: str(features.attrs.get(k)) for k in ("dataset", "recipe", "recipe_digest")},
+        "standardization": data.standardization._asdict(),
+        "device": device.type,
+        "versions": checkpoint.versions(),
+    }
+    notes = data.notes + resume(trainer, files, identity)
+    scorer = Scorer(
+        features, features.ids("test"), data.streams, data.classes, data.standardization, device
+    )
+    save_every = save_every or settings["score_interval"]
+    for block in track(blocks(trainer.iteration, settings["iterations"], settings["log_interval"])):
+        for _ in range(block.start, block.stop):
+            trainer.step()
+            if trainer.iteration % settings["score_interval"] == 0:
+                name = f"{trainer.iteration:08d}.h5"
+                write_scores(files.score_parts / name, scorer(trainer.model, trainer.iteration))
+            if trainer.iteration % save_every == 0 and trainer.iteration < settings["iterations"]:
+                checkpoint.save(files.part, {**identity, **trainer.state()})
+    finish(trainer, files, identity)
+    return notes
+
+
+def blocks(start: int, stop: int, size: int) -> list[Block]:
+    """`start`..`stop` in blocks that end at multiples of `size`."""
+    edges = [start, *range((start // size + 1) * size, stop, size), stop]
+    return [Block(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+
+
+def resume(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> list[str]:
+    """Restore the trainer from an unfinished run of the same identity; say what was done."""
+    if not files.part.is_file():
+        shutil.rmtree(files.score_parts, ignore_errors=True)
+        return []
+    try:
+        saved = checkpoint.load(files.part, trainer.device)
+    except WstalError as error:
+        saved, changed = {}, [str(error)]
+    else:
+        changed = [key for key, value in identity.items() if not _same(saved.get(key), value)]
+    if changed:
+        shutil.rmtree(files.score_parts, ignore_errors=True)
+        return [f"an unfinished run was not continued, it differs in: {', '.join(changed)}"]
+    trainer.restore(saved)
+    for part in files.score_parts.glob("*.h5"):
+        if int(part.stem) > trainer.iteration:
+            part.unlink()
+    return [f"continued at iteration {trainer.iteration}"]
+
+
+def finish(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> None:
+    """Write the outputs, the checkpoint last, and remove what only an unfinished run needs."""
+    columns = list(dict.fromkeys(key for row in trainer.log for key in row))
+    write_csv(files.log, columns, trainer.log)
+    parts = sorted(files.score_parts.glob("*.h5")) if files.score_parts.is_dir() else []
+    write_iterations(files.scores, (read_scores(part) for part in parts))
+    checkpoint.save(files.checkpoint, {**identity, **trainer.state()})
+    files.part.unlink(missing_ok=True)
+    shutil.rmtree(files.score_parts, ignore_errors=True)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equality that looks into mappings and compares tensors by value."""
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return torch.equal(a.cpu(), b.cpu())
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    return bool(a == b)

@@ -1,0 +1,126 @@
+"""A trained model applied to whole videos."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wstal.data.standardize import Standardization
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile
+from wstal.localize.scores import Scores, VideoScores
+from wstal.models.output import named_attentions
+from wstal.train import checkpoint
+
+
+class Scorer:
+    """Scores the videos of a feature file with a model, all snippets of a video at once."""
+
+    def __init__(
+        self,
+        features: FeatureFile,
+        ids: Iterable[str],
+        streams: list[str],
+        classes: list[str],
+        standardization: Standardization,
+        device: torch.device,
+    ) -> None:
+        self.features, self.ids, self.streams = features, list(ids), streams
+        self.classes, self.standardization, self.device = classes, standardization, device
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        model: nn.Module,
+        iteration: int,
+        track: Callable[[Iterable], Iterable] = iter,
+        **provenance: object,
+    ) -> Scores:
+        """Scores of every video; the model is put back into the mode it was in."""
+        training = model.training
+        model.eval()
+        videos = {video: self._score(model, video) for video in track(self.ids)}
+        model.train(training)
+        return Scores(
+            classes=self.classes,
+            videos=videos,
+            activation=model.activation,
+            iteration=iteration,
+            t0=float(self.features.attrs["t0"]),
+            step=float(self.features.attrs["step"]),
+            provenance=provenance,
+        )
+
+    def _score(self, model: nn.Module, video: str) -> VideoScores:
+        x = torch.from_numpy(self.features.read(video, self.streams)).to(self.device)
+        output = model(self.standardization(x)[None])
+        given = output.extra.get("video_score")
+        score = video_score(output.cas[0], model.activation) if given is None else given[0]
+        return VideoScores(
+            cas=_array(output.cas),
+            attention=_array(output.attention),
+            video_score=score.float().cpu().numpy(),
+            attentions={name: _array(a) for name, a in named_attentions(output).items()},
+        )
+
+
+def video_score(cas: Tensor, activation: str = "logits", divisor: int = 8) -> Tensor:
+    """Class probabilities of a video `[C]` from its unsuppressed sequence `[T, C+1]`.
+
+    Mean of the top ceil(T / 8) per class; for logits the softmax over C+1 follows. It is what
+    the official CO2-Net code ranks videos by for its classification mAP.
+    """
+    k = -(-len(cas) // divisor)
+    mean = cas.topk(k, dim=0).values.mean(0)
+    return (mean.softmax(0) if activation == "logits" else mean)[:-1]
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x[0].float().cpu().numpy()
+
+
+def load_model(content: dict[str, Any], device: torch.device) -> nn.Module:
+    """The trained model of a checkpoint's content, in evaluation mode."""
+    config = content["config"]
+    method = importlib.import_module(f"wstal.models.{config['method']}")
+    model = method.build(config, content["dims"], len(content["classes"]))
+    model.load_state_dict(content["model"])
+    return model.to(device).eval()
+
+
+def score_checkpoint(
+    path: str | Path,
+    features: FeatureFile,
+    splits: Iterable[str],
+    device: torch.device,
+    track: Callable[[Iterable], Iterable] = iter,
+) -> Scores:
+    """Scores of the splits' videos under a checkpoint.
+
+    Raises WstalError if the features have other widths than those it was trained on.
+    """
+    content = checkpoint.load(path)
+    streams = list(content["config"]["streams"])
+    widths = {name: features.dims.get(name) for name in streams}
+    if widths != {name: content["dims"][name] for name in streams}:
+        raise WstalError(
+            f"{path} was trained on features of width {content['dims']}, {features.path} has "
+            f"{widths}; score with the recipe the run was trained on"
+        )
+    ids = [video for split in splits for video in features.ids(split)]
+    scorer = Scorer(
+        features,
+        ids,
+        streams,
+        content["classes"],
+        Standardization(**content["standardization"]),
+        device,
+    )
+    about = {key: content[key] for key in ("seed", "code", "config", "features", "versions")}
+    return scorer(load_model(content, device), content["iteration"], track, **about)
