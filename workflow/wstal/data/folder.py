@@ -20,6 +20,8 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpe
 def video_id(name: str) -> str:
     """The id of a row: the name without a video file's extension."""
     path = PurePosixPath(name.strip())
+    if not path.name:
+        return ""
     return str(path.with_suffix("")) if path.suffix.lower() in VIDEO_SUFFIXES else str(path)
 
 

@@ -1,0 +1,68 @@
+import pytest
+from wstal.codehash import _imports, _meaning, _tree, code_digest, import_closure
+
+FILES = {
+    "pkg/__init__.py": "",
+    "pkg/loss.py": '"""Doc."""\n\n\ndef loss(x):\n    """Doc."""\n    return x * 2  # why\n',
+    "pkg/train.py": "def run():\n    from pkg.loss import loss\n    return loss\n",
+    "pkg/other.py": "X = 1\n",
+    "pkg/fast.py": 'SOURCE = "fast.cpp"\n',
+    "pkg/fast.cpp": "int x;\n",
+    "pkg/models/__init__.py": "",
+    "pkg/models/a.py": "import pkg.other\n",
+    "scripts/train.py": "from pkg import train\nimport json\n",
+    "scripts/flow.py": "import pkg.fast\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def digest(tree, script="train", modules=()):
+    for cached in (_tree, _meaning, _imports):
+        cached.cache_clear()
+    return code_digest(tree / f"scripts/{script}.py", tree / "pkg", modules)
+
+
+def edit(tree, name, old, new):
+    path = tree / name
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_closure_follows_imports_inside_functions_and_run_time_modules(tree):
+    names = [
+        p.relative_to(tree).as_posix()
+        for p in import_closure(tree / "scripts/train.py", tree / "pkg")
+    ]
+    assert names == ["pkg/__init__.py", "pkg/loss.py", "pkg/train.py"]
+    with_model = import_closure(tree / "scripts/train.py", tree / "pkg", ["pkg.models.a"])
+    assert tree / "pkg/other.py" in with_model and tree / "pkg/models/a.py" in with_model
+
+
+def test_an_edit_of_meaning_changes_the_digest_of_what_imports_it(tree):
+    before, flow = digest(tree), digest(tree, "flow")
+    edit(tree, "pkg/loss.py", "x * 2", "x * 3")
+    assert digest(tree) != before and digest(tree, "flow") == flow
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("# why", "# because"), ('"""Doc."""', '"""Other."""'), ("x * 2", "(x\n * 2)")]
+)
+def test_comments_docstrings_and_formatting_change_nothing(tree, old, new):
+    before = digest(tree)
+    edit(tree, "pkg/loss.py", old, new)
+    assert digest(tree) == before
+
+
+def test_other_modules_change_nothing_and_compiled_sources_count(tree):
+    before, flow = digest(tree), digest(tree, "flow")
+    edit(tree, "pkg/other.py", "1", "2")
+    edit(tree, "pkg/fast.cpp", "int", "long")
+    assert digest(tree) == before and digest(tree, "flow") != flow
+    assert digest(tree, modules=["pkg.models.a"]) != before

@@ -1,0 +1,66 @@
+import pytest
+from wstal.config.catalog import load_catalog
+from wstal.errors import WstalError
+
+
+@pytest.fixture
+def catalog(project):
+    return load_catalog(project / "workflow/config", project / "workflow/schemas")
+
+
+def load(project, **overrides):
+    return load_catalog(project / "workflow/config", project / "workflow/schemas", overrides)
+
+
+def test_all_datasets_of_the_design_are_there(catalog):
+    expected = {
+        "demo",
+        "thumos14",
+        "thumos14_sim",
+        "activitynet12",
+        "activitynet13",
+        "ave",
+        "demo_ave",
+    }
+    assert expected <= set(catalog.datasets)
+    for dataset in catalog.datasets.values():
+        assert dataset["recipe"] in catalog.features and dataset["protocol"] in catalog.protocols
+
+
+def test_every_run_resolves_on_every_dataset(catalog):
+    for dataset in catalog.datasets:
+        for run in catalog.runs():
+            assert catalog.run_config(dataset, run)["method"] == run.split("-")[0]
+
+
+def test_every_table_row_names_a_known_run_and_dataset(catalog):
+    assert {f"co2net_table{n}" for n in range(1, 7)} <= set(catalog.tables)
+    for table in catalog.tables.values():
+        for row in table["rows"]:
+            assert row["run"] in catalog.runs() and row["dataset"] in catalog.datasets
+
+
+def test_a_dataset_may_come_from_the_command_line(project):
+    mine = load(project, datasets={"mine": {"kind": "folder", "videos": "clips"}}).datasets["mine"]
+    assert mine["videos"] == "clips" and mine["seeds"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"datasets": {"demo": {"shard": 3}}}, r"demo\.yaml: shard: unknown key; did you mean 'shards'"),
+        ({"datasets": {"Mine": {"kind": "folder"}}}, "'Mine' cannot name one of the datasets"),
+        ({"datasets": {"tables": {"kind": "folder"}}}, "'tables' cannot name one of the datasets"),
+        ({"features": {"co2net": {}}}, r"\['co2net'\] name a feature recipe and a run"),
+        ({"models": {"co2net": {"loss": {"nrom": 1}}}}, r"co2net\.yaml: loss\.nrom: unknown key"),
+        ({"models": {"newnet": {}}}, "no schema model_newnet.schema.json"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named_where_they_are(project, overrides, message):
+    with pytest.raises(WstalError, match=message):
+        load(project, **overrides)
+
+
+def test_unknown_run_names_its_neighbours(catalog):
+    with pytest.raises(WstalError, match="nearest: co2net"):
+        catalog.run_config("demo", "co2ne")

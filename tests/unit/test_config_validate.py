@@ -1,0 +1,43 @@
+import pytest
+from wstal.config.validate import validated
+from wstal.errors import WstalError
+
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["kind"],
+    "properties": {
+        "kind": {"enum": ["folder", "thumos14"]},
+        "train": {
+            "type": "object",
+            "additionalProperties": False,
+            "default": {},
+            "properties": {
+                "iterations": {"type": "integer", "default": 5},
+                "learning_rate": {"type": "number", "default": 0.1},
+            },
+        },
+    },
+}
+
+
+def test_defaults_are_filled_at_every_depth_and_the_input_is_untouched():
+    given = {"kind": "folder", "train": {"iterations": 7}}
+    assert validated(given, SCHEMA, "a.yaml")["train"] == {"iterations": 7, "learning_rate": 0.1}
+    assert given == {"kind": "folder", "train": {"iterations": 7}}
+    assert validated({"kind": "folder"}, SCHEMA, "a.yaml")["train"]["iterations"] == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"kind": "folder", "train": {"iteration": 5}}, r"a\.yaml: train\.iteration: unknown key; did you mean 'iterations'"),
+        ({"kind": "thumos"}, r"a\.yaml: kind: 'thumos' is not one of .* did you mean 'thumos14'"),
+        ({}, r"a\.yaml: top level: 'kind' is a required property"),
+        ({"kind": "folder", "train": {"iterations": "x"}}, r"train\.iterations: 'x' is not of type 'integer'"),
+        ({"kind": "folder", "zzz": 1}, r"zzz: unknown key; valid keys: kind, train"),
+    ],
+)  # fmt: skip
+def test_errors_name_file_key_path_and_nearest_key(value, message):
+    with pytest.raises(WstalError, match=message):
+        validated(value, SCHEMA, "a.yaml")

@@ -1,0 +1,73 @@
+import pytest
+from wstal.data.folder import folder_ids, read_folder_annotations, video_id
+from wstal.errors import WstalError
+
+LABELS = "video,labels,split\na.mp4,run;jump,train\nsub/b,run,test\nc.x,jump,val\n"
+
+
+@pytest.fixture
+def labels(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("\ufeff" + LABELS, encoding="utf-8")
+    return path
+
+
+def test_labels_and_segments_become_the_database(labels, tmp_path):
+    segments = tmp_path / "segments.csv"
+    segments.write_text("video,t_start,t_end,label\nsub/b.mkv,1.5,2,run\n")
+    found = read_folder_annotations(labels, segments)
+    assert found.classes == ["jump", "run"]
+    assert found.database["a"] == {
+        "subset": "train",
+        "duration": None,
+        "labels": ["jump", "run"],
+        "annotations": [],
+    }
+    assert found.ground_truth("test").values.tolist() == [["sub/b", 1.5, 2.0, "run"]]
+    assert folder_ids(labels) == ["a", "sub/b", "c.x"] and folder_ids(tmp_path / "none") == []
+
+
+def test_only_video_extensions_are_cut():
+    assert video_id("clip.final.MP4") == "clip.final" and video_id("v1.2") == "v1.2"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("video,label,split\n", r"columns \['labels'\] are missing"),
+        ("video,labels,split\na,run,training\n", "line 2: split 'training' is not one of"),
+        ("video,labels,split\na,run,train\na.mp4,run,train\n", "line 3: 'a' is listed twice"),
+        ("video,labels,split\na,,train\n", "training video 'a' has no label"),
+        ("video,labels,split\na,run,test\n", "no row has the split train"),
+        ("video,labels,split\n,run,train\n", "line 2: the video is not named"),
+    ],
+)
+def test_bad_labels_name_file_line_and_remedy(tmp_path, text, message):
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    with pytest.raises(WstalError, match=message) as caught:
+        read_folder_annotations(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("zz,1,2,run", "video 'zz' has no row"),
+        ("a,2,2,run", "empty, inverted or negative"),
+        ("a,-1,2,run", "empty, inverted or negative"),
+        ("a,1,nan,run", "empty, inverted or negative"),
+        ("a,1,two,run", "could not convert"),
+        ("a,1,2,swim", "label 'swim' is carried by no video"),
+    ],
+)
+def test_bad_segments_are_refused(labels, tmp_path, row, message):
+    segments = tmp_path / "segments.csv"
+    segments.write_text(f"video,t_start,t_end,label\n{row}\n")
+    with pytest.raises(WstalError, match=f"line 2: .*{message}"):
+        read_folder_annotations(labels, segments)
+
+
+def test_missing_file_says_what_it_should_be(tmp_path):
+    with pytest.raises(WstalError, match="CSV file with the columns video,labels,split"):
+        read_folder_annotations(tmp_path / "labels.csv")

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile, gather_streams, grid_attrs, pack
+from wstal.store import Record, create_arrays, safe_name, write_shard
+
+RECIPE = {
+    "frames": {"fps": 25},
+    "i3d": {"snippet": 16, "stride": 16, "weights": {"rgb": "untrained", "flow": "f"}},
+    "vggish": {"weights": "v"},
+}
+
+
+def stage(folder, rows, statuses=None):
+    records = []
+    for video, count in rows.items():
+        path = folder / f"{safe_name(video)}.h5"
+        status = (statuses or {}).get(video, "ok")
+        if count:
+            with create_arrays(
+                path, id=video, stage=folder.name, key="k", provenance={"d": 1}
+            ) as f:
+                f.write("features", np.full((count, 3), len(video), np.float32))
+        records.append(Record(video, status if count else "broken", count, "s", path.name, "k", ""))
+    write_shard(folder / "shard0.csv", records)
+    return folder / "shard0.csv"
+
+
+def row(video, split="train", **more):
+    return {"id": video, "split": split, "duration": "3", "status": "ok", "reason": "", **more}
+
+
+def attrs():
+    return grid_attrs("demo", "r", RECIPE, {})
+
+
+def test_streams_are_packed_on_one_grid(tmp_path):
+    csvs = [
+        stage(tmp_path / "i3d_rgb", {"a": 4, "b/c": 2}),
+        stage(tmp_path / "vggish", {"a": 4, "b/c": 2}, {"a": "no_audio"}),
+    ]
+    streams = gather_streams({"rgb": "i3d_rgb", "audio": "vggish"}, csvs)
+    out = tmp_path / "features.h5"
+    coverage = pack(out, [row("a"), row("b/c", "test")], streams, attrs=attrs())
+    assert [c["status"] for c in coverage] == ["no_audio", "ok"]
+    with FeatureFile(out) as features:
+        assert features.ids() == ["a", "b/c"] and features.ids("test") == ["b/c"]
+        assert features.streams == ["audio", "rgb"] and features.dims == {"rgb": 3, "audio": 3}
+        assert features.read("a", ["rgb", "audio"]).shape == (4, 6)
+        assert features.attrs["weights"] == "untrained" and features.attrs["step"] == 0.64
+        with pytest.raises(WstalError, match="video a has no flow features; it has"):
+            features.read("a", ["flow"])
+
+
+def test_absent_videos_are_counted_and_bounded(tmp_path):
+    streams = gather_streams({"rgb": "i3d_rgb"}, [stage(tmp_path / "i3d_rgb", {"a": 4, "b": 0})])
+    manifest = [row("a"), row("b"), row("c", status="missing", reason="no file named c")]
+    out = tmp_path / "features.h5"
+    coverage = pack(out, manifest, streams, attrs=attrs(), max_missing=2)
+    assert [(c["status"], c["rows"]) for c in coverage] == [
+        ("ok", 4),
+        ("broken", 0),
+        ("missing", 0),
+    ]
+    assert coverage[2]["reason"] == "no file named c"
+    out.unlink()
+    with pytest.raises(
+        WstalError, match=r"2 videos have no features, max_missing is 1: b .*no file"
+    ):
+        pack(out, manifest, streams, attrs=attrs(), max_missing=1)
+    assert not out.exists()
+
+
+def test_streams_of_different_length_are_refused(tmp_path):
+    csvs = [stage(tmp_path / "i3d_rgb", {"a": 4}), stage(tmp_path / "i3d_flow", {"a": 5})]
+    streams = gather_streams({"rgb": "i3d_rgb", "flow": "i3d_flow"}, csvs)
+    with pytest.raises(WstalError, match=r"video a: its streams have different lengths \[4, 5\]"):
+        pack(tmp_path / "f.h5", [row("a")], streams, attrs=attrs())
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "x.h5").write_bytes(b"no")
+    with pytest.raises(WstalError, match="not a readable feature file"):
+        FeatureFile(tmp_path / "x.h5")
