@@ -1,0 +1,99 @@
+"""Time detection_map against the plain loop over predictions, in turns, in one run.
+
+The data are drawn to THUMOS14's measure: 213 videos, 20 classes, 3,358 instances of 4 s; half
+of the predictions lie near an instance of their class, half anywhere in a video that has one.
+
+Examples:
+  python benchmarks/evaluate.py
+  python benchmarks/evaluate.py --predictions 20000 --repeats 1 --dry-run
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import pandas as pd
+from record import write_record
+from reference.detection_map_loop import detection_map_loop
+from wstal.evaluate import detection_map
+
+TIOUS = np.arange(0.1, 1.01, 0.1).round(2)  # ten thresholds
+
+
+def random_task(count: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Ground truth and `count` predictions."""
+    rng = np.random.default_rng(seed)
+    videos, instances = 213, 3358
+    main_class = rng.integers(20, size=videos)
+    video = rng.integers(videos, size=instances)
+    length = rng.lognormal(np.log(3), 0.8, instances)
+    start = rng.uniform(0, 210, instances)
+    truth = pd.DataFrame(
+        {
+            "video_id": [f"video_test_{i:07d}" for i in video],
+            "t_start": start,
+            "t_end": start + length,
+            "label": [f"class{i:02d}" for i in main_class[video]],
+        }
+    )
+    near = truth.iloc[rng.integers(instances, size=count)]
+    far = rng.random(count) < 0.5
+    t_start = near["t_start"].to_numpy() + near["t_end"].to_numpy() * rng.normal(0, 0.01, count)
+    t_start = np.where(far, rng.uniform(0, 210, count), t_start.clip(min=0))
+    span = (near["t_end"] - near["t_start"]).to_numpy() * rng.lognormal(0, 0.3, count)
+    predictions = pd.DataFrame(
+        {
+            "video_id": near["video_id"].to_numpy(),
+            "t_start": t_start,
+            "t_end": t_start + span,
+            "label": near["label"].to_numpy(),
+            "score": rng.random(count) + ~far,
+        }
+    )
+    return truth, predictions
+
+
+def timed(function: Callable, *arguments: object) -> tuple[float, dict]:
+    """Seconds and result of one call."""
+    start = time.perf_counter()
+    result = function(*arguments)
+    return time.perf_counter() - start, result
+
+
+def main() -> None:
+    """Measure, compare, record."""
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("--predictions", type=int, default=100_000)
+    arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--dry-run", action="store_true", help="write no record")
+    args = arguments.parse_args()
+    task = (*random_task(args.predictions), TIOUS)
+    fast, loop = [], []
+    for _ in range(args.repeats):
+        seconds, ours = timed(detection_map, *task)
+        fast.append(seconds)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        seconds, plain = timed(detection_map_loop, *task)
+        loop.append(seconds)
+    results = {
+        "ratio": round(median(slow / quick for slow, quick in zip(loop, fast, strict=True)), 1),
+        "detection_map_s": [round(seconds, 4) for seconds in fast],
+        "loop_s": [round(seconds, 3) for seconds in loop],
+        "largest_difference": float(np.abs(ours["ap"] - plain["ap"]).max()),
+        "peak_memory_mib": round(peak),
+    }
+    print(f"{args.predictions} predictions x {len(TIOUS)} thresholds: {results}")
+    if not args.dry_run:
+        settings = {"predictions": args.predictions, "tious": list(TIOUS), "repeats": args.repeats}
+        print(write_record("evaluate", results, settings=settings, packages=("numpy", "pandas")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Average precision from ranked hits, interpolated (ActivityNet) or not (W-TALC, video level)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def interpolated_ap(
+    hits: np.ndarray,
+    positives: float,
+    neutral: np.ndarray | None = None,
+    normalizer: float | None = None,
+) -> np.ndarray:
+    """Area under the precision-recall curve made monotone, one value per threshold.
+
+    `hits` `[I, N]` bool in falling rank, `positives` the number of instances (0 gives NaN),
+    `neutral` `[N]` bool: a prediction that counts for nothing unless it hits.
+    `normalizer` is DETAD's N: hits are rescaled to a class of N instances in the precision,
+    so that classes or subsets of unequal size compare.
+    """
+    count = hits.shape[0]
+    if positives == 0:
+        return np.full(count, np.nan)
+    counted = np.ones_like(hits) if neutral is None else hits | ~neutral
+    found = np.cumsum(hits, axis=1, dtype=float)
+    misses = np.cumsum(counted, axis=1, dtype=float) - found
+    scale = 1.0 if normalizer is None else normalizer / positives
+    precision = np.divide(
+        found * scale, found * scale + misses, out=np.zeros_like(found), where=found > 0
+    )
+    # Precision falls at misses alone, so its best value from here on is reached at a hit.
+    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    return (best * hits).sum(axis=1) / positives
+
+
+def ranked_ap(hits: np.ndarray, positives: float) -> float:
+    """Mean precision at the hits, not interpolated; `hits` `[N]` bool in falling rank."""
+    if positives == 0:
+        return float("nan")
+    found = np.cumsum(hits)
+    return float((found / np.arange(1, len(hits) + 1) * hits).sum() / positives)
+
+
+def class_mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis, NaN left out; NaN where nothing is left."""
+    values = np.asarray(values, dtype=float)
+    known = ~np.isnan(values)
+    count = known.sum(axis=-1)
+    total = np.where(known, values, 0.0).sum(axis=-1)
+    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
