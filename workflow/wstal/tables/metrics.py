@@ -20,6 +20,8 @@ def metric_name(text: str) -> str:
         return f"mAP@{float(match[1]):g}:{float(match[2]):g}"
     if match := SINGLE.match(text):
         return f"mAP@{float(match[1]):.2f}"
+    if text == "AVG":  # the papers write so for ActivityNet alone
+        return "mAP@0.5:0.95"
     if text.startswith("MFLOPs") or text == "mmacs":
         return "mmacs"
     if text in ("accuracy", "video_mAP"):

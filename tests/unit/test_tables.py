@@ -1,0 +1,125 @@
+import pandas as pd
+import pytest
+from wstal.errors import WstalError
+from wstal.tables.build import COLUMNS, as_markdown, build_table
+from wstal.tables.expand import table_runs
+from wstal.tables.metrics import metric_name
+
+TABLE = {
+    "method": "co2net",
+    "table": 3,
+    "title": "Losses",
+    "paper": "p.csv",
+    "metrics": [],
+    "rows": [
+        {"variant": "all", "dataset": "thumos14", "run": "co2net"},
+        {"variant": "mil", "dataset": "thumos14", "run": "co2net-loss_mil", "reading": "strict"},
+        {"variant": "all again", "dataset": "thumos14", "run": "co2net"},
+    ],
+}
+PAPER = pd.DataFrame(
+    [
+        ("other", "THUMOS14", "mAP@0.5", 20.0, "quoted_weak", None),
+        ("all", "THUMOS14", "mAP@0.5", 38.3, "own", None),
+        ("all", "THUMOS14", "AVG(0.1:0.7)", 44.6, "own", None),
+        ("mil", "THUMOS14", "AVG(0.1:0.7)", 38.1, "ablation", "stated in the text"),
+        ("all again", "THUMOS14", "AVG(0.1:0.7)", 44.6, "own", None),
+    ],
+    columns=["variant", "dataset", "metric", "value", "group", "note"],
+)
+
+
+def result(run, values, dataset="thumos14", note="", recipe="i3d_tvl1"):
+    rows = [
+        (dataset, recipe, run, reading, "th14_212", "last", metric, value, 0.5, 3, 1.0, note)
+        for reading, metric, value in values
+    ]
+    columns = "dataset recipe run reading protocol checkpoint metric mean sd n coverage note"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+RESULTS = {
+    ("thumos14", "co2net"): result(
+        "co2net",
+        [
+            ("strict", "mAP@0.50", 37.3),
+            ("strict", "mAP@0.1:0.7", 43.0),
+            ("paper", "mAP@0.50", 38.5),
+        ],
+    ),
+    ("thumos14", "co2net-loss_mil"): result("co2net-loss_mil", [("strict", "mAP@0.1:0.7", 38.6)]),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("mAP@0.5", "mAP@0.50"),
+        ("mAP@0.75", "mAP@0.75"),
+        ("AVG(0.1:0.7)", "mAP@0.1:0.7"),
+        ("AVG(0.5:0.05:0.95)", "mAP@0.5:0.95"),
+        ("mAP@0.1:0.5", "mAP@0.1:0.5"),
+        ("accuracy(weakly supervised)", "accuracy"),
+        ("MFLOPs(per snippet)", "mmacs"),
+    ],
+)
+def test_metrics_have_one_spelling(text, name):
+    assert metric_name(text) == name
+
+
+def test_unknown_metric_is_refused():
+    with pytest.raises(WstalError, match="'map50' is spelled"):
+        metric_name("map50")
+
+
+def test_every_metric_of_the_papers_is_understood(project):
+    for path in (project / "workflow/reference/paper_tables").glob("*_table*.csv"):
+        assert all(metric_name(metric) for metric in pd.read_csv(path)["metric"])
+
+
+def test_rows_that_share_a_run_share_one_training():
+    assert table_runs(TABLE) == [("thumos14", "co2net"), ("thumos14", "co2net-loss_mil")]
+    assert table_runs(TABLE, "demo")[0] == ("demo", "co2net")
+
+
+def test_paper_ours_and_difference():
+    table = build_table(TABLE, PAPER, RESULTS)
+    assert list(table.columns) == COLUMNS
+
+    def line(variant, metric, reading):
+        same = (table.variant == variant) & (table.metric == metric) & (table.reading == reading)
+        return table[same].iloc[0]
+
+    assert line("all", "mAP@0.50", "strict")["delta"] == -1.0
+    assert line("all", "mAP@0.50", "paper")["delta"] == pytest.approx(0.2)
+    assert line("mil", "mAP@0.1:0.7", "strict")["note"] == "stated in the text"
+    assert table[table.variant == "mil"].reading.tolist() == ["strict"]
+    absent = line("all", "mAP@0.1:0.7", "paper")
+    assert pd.isna(absent["ours_mean"]) and "not a metric" in absent["note"]
+    quoted = table[table.variant == "other"].iloc[0]
+    assert quoted["paper"] == 20.0 and pd.isna(quoted["ours_mean"]) and pd.isna(quoted["run"])
+
+
+def test_elsewhere_nothing_of_the_paper_stands_beside_ours():
+    values = [("strict", "mAP@0.50", 70.0), ("strict", "mAP@0.1:0.7", 80.0)]
+    results = {
+        ("demo", run): result(run, values, "demo", "demo data", "demo_i3d")
+        for run in ("co2net", "co2net-loss_mil")
+    }
+    table = build_table(TABLE, PAPER, results, "demo")
+    assert table["paper"].isna().all() and table["delta"].isna().all()
+    assert set(table["dataset"]) == {"demo"} and "other" not in set(table["variant"])
+    assert table["note"].str.contains("demo data").any()
+    text = as_markdown(table, "Losses on demo (demo data)")
+    assert "demo data" in text.splitlines()[0] and "38.3" not in text and "80.0 ± 0.5" in text
+
+
+def test_markdown_reads_paper_then_ours_and_labels_the_paper_protocol():
+    text = as_markdown(build_table(TABLE, PAPER, RESULTS), "Losses")
+    assert "38.3 / 37.3 ± 0.5" in text and "paper protocol" in text and "quoted" in text
+
+
+def test_a_row_the_paper_lacks_is_an_error():
+    table = {**TABLE, "rows": [{"variant": "nowhere", "dataset": "thumos14", "run": "co2net"}]}
+    with pytest.raises(WstalError, match=r"\['nowhere'\] are not rows of p.csv"):
+        build_table(table, PAPER, RESULTS)
