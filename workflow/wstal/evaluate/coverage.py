@@ -1,0 +1,63 @@
+"""How much of what was expected a number rests on."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wstal.errors import WstalError
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Videos and ground-truth instances with features, of all that the protocol names."""
+
+    videos: int
+    expected_videos: int
+    instances: int
+    expected_instances: int
+    missing: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """As it stands in the coverage column."""
+        return (
+            f"{self.videos}/{self.expected_videos} videos; "
+            f"{self.instances}/{self.expected_instances} instances"
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+
+def coverage_of(
+    instances: pd.DataFrame, videos: Collection[str], usable: Collection[str] | None
+) -> Coverage:
+    """Coverage of `videos` and their `instances` by the `usable` ones (None: by all)."""
+    missing = sorted(set(videos) - set(videos if usable is None else usable))
+    lost = int(np.count_nonzero(instances["video_id"].isin(missing)))
+    return Coverage(
+        len(videos) - len(missing),
+        len(videos),
+        len(instances) - lost,
+        len(instances),
+        tuple(missing),
+    )
+
+
+def read_usable(path: str | Path) -> set[str]:
+    """Ids with features, from coverage.csv; raises WstalError naming what it lacks."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if not {"id", "rows"} <= set(reader.fieldnames or ()):
+            raise WstalError(
+                f"{path}: columns id and rows are needed, it has {reader.fieldnames}; "
+                "give the coverage.csv that lies beside features.h5"
+            )
+        return {row["id"] for row in reader if int(row["rows"]) > 0}

@@ -1,0 +1,139 @@
+"""Detections as files in ActivityNet's format, read with errors a person can act on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wstal.atomic import atomic_path, write_json
+from wstal.errors import WstalError
+
+COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]
+VERSION = "wstal-1"
+
+
+def read_detections(path: str | Path) -> pd.DataFrame:
+    """Detections of proposals.json, or of any tool's file in ActivityNet's format.
+
+    Returns a frame video_id, t_start, t_end, label, score (seconds) in file order. Raises
+    WstalError naming file, video, entry and remedy for a segment that is negative, inverted
+    or not finite, and for a score that is not a finite number.
+    """
+    return _frame(path, _results(path, _load(path)))
+
+
+def read_detections_by_iteration(path: str | Path) -> dict[int, pd.DataFrame]:
+    """Detections at each evaluation interval: gzipped `{"iterations": {"200": results}}`."""
+    content = _load(path)
+    if not isinstance(content, dict) or not isinstance(content.get("iterations"), dict):
+        raise WstalError(f'{path}: expected {{"iterations": {{"200": results, ...}}}}')
+    frames = {int(key): _frame(path, value) for key, value in content["iterations"].items()}
+    return dict(sorted(frames.items()))
+
+
+def write_detections(
+    path: str | Path, frame: pd.DataFrame, provenance: Mapping[str, Any] | None = None
+) -> None:
+    """Write a frame of detections (seconds) as ActivityNet JSON, atomically."""
+    content = {
+        "version": VERSION,
+        "results": results_of(frame),
+        "external_data": dict(provenance or {}),
+    }
+    write_json(path, content, indent=None)
+
+
+def write_detections_by_iteration(
+    path: str | Path,
+    frames: Iterable[tuple[int, pd.DataFrame]],
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write (iteration, frame) pairs as `read_detections_by_iteration` reads them."""
+    content = {
+        "version": VERSION,
+        "iterations": {str(iteration): results_of(frame) for iteration, frame in frames},
+        "external_data": dict(provenance or {}),
+    }
+    text = json.dumps(content, allow_nan=False, ensure_ascii=False)
+    with atomic_path(path) as temporary:  # no time in the header: equal content, equal bytes
+        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def results_of(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """A frame of detections as the `results` mapping of ActivityNet's format."""
+    results: dict[str, list[dict[str, Any]]] = {}
+    for video, start, end, label, score in frame[COLUMNS].itertuples(index=False):
+        entry = {"segment": [float(start), float(end)], "score": float(score), "label": label}
+        results.setdefault(video, []).append(entry)
+    return results
+
+
+def check_detections(
+    frame: pd.DataFrame, videos: Collection[str], classes: Collection[str], source: str | Path
+) -> None:
+    """Raise WstalError if a detection is of a video or a label that the ground truth lacks."""
+    for column, known, what in (("video_id", videos, "videos"), ("label", classes, "labels")):
+        if unknown := sorted(set(frame[column].astype(str)) - set(map(str, known))):
+            count = int(frame[column].isin(unknown).sum())
+            example = next(iter(sorted(map(str, known))), "none")
+            raise WstalError(
+                f"{source}: {count} detections are of {len(unknown)} {what} that the ground truth "
+                f"does not know, such as {', '.join(map(repr, unknown[:3]))}; it has {len(known)} "
+                f"such as {example!r}. Rename them, or remove them from the file"
+            )
+
+
+def _load(path: str | Path) -> Any:
+    try:
+        data = Path(path).read_bytes()
+        return json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+    except OSError as error:
+        raise WstalError(f"{path} cannot be read: {error}") from error
+    except (ValueError, EOFError) as error:
+        raise WstalError(f"{path} is not JSON ({error}); is the file complete?") from error
+
+
+def _results(path: str | Path, content: Any) -> Mapping[str, Any]:
+    if not isinstance(content, dict) or not isinstance(content.get("results"), dict):
+        raise WstalError(
+            f'{path} is not in ActivityNet\'s format; expected {{"results": {{video: '
+            '[{"segment": [start, end], "score": ..., "label": ...}]}}'
+        )
+    return content["results"]
+
+
+def _frame(path: str | Path, results: Mapping[str, Any]) -> pd.DataFrame:
+    frame = pd.DataFrame(_rows(path, results), columns=COLUMNS)
+    return frame.astype({"t_start": float, "t_end": float, "score": float})
+
+
+def _rows(path: str | Path, results: Mapping[str, Any]) -> Iterator[tuple]:
+    for video, entries in results.items():
+        if not isinstance(entries, list):
+            raise WstalError(f"{path}: video {video}: expected a list of detections")
+        for number, entry in enumerate(entries):
+            where = f"{path}: video {video}, detection {number}"
+            try:
+                (start, end), label = map(float, entry["segment"]), entry["label"]
+                score = float(entry["score"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise WstalError(
+                    f"{where}: {entry} ({error!r}); needed are segment [start, end], label, score"
+                ) from error
+            if not (abs(start) < float("inf") and abs(end) < float("inf")):
+                raise WstalError(f"{where}: segment {start} to {end} is not finite; remove it")
+            if start < 0 or end < start:
+                problem = "begins before the video" if start < 0 else "ends before it starts"
+                raise WstalError(
+                    f"{where}: segment {start} to {end} s {problem}; clip or remove it"
+                )
+            if not abs(score) < float("inf"):
+                raise WstalError(
+                    f"{where}: score {score} is not finite; score every detection or remove it"
+                )
+            yield video, start, end, label, score

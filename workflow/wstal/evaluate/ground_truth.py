@@ -1,0 +1,184 @@
+"""Ground truth from annotations.json or any file in ActivityNet's format."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wstal.errors import WstalError
+
+COLUMNS = ["video_id", "t_start", "t_end", "label"]
+# Who annotates its test videos has a test subset; ActivityNet scores its validation subset.
+SUBSETS = {"test": "test", "validation": "val", "val": "val", "training": "train", "train": "train"}
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Videos with subset, duration (seconds or None), video-level labels, and their segments.
+
+    `frame` holds all segments in seconds; `ambiguous` those that are neither action nor
+    background, or None where the file has no such list.
+    """
+
+    source: str
+    classes: list[str]
+    subset: dict[str, str]
+    duration: dict[str, float | None]
+    labels: dict[str, list[str]]
+    frame: pd.DataFrame
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    ambiguous: pd.DataFrame | None = None
+
+    def ids(self, subsets: Collection[str]) -> list[str]:
+        """Ids of some subsets; raises WstalError if there are none."""
+        found = [video for video, subset in self.subset.items() if subset in subsets]
+        if not found:
+            raise WstalError(
+                f"{self.source}: no video is in the subset {', '.join(subsets)}; "
+                f"subsets and their videos: {dict(Counter(self.subset.values()))}"
+            )
+        return found
+
+    def segments(self, videos: Collection[str]) -> pd.DataFrame:
+        """Segments of these videos."""
+        return self.frame[self.frame["video_id"].isin(videos)]
+
+    def label_matrix(self, videos: Collection[str]) -> np.ndarray:
+        """Video-level labels, bool `[V, C]`."""
+        return np.array(
+            [[name in self.labels[video] for name in self.classes] for video in videos], dtype=bool
+        ).reshape(len(videos), len(self.classes))
+
+    def ambiguous_segments(self, protocol: str) -> pd.DataFrame:
+        """The ambiguous segments; raises WstalError if there is no list of them."""
+        if self.ambiguous is None:
+            raise WstalError(
+                f"{self.source}: protocol {protocol} needs the ambiguous segments and the file "
+                "has none; give the list (--ambiguous Ambiguous_test.txt) or choose a protocol "
+                "with `ambiguous: ignore`"
+            )
+        return self.ambiguous
+
+    def with_ambiguous(self, path: str | Path) -> GroundTruth:
+        """The same with the ambiguous segments of a THUMOS14 list: lines `video start end`."""
+        rows = []
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise WstalError(
+                f"{path}: the list of ambiguous segments cannot be read ({error.strerror})"
+            ) from error
+        for number, line in enumerate(lines, 1):
+            try:
+                if line.strip():
+                    video, start, end = line.split()
+                    rows.append((video, float(start), float(end)))
+            except ValueError as error:
+                raise WstalError(
+                    f"{path}, line {number}: {line!r} is not `video start end`"
+                ) from error
+        return replace(self, ambiguous=pd.DataFrame(rows, columns=COLUMNS[:3]))
+
+
+def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTruth:
+    """Read annotations.json, or a file in ActivityNet's format from any tool.
+
+    `subset` names the one to score (the file's own word). Without it that is `test` where its
+    videos have segments (or labels alone, in this project's files), else `validation`, which
+    ActivityNet scores. Raises WstalError naming file, video and value for what cannot be used.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        database = content["database"]
+        entries = {str(video): dict(entry) for video, entry in database.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WstalError(
+            f"{path} is not ground truth in ActivityNet's format ({error!r}); expected "
+            '{"database": {video: {"subset": ..., "annotations": [{"segment": [s, e], "label": '
+            "...}]}}}"
+        ) from error
+    rows = [row for video, entry in entries.items() for row in _segments(path, video, entry)]
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype({"t_start": float, "t_end": float})
+    labels = {
+        video: list(entry.get("labels", sorted({row["label"] for row in _annotations(entry)})))
+        for video, entry in entries.items()
+    }
+    classes = content.get("classes") or sorted(
+        {name for names in labels.values() for name in names}
+    )
+    return GroundTruth(
+        str(path),
+        classes,
+        _subsets(path, entries, set(frame["video_id"]), subset, "classes" in content),
+        {video: entry.get("duration") for video, entry in entries.items()},
+        labels,
+        frame,
+        content.get("lists", {}),
+        _ambiguous(content, entries),
+    )
+
+
+def _annotations(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return entry.get("annotations") or []
+
+
+def _segments(path: str | Path, video: str, entry: Mapping[str, Any]) -> list[tuple]:
+    rows = []
+    for item in _annotations(entry):
+        try:
+            start, end = (float(time) for time in item["segment"])
+            label = item["label"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise WstalError(
+                f"{path}: video {video}: {item} is not a segment with a label ({error!r})"
+            ) from error
+        if not 0 <= start <= end < float("inf"):
+            raise WstalError(
+                f"{path}: video {video}: segment {start} to {end} s is negative, inverted or not "
+                "finite; correct it or remove it"
+            )
+        rows.append((video, start, end, label))
+    return rows
+
+
+def _subsets(
+    path: str | Path, entries: Mapping, annotated: set[str], subset: str | None, ours: bool
+) -> dict[str, str]:
+    """Each video's subset as train, val or test; the one to score becomes test."""
+    found = {video: str(entry.get("subset", "test")).lower() for video, entry in entries.items()}
+    scored = subset.lower() if subset else ("test" if ours else _annotated_subset(found, annotated))
+    if scored not in found.values():
+        raise WstalError(
+            f"{path}: no video is in the subset {scored!r}; there are {dict(Counter(found.values()))}"
+        )
+    names = {name: SUBSETS.get(name, name) for name in found.values()}
+    if scored != "test":
+        names |= {"test": "unscored", "testing": "unscored", scored: "test"}
+    return {video: names[name] for video, name in found.items()}
+
+
+def _annotated_subset(found: Mapping[str, str], annotated: set[str]) -> str:
+    with_segments = {found[video] for video in annotated}
+    for name in ("test", "testing", "validation", "val"):
+        if name in with_segments:
+            return name
+    return "test"
+
+
+def _ambiguous(content: Mapping[str, Any], entries: Mapping[str, Any]) -> pd.DataFrame | None:
+    """Segments under an entry's `ambiguous` key; the list `ambiguous` says that they are there."""
+    if "ambiguous" not in content.get("lists", {}):
+        return None
+    rows = [
+        (video, *map(float, segment))
+        for video, entry in entries.items()
+        for segment in entry.get("ambiguous", [])
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS[:3]).astype({"t_start": float, "t_end": float})
