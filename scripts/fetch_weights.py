@@ -13,7 +13,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import yaml
 from cli import parser
 from tqdm import tqdm
 from wstal.errors import WstalError
@@ -39,7 +38,7 @@ def main() -> None:
     arguments.add_argument("--sources", type=Path, default=REFERENCE / "sources.yaml")
     arguments.add_argument("--folder", type=Path, default=Path("results/weights"))
     args = arguments.parse_args()
-    sources = read_sources(yaml.safe_load(args.sources.read_text()))
+    sources = read_sources(args.sources)
     if unknown := set(args.names) - set(sources):
         arguments.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sources)}")
     for name in sources if args.list else args.names:

@@ -4,17 +4,22 @@ import hashlib
 import subprocess
 
 import pytest
-import yaml
 from wstal.errors import WstalError
-from wstal.nets.weight_files import WeightFile, git_blob_of, locate, read_sources, sha256_of, verify
+from wstal.nets.weight_files import (
+    WeightFile,
+    git_blob_of,
+    identify,
+    read_sources,
+    sha256_of,
+    verify,
+)
 
 CONTENT = b"weights" * 1000
 
 
 @pytest.fixture
 def sources(project):
-    path = project / "workflow/reference/weights/sources.yaml"
-    return read_sources(yaml.safe_load(path.read_text()))
+    return read_sources(project / "workflow/reference/weights/sources.yaml")
 
 
 def test_every_network_of_the_recipes_is_known(sources):
@@ -38,7 +43,7 @@ def test_mismatch_names_expected_and_found(tmp_path):
     path = tmp_path / "w.pt"
     path.write_bytes(CONTENT)
     for identity in ({"sha256": "0123abcd"}, {"git_blob": "f" * 40}):
-        weights = WeightFile("net", "w.pt", "Net", **identity)
+        weights = WeightFile("net", "w.pt", "Net", url="http://x/w.pt", **identity)
         with pytest.raises(WstalError) as error:
             verify(path, weights)
         expected = next(iter(identity.values()))
@@ -46,27 +51,27 @@ def test_mismatch_names_expected_and_found(tmp_path):
         assert expected in str(error.value) and found in str(error.value)
 
 
-def test_locate(tmp_path):
+def test_identify(tmp_path):
     digest = hashlib.sha256(CONTENT).hexdigest()
     far = WeightFile("far", "far.pt", "Far", sha256=digest[:8], url="http://x/far.pt")
-    near = WeightFile("near", "near.pt", "Near", sha256=digest)
+    near = WeightFile("near", "near.pt", "Near", sha256=digest, shipped=True)
     table = {"far": far, "near": near}
-    folders = {"shipped": tmp_path / "s", "fetched": tmp_path / "f"}
-    with pytest.raises(WstalError, match="nope.*far, near, untrained"):
-        locate("nope", table, **folders)
+    with pytest.raises(WstalError, match="own.pt"):
+        identify(tmp_path / "own.pt", table)
     with pytest.raises(WstalError) as error:
-        locate("far", table, **folders)
-    for part in ("fetch_weights.py far", "http://x/far.pt", str(tmp_path / "f/far.pt"), digest[:8]):
+        identify(tmp_path / "far.pt", table)
+    for part in ("fetch_weights.py far", "http://x/far.pt", str(tmp_path / "far.pt"), digest[:8]):
         assert part in str(error.value)
     with pytest.raises(WstalError, match="version control"):
-        locate("near", table, **folders)
-    for name, folder in (("far", "f"), ("near", "s")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / f"{name}.pt").write_bytes(CONTENT)
-        assert locate(name, table, **folders) == tmp_path / folder / f"{name}.pt"
-    (tmp_path / "s/near.pt").write_bytes(b"other")
+        identify(tmp_path / "near.pt", table)
+    for name in ("far", "near", "own"):
+        (tmp_path / f"{name}.pt").write_bytes(CONTENT)
+        assert identify(tmp_path / f"{name}.pt", table) == digest
+    for name in ("near", "own"):
+        (tmp_path / f"{name}.pt").write_bytes(b"other")
+    assert identify(tmp_path / "own.pt", table) != digest, "own weights need no entry"
     with pytest.raises(WstalError, match="not the published file of near"):
-        locate("near", table, **folders)
+        identify(tmp_path / "near.pt", table)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +79,16 @@ def test_locate(tmp_path):
 )
 def test_an_entry_needs_one_identity(identity):
     with pytest.raises(WstalError, match="weights n"):
-        WeightFile("n", "f", "N", **identity)
+        WeightFile("n", "f", "N", shipped=True, **identity)
 
 
-def test_an_unknown_entry_is_refused():
+@pytest.mark.parametrize("place", [{}, {"shipped": True, "url": "http://x/f"}])
+def test_an_entry_needs_one_place(place):
+    with pytest.raises(WstalError, match="shipped: true"):
+        WeightFile("n", "f", "N", sha256="0" * 8, **place)
+
+
+def test_an_unknown_entry_is_refused(tmp_path):
+    (tmp_path / "sources.yaml").write_text("n: {file: f, network: N, md5: x}")
     with pytest.raises(WstalError, match="md5"):
-        read_sources({"n": {"file": "f", "network": "N", "md5": "x"}})
+        read_sources(tmp_path / "sources.yaml")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from wstal.errors import WstalError
 
 _CHUNK = 1 << 20
@@ -19,7 +21,7 @@ class WeightFile:
     """One file of weights.
 
     Its identity is `sha256` (the first 8 digits or more) or `git_blob`, the id under which git
-    stores it. `url` is where it is published; a file that ships with the project has none.
+    stores it. It is published at `url`, or `shipped` with the project.
     """
 
     name: str
@@ -28,21 +30,23 @@ class WeightFile:
     sha256: str = ""
     git_blob: str = ""
     url: str = ""
+    shipped: bool = False
 
     def __post_init__(self) -> None:
         known = [text for text in (self.sha256, self.git_blob) if text]
         if len(known) != 1 or len(known[0]) < _SHORTEST:
             raise WstalError(f"weights {self.name}: give sha256 or git_blob, 8 digits or more")
+        if self.shipped == bool(self.url):
+            raise WstalError(f"weights {self.name}: give a url, or say shipped: true")
 
 
-def read_sources(table: Mapping[str, Mapping[str, Any]]) -> dict[str, WeightFile]:
-    """Weight files by name from a parsed `sources.yaml`."""
+def read_sources(path: str | Path) -> dict[str, WeightFile]:
+    """Weight files by name from a `sources.yaml`."""
+    table = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     try:
         return {name: WeightFile(name=name, **entry) for name, entry in table.items()}
     except TypeError as error:
-        raise WstalError(
-            f"the table of weights has an unknown or missing entry: {error}"
-        ) from error
+        raise WstalError(f"{path} has an unknown or missing entry: {error}") from error
 
 
 def sha256_of(path: str | Path) -> str:
@@ -80,28 +84,24 @@ def _identity(weights: WeightFile) -> tuple[str, str, Callable[[str | Path], str
     return "sha256", weights.sha256, sha256_of
 
 
-def locate(
-    name: str, sources: Mapping[str, WeightFile], *, shipped: str | Path, fetched: str | Path
-) -> Path:
-    """The verified file of weights `name`.
+def identify(path: str | Path, sources: Mapping[str, WeightFile]) -> str:
+    """The sha256 of the weights at `path`, for keys and provenance.
 
-    Files without a URL lie in the folder `shipped`, the others in `fetched`. Raises WstalError
-    for an unknown name, for an absent file (saying what to fetch and where to put it), and for
-    a file that is not the published one.
+    A file named as one of `sources` must be the published one; others are a user's own. Raises
+    WstalError for an absent file, saying what to fetch and where to put it, and for a mismatch.
     """
-    if name not in sources:
-        raise WstalError(f"weights {name!r} are not one of {', '.join(sorted(sources))}, untrained")
-    weights = sources[name]
-    path = Path(fetched if weights.url else shipped) / weights.file
+    path = Path(path)
+    known = next((w for w in sources.values() if w.file == path.name), None)
     if not path.exists():
-        raise WstalError(absence(weights, path))
-    verify(path, weights)
-    return path
+        raise WstalError(absence(known, path) if known else f"there are no weights at {path}")
+    if known:
+        verify(path, known)
+    return sha256_of(path)
 
 
 def absence(weights: WeightFile, path: Path) -> str:
     """What to do about weights that are not there."""
-    if not weights.url:
+    if weights.shipped:
         return f"{path} is missing; it ships with the project, restore it from version control"
     kind, expected, _ = _identity(weights)
     return (

@@ -1,0 +1,62 @@
+"""Inception-I3D features of one stream for a shard of videos.
+
+Examples (folder R is results/demo/demo_i3d, W is workflow/reference/weights):
+  python scripts/extract_i3d.py --stream rgb --frames R/frames/shard0.csv \\
+      --weights W/demo_i3d_rgb.safetensors --recipe @i3d.json --code dev \\
+      --output R/i3d_rgb/shard0.csv
+  python scripts/extract_i3d.py --stream flow --frames R/frames/shard0.csv \\
+      --flow R/flow/shard0.csv --weights untrained --recipe @i3d.json --code dev \\
+      --output R/i3d_flow/shard0.csv
+"""
+
+import sys
+from pathlib import Path
+
+from cli import json_argument, parser, track
+from wstal.device import DEVICES, device_name, lease
+from wstal.errors import WstalError
+from wstal.features.i3d_stage import STREAMS, i3d_extractor
+from wstal.features.shard import features_shard
+from wstal.nets.weight_files import identify, read_sources
+from wstal.nets.weights import UNTRAINED, load_i3d, untrained_i3d
+from wstal.store import write_shard
+
+SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
+
+
+def main() -> None:
+    """Parse, load the network, extract the shard."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--stream", choices=STREAMS, required=True)
+    add("--frames", type=Path, required=True, help="manifest of the frames")
+    add("--flow", type=Path, help="manifest of the flow, for that stream")
+    add("--weights", required=True, help=f"a file, or {UNTRAINED}")
+    add("--recipe", type=json_argument, required=True, help="section i3d, JSON or @file")
+    add("--device", choices=DEVICES, default="auto")
+    add("--code", required=True, help="digest of the code")
+    add("--output", type=Path, required=True, help="manifest to write; files go beside it")
+    args = arguments.parse_args()
+    if (args.stream == "flow") != (args.flow is not None):
+        arguments.error("--flow goes with --stream flow, and only with it")
+    shards = {"frames": args.frames} | ({"flow": args.flow} if args.flow else {})
+    size, stage = (STREAMS[args.stream], args.recipe["width"]), f"i3d_{args.stream}"
+    try:
+        if args.weights == UNTRAINED:
+            network, weights = untrained_i3d(*size), UNTRAINED
+        else:
+            weights = identify(args.weights, read_sources(SOURCES))
+            network = load_i3d(args.weights, *size)
+        with lease(args.device) as device:
+            records = features_shard(
+                stage, shards, i3d_extractor(args.stream, network, args.recipe, device),
+                args.recipe, weights=weights, device=device_name(device), code=args.code,
+                directory=args.output.parent, track=track(stage),
+            )  # fmt: skip
+    except WstalError as error:
+        sys.exit(str(error))
+    write_shard(args.output, records)
+
+
+if __name__ == "__main__":
+    main()

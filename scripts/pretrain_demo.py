@@ -1,0 +1,58 @@
+"""Pretrain one of the demo's small networks on rendered clips; no part of the demo itself.
+
+The clips and their flow are rendered once into the pool file. RGB is distilled from flow, so
+flow comes first. Held-out accuracy, recipe and versions go into the record beside the weights;
+after a new training put the new sha256 into workflow/reference/weights/sources.yaml.
+
+Examples (folder W is workflow/reference/weights):
+  python scripts/pretrain_demo.py --network flow --output W/demo_i3d_flow.safetensors
+  python scripts/pretrain_demo.py --network rgb --teacher W/demo_i3d_flow.safetensors \\
+      --output W/demo_i3d_rgb.safetensors
+  python scripts/pretrain_demo.py --network vggish --output W/demo_vggish.safetensors
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from cli import json_argument, parser, track
+from wstal.nets.weights import load_i3d
+from wstal.train.clip_pool import ClipPool, write_pool
+from wstal.train.pretrain import pretrain_flow, pretrain_rgb, pretrain_vggish
+from wstal.train.pretrain_record import save_pretrained
+
+CONFIG = Path(__file__).resolve().parent.parent / "workflow/reference/weights/pretrain.json"
+
+
+def main() -> None:
+    """Parse, render the pool if need be, train, save."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--network", choices=["flow", "rgb", "vggish"], required=True)
+    arguments.add_argument("--config", type=json_argument, default=json.loads(CONFIG.read_text()))
+    arguments.add_argument("--pool", type=Path, default=Path("results/weights/clips.h5"))
+    arguments.add_argument("--teacher", type=Path, help="flow weights that RGB learns from")
+    arguments.add_argument("--output", type=Path, required=True, help="a .safetensors file")
+    arguments.add_argument("--record", type=Path, help="default: demo_weights.json beside it")
+    args = arguments.parse_args()
+    torch.set_num_threads(1)  # so that the result does not depend on the number of cores
+    settings, steps = args.config[args.network], track(args.network, "step")
+    if args.network == "rgb" and not args.teacher:
+        arguments.error("rgb is distilled: give the flow network's weights as --teacher")
+    if args.network == "vggish":
+        network, accuracy = pretrain_vggish(settings, steps)
+    else:
+        write_pool(args.pool, args.config["pool"], track("clips", "clip"))
+        pool = ClipPool(args.pool, args.config["pool"]["bound"])
+        if args.network == "flow":
+            network, accuracy = pretrain_flow(pool, settings, steps)
+        else:
+            teacher = load_i3d(args.teacher, 2, args.config["flow"]["width"])
+            network, accuracy = pretrain_rgb(pool, settings, teacher, steps)
+    record = args.record or args.output.with_name("demo_weights.json")
+    save_pretrained(args.output, record, network, args.network, args.config, accuracy)
+
+
+if __name__ == "__main__":
+    main()

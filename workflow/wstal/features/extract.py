@@ -1,0 +1,69 @@
+"""From a video's stage files to its feature rows: one network over bounded batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+
+from wstal.features.logmel import snippet_windows
+from wstal.features.snippets import batches, scaled_flow, scaled_rgb, snippets
+
+FLOW_CHUNK = 64  # pairs read at a time
+
+
+@torch.inference_mode()
+def i3d_features(
+    network: nn.Module,
+    pictures: Iterable[np.ndarray],
+    rows: int,
+    *,
+    crop: int,
+    batch: int,
+    device: torch.device,
+) -> np.ndarray:
+    """Inception-I3D over the first `rows` snippets: float32 `[rows, 1024 * width]`.
+
+    `pictures` are chunks of uint8 RGB `[n, H, W, 3]` or int8 flow `[n, H, W, 2]`; at most one
+    batch of snippets and one chunk are in memory. `network` must lie on `device`.
+    """
+    out = []
+    for group in batches(snippets(pictures, rows, crop), batch):
+        scaled = scaled_flow(group) if group.dtype == np.int8 else scaled_rgb(group)
+        # The channels are last in memory already: the fast layout of the folded network.
+        x = torch.from_numpy(scaled).to(device).permute(0, 4, 1, 2, 3)
+        out.append(network.features(x).float().cpu().numpy())
+    return np.concatenate(out)
+
+
+@torch.inference_mode()
+def vggish_features(
+    network: nn.Module,
+    sound: np.ndarray,
+    rows: int,
+    step: float,
+    *,
+    batch: int,
+    device: torch.device,
+) -> np.ndarray:
+    """VGGish centred on each of `rows` snippets of `step` seconds: float32 `[rows, 128]`.
+
+    `sound [S]` is 16 kHz mono, int16 or floating point in [-1, 1]; beyond its end is silence.
+    """
+    if sound.dtype == np.int16:
+        sound = sound / np.float32(32768)
+    windows = torch.from_numpy(snippet_windows(sound, rows, step))[:, None]
+    out = [network(part.to(device)).float().cpu().numpy() for part in windows.split(batch)]
+    return np.concatenate(out)
+
+
+def read_flow(path: str | Path) -> Iterator[np.ndarray]:
+    """Chunks of int8 flow codes `[n, H, W, 2]` from a flow stage file, one at least."""
+    with h5py.File(path, "r") as file:
+        flow = file["flow"]
+        for start in range(0, max(len(flow), 1), FLOW_CHUNK):
+            yield flow[start : start + FLOW_CHUNK]

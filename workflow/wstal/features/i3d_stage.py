@@ -1,0 +1,45 @@
+"""What the i3d_rgb and i3d_flow stages compute for one video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from wstal.features.extract import i3d_features, read_flow
+from wstal.features.stage_inputs import StageInput
+from wstal.nets.fold_batchnorm import for_inference
+from wstal.store import read_attrs
+from wstal.timegrid import snippet_count
+from wstal.video.frames_file import open_frames
+
+STREAMS = {"rgb": 3, "flow": 2}  # input channels
+
+
+def i3d_extractor(
+    stream: str, network: nn.Module, recipe: Mapping[str, Any], device: torch.device
+) -> Callable[[StageInput], np.ndarray]:
+    """A function from a video (stages `frames`, and `flow` for that stream) to `[T, 1024 * width]`.
+
+    `recipe` is the i3d section. A video of a single frame has no flow: its snippet is one of no
+    motion.
+    """
+    # cuDNN would use TF32 for float32 convolutions: three digits.
+    torch.backends.cudnn.allow_tf32 = False
+    fast = for_inference(network).to(device)
+    settings = {"crop": recipe["crop"], "batch": recipe["batch"], "device": device}
+
+    def extract(video: StageInput) -> np.ndarray:
+        frames = video.files["frames"]
+        rows = snippet_count(int(read_attrs(frames)["rows"]), tail=recipe["tail"])
+        if stream == "flow":
+            pictures = read_flow(video.files["flow"])
+        else:
+            size = {name: recipe[name] for name in ("short_side", "interpolation")}
+            pictures = open_frames(frames, pixels="rgb", **size)
+        return i3d_features(fast, pictures, rows, **settings)
+
+    return extract

@@ -1,0 +1,65 @@
+"""A shard of one feature stage: keys, provenance and the files of its videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wstal import __version__
+from wstal.features.stage_inputs import StageInput, join_shards
+from wstal.store import ArrayFile, Record, artefact_key, process_shard
+
+PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless")
+_NOT_KEY = ("batch", "weights")  # weights enter the key by what they are, not by their name
+
+
+def features_shard(
+    stage: str,
+    shards: Mapping[str, Path],
+    extract: Callable[[StageInput], np.ndarray],
+    recipe: Mapping[str, Any],
+    *,
+    weights: str,
+    device: str,
+    code: str,
+    directory: str | Path,
+    track: Callable[[Iterable], Iterable] = iter,
+) -> list[Record]:
+    """Write `features` `[T, D]` for every video of the manifests `shards` and return the records.
+
+    `weights` is the sha256 of the weights or `untrained`; it is part of the key, as the stage's
+    section `recipe` is but for the batch size. A video keeps the worst status of the stages
+    before; one without files passes its status on.
+    """
+    inputs, passed = join_shards(shards)
+    part = {name: value for name, value in recipe.items() if name not in _NOT_KEY}
+    part["weights"] = weights
+    provenance = {
+        "stage": stage,
+        "recipe": dict(recipe),
+        "weights": weights,
+        "code": code,
+        "device": device,
+        "versions": {"wstal": __version__} | {name: version(name) for name in PACKAGES},
+    }
+
+    def make(video: StageInput, file: ArrayFile) -> int:
+        file.set_status(video.status, video.reason)
+        features = extract(video)
+        file.write("features", features)
+        return len(features)
+
+    made = process_shard(
+        inputs,
+        stage=stage,
+        directory=directory,
+        key_of=lambda video: artefact_key(video.source, stage, part, code),
+        make=make,
+        provenance=provenance,
+        track=track,
+    )
+    return made + passed

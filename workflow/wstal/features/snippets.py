@@ -1,0 +1,70 @@
+"""Frames or flow in, snippet batches out: cut, cropped and scaled as Inception-I3D expects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from wstal.errors import WstalError
+from wstal.flow.quantize import LEVELS
+
+SNIPPET = 16  # frames, and the stride: snippets do not overlap
+
+
+def centre_crop(pictures: np.ndarray, size: int) -> np.ndarray:
+    """The middle `size` x `size` of `[N, H, W, C]`; an odd margin leaves the larger part after.
+
+    Raises WstalError if the pictures are smaller.
+    """
+    height, width = pictures.shape[1:3]
+    if min(height, width) < size:
+        raise WstalError(
+            f"a crop of {size} px does not fit pictures of {width}x{height} px; choose a crop of "
+            "at most the recipe's short_side"
+        )
+    top, left = (height - size) // 2, (width - size) // 2
+    return pictures[:, top : top + size, left : left + size]
+
+
+def snippets(pictures: Iterable[np.ndarray], count: int, crop: int) -> Iterator[np.ndarray]:
+    """Cut chunks `[n, H, W, C]` into `count` snippets `[16, crop, crop, C]`.
+
+    Where the pictures end early the last one is repeated: the one flow that always lacks, and
+    the tail that a recipe pads. Without any picture (flow of a single frame) they are zeros. At
+    least one chunk must come, which may be empty. What lies beyond the snippets is not read.
+    """
+    chunks = (centre_crop(chunk, crop) for chunk in pictures)
+    waiting = next(chunks, None)
+    if waiting is None:
+        raise WstalError("no pictures and not even an empty chunk came for the snippets")
+    last = np.zeros((1, *waiting.shape[1:]), waiting.dtype)
+    for _ in range(count):
+        while len(waiting) < SNIPPET and (chunk := next(chunks, None)) is not None:
+            waiting = np.concatenate([waiting, chunk])
+        snippet, waiting = waiting[:SNIPPET], waiting[SNIPPET:]
+        if len(snippet):
+            last = snippet[-1:]
+        yield np.concatenate([snippet, np.repeat(last, SNIPPET - len(snippet), 0)])
+
+
+def batches(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Stack up to `size` arrays at a time: `[...]` -> `[b, ...]`."""
+    batch: list[np.ndarray] = []
+    for part in parts:
+        batch.append(part)
+        if len(batch) == size:
+            yield np.stack(batch)
+            batch = []
+    if batch:
+        yield np.stack(batch)
+
+
+def scaled_rgb(pixels: np.ndarray) -> np.ndarray:
+    """uint8 RGB `[B, 16, S, S, 3]` -> float32 in [-1, 1], the same layout."""
+    return pixels.astype(np.float32) * np.float32(2 / 255) - np.float32(1)
+
+
+def scaled_flow(codes: np.ndarray) -> np.ndarray:
+    """int8 flow codes `[B, 16, S, S, 2]` -> float32 flow over its bound, in [-1, 1]."""
+    return codes.astype(np.float32) / np.float32(LEVELS)

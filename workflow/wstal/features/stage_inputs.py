@@ -1,0 +1,54 @@
+"""The videos of a feature stage: what the stages before made of each, joined by id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wstal.errors import WstalError
+from wstal.store import NO_AUDIO, OK, PARTIAL, Record, read_shard
+
+_WORSE = (OK, NO_AUDIO, PARTIAL)
+
+
+@dataclass(frozen=True)
+class StageInput:
+    """One video: its worst status so far, the keys of its files joined, the files by stage."""
+
+    id: str
+    status: str
+    reason: str
+    source: str
+    files: Mapping[str, Path]
+
+
+def join_shards(shards: Mapping[str, Path]) -> tuple[list[StageInput], list[Record]]:
+    """Videos to work on, and the records of those without files (missing, broken) to pass on.
+
+    `shards` are the shard manifests by stage name, the first of them deciding which videos
+    there are. Raises WstalError if another lacks one of them.
+    """
+    tables = {stage: {r.id: r for r in read_shard(path)} for stage, path in shards.items()}
+    first = next(iter(tables.values()))
+    inputs, passed = [], []
+    for video in first:
+        for stage, table in tables.items():
+            if video not in table:
+                raise WstalError(f"{shards[stage]} has no row for video {video}; run {stage} again")
+        records = {stage: table[video] for stage, table in tables.items()}
+        absent = next((r for r in records.values() if not r.usable), None)
+        if absent:
+            passed.append(Record(video, absent.status, 0, "", "", absent.key, absent.reason))
+            continue
+        worst = max(records.values(), key=lambda record: _WORSE.index(record.status))
+        inputs.append(
+            StageInput(
+                id=video,
+                status=worst.status,
+                reason=worst.reason,
+                source=" ".join(record.key for record in records.values()),
+                files={s: shards[s].parent / record.path for s, record in records.items()},
+            )
+        )
+    return inputs, passed
