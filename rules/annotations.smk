@@ -8,14 +8,16 @@ rule annotations:
     output:
         annotations="results/{dataset}/annotations.json",
         training="results/{dataset}/training_labels.json",
-    params:
-        settings=dataset_json,
-        code=code_digest("scripts/annotate.py"),
     log:
         "results/logs/{dataset}/annotations.log",
+    wildcard_constraints:
+        dataset=FILMED,
+    localrule: True
     conda:
         "../envs/video.yaml"
-    localrule: True
+    params:
+        settings=label_settings,
+        code=code_digest("scripts/annotate.py"),
     shell:
         "python scripts/annotate.py --dataset {wildcards.dataset} --settings {params.settings:q}"
         " --files {input} --output {output.annotations} --training {output.training}"
@@ -28,17 +30,19 @@ rule probe:
         annotations=probe_annotations,
     output:
         "results/{dataset}/manifest/shard{shard}.csv",
+    log:
+        "results/logs/{dataset}/probe/shard{shard}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/probe/shard{shard}.tsv"
+    wildcard_constraints:
+        dataset=FILMED,
+    conda:
+        "../envs/video.yaml"
     params:
         videos=from_dataset(videos_folder),
         shards=setting("shards"),
         listing=listing,
         code=code_digest("scripts/probe_videos.py"),
-    log:
-        "results/logs/{dataset}/probe/shard{shard}.log",
-    benchmark:
-        "results/benchmarks/{dataset}/probe/shard{shard}.tsv"
-    conda:
-        "../envs/video.yaml"
     shell:
         "python scripts/probe_videos.py --annotations {input.annotations}"
         " --videos {params.videos:q} --shard {wildcards.shard} --shards {params.shards}"
@@ -52,13 +56,15 @@ rule manifest:
         shards=shards("results/{dataset}/manifest/shard{shard}.csv"),
     output:
         "results/{dataset}/manifest.csv",
-    params:
-        code=code_digest("scripts/merge_manifest.py"),
     log:
         "results/logs/{dataset}/manifest.log",
+    wildcard_constraints:
+        dataset=FILMED,
+    localrule: True
     conda:
         "../envs/video.yaml"
-    localrule: True
+    params:
+        code=code_digest("scripts/merge_manifest.py"),
     shell:
         "python scripts/merge_manifest.py --annotations {input.annotations}"
         " --shards {input.shards} --output {output} > {log} 2>&1"

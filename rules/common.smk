@@ -1,6 +1,5 @@
 """Helpers that the rules share; no rules here."""
 
-import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -10,18 +9,18 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 PACKAGE = ROOT / "workflow" / "wstal"
 
-# Jobs use this checkout's package and this interpreter, wherever else either is installed.
 sys.path.insert(0, str(PACKAGE.parent))
-os.environ["PYTHONPATH"] = f"{PACKAGE.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 from wstal import codehash
+from wstal.checkout import gpu_count, prepare_jobs
 from wstal.config.catalog import load_catalog, read_yaml
 from wstal.config.layers import canonical, split_run
 from wstal.config.sources import annotation_files, video_listing, videos_folder, weights_path
 from wstal.config.validate import validated
 from wstal.errors import WstalError
 from wstal.tables.expand import table_runs
+
+prepare_jobs(ROOT)
 
 try:
     WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
@@ -31,7 +30,7 @@ except WstalError as error:
     raise WorkflowError(str(error)) from None
 
 DATASETS, RECIPES, RUNS = CATALOG.datasets, CATALOG.features, CATALOG.runs()
-GPUS = len(list(Path("/dev").glob("nvidia[0-9]*")))
+GPUS = gpu_count()
 GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and GPUS > 0))
 # Without a limit, `gpu=1` would let every GPU job start at once on one machine.
 workflow.global_resources.setdefault("gpu", max(GPUS, 1))
@@ -40,6 +39,11 @@ workflow.global_resources.setdefault("gpu", max(GPUS, 1))
 def alternation(names):
     """A regular expression for exactly these names, the longest first."""
     return "|".join(sorted(names, key=len, reverse=True)) or "(?!)"
+
+
+def of_kind(*kinds):
+    """The datasets of these kinds, for a rule's wildcard constraint."""
+    return alternation(name for name in DATASETS if DATASETS[name]["kind"] in kinds)
 
 
 @cache
@@ -71,6 +75,17 @@ def setting(key):
         return canonical(found) if isinstance(found, dict) else found
 
     return value
+
+
+def weights_name(wildcards):
+    """The name of a file of weights."""
+    return next(n for n, entry in WEIGHTS.items() if entry["file"] == wildcards.weights_file)
+
+
+def label_settings(wildcards):
+    """What of the dataset's YAML its annotations depend on, as JSON."""
+    dataset = DATASETS[wildcards.dataset]
+    return canonical({key: dataset[key] for key in ("kind", "labels", "segments")})
 
 
 def recipe_part(section=None):
@@ -130,6 +145,9 @@ def ledger_protocols(wildcards):
 def table_json(wildcards):
     """A table's YAML as JSON."""
     return canonical(CATALOG.tables[wildcards.table])
+
+
+FILMED = of_kind("folder", "demo", "thumos14", "activitynet", "ave")
 
 
 wildcard_constraints:

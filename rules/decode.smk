@@ -7,15 +7,15 @@ rule frames:
         "results/{dataset}/manifest/shard{shard}.csv",
     output:
         "results/{dataset}/{recipe}/frames/shard{shard}.csv",
-    params:
-        recipe=recipe_part("frames"),
-        code=code_digest("scripts/decode_frames.py"),
     log:
         "results/logs/{dataset}/{recipe}/frames/shard{shard}.log",
     benchmark:
         "results/benchmarks/{dataset}/{recipe}/frames/shard{shard}.tsv"
     conda:
         "../envs/video.yaml"
+    params:
+        recipe=recipe_part("frames"),
+        code=code_digest("scripts/decode_frames.py"),
     shell:
         "python scripts/decode_frames.py --probe {input} --recipe {params.recipe:q}"
         " --code {params.code} --output {output} > {log} 2>&1"
@@ -27,15 +27,15 @@ rule audio:
         "results/{dataset}/manifest/shard{shard}.csv",
     output:
         "results/{dataset}/{recipe}/audio/shard{shard}.csv",
-    params:
-        recipe=recipe_part("audio"),
-        code=code_digest("scripts/decode_audio.py"),
     log:
         "results/logs/{dataset}/{recipe}/audio/shard{shard}.log",
     benchmark:
         "results/benchmarks/{dataset}/{recipe}/audio/shard{shard}.tsv"
     conda:
         "../envs/video.yaml"
+    params:
+        recipe=recipe_part("audio"),
+        code=code_digest("scripts/decode_audio.py"),
     shell:
         "python scripts/decode_audio.py --probe {input} --recipe {params.recipe:q}"
         " --code {params.code} --output {output} > {log} 2>&1"

@@ -12,15 +12,15 @@ rule evaluate:
         constant="results/{dataset}/{recipe}/{run}/seed{seed}/proposals_constant_attention.json",
     output:
         "results/{dataset}/{recipe}/{run}/seed{seed}/map.csv",
-    params:
-        protocol=protocol,
-        code=code_digest("scripts/evaluate.py"),
     log:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/evaluate.log",
     benchmark:
         "results/benchmarks/{dataset}/{recipe}/{run}/evaluate.seed{seed}.tsv"
     conda:
         "../envs/evaluate.yaml"
+    params:
+        protocol=protocol,
+        code=code_digest("scripts/evaluate.py"),
     shell:
         "python scripts/evaluate.py --ground-truth {input.annotations} --coverage {input.coverage}"
         " --scores {input.scores} --predictions {input.proposals}"
@@ -36,13 +36,13 @@ rule baselines:
         coverage="results/{dataset}/{recipe}/coverage.csv",
     output:
         "results/{dataset}/{recipe}/baselines.csv",
-    params:
-        protocol=protocol,
-        code=code_digest("scripts/baselines.py"),
     log:
         "results/logs/{dataset}/{recipe}/baselines.log",
     conda:
         "../envs/evaluate.yaml"
+    params:
+        protocol=protocol,
+        code=code_digest("scripts/baselines.py"),
     shell:
         "python scripts/baselines.py --ground-truth {input.annotations}"
         " --manifest {input.manifest} --coverage {input.coverage}"
@@ -57,13 +57,13 @@ rule summarize:
         features="results/{dataset}/{recipe}/features.h5",
     output:
         "results/{dataset}/{recipe}/{run}/{run}_map.csv",
-    params:
-        note=setting("note"),
-        code=code_digest("scripts/summarize.py"),
     log:
         "results/logs/{dataset}/{recipe}/{run}/summarize.log",
     conda:
         "../envs/evaluate.yaml"
+    params:
+        note=setting("note"),
+        code=code_digest("scripts/summarize.py"),
     shell:
         "python scripts/summarize.py --seeds {input.seeds} --baselines {input.baselines}"
         " --features {input.features} --dataset {wildcards.dataset} --recipe {wildcards.recipe}"
@@ -104,14 +104,14 @@ rule ledger:
             category="Results",
             labels={"dataset": "{dataset}", "run": "{run}", "content": "protocol ledger"},
         ),
-    params:
-        protocols=ledger_protocols,
-        note=setting("note"),
-        code=code_digest("scripts/ledger.py"),
     log:
         "results/logs/{dataset}/{run}/ledger.log",
     conda:
         "../envs/evaluate.yaml"
+    params:
+        protocols=ledger_protocols,
+        note=setting("note"),
+        code=code_digest("scripts/ledger.py"),
     shell:
         "python scripts/ledger.py --ground-truth {input.annotations} --coverage {input.coverage}"
         " --predictions {input.proposals} --proposals-by-iteration {input.history}"
@@ -131,14 +131,14 @@ rule compare:
             category="Results",
             labels={"dataset": "{dataset}", "run": "{run}", "content": "against {other}"},
         ),
-    params:
-        protocol=protocol,
-        note=setting("note"),
-        code=code_digest("scripts/compare_runs.py"),
     log:
         "results/logs/{dataset}/{run}/compare_{other}.log",
     conda:
         "../envs/evaluate.yaml"
+    params:
+        protocol=protocol,
+        note=setting("note"),
+        code=code_digest("scripts/compare_runs.py"),
     shell:
         "python scripts/compare_runs.py --ground-truth {input.annotations} --a {input.a}"
         " --b {input.b} --names {wildcards.run} {wildcards.other} --protocol {params.protocol:q}"

@@ -4,20 +4,20 @@
 rule fetch_weights:
     """Download a public checkpoint, or take the one placed by hand, and check its identity."""
     output:
-        protected("results/weights/{weights_file}"),
-    params:
-        code=code_digest("scripts/fetch_weights.py"),
+        "results/weights/{weights_file}",
     log:
         "results/logs/weights/{weights_file}.log",
-    conda:
-        "../envs/video.yaml"
+    wildcard_constraints:
+        weights_file=alternation(entry["file"] for entry in WEIGHTS.values()),
     retries: 2
     localrule: True
-    wildcard_constraints:
-        weights_file=r"[^/]+",
+    conda:
+        "../envs/video.yaml"
+    params:
+        name=weights_name,
+        folder=subpath(output[0], parent=True),
     shell:
-        "python scripts/fetch_weights.py --file {wildcards.weights_file} --output {output}"
-        " > {log} 2>&1"
+        "python scripts/fetch_weights.py {params.name} --folder {params.folder} > {log} 2>&1"
 
 
 rule i3d_rgb:
@@ -27,11 +27,6 @@ rule i3d_rgb:
         weights=weights("i3d", "rgb", path=True),
     output:
         "results/{dataset}/{recipe}/i3d_rgb/shard{shard}.csv",
-    params:
-        recipe=recipe_part("i3d"),
-        weights=weights("i3d", "rgb", path=False),
-        device=config["device"],
-        code=code_digest("scripts/extract_i3d.py"),
     log:
         "results/logs/{dataset}/{recipe}/i3d_rgb/shard{shard}.log",
     benchmark:
@@ -40,6 +35,11 @@ rule i3d_rgb:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+    params:
+        recipe=recipe_part("i3d"),
+        weights=weights("i3d", "rgb", path=False),
+        device=config["device"],
+        code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream rgb --frames {input.frames}"
         " --weights {params.weights} --recipe {params.recipe:q} --device {params.device}"
@@ -54,11 +54,6 @@ rule i3d_flow:
         weights=weights("i3d", "flow", path=True),
     output:
         "results/{dataset}/{recipe}/i3d_flow/shard{shard}.csv",
-    params:
-        recipe=recipe_part("i3d"),
-        weights=weights("i3d", "flow", path=False),
-        device=config["device"],
-        code=code_digest("scripts/extract_i3d.py"),
     log:
         "results/logs/{dataset}/{recipe}/i3d_flow/shard{shard}.log",
     benchmark:
@@ -67,6 +62,11 @@ rule i3d_flow:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+    params:
+        recipe=recipe_part("i3d"),
+        weights=weights("i3d", "flow", path=False),
+        device=config["device"],
+        code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream flow --frames {input.frames} --flow {input.flow}"
         " --weights {params.weights} --recipe {params.recipe:q} --device {params.device}"
@@ -81,11 +81,6 @@ rule vggish:
         weights=weights("vggish", path=True),
     output:
         "results/{dataset}/{recipe}/vggish/shard{shard}.csv",
-    params:
-        recipe=recipe_part("vggish"),
-        weights=weights("vggish", path=False),
-        device=config["device"],
-        code=code_digest("scripts/extract_vggish.py"),
     log:
         "results/logs/{dataset}/{recipe}/vggish/shard{shard}.log",
     benchmark:
@@ -94,6 +89,11 @@ rule vggish:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+    params:
+        recipe=recipe_part("vggish"),
+        weights=weights("vggish", path=False),
+        device=config["device"],
+        code=code_digest("scripts/extract_vggish.py"),
     shell:
         "python scripts/extract_vggish.py --frames {input.frames} --audio {input.audio}"
         " --weights {params.weights} --recipe {params.recipe:q} --device {params.device}"
@@ -109,17 +109,19 @@ rule pack:
         features="results/{dataset}/{recipe}/features.h5",
         coverage="results/{dataset}/{recipe}/coverage.csv",
         missing="results/{dataset}/{recipe}/missing.csv",
+    log:
+        "results/logs/{dataset}/{recipe}/pack.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{recipe}/pack.tsv"
+    wildcard_constraints:
+        dataset=FILMED,
+    conda:
+        "../envs/video.yaml"
     params:
         recipe=recipe_part(),
         max_missing=setting("max_missing"),
         accepted=canonical(config["accept_code"]),
         code=code_digest("scripts/pack_features.py"),
-    log:
-        "results/logs/{dataset}/{recipe}/pack.log",
-    benchmark:
-        "results/benchmarks/{dataset}/{recipe}/pack.tsv"
-    conda:
-        "../envs/video.yaml"
     shell:
         "python scripts/pack_features.py --dataset {wildcards.dataset} --manifest {input.manifest}"
         " --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"

@@ -7,9 +7,6 @@ rule flow:
         "results/{dataset}/{recipe}/frames/shard{shard}.csv",
     output:
         "results/{dataset}/{recipe}/flow/shard{shard}.csv",
-    params:
-        recipe=recipe_part("flow"),
-        code=code_digest("scripts/extract_flow.py"),
     log:
         "results/logs/{dataset}/{recipe}/flow/shard{shard}.log",
     benchmark:
@@ -18,6 +15,9 @@ rule flow:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+    params:
+        recipe=recipe_part("flow"),
+        code=code_digest("scripts/extract_flow.py"),
     shell:
         "python scripts/extract_flow.py --frames {input} --recipe {params.recipe:q}"
         " --code {params.code} --output {output} > {log} 2>&1"

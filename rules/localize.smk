@@ -10,16 +10,16 @@ rule localize:
         proposals="results/{dataset}/{recipe}/{run}/seed{seed}/proposals.json",
         history="results/{dataset}/{recipe}/{run}/seed{seed}/proposals_by_iteration.json.gz",
         constant="results/{dataset}/{recipe}/{run}/seed{seed}/proposals_constant_attention.json",
-    params:
-        method=method_of,
-        config=run_part(localize=True),
-        code=method_digest("scripts/localize.py", "localize"),
     log:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/localize.log",
     benchmark:
         "results/benchmarks/{dataset}/{recipe}/{run}/localize.seed{seed}.tsv"
     conda:
         "../envs/evaluate.yaml"
+    params:
+        method=method_of,
+        config=run_part(localize=True),
+        code=method_digest("scripts/localize.py", "localize"),
     shell:
         "python scripts/localize.py --method {params.method} --scores {input.scores}"
         " --scores-by-iteration {input.history} --config {params.config:q}"

@@ -16,13 +16,13 @@ rule timelines:
             subcategory="{dataset} {run}",
             labels={"video": "{video}"},
         ),
-    params:
-        note=setting("note"),
-        code=code_digest("scripts/plot_timelines.py"),
     log:
         "results/logs/{dataset}/{run}/timelines.log",
     conda:
         "../envs/evaluate.yaml"
+    params:
+        note=setting("note"),
+        code=code_digest("scripts/plot_timelines.py"),
     shell:
         "python scripts/plot_timelines.py --annotations {input.annotations}"
         " --scores {input.scores} --proposals {input.proposals} --note {params.note:q}"
@@ -43,14 +43,14 @@ rule diagnosis:
             subcategory="{dataset} {run}",
             labels={"figure": "{figure}"},
         ),
-    params:
-        protocol=protocol,
-        note=setting("note"),
-        code=code_digest("scripts/diagnose.py"),
     log:
         "results/logs/{dataset}/{run}/diagnosis.log",
     conda:
         "../envs/evaluate.yaml"
+    params:
+        protocol=protocol,
+        note=setting("note"),
+        code=code_digest("scripts/diagnose.py"),
     shell:
         "python scripts/diagnose.py --ground-truth {input.annotations}"
         " --predictions {input.proposals} --protocol {params.protocol:q} --note {params.note:q}"

@@ -14,14 +14,14 @@ rule table:
             category="Tables",
             labels={"table": "{table}", "dataset": "the paper's"},
         ),
-    params:
-        table=table_json,
-        code=code_digest("scripts/make_table.py"),
     log:
         "results/logs/tables/{table}.log",
     localrule: True
     conda:
         "../envs/evaluate.yaml"
+    params:
+        table=table_json,
+        code=code_digest("scripts/make_table.py"),
     shell:
         "python scripts/make_table.py --table {params.table:q} --paper {input.paper}"
         " --results {input.results} --output {output.csv} --markdown {output.markdown}"
@@ -41,15 +41,15 @@ rule table_elsewhere:
             category="Tables",
             labels={"table": "{table}", "dataset": "{dataset}"},
         ),
-    params:
-        table=table_json,
-        note=setting("note"),
-        code=code_digest("scripts/make_table.py"),
     log:
         "results/logs/tables/{table}.on_{dataset}.log",
     localrule: True
     conda:
         "../envs/evaluate.yaml"
+    params:
+        table=table_json,
+        note=setting("note"),
+        code=code_digest("scripts/make_table.py"),
     shell:
         "python scripts/make_table.py --table {params.table:q} --paper {input.paper}"
         " --results {input.results} --dataset {wildcards.dataset} --note {params.note:q}"

@@ -10,11 +10,6 @@ rule train:
         checkpoint="results/{dataset}/{recipe}/{run}/seed{seed}/checkpoint.pt",
         history="results/{dataset}/{recipe}/{run}/seed{seed}/log.csv",
         scores="results/{dataset}/{recipe}/{run}/seed{seed}/scores_by_iteration.h5",
-    params:
-        method=method_of,
-        config=run_part(),
-        device=config["device"],
-        code=method_digest("scripts/train.py", "models"),
     log:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/train.log",
     benchmark:
@@ -23,6 +18,11 @@ rule train:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+    params:
+        method=method_of,
+        config=run_part(),
+        device=config["device"],
+        code=method_digest("scripts/train.py", "models"),
     shell:
         "python scripts/train.py --method {params.method} --features {input.features}"
         " --annotations {input.labels} --config {params.config:q} --seed {wildcards.seed}"
@@ -37,9 +37,6 @@ rule score:
         checkpoint="results/{dataset}/{recipe}/{run}/seed{seed}/checkpoint.pt",
     output:
         "results/{dataset}/{recipe}/{run}/seed{seed}/scores.h5",
-    params:
-        device=config["device"],
-        code=method_digest("scripts/score.py", "models"),
     log:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/score.log",
     benchmark:
@@ -48,6 +45,9 @@ rule score:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+    params:
+        device=config["device"],
+        code=method_digest("scripts/score.py", "models"),
     shell:
         "python scripts/score.py --features {input.features} --checkpoint {input.checkpoint}"
         " --device {params.device} --output {output} > {log} 2>&1"

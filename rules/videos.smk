@@ -6,18 +6,19 @@ rule render_demo:
     output:
         labels="results/{dataset}/videos/labels.csv",
         segments="results/{dataset}/videos/segments.csv",
-    params:
-        render=setting("render"),
-        code=code_digest("scripts/render_demo.py"),
     log:
         "results/logs/{dataset}/render.log",
     benchmark:
         "results/benchmarks/{dataset}/render.tsv"
+    wildcard_constraints:
+        dataset=of_kind("demo"),
     conda:
         "../envs/video.yaml"
     threads: 2
-    wildcard_constraints:
-        dataset=alternation(name for name in DATASETS if DATASETS[name]["kind"] == "demo"),
+    params:
+        render=setting("render"),
+        folder=subpath(output.labels, parent=True),
+        code=code_digest("scripts/render_demo.py"),
     shell:
-        "python scripts/render_demo.py --output $(dirname {output.labels}) --jobs {threads}"
+        "python scripts/render_demo.py --output {params.folder} --jobs {threads}"
         " --config {params.render:q} > {log} 2>&1"
