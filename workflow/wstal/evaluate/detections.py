@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from wstal.atomic import atomic_path, write_json
+from wstal.atomic import write_json
 from wstal.errors import WstalError
 
 COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]
@@ -46,22 +46,6 @@ def write_detections(
         "external_data": dict(provenance or {}),
     }
     write_json(path, content, indent=None)
-
-
-def write_detections_by_iteration(
-    path: str | Path,
-    frames: Iterable[tuple[int, pd.DataFrame]],
-    provenance: Mapping[str, Any] | None = None,
-) -> None:
-    """Write (iteration, frame) pairs as `read_detections_by_iteration` reads them."""
-    content = {
-        "version": VERSION,
-        "iterations": {str(iteration): results_of(frame) for iteration, frame in frames},
-        "external_data": dict(provenance or {}),
-    }
-    text = json.dumps(content, allow_nan=False, ensure_ascii=False)
-    with atomic_path(path) as temporary:  # no time in the header: equal content, equal bytes
-        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def results_of(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:

@@ -156,7 +156,8 @@ def _subsets(
     scored = subset.lower() if subset else ("test" if ours else _annotated_subset(found, annotated))
     if scored not in found.values():
         raise WstalError(
-            f"{path}: no video is in the subset {scored!r}; there are {dict(Counter(found.values()))}"
+            f"{path}: no video is in the subset {scored!r}; "
+            f"subsets and their videos: {dict(Counter(found.values()))}"
         )
     names = {name: SUBSETS.get(name, name) for name in found.values()}
     if scored != "test":

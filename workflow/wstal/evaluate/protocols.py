@@ -8,7 +8,7 @@ doubly annotated ones and of videos without features, and which thresholds are a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,10 @@ class Protocol:
                 f"tious are {self.tious}"
             )
         return inside
+
+    def on_subset(self, subset: str) -> Protocol:
+        """The same protocol on all videos of another subset."""
+        return replace(self, subsets=(subset,), list=None, exclude=())
 
 
 def protocol_from(mapping: Mapping[str, Any]) -> Protocol:

@@ -1,0 +1,140 @@
+"""Is one run better than another? A paired bootstrap over videos.
+
+Videos are drawn with replacement, the same ones for both runs. Which prediction hits which
+instance does not change with the draw, only how often each video counts: matching is done
+once, and a draw costs weighted sums. The seeds of a run are averaged within each draw and are
+not drawn themselves, so the interval speaks of these trained models on other videos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from wstal.evaluate.average_precision import class_mean
+from wstal.evaluate.map_table import metric_values
+from wstal.evaluate.matching import Matches, match
+from wstal.evaluate.protocols import Prepared, Protocol
+
+COLUMNS = [
+    *("a", "b", "protocol", "metric", "a_value", "b_value", "difference", "low", "high", "p"),
+    *("resamples", "videos", "seeds_a", "seeds_b", "coverage", "note"),
+]
+WEIGHTS = 1 << 22  # prediction weights held at once (float64, 32 MB)
+
+
+def weighted_ap(matches: Matches, weights: np.ndarray) -> np.ndarray:
+    """AP `[R, I, C]` when video v counts `weights[r, v]` times; `weights` is `[R, V]`.
+
+    `weights` follows `matches.videos`. A class whose instances all have weight 0 is NaN. A
+    video drawn k times is exactly k copies of it, each with its own instances: precision at
+    the last copy of a hit is the best among its copies, so that one step of weight k does.
+    """
+    draws = len(weights)
+    ap = np.full((draws, len(matches.tious), len(matches.classes)), np.nan)
+    positives = weights @ matches.instances
+    for index in range(len(matches.classes)):
+        rows = matches.class_slice(index)
+        drawn = weights[:, matches.video[rows]].astype(float)
+        ranked, neutral = np.cumsum(drawn, axis=1), matches.neutral[rows]
+        for level, hits in enumerate(matches.hits[:, rows]):
+            at = np.flatnonzero(hits)
+            counted = ranked[:, at]
+            if neutral.any():
+                counted = counted - np.cumsum(drawn * (neutral & ~hits), axis=1)[:, at]
+            ap[:, level, index] = _area(drawn[:, at], counted, positives[:, index])
+    return ap
+
+
+def _area(weight: np.ndarray, counted: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """Interpolated AP `[R]` from the weights of hits and of all counted up to them, `[R, H]`."""
+    precision = np.divide(
+        np.cumsum(weight, axis=1), counted, out=np.zeros_like(weight), where=counted > 0
+    )
+    # A hit of weight 0 repeats the precision before it, which no later recall step may claim.
+    precision[weight == 0] = 0
+    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    area = (best * weight).sum(axis=1)
+    return np.divide(area, positives, out=np.full(len(area), np.nan), where=positives > 0)
+
+
+def paired_bootstrap(
+    a: Sequence[Prepared],
+    b: Sequence[Prepared],
+    protocol: Protocol,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    track: Callable = iter,
+) -> list[dict[str, float]]:
+    """Compare run `a` with run `b`, each given as its seeds' prepared results.
+
+    Returns a row per metric: a_value and b_value (mean over seeds, percent), difference (a
+    minus b) with the ends `low` and `high` of its 95 % percentile interval, and `p`, twice the
+    smaller share of draws on either side of zero, with one added to both counts.
+    """
+    videos = sorted(set(a[0].videos))
+    metrics = list(metric_values(protocol, np.zeros((len(protocol.tious), 1))))
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(videos), np.full(len(videos), 1 / len(videos)), size=resamples)
+    weights = np.concatenate([np.ones((1, len(videos)), dtype=draws.dtype), draws])
+    means = []
+    for run in (a, b):
+        means.append(np.zeros((len(weights), len(metrics))))
+        for prepared in track(run):
+            means[-1] += _metric_draws(prepared, protocol, videos, weights) / len(run)
+    difference = means[0] - means[1]
+    rows = []
+    for index, metric in enumerate(metrics):
+        drawn = difference[1:, index]
+        low, high = np.nanpercentile(drawn, [2.5, 97.5])
+        sides = 1 + min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
+        values = {
+            "a_value": means[0][0, index],
+            "b_value": means[1][0, index],
+            "difference": difference[0, index],
+            "low": low,
+            "high": high,
+        }
+        rows.append(
+            {"metric": metric}
+            | {key: round(100 * float(value), 6) for key, value in values.items()}
+            | {"p": round(float(min(1.0, 2 * sides / (1 + resamples))), 6)}
+        )
+    return rows
+
+
+def _metric_draws(
+    prepared: Prepared, protocol: Protocol, videos: list[str], weights: np.ndarray
+) -> np.ndarray:
+    """Every metric on every draw `[R, M]`, fractions."""
+    matches = match(prepared.ground_truth, prepared.predictions, protocol.tious, prepared.classes)
+    column = pd.Index(videos).get_indexer(pd.Index(matches.videos))
+    step = max(1, WEIGHTS // max(1, len(matches.order)))
+    parts = []
+    for first in range(0, len(weights), step):
+        ap = weighted_ap(matches, weights[first : first + step][:, column])
+        values = metric_values(protocol, np.moveaxis(ap, 1, 0))
+        parts.append(np.stack([class_mean(value) for value in values.values()], axis=1))
+    return np.concatenate(parts)
+
+
+def comparison(
+    rows: list[dict[str, float]],
+    names: tuple[str, str],
+    a: Sequence[Prepared],
+    b: Sequence[Prepared],
+    protocol: Protocol,
+    *,
+    resamples: int,
+    note: str = "",
+) -> pd.DataFrame:
+    """The rows of `paired_bootstrap` as the frame of compare_{a}_vs_{b}.csv."""
+    common = {
+        **{"a": names[0], "b": names[1], "protocol": protocol.name, "resamples": resamples},
+        **{"videos": len(a[0].videos), "seeds_a": len(a), "seeds_b": len(b)},
+        **{"coverage": str(a[0].coverage), "note": note},
+    }
+    return pd.DataFrame([{**common, **row} for row in rows], columns=COLUMNS)

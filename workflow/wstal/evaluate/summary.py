@@ -1,0 +1,84 @@
+"""From the map.csv of each seed to `_map.csv`: mean, sd, n and coverage in every reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from wstal.errors import WstalError
+from wstal.evaluate.map_table import ALL
+
+COLUMNS = [
+    *("dataset", "recipe", "run", "reading", "protocol", "checkpoint", "metric"),
+    *("mean", "sd", "n", "coverage", "note"),
+]
+CHECKPOINTS = ("last", "best_val", "best_test")
+NOTES = {
+    "random_proposals": "random segments of random classes",
+    "random_segments_true_classes": "random segments, given the video's true classes",
+    "whole_video": "one proposal over the whole video for each of its true classes",
+    "constant_attention": "the run's own localization with an attention of 1 everywhere",
+    "majority_class": "the most frequent answer everywhere",
+    "best_test": "paper protocol: checkpoint chosen on test",
+}
+
+
+def summarize(
+    seeds: Sequence[pd.DataFrame],
+    baselines: pd.DataFrame | None,
+    *,
+    dataset: str,
+    recipe: str,
+    run: str,
+    note: str = "",
+) -> pd.DataFrame:
+    """Rows of `_map.csv` from one map.csv frame per seed and the frame of baselines.csv.
+
+    The reading `strict` is the best checkpoint on validation where every seed has one, else
+    the last iterate; `paper` is the best on test; whatever else stands in the checkpoint
+    column is a baseline derived from the run. A baseline's name stands in the column run. sd
+    is over seeds (n - 1), empty for one. Percent. Raises WstalError if seeds disagree in what
+    they scored.
+    """
+    tables = [table[(table["class"] == ALL) & (table["metric"] != "iteration")] for table in seeds]
+    keys = [set(zip(t["checkpoint"], t["metric"], strict=True)) for t in tables]
+    if any(each != keys[0] for each in keys):
+        odd = sorted(set.union(*keys) - set.intersection(*keys))
+        raise WstalError(
+            f"the seeds of {run} on {dataset} scored different things: {odd[:4]}; "
+            "remove their map.csv and evaluate them again"
+        )
+    both = pd.concat(tables, ignore_index=True)
+    strict = "best_val" if "best_val" in set(both["checkpoint"]) else "last"
+    reading = {strict: "strict", "best_test": "paper"}
+    # Of last and best_val only the strict one is kept; the ledger lists every checkpoint.
+    both = both[both["checkpoint"].isin(reading) | ~both["checkpoint"].isin(CHECKPOINTS)]
+    name = both["checkpoint"].where(~both["checkpoint"].isin(CHECKPOINTS), run)
+    both = both.assign(run=name, reading=both["checkpoint"].map(reading).fillna("baseline"))
+    if baselines is not None and len(baselines):
+        given = baselines.assign(run=baselines["baseline"], reading="baseline", checkpoint="")
+        both = pd.concat([both, given], ignore_index=True)
+    unsegmented = not both["metric"].str.startswith(("mAP@", "accuracy")).any()
+    rows = []
+    for key, part in both.groupby(
+        ["run", "reading", "protocol", "checkpoint", "metric"], sort=False, dropna=False
+    ):
+        values = dict(zip(["run", "reading", "protocol", "checkpoint", "metric"], key, strict=True))
+        baseline = values["run"] if values["reading"] == "baseline" else values["checkpoint"]
+        if values["checkpoint"] not in CHECKPOINTS:
+            values["checkpoint"] = ""
+        notes = [note, "no segments" if unsegmented else "", NOTES.get(baseline, "")]
+        value = part["value"].astype(float)
+        rows.append(
+            {
+                **{"dataset": dataset, "recipe": recipe, **values},
+                **{"mean": round(value.mean(), 6), "n": len(part)},
+                "sd": round(value.std(ddof=1), 6) if len(part) > 1 else None,
+                "coverage": " | ".join(dict.fromkeys(part["coverage"])),
+                "note": "; ".join(text for text in notes if text),
+            }
+        )
+    order = {"strict": 0, "paper": 1, "baseline": 2}
+    rows.sort(key=lambda row: order[row["reading"]])  # stable: metrics keep their order
+    return pd.DataFrame(rows, columns=COLUMNS)
