@@ -10,7 +10,7 @@ import pandas as pd
 from wstal.errors import WstalError
 from wstal.evaluate.detections import COLUMNS
 from wstal.evaluate.ground_truth import GroundTruth
-from wstal.evaluate.map_table import ALL, detection_rows
+from wstal.evaluate.map_table import ALL, detection_rows, has_segments
 from wstal.evaluate.protocols import Protocol, listed_videos, prepare
 
 BASELINE_COLUMNS = ["baseline", "seed", "protocol", "metric", "value", "coverage"]
@@ -66,8 +66,10 @@ def baseline_rows(
     """Every baseline under a protocol (BASELINE_COLUMNS, percent), random ones once per seed.
 
     `durations` in seconds fill in for annotations without them. Raises WstalError for a
-    scored video of which no duration is known.
+    scored video of which no duration is known. Without annotated segments there are no rows.
     """
+    if protocol.task != "detection" or not has_segments(truth, protocol):
+        return pd.DataFrame(columns=BASELINE_COLUMNS)
     videos = listed_videos(truth, protocol)
     videos = [video for video in videos if usable is None or video in usable]
     known = {video: truth.duration.get(video) or durations.get(video) for video in videos}

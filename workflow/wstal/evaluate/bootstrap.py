@@ -121,17 +121,19 @@ def _metric_draws(
     return np.concatenate(parts)
 
 
-def comparison(
-    rows: list[dict[str, float]],
-    names: tuple[str, str],
+def compare(
     a: Sequence[Prepared],
     b: Sequence[Prepared],
     protocol: Protocol,
     *,
-    resamples: int,
+    names: Sequence[str] = ("a", "b"),
+    resamples: int = 1000,
+    seed: int = 0,
     note: str = "",
+    track: Callable = iter,
 ) -> pd.DataFrame:
-    """The rows of `paired_bootstrap` as the frame of compare_{a}_vs_{b}.csv."""
+    """`paired_bootstrap` as the frame of compare_{a}_vs_{b}.csv."""
+    rows = paired_bootstrap(a, b, protocol, resamples=resamples, seed=seed, track=track)
     common = {
         **{"a": names[0], "b": names[1], "protocol": protocol.name, "resamples": resamples},
         **{"videos": len(a[0].videos), "seeds_a": len(a), "seeds_b": len(b)},

@@ -61,3 +61,10 @@ def read_usable(path: str | Path) -> set[str]:
                 "give the coverage.csv that lies beside features.h5"
             )
         return {row["id"] for row in reader if int(row["rows"]) > 0}
+
+
+def read_durations(manifest: str | Path) -> dict[str, float]:
+    """Durations in seconds from manifest.csv, of the videos that have one."""
+    with Path(manifest).open(newline="", encoding="utf-8") as file:
+        rows = [(row["id"], float(row["duration"] or 0)) for row in csv.DictReader(file)]
+    return {video: seconds for video, seconds in rows if seconds > 0}

@@ -1,4 +1,4 @@
-"""What evaluation reads of scores.h5: video-level scores, and AVE's events."""
+"""What evaluation reads of HDF5 files: video-level scores, AVE's events, untrained weights."""
 
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ def read_events(path: str | Path) -> dict[str, np.ndarray]:
         return {_id(group): group["events"][()].astype(np.int64) for group in file.values()}
 
 
+def weights_note(features: str | Path) -> str:
+    """`untrained weights` if the features say so, else nothing."""
+    with _open(features) as file:
+        return "untrained weights" if file.attrs.get("weights") == "untrained" else ""
+
+
 def _id(group: h5py.Group) -> str:
     return str(group.attrs["id"])
 
@@ -49,4 +55,4 @@ def _open(path: str | Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise WstalError(f"{path} is not a readable score file: {error}") from error
+        raise WstalError(f"{path} is not a readable HDF5 file: {error}") from error

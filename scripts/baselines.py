@@ -1,0 +1,45 @@
+"""Score what took no learning: random and whole-video proposals; write baselines.csv.
+
+Examples:
+  python scripts/baselines.py --ground-truth results/demo/annotations.json \\
+      --manifest results/demo/manifest.csv --coverage results/demo/demo_i3d/coverage.csv \\
+      --protocol demo --output baselines.csv
+"""
+
+import sys
+from pathlib import Path
+
+from cli import track
+from scoring import read_truth, scoring_parser
+from wstal.atomic import atomic_path
+from wstal.errors import WstalError
+from wstal.evaluate.baselines import baseline_rows
+from wstal.evaluate.coverage import read_durations
+from wstal.evaluate.protocol_file import read_protocol
+
+
+def main() -> None:
+    """Parse, draw, score, write."""
+    arguments = scoring_parser(__doc__)
+    arguments.add_argument("--manifest", type=Path, help="durations, where annotations have none")
+    arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args()
+    try:
+        truth, usable = read_truth(args)
+        table = baseline_rows(
+            truth,
+            read_protocol(args.protocol),
+            usable,
+            read_durations(args.manifest) if args.manifest else {},
+            args.seeds,
+            track("baselines", "evaluation"),
+        )
+    except WstalError as error:
+        sys.exit(str(error))
+    with atomic_path(args.output) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Score detections against ground truth under a named protocol; print the means, write map.csv.
+
+Works on this project's files and on ActivityNet-format files of any tool.
+
+Examples:
+  python scripts/evaluate.py --ground-truth gt.json --predictions detections.json \\
+      --protocol activitynet
+  python scripts/evaluate.py --ground-truth thumos14.json --ambiguous Ambiguous_test.txt \\
+      --predictions detections.json --protocol th14_212_snippets_filter --output map.csv
+  python scripts/evaluate.py --ground-truth results/mine/annotations.json --protocol folder \\
+      --scores results/mine/i3d_tvl1/co2net/seed0/scores.h5
+"""
+
+import sys
+from pathlib import Path
+
+from scoring import read_truth, scoring_parser
+from wstal.atomic import write_csv
+from wstal.errors import WstalError
+from wstal.evaluate.map_table import ALL, COLUMNS
+from wstal.evaluate.protocol_file import read_protocol
+from wstal.evaluate.run_rows import run_rows
+
+
+def main() -> None:
+    """Parse, score, print, write."""
+    arguments = scoring_parser(__doc__)
+    add = arguments.add_argument
+    add("--predictions", type=Path, help="detections in ActivityNet's format: proposals.json")
+    add("--checkpoint", default="last", help="what to call these predictions (default: last)")
+    add("--scores", type=Path, help="scores.h5, for video-level mAP or events")
+    add("--proposals-by-iteration", type=Path, help="adds best_val and best_test")
+    add("--constant-attention", type=Path, help="proposals of that baseline")
+    add("--output", type=Path, help="map.csv")
+    args = arguments.parse_args()
+    given = {args.checkpoint: args.predictions, "constant_attention": args.constant_attention}
+    try:
+        truth, usable = read_truth(args)
+        rows = run_rows(
+            truth,
+            read_protocol(args.protocol),
+            usable=usable,
+            predictions={name: path for name, path in given.items() if path},
+            history=args.proposals_by_iteration,
+            scores=args.scores,
+        )
+    except WstalError as error:
+        sys.exit(str(error))
+    for row in (row for row in rows if row["class"] == ALL):
+        print("{protocol} {checkpoint} {metric} {value} ({coverage})".format(**row))
+        if row["predictions"] == 0:
+            print("  no detection in any scored video: scored 0", file=sys.stderr)
+    if args.output:
+        write_csv(args.output, COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    main()

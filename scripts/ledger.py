@@ -1,0 +1,56 @@
+"""Score the same proposals under every protocol and checkpoint at once: {run}_protocols.csv.
+
+The first protocol is the one the others are compared with.
+
+Examples:
+  python scripts/ledger.py --ground-truth results/thumos14/annotations.json \\
+      --predictions seed?/proposals.json --protocols th14_212 th14_210 th14_212_snippets \\
+      --proposals-by-iteration seed?/proposals_by_iteration.json.gz --output ledger.csv
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from cli import track
+from scoring import read_truth, scoring_parser
+from wstal.atomic import atomic_path
+from wstal.errors import WstalError
+from wstal.evaluate.ledger import ledger
+from wstal.evaluate.protocol_file import read_protocol
+from wstal.evaluate.run_rows import known_detections, known_history
+
+
+def main() -> None:
+    """Parse, score, write."""
+    arguments = scoring_parser(__doc__, protocol=False)
+    add = arguments.add_argument
+    add("--protocols", nargs="+", required=True, help="names, YAML files, or one JSON list")
+    add("--predictions", type=Path, nargs="+", required=True, help="proposals.json per seed")
+    add("--proposals-by-iteration", type=Path, nargs="*", default=[], help="one per seed")
+    add("--note", default="")
+    add("--output", type=Path, required=True)
+    args = arguments.parse_args()
+    sources = args.protocols
+    if sources[0].lstrip().startswith("["):
+        sources = [json.dumps(each) for each in json.loads(sources[0])]
+    try:
+        truth, usable = read_truth(args)
+        histories = [known_history(truth, path) for path in args.proposals_by_iteration]
+        found = [known_detections(truth, path) for path in args.predictions]
+        table = ledger(
+            truth,
+            [read_protocol(source) for source in sources],
+            list(zip(found, histories or [{}] * len(found), strict=True)),
+            usable,
+            note=args.note,
+            track=track("ledger", "protocol"),
+        )
+    except WstalError as error:
+        sys.exit(str(error))
+    with atomic_path(args.output) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Arguments that the scoring scripts share: what is scored, and by which protocol."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cli import parser
+from wstal.evaluate.coverage import read_usable
+from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
+
+
+def scoring_parser(docstring: str, protocol: bool = True) -> argparse.ArgumentParser:
+    """A parser with --ground-truth, --subset, --ambiguous, --coverage and --protocol."""
+    arguments = parser(docstring)
+    add = arguments.add_argument
+    add("--ground-truth", type=Path, required=True, help="annotations.json or ActivityNet JSON")
+    add("--subset", help="subset to score, in the ground truth's own word")
+    add("--ambiguous", type=Path, help="list of ambiguous segments, lines `video start end`")
+    add("--coverage", type=Path, help="coverage.csv: which videos have features (default: all)")
+    if protocol:
+        add("--protocol", required=True, help="name, YAML file or JSON of a protocol")
+    return arguments
+
+
+def read_truth(args: argparse.Namespace) -> tuple[GroundTruth, set[str] | None]:
+    """The ground truth, and the ids of videos with features (None: all)."""
+    truth = read_ground_truth(args.ground_truth, args.subset)
+    if args.ambiguous:
+        truth = truth.with_ambiguous(args.ambiguous)
+    return truth, read_usable(args.coverage) if args.coverage else None

@@ -1,0 +1,49 @@
+"""Mean, standard deviation and n over seeds, in every reading, baselines below: _map.csv.
+
+Examples:
+  python scripts/summarize.py --seeds seed0/map.csv seed1/map.csv --baselines baselines.csv \\
+      --dataset demo --recipe demo_i3d --run co2net --note "demo data" --output co2net_map.csv
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+from cli import parser
+from wstal.atomic import atomic_path
+from wstal.errors import WstalError
+from wstal.evaluate.score_file import weights_note
+from wstal.evaluate.summary import summarize
+
+
+def main() -> None:
+    """Parse, summarize, write."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--seeds", type=Path, nargs="+", required=True, help="map.csv of each seed")
+    add("--baselines", type=Path, help="baselines.csv")
+    add("--features", type=Path, help="features.h5: says if weights were untrained")
+    add("--dataset", required=True)
+    add("--recipe", required=True)
+    add("--run", required=True)
+    add("--note", default="", help="stands beside every number, for example: demo data")
+    add("--output", type=Path, required=True)
+    args = arguments.parse_args()
+    notes = [args.note, weights_note(args.features) if args.features else ""]
+    try:
+        table = summarize(
+            [pd.read_csv(path) for path in args.seeds],
+            pd.read_csv(args.baselines) if args.baselines else None,
+            dataset=args.dataset,
+            recipe=args.recipe,
+            run=args.run,
+            note="; ".join(note for note in notes if note),
+        )
+    except WstalError as error:
+        sys.exit(str(error))
+    with atomic_path(args.output) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+if __name__ == "__main__":
+    main()

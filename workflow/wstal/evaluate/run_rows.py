@@ -1,0 +1,80 @@
+"""From the files of one seed to the rows of its map.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from wstal.errors import WstalError
+from wstal.evaluate.detections import (
+    check_detections,
+    read_detections,
+    read_detections_by_iteration,
+)
+from wstal.evaluate.ground_truth import GroundTruth
+from wstal.evaluate.map_table import (
+    Row,
+    checkpoint_rows,
+    detection_rows,
+    event_rows,
+    has_segments,
+    video_rows,
+)
+from wstal.evaluate.protocols import Protocol, prepare
+from wstal.evaluate.score_file import read_events, read_video_scores
+
+
+def run_rows(
+    truth: GroundTruth,
+    protocol: Protocol,
+    *,
+    usable: set[str] | None = None,
+    predictions: Mapping[str, Path],
+    history: Path | None = None,
+    scores: Path | None = None,
+) -> list[Row]:
+    """Rows for all that is given of a seed.
+
+    `predictions` are proposals.json files by what to call their checkpoint (`last`; another
+    name makes a baseline of it), `history` the proposals of each evaluation interval,
+    `scores` scores.h5. Without annotated segments only the video-level mAP is left.
+
+    Raises WstalError for files that do not fit the ground truth, or if nothing can be scored.
+    """
+    if protocol.task == "events":
+        if scores is None:
+            raise WstalError(f"protocol {protocol.name} scores events: give scores.h5 (--scores)")
+        return event_rows(truth, protocol, read_events(scores))
+    rows: list[Row] = []
+    if has_segments(truth, protocol):
+        for checkpoint, path in predictions.items():
+            prepared = prepare(truth, known_detections(truth, path), protocol, usable)
+            rows += detection_rows(prepared, protocol, checkpoint)
+        if history is not None:
+            rows += checkpoint_rows(truth, protocol, known_history(truth, history), usable)
+    if scores is not None:
+        rows += video_rows(truth, protocol, read_video_scores(scores, truth.classes))
+    if not rows:
+        raise WstalError(
+            f"{truth.source}: no video that protocol {protocol.name} scores has annotated "
+            "segments, and no scores are given: nothing can be scored (--scores scores.h5 gives "
+            "the video-level mAP)"
+        )
+    return rows
+
+
+def known_detections(truth: GroundTruth, path: Path) -> pd.DataFrame:
+    """Detections of a file, all of videos and labels that the ground truth knows."""
+    frame = read_detections(path)
+    check_detections(frame, truth.subset, truth.classes, path)
+    return frame
+
+
+def known_history(truth: GroundTruth, path: Path) -> dict[int, pd.DataFrame]:
+    """Detections by iteration, all of videos and labels that the ground truth knows."""
+    frames = read_detections_by_iteration(path)
+    for frame in frames.values():
+        check_detections(frame, truth.subset, truth.classes, path)
+    return frames
