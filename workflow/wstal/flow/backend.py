@@ -81,8 +81,8 @@ def tvl1(
         semantics: `opencv_cpu` is what `cv::optflow::DualTVL1OpticalFlow` computes, the flow
             of the original I3D; `opencv_cuda` what `cv::cuda::OpticalFlowDual_TVL1` does, the
             flow of denseflow.
-        threads: pairs computed at a time by `cpu`; default all CPUs of the process. The
-            result does not depend on it.
+        threads: pairs computed at a time by `cpu`; default `$OMP_NUM_THREADS`, else all
+            CPUs of the process. The result does not depend on it.
         device: where `torch` computes.
         params: changes to the defaults of `TVL1Parameters`.
 

@@ -5,7 +5,6 @@
 // variables, whose neighbours are still in the first-level cache. Rows are padded with zeros
 // (a whole vector to the left, which is also the right pad of the row above), so that no
 // pixel needs a branch. Pairs are independent: threads take one pair at a time.
-#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
@@ -15,212 +14,28 @@
 #include <thread>
 #include <vector>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "median.h"
+#include "resampling.h"
+#include "vectors.h"
+#include "warping.h"
 
 namespace {
-
-#if defined(__AVX512F__)
-constexpr int LANES = 16;
-#elif defined(__AVX__)
-constexpr int LANES = 8;
-#else
-constexpr int LANES = 4;
-#endif
-constexpr int PAD = 16;  // floats before each row; a multiple of every LANES
-
-typedef float V __attribute__((vector_size(4 * LANES)));
-typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef float V4 __attribute__((vector_size(64)));  // four taps x four channels
-typedef float Loose4 __attribute__((vector_size(64), aligned(4), may_alias));
-
-inline V load(const float* p) { return *reinterpret_cast<const Loose*>(p); }
-inline void store(float* p, V v) { *reinterpret_cast<Loose*>(p) = v; }
-inline V splat(float f) { return V{} + f; }
-inline V vmin(V a, V b) { return a < b ? a : b; }
-inline V vmax(V a, V b) { return a > b ? a : b; }
-
-// sqrt(s) and 1 / d to about one unit in the last place: the hardware's estimate and one Newton
-// step, several times the throughput of the exact instructions. s = 0 gives 0.
-#if defined(__AVX512F__)
-inline V rsqrt_estimate(V s) { return (V)_mm512_rsqrt14_ps((__m512)s); }
-inline V reciprocal_estimate(V d) { return (V)_mm512_rcp14_ps((__m512)d); }
-#elif defined(__AVX__)
-inline V rsqrt_estimate(V s) { return (V)_mm256_rsqrt_ps((__m256)s); }
-inline V reciprocal_estimate(V d) { return (V)_mm256_rcp_ps((__m256)d); }
-#elif defined(__x86_64__)
-inline V rsqrt_estimate(V s) { return (V)_mm_rsqrt_ps((__m128)s); }
-inline V reciprocal_estimate(V d) { return (V)_mm_rcp_ps((__m128)d); }
-#else
-inline V rsqrt_estimate(V s) {
-    V r;
-    for (int i = 0; i < LANES; i++) r[i] = 1.0f / sqrtf(s[i]);
-    return r;
-}
-inline V reciprocal_estimate(V d) { return 1.0f / d; }
-#endif
-inline V root(V s) {
-    s = s + 1e-30f;
-    const V r = rsqrt_estimate(s), g = s * r;
-    return g + (0.5f * r) * (s - g * g);
-}
-inline V reciprocal(V d) {
-    const V r = reciprocal_estimate(d);
-    return r + r * (1.0f - d * r);
-}
-
-// Values decaying into denormal numbers would slow an iteration down many times.
-struct FlushDenormals {
-#if defined(__x86_64__)
-    unsigned before = _mm_getcsr();
-    FlushDenormals() { _mm_setcsr(before | 0x8040); }
-    ~FlushDenormals() { _mm_setcsr(before); }
-#endif
-};
 
 struct Parameters {  // mirrored in tvl1_cpu.py
     double tau, lambda, theta, epsilon, scale_step;
     int nscales, warps, inner, outer, median, cuda;
 };
 
-struct Image {  // dense
-    int w = 0, h = 0;
-    std::vector<float> v;
-    Image() = default;
-    Image(int w, int h) : w(w), h(h), v(size_t(w) * h) {}
-    float* row(int y) { return v.data() + size_t(w) * y; }
-    const float* row(int y) const { return v.data() + size_t(w) * y; }
-};
-
-// ---- resizing -------------------------------------------------------------------------
-
-struct Tap {
-    int a, b;
-    float wa, wb;
-};
-
-// cv::resize puts pixel centres at k + 1/2, cv::cuda::resize at k.
-std::vector<Tap> taps(int from, int to, double ratio, bool cuda) {
-    std::vector<Tap> out(to);
-    for (int i = 0; i < to; i++) {
-        float f = cuda ? float(i) * float(ratio) : float((i + 0.5) * ratio - 0.5);
-        int k = int(std::floor(f));
-        f -= float(k);
-        if (k < 0) k = 0, f = 0;
-        if (k >= from - 1) k = from - 1, f = 0;
-        out[i] = {k, std::min(k + 1, from - 1), 1.0f - f, f};
-    }
-    return out;
-}
-
-Image resize(const Image& in, int w, int h, double rx, double ry, bool cuda, float gain) {
-    const auto tx = taps(in.w, w, rx, cuda), ty = taps(in.h, h, ry, cuda);
-    Image out(w, h);
-    std::vector<float> rows[2] = {std::vector<float>(w), std::vector<float>(w)};
-    int held[2] = {-1, -1};
-    for (int y = 0; y < h; y++) {
-        const int wanted[2] = {ty[y].a, ty[y].b};
-        if (held[1] == wanted[0]) std::swap(rows[0], rows[1]), std::swap(held[0], held[1]);
-        for (int k = 0; k < 2; k++) {
-            if (held[k] == wanted[k]) continue;
-            const float* s = in.row(wanted[k]);
-            for (int x = 0; x < w; x++) rows[k][x] = s[tx[x].a] * tx[x].wa + s[tx[x].b] * tx[x].wb;
-            held[k] = wanted[k];
-        }
-        for (int x = 0; x < w; x++)
-            out.row(y)[x] = (rows[0][x] * ty[y].wa + rows[1][x] * ty[y].wb) * gain;
-    }
-    return out;
-}
-
-// ---- cubic interpolation --------------------------------------------------------------
-
-constexpr int FRACTIONS = 32;  // cv::remap rounds coordinates to 1/32 px
-
-struct CubicTable {
-    float weight[FRACTIONS][4];
-    CubicTable() {
-        const float A = -0.75f;
-        for (int i = 0; i < FRACTIONS; i++) {
-            const float x = float(i) / FRACTIONS;
-            float* c = weight[i];
-            c[0] = ((A * (x + 1) - 5 * A) * (x + 1) + 8 * A) * (x + 1) - 4 * A;
-            c[1] = ((A + 2) * x - (A + 3)) * x * x + 1;
-            c[2] = ((A + 2) * (1 - x) - (A + 3)) * (1 - x) * (1 - x) + 1;
-            c[3] = 1.0f - c[0] - c[1] - c[2];
-        }
-    }
-};
-const CubicTable table;
-
-// Where to read along one axis: first of four taps and their weights.
-inline int cubic_cpu(float at, int size, float* weight) {
-    at = std::min(std::max(at, -5.0f), float(size) + 5.0f);  // beyond it all taps are outside
-    const int fixed = int(std::lrintf(at * FRACTIONS));
-    std::memcpy(weight, table.weight[fixed & (FRACTIONS - 1)], 16);
-    return std::min(std::max((fixed >> 5) - 1, -4), size);
-}
-
-inline int cubic_cuda(float at, int size, float* weight) {
-    at = std::min(std::max(at, -3.0f), float(size) + 1.0f);  // beyond it all taps are the edge
-    const int k = int(std::floor(at));
-    const float x = at - float(k), y = 1.0f - x;  // A = -1/2
-    float c[4] = {((-0.5f * (x + 1) + 2.5f) * (x + 1) - 4.0f) * (x + 1) + 2.0f,
-                  x * x * (1.5f * x - 2.5f) + 1.0f, y * y * (1.5f * y - 2.5f) + 1.0f,
-                  ((-0.5f * (y + 1) + 2.5f) * (y + 1) - 4.0f) * (y + 1) + 2.0f};
-    const float gain = 1.0f / (c[0] + c[1] + c[2] + c[3]);
-    for (int i = 0; i < 4; i++) weight[i] = c[i] * gain;
-    return k - 1;
-}
-
-// ---- median ---------------------------------------------------------------------------
-
-inline void order(V& a, V& b) {
-    const V low = vmin(a, b);
-    b = vmax(a, b);
-    a = low;
-}
-
-inline V median9(V* p) {
-    static constexpr int8_t NET[19][2] = {{1, 2}, {4, 5}, {7, 8}, {0, 1}, {3, 4}, {6, 7}, {1, 2},
-                                          {4, 5}, {7, 8}, {0, 3}, {5, 8}, {4, 7}, {3, 6}, {1, 4},
-                                          {2, 5}, {4, 7}, {4, 2}, {6, 4}, {4, 2}};
-#pragma GCC unroll 19
-    for (const auto& e : NET) order(p[e[0]], p[e[1]]);
-    return p[4];
-}
-
-inline V median25(V* p) {  // 99 exchanges
-    static constexpr int8_t NET[99][2] = {
-        {0, 1},   {3, 4},   {2, 4},   {2, 3},   {6, 7},   {5, 7},   {5, 6},   {9, 10},  {8, 10},
-        {8, 9},   {12, 13}, {11, 13}, {11, 12}, {15, 16}, {14, 16}, {14, 15}, {18, 19}, {17, 19},
-        {17, 18}, {21, 22}, {20, 22}, {20, 21}, {23, 24}, {2, 5},   {3, 6},   {0, 6},   {0, 3},
-        {4, 7},   {1, 7},   {1, 4},   {11, 14}, {8, 14},  {8, 11},  {12, 15}, {9, 15},  {9, 12},
-        {13, 16}, {10, 16}, {10, 13}, {20, 23}, {17, 23}, {17, 20}, {21, 24}, {18, 24}, {18, 21},
-        {19, 22}, {8, 17},  {9, 18},  {0, 18},  {0, 9},   {10, 19}, {1, 19},  {1, 10},  {11, 20},
-        {2, 20},  {2, 11},  {12, 21}, {3, 21},  {3, 12},  {13, 22}, {4, 22},  {4, 13},  {14, 23},
-        {5, 23},  {5, 14},  {15, 24}, {6, 24},  {6, 15},  {7, 16},  {7, 19},  {13, 21}, {15, 23},
-        {7, 13},  {7, 15},  {1, 9},   {3, 11},  {5, 17},  {11, 17}, {9, 17},  {4, 10},  {6, 12},
-        {7, 14},  {4, 6},   {4, 7},   {12, 14}, {10, 14}, {6, 7},   {10, 12}, {6, 10},  {6, 17},
-        {12, 17}, {7, 17},  {7, 10},  {12, 18}, {7, 12},  {10, 18}, {12, 20}, {10, 20}, {10, 12}};
-#pragma GCC unroll 99
-    for (const auto& e : NET) order(p[e[0]], p[e[1]]);
-    return p[12];
-}
-
-// ---- one pair -------------------------------------------------------------------------
-
 enum Plane { U1, U2, P11, P12, P21, P22, IX, IY, RHO, INVERSE, PLANES };
 
 class Solver {
   public:
-    Solver(const Parameters& p, int w, int h) : par(p) {
+    Solver(const Parameters& p, int w, int h) : par(p), source(w, h) {
         const size_t rows = size_t(round_up(w) + PAD) * (h + 1) + 2 * PAD;
         size = rows + 80;  // 5 cache lines: the planes' rows must not share cache sets
         memory.reset(new float[size * PLANES + 16]);
-        packed.resize(size_t(w + 8) * (h + 8) * 4);
         scratch.resize(size_t(round_up(w) + PAD) * (h + 4) + 4 * PAD);
+        line.resize(5 * (round_up(w) + PAD) + PAD);
         inside.resize(round_up(w) + 2 * PAD);
     }
 
@@ -244,7 +59,8 @@ class Solver {
   private:
     const Parameters& par;
     std::unique_ptr<float[]> memory;
-    std::vector<float> packed, scratch, inside;
+    WarpSource source;
+    std::vector<float> scratch, line, inside;
     float* plane[PLANES];
     size_t size;
     int W = 0, H = 0, wide = 0, stride = 0;
@@ -282,13 +98,13 @@ class Solver {
 
     void scale(const Image& i0, const Image& i1, Image& u, Image& v) {
         lay_out(i0.w, i0.h);
-        pack(i1);
+        source.hold(i1, par.cuda);
         for (int y = 0; y < H; y++) {
             std::copy(u.row(y), u.row(y) + W, row(U1, y));
             std::copy(v.row(y), v.row(y) + W, row(U2, y));
         }
-        for (int warp = 0; warp < par.warps; warp++) {
-            par.cuda ? sample<cubic_cuda>(i0) : sample<cubic_cpu>(i0);
+        for (int n = 0; n < par.warps; n++) {
+            warp(i0);
             par.cuda ? iterate_cuda() : iterate_cpu();
         }
         for (int y = 0; y < H; y++) {
@@ -323,73 +139,61 @@ class Solver {
         }
     }
 
-    // Image 1 and its central differences side by side, so that four taps of all three are one
-    // load; the border is zero (remap) or repeats the edge (CUDA texture).
-    void pack(const Image& im) {
-        const int pw = W + 8;
-        for (int py = 0; py < H + 8; py++)
-            for (int px = 0; px < pw; px++) {
-                const int x = std::min(std::max(px - 4, 0), W - 1);
-                const int y = std::min(std::max(py - 4, 0), H - 1);
-                float* o = &packed[(size_t(py) * pw + px) * 4];
-                o[0] = o[1] = o[2] = o[3] = 0;
-                if (!par.cuda && (x != px - 4 || y != py - 4)) continue;
-                const float *r = im.row(y), *up = im.row(std::max(y - 1, 0));
-                const float* down = im.row(std::min(y + 1, H - 1));
-                o[0] = r[x];
-                o[1] = 0.5f * (r[std::min(x + 1, W - 1)] - r[std::max(x - 1, 0)]);
-                o[2] = 0.5f * (down[x] - up[x]);
-            }
-    }
-
     // Warp by the flow: gradient, constant part of the residual, 1 / |gradient|^2.
-    template <int (*cubic)(float, int, float*)>
-    void sample(const Image& i0) {
-        const int pw = W + 8;
+    void warp(const Image& i0) {
+        float* __restrict read = line.data();
         for (int y = 0; y < H; y++) {
-            const float *u = row(U1, y), *v = row(U2, y), *target = i0.row(y);
-            float *ix = row(IX, y), *iy = row(IY, y), *rho = row(RHO, y), *inv = row(INVERSE, y);
+            const float *__restrict u = row(U1, y), *__restrict v = row(U2, y);
+            const float* __restrict target = i0.row(y);
+            float *__restrict gx = row(IX, y), *__restrict gy = row(IY, y);
+            float *__restrict rho = row(RHO, y), *__restrict inv = row(INVERSE, y);
+            source.read(y, u, v, read);
             for (int x = 0; x < W; x++) {
-                float a[4], b[4];
-                const int left = cubic(float(x) + u[x], W, a), top = cubic(float(y) + v[x], H, b);
-                const float* at = &packed[(size_t(top + 4) * pw + (left + 4)) * 4];
-                V4 sum = *reinterpret_cast<const Loose4*>(at) * b[0];
-                for (int k = 1; k < 4; k++)
-                    sum += *reinterpret_cast<const Loose4*>(at + size_t(4) * pw * k) * b[k];
-                float c[3];
-                for (int k = 0; k < 3; k++)
-                    c[k] = sum[k] * a[0] + sum[4 + k] * a[1] + sum[8 + k] * a[2] + sum[12 + k] * a[3];
-                ix[x] = c[1], iy[x] = c[2];
-                rho[x] = c[0] - c[1] * u[x] - c[2] * v[x] - target[x];
+                const float i = read[4 * x], ix = read[4 * x + 1], iy = read[4 * x + 2];
+                gx[x] = ix, gy[x] = iy;
+                rho[x] = i - ix * u[x] - iy * v[x] - target[x];
                 // Without a gradient the step is 0 whatever this is, as long as it is finite.
-                inv[x] = 1.0f / std::max(c[1] * c[1] + c[2] * c[2], 1e-20f);
+                inv[x] = 1.0f / std::max(ix * ix + iy * iy, 1e-20f);
             }
         }
     }
 
     void median(Plane p) {
-        const int r = par.median / 2, wider = stride;
-        for (int y = -r; y < H + r; y++) {
+        const int r = par.median / 2;
+        for (int y = -r; y < H + r; y++) {  // the border repeats the edge
             const float* s = row(p, std::min(std::max(y, 0), H - 1));
-            float* d = &scratch[size_t(y + r) * wider + r];
+            float* d = &scratch[size_t(y + r) * stride + r];
             std::memcpy(d, s, sizeof(float) * W);
             for (int k = 1; k <= r; k++) d[-k] = s[0], d[W - 1 + k] = s[W - 1];
         }
         for (int y = 0; y < H; y++) {
-            float* out = row(p, y);
-            const float* from = &scratch[size_t(y) * wider];
-            for (int x = 0; x < wide; x += LANES) {
-                V v[25];
-                V m;
-                if (r == 2) {
-                    for (int i = 0; i < 25; i++) v[i] = load(from + x + wider * (i / 5) + i % 5);
-                    m = median25(v);
-                } else {
-                    for (int i = 0; i < 9; i++) v[i] = load(from + x + wider * (i / 3) + i % 3);
-                    m = median9(v);
-                }
-                store(out + x, m * load(&inside[PAD + x - 1]));  // the right pad stays zero
-            }
+            const float* from = &scratch[size_t(y) * stride];
+            r == 2 ? median5(from, row(p, y)) : median3(from, row(p, y));
+        }
+    }
+
+    // `from` is two rows and two columns before the output; the right pad stays zero.
+    void median5(const float* from, float* out) {
+        float* ranks = line.data();  // [5][stride]: the five rows, each column sorted once
+        for (int x = 0; x < W + 4; x += LANES) {
+            V v[5];
+            for (int i = 0; i < 5; i++) v[i] = load(from + x + stride * i);
+            sort5(v);
+            for (int i = 0; i < 5; i++) store(ranks + x + stride * i, v[i]);
+        }
+        for (int x = 0; x < W; x += LANES) {
+            V v[5][5];
+            for (int i = 0; i < 25; i++)
+                v[i / 5][i % 5] = load(ranks + x + stride * (i / 5) + i % 5);
+            store(out + x, median25(v) * load(&inside[PAD + x - 1]));
+        }
+    }
+
+    void median3(const float* from, float* out) {
+        for (int x = 0; x < W; x += LANES) {
+            V v[9];
+            for (int i = 0; i < 9; i++) v[i] = load(from + x + stride * (i / 3) + i % 3);
+            store(out + x, median9(v) * load(&inside[PAD + x - 1]));
         }
     }
 
@@ -405,19 +209,22 @@ class Solver {
         return sum;
     }
 
+    static V difference(const float* p, int back) { return load(p) - load(p - back); }
+
     // Thresholding (eq. 15 of the paper) in one clamp, then u = v + theta div p.
     void update_flow(int y, V& change) {
         float *__restrict u1 = row(U1, y), *__restrict u2 = row(U2, y);
         const float *ix = row(IX, y), *iy = row(IY, y), *rho = row(RHO, y), *inv = row(INVERSE, y);
         const float *p11 = row(P11, y), *p12 = row(P12, y), *p21 = row(P21, y), *p22 = row(P22, y);
         const V limit = splat(float(par.lambda * par.theta)), theta = splat(float(par.theta));
+        const int wide = this->wide, stride = this->stride;  // held in registers
         V sum = change;
         for (int x = 0; x < wide; x += LANES) {
             const V a = load(u1 + x), b = load(u2 + x), gx = load(ix + x), gy = load(iy + x);
             const V residual = load(rho + x) + (gx * a + gy * b);
             const V step = vmin(vmax(-residual * load(inv + x), -limit), limit);
-            const V d1 = (load(p11 + x) - load(p11 + x - 1)) + (load(p12 + x) - load(p12 + x - stride));
-            const V d2 = (load(p21 + x) - load(p21 + x - 1)) + (load(p22 + x) - load(p22 + x - stride));
+            const V d1 = difference(p11 + x, 1) + difference(p12 + x, stride);
+            const V d2 = difference(p21 + x, 1) + difference(p22 + x, stride);
             const V na = (a + step * gx) + theta * d1, nb = (b + step * gy) + theta * d2;
             store(u1 + x, na), store(u2 + x, nb);
             sum += (na - a) * (na - a) + (nb - b) * (nb - b);
@@ -434,6 +241,7 @@ class Solver {
 
     void dual_row(const float* u, const float* below, float* __restrict px, float* __restrict py,
                   V rate) {
+        const int wide = this->wide;
         const float* right = &inside[PAD];
         for (int x = 0; x < wide; x += LANES) {
             const V here = load(u + x);

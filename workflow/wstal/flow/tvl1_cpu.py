@@ -12,7 +12,7 @@ from wstal.errors import WstalError
 from wstal.flow.parameters import TVL1Parameters
 from wstal.flow.shared_library import load_library
 
-SOURCES = ("tvl1.cpp",)
+SOURCES = ("tvl1.cpp", "median.h", "resampling.h", "vectors.h", "warping.h")
 # Fused multiply-add is allowed: it is no less exact than OpenCV's separate roundings, only
 # different. NaN cannot occur (frames are checked), so comparisons may be plain minima.
 FLAGS = (
@@ -51,8 +51,8 @@ def tvl1_cpu(
 ) -> np.ndarray:
     """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]`, float32 in 0..255.
 
-    `threads` pairs are computed at a time (default: the CPUs this process may use); the result
-    does not depend on it. `target` is the instruction set compiled for. `work` int64 [N-1], if
+    `threads` pairs are computed at a time (default: see `default_threads`); the result does not
+    depend on it. `target` is the instruction set compiled for. `work` int64 [N-1], if
     given, receives each pair's number of pixel iterations.
     """
     if parameters.gamma:
@@ -79,8 +79,17 @@ def tvl1_cpu(
         ctypes.byref(native),
         flow.ctypes.data_as(ctypes.c_void_p),
         None if work is None else work.ctypes.data_as(ctypes.c_void_p),
-        max(1, threads or len(os.sched_getaffinity(0))),
+        max(1, threads or default_threads()),
     )
     if failed:
         raise MemoryError(f"TV-L1 of {w}x{h} frames does not fit into memory")
     return flow
+
+
+def default_threads() -> int:
+    """`$OMP_NUM_THREADS` where it is set, else the CPUs this process may use."""
+    if (asked := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
+        return int(asked)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,152 @@
+"""TV-L1 in plain torch: any device, many pairs at once, written to be read.
+
+It says what the C++ and the GPU kernels compute. Fields are stacked as channels: the flow's two
+components, and with `gamma > 0` a third one, the change of illumination; the image's residual is
+linear in all of them, with the coefficients (Ix, Iy, gamma).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from wstal.flow.parameters import TVL1Parameters
+from wstal.flow.resampling import CubicWarp, central_gradient, median, resize
+
+SMALLEST_SIDE = 16  # px; the pyramid ends above it
+NO_GRADIENT = 1e-20  # divides in place of a vanished squared gradient; its step is 0 anyhow
+
+
+def tvl1_torch(
+    frames: np.ndarray | Tensor,
+    parameters: TVL1Parameters,
+    semantics: str = "opencv_cpu",
+    *,
+    device: str | torch.device = "cpu",
+    batch: int = 16,
+) -> Tensor:
+    """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]` in 0..255, on `device`.
+
+    `batch` pairs are computed at a time; a pair's result does not depend on the others.
+    """
+    images = torch.as_tensor(frames, dtype=torch.float32, device=device)
+    parts = [
+        _solve(images[start : start + batch + 1], parameters, semantics == "opencv_cuda")
+        for start in range(0, len(images) - 1, batch)
+    ]
+    empty = images.new_empty(0, *images.shape[1:], 2)
+    return torch.cat([empty, *(fields[:, :2].permute(0, 2, 3, 1) for fields in parts)])
+
+
+def _solve(images: Tensor, parameters: TVL1Parameters, cuda: bool) -> Tensor:
+    """Coarse to fine over the pyramid: frames `[B+1, H, W]` -> fields `[B, C, H, W]`."""
+    pyramid = [images]
+    while len(pyramid) < parameters.nscales:
+        size = tuple(round(side * parameters.scale_step) for side in pyramid[-1].shape[1:])
+        if min(size) < SMALLEST_SIDE:
+            break
+        ratio = 1 / parameters.scale_step
+        pyramid.append(resize(pyramid[-1], size, (ratio, ratio), cuda))
+    channels = 3 if parameters.gamma else 2
+    fields = images.new_zeros(len(images) - 1, channels, *pyramid[-1].shape[1:])
+    gain = images.new_full((channels, 1, 1), 1 / parameters.scale_step)
+    gain[2:] = 1  # illumination is no length
+    for level in reversed(pyramid):
+        size, old = tuple(level.shape[1:]), fields.shape[2:]
+        if size != tuple(old):
+            ratios = tuple(1 / (new / was) for new, was in zip(size, old, strict=True))
+            fields = resize(fields, size, ratios, cuda) * gain
+        fields = _one_scale(level[:-1], level[1:], fields, parameters, cuda)
+    return fields
+
+
+def _one_scale(
+    first: Tensor, second: Tensor, fields: Tensor, parameters: TVL1Parameters, cuda: bool
+) -> Tensor:
+    """All warps at one scale: images `[B, H, W]`, fields `[B, C, H, W]`."""
+    height, width = first.shape[1:]
+    x = torch.arange(width, device=first.device, dtype=torch.float32)
+    y = torch.arange(height, device=first.device, dtype=torch.float32)[:, None]
+    read = CubicWarp(torch.stack([second, *central_gradient(second)], dim=1), cuda)
+    state = _Iteration(fields, parameters)
+    for _ in range(parameters.warps):
+        u, v = state.fields[:, 0], state.fields[:, 1]
+        warped, ix, iy = read(x + u, y + v).unbind(1)
+        state.linearise(warped - ix * u - iy * v - first, ix, iy)
+        (_iterate_cuda if cuda else _iterate_cpu)(state, parameters)
+    return state.fields
+
+
+def _iterate_cpu(state: _Iteration, parameters: TVL1Parameters) -> None:
+    """Rounds of a median filter and iterations, until the change is small enough."""
+    height, width = state.fields.shape[2:]
+    enough = float(np.float32(parameters.epsilon**2 * (height * width)))
+    active = torch.ones(len(state.fields), dtype=torch.bool, device=state.fields.device)
+    for _ in range(parameters.outer_iterations):
+        if parameters.median_filtering > 1:
+            smooth = median(state.fields[:, :2], parameters.median_filtering)
+            state.fields[active, :2] = smooth[active]
+        for _ in range(parameters.inner_iterations):
+            active = active & (state.step(active) > enough)
+            if not active.any():
+                return
+
+
+def _iterate_cuda(state: _Iteration, parameters: TVL1Parameters) -> None:
+    """One loop; the change is looked at on odd iterations only, and after each look not again
+    until a count that starts at it has been run down by the threshold per iteration."""
+    height, width = state.fields.shape[2:]
+    enough = parameters.epsilon**2 * (height * width)
+    count = torch.zeros(len(state.fields), dtype=torch.float64, device=state.fields.device)
+    active = torch.ones_like(count, dtype=torch.bool)
+    for n in range(parameters.iterations):
+        change = state.step(active, fields=2).double()
+        look = (count < enough) & bool(n % 2) & (parameters.epsilon > 0)
+        active = active & ~(look & (change <= enough))
+        count = torch.where(look, change, count - enough)
+        if not active.any():
+            return
+
+
+class _Iteration:
+    """The fixed-point iteration: fields `[B, C, H, W]`, duals `[B, C, H, W]` along x and y."""
+
+    def __init__(self, fields: Tensor, parameters: TVL1Parameters) -> None:
+        self.fields = fields.clone()
+        self.dual_x, self.dual_y = torch.zeros_like(fields), torch.zeros_like(fields)
+        self.limit = parameters.lambda_ * parameters.theta
+        self.theta, self.rate = parameters.theta, parameters.tau / parameters.theta
+        self.gamma = parameters.gamma
+
+    def linearise(self, residual: Tensor, ix: Tensor, iy: Tensor) -> None:
+        """Hold the residual at zero flow, `[B, H, W]`, and its coefficients."""
+        self.residual = residual
+        self.squared = (ix * ix + iy * iy).clamp(min=NO_GRADIENT)
+        channels = [ix, iy] + [torch.full_like(ix, self.gamma)] * (self.fields.shape[1] - 2)
+        self.coefficients = torch.stack(channels, dim=1)
+
+    def step(self, active: Tensor, fields: int = 3) -> Tensor:
+        """One iteration of the pairs in `active` [B]; the summed squared change of each [B]
+        over its first `fields` fields."""
+        old = self.fields
+        rho = self.residual + (self.coefficients * old).sum(1)
+        # the thresholding step (eq. 15 of the paper), its three cases in one clamp
+        move = (-rho / self.squared).clamp(-self.limit, self.limit)
+        new = old + move[:, None] * self.coefficients
+        new = new + self.theta * _divergence(self.dual_x, self.dual_y)
+        gx = pad(new[..., 1:] - new[..., :-1], (0, 1))
+        gy = pad(new[..., 1:, :] - new[..., :-1, :], (0, 0, 0, 1))
+        scale = 1 + self.rate * (gx * gx + gy * gy).sqrt()
+        going = active[:, None, None, None]
+        self.dual_x = torch.where(going, (self.dual_x + self.rate * gx) / scale, self.dual_x)
+        self.dual_y = torch.where(going, (self.dual_y + self.rate * gy) / scale, self.dual_y)
+        self.fields = torch.where(going, new, old)
+        return (new - old)[:, :fields].square().sum((1, 2, 3))
+
+
+def _divergence(dual_x: Tensor, dual_y: Tensor) -> Tensor:
+    """Backward differences, with zero before the first row and column."""
+    across = dual_x - pad(dual_x, (1, 0))[..., :-1]
+    return across + (dual_y - pad(dual_y, (0, 0, 1, 0))[..., :-1, :])
