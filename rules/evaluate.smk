@@ -122,6 +122,7 @@ rule compare:
     """Paired bootstrap over videos: is one run better than the other?"""
     input:
         annotations="results/{dataset}/annotations.json",
+        coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
         a=default_recipe_seeds("proposals.json"),
         b=default_recipe_seeds("proposals.json", run="other"),
     output:
@@ -140,6 +141,6 @@ rule compare:
         note=setting("note"),
         code=code_digest("scripts/compare_runs.py"),
     shell:
-        "python scripts/compare_runs.py --ground-truth {input.annotations} --a {input.a}"
-        " --b {input.b} --names {wildcards.run} {wildcards.other} --protocol {params.protocol:q}"
+        "python scripts/compare_runs.py --ground-truth {input.annotations}"
+        " --coverage {input.coverage} --a {input.a} --b {input.b} --names {wildcards.run} {wildcards.other} --protocol {params.protocol:q}"
         " --note {params.note:q} --output {output} > {log} 2>&1"

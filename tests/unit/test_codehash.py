@@ -11,7 +11,9 @@ FILES = {
     "pkg/models/__init__.py": "",
     "pkg/models/a.py": "import pkg.other\n",
     "scripts/train.py": "from pkg import train\nimport json\n",
-    "scripts/flow.py": "import pkg.fast\n",
+    "scripts/flow.py": "import pkg.fast\nfrom cli import parser\nfrom shared import X\n",
+    "scripts/cli.py": "parser = 1\n",
+    "scripts/shared.py": "from pkg.other import X\n",
 }
 
 
@@ -66,3 +68,13 @@ def test_other_modules_change_nothing_and_compiled_sources_count(tree):
     edit(tree, "pkg/fast.cpp", "int", "long")
     assert digest(tree) == before and digest(tree, "flow") != flow
     assert digest(tree, modules=["pkg.models.a"]) != before
+
+
+def test_scripts_beside_it_count_but_for_the_command_line(tree):
+    flow = digest(tree, "flow")
+    edit(tree, "scripts/cli.py", "1", "2")
+    assert digest(tree, "flow") == flow
+    edit(tree, "pkg/other.py", "1", "2")
+    through_sibling = digest(tree, "flow")
+    edit(tree, "scripts/shared.py", "\n", "\nY = 1\n")
+    assert len({flow, through_sibling, digest(tree, "flow")}) == 3

@@ -19,12 +19,14 @@ SOURCES = (".cpp", ".cu", ".h", ".html")  # named by a string in the module besi
 def code_digest(script: str | Path, package: str | Path, modules: Iterable[str] = ()) -> str:
     """Digest of `script`, of `modules` (imported by name at run time) and of all they import.
 
-    `package` is the folder of the importable package. Imports inside functions count.
+    `package` is the folder of the importable package. Imports inside functions count, and so do
+    scripts beside this one, but for `cli.py`, which only parses and shows progress.
     """
     script, package = Path(script), Path(package)
-    closure = import_closure(script, package, modules)
+    scripts = [script, *_siblings(script)]
+    closure = sorted({f for each in scripts for f in import_closure(each, package, modules)})
     digest = hashlib.sha256()
-    for path in [script, *closure]:
+    for path in [*scripts, *closure]:
         name = path.relative_to(package.parent) if path in closure else path.name
         digest.update(f"{name}\0{_meaning(path)}\0".encode())
         for source in _compiled_sources(path):
@@ -68,6 +70,11 @@ def _meaning(path: Path) -> str:
 
 @cache
 def _imports(path: Path, package: Path) -> tuple[Path, ...]:
+    names = sorted(_imported_names(path))
+    return tuple(file for name in names for file in _module_files(name, package))
+
+
+def _imported_names(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
@@ -75,7 +82,13 @@ def _imports(path: Path, package: Path) -> tuple[Path, ...]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return tuple(file for name in sorted(names) for file in _module_files(name, package))
+    return names
+
+
+def _siblings(script: Path) -> list[Path]:
+    """Scripts that `script` imports from its own folder."""
+    names = sorted(name for name in _imported_names(script) if "." not in name and name != "cli")
+    return [file for name in names if (file := script.with_name(f"{name}.py")).is_file()]
 
 
 def _module_files(name: str, package: Path) -> Iterator[Path]:
