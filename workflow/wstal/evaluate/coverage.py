@@ -30,21 +30,22 @@ class Coverage:
             f"{self.instances}/{self.expected_instances} instances"
         )
 
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing."""
-        return not self.missing
-
 
 def coverage_of(
-    instances: pd.DataFrame, videos: Collection[str], usable: Collection[str] | None
+    instances: pd.DataFrame,
+    videos: Collection[str],
+    usable: Collection[str] | None,
+    expected: int | None = None,
 ) -> Coverage:
-    """Coverage of `videos` and their `instances` by the `usable` ones (None: by all)."""
+    """Coverage of `videos` and their `instances` by the `usable` ones (None: by all).
+
+    `expected` is how many videos there should be, where the ground truth itself may lack some.
+    """
     missing = sorted(set(videos) - set(videos if usable is None else usable))
     lost = int(np.count_nonzero(instances["video_id"].isin(missing)))
     return Coverage(
         len(videos) - len(missing),
-        len(videos),
+        len(videos) if expected is None else expected,
         len(instances) - lost,
         len(instances),
         tuple(missing),

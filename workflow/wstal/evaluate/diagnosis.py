@@ -10,16 +10,36 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from wstal.errors import WstalError
 from wstal.evaluate.average_precision import class_mean, interpolated_ap
 from wstal.evaluate.detection_ap import match_ap
 from wstal.evaluate.matching import Matches, match
-from wstal.evaluate.protocols import Prepared
+from wstal.evaluate.protocols import Prepared, Protocol
 
 ERRORS = ("double_detection", "localization", "wrong_label", "confusion", "background")
 KINDS = ("true_positive", *ERRORS)
 FLOOR = 0.1  # tIoU under which a prediction has nothing to do with an instance
 BINS = ("XS", "S", "M", "L", "XL")
 MULTIPLES = 10  # the error profile looks at the best 10 G predictions, G instances
+
+
+def diagnose(
+    prepared: Prepared, protocol: Protocol, durations: dict[str, float], tiou: float = 0.5
+) -> dict[str, pd.DataFrame]:
+    """All tables by name: false_positives, error_impact, sensitivity, per_class.
+
+    `durations` of videos are in seconds. Raises WstalError if nothing is annotated.
+    """
+    if not len(prepared.ground_truth):
+        raise WstalError("no scored video has annotated segments: there is nothing to diagnose")
+    scale = 1.0 if protocol.units == "seconds" else protocol.snippets_per_second
+    durations = {video: seconds * scale for video, seconds in durations.items()}
+    return {
+        "false_positives": false_positives(prepared, tiou),
+        "error_impact": error_impact(prepared, protocol.tious),
+        "sensitivity": sensitivity(prepared, protocol.tious, durations),
+        "per_class": per_class(prepared, protocol.tious),
+    }
 
 
 def error_kinds(prepared: Prepared, matches: Matches, level: int) -> np.ndarray:
@@ -87,15 +107,16 @@ def characteristics(prepared: Prepared, durations: dict[str, float]) -> pd.DataF
     """Bins (XS to XL) of each instance: by length, coverage of its video, instances in it.
 
     Edges are the quintiles of the ground truth itself, so that bins are filled on any dataset;
-    they are given as intervals. Columns length, coverage, instances, categorical, and NaN
-    where a duration is not known.
+    they are given as intervals. Categorical columns length, coverage (NaN where a duration is
+    not known, absent where none is), instances.
     """
     truth = prepared.ground_truth
     length = truth["t_end"] - truth["t_start"]
     per_video = truth.groupby(["video_id", "label"])["label"].transform("count")
     coverage = length / truth["video_id"].map(durations).astype(float)
     values = {"length": length, "coverage": coverage, "instances": per_video}
-    return pd.DataFrame({name: _quintiles(value) for name, value in values.items()})
+    known = {name: value for name, value in values.items() if value.notna().any()}
+    return pd.DataFrame({name: _quintiles(value) for name, value in known.items()})
 
 
 def sensitivity(

@@ -74,7 +74,7 @@ def video_rows(
     under `restricted`.
     """
     videos = listed_videos(truth, protocol)
-    coverage = coverage_of(truth.segments(videos), videos, set(scores))
+    coverage = coverage_of(truth.segments(videos), videos, set(scores), protocol.videos)
     if protocol.coverage_rule == "restricted":
         videos = [video for video in videos if video in scores]
     labels = truth.label_matrix(videos)
@@ -104,7 +104,7 @@ def event_rows(
     """Per-second accuracy of `events` (per video int `[T]`), the majority answer beside it."""
     expected = listed_videos(truth, protocol)
     videos = [video for video in expected if video in events]
-    coverage = coverage_of(truth.segments(expected), expected, set(videos))
+    coverage = coverage_of(truth.segments(expected), expected, set(videos), protocol.videos)
     given = np.array([events[video] for video in videos])
     seconds = given.shape[1] if given.ndim == 2 else 0
     labels = event_labels(truth.segments(videos), videos, truth.classes, seconds)

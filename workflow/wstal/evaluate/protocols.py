@@ -23,9 +23,10 @@ from wstal.evaluate.ground_truth import GroundTruth
 class Protocol:
     """One protocol (workflow/schemas/protocol.schema.json explains each key).
 
-    `units` seconds or snippets, the latter `snippets_per_second`; `averages` are ranges such
-    as "0.1:0.7" over `tious`; `select` the average by which a checkpoint is chosen;
-    `duplicates` maps a class to the one whose instances it repeats.
+    `videos` is how many the list should name; `units` seconds or snippets, of which there are
+    `snippets_per_second`; `averages` are ranges such as "0.1:0.7" over `tious`; `select` is
+    the average by which a checkpoint is chosen; `duplicates` maps a class to the one whose
+    instances it repeats.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Protocol:
     subsets: tuple[str, ...] = ("test",)
     list: str | None = None
     exclude: tuple[str, ...] = ()
+    videos: int | None = None
     units: str = "seconds"
     snippets_per_second: float = 25 / 16
     ambiguous: str = "ignore"
@@ -58,7 +60,7 @@ class Protocol:
 
     def on_subset(self, subset: str) -> Protocol:
         """The same protocol on all videos of another subset."""
-        return replace(self, subsets=(subset,), list=None, exclude=())
+        return replace(self, subsets=(subset,), list=None, exclude=(), videos=None)
 
 
 def protocol_from(mapping: Mapping[str, Any]) -> Protocol:
@@ -116,7 +118,7 @@ def prepare(
     videos = listed_videos(truth, protocol)
     instances = truth.segments(videos)
     instances = _without_duplicates(instances, protocol.duplicates or {})
-    coverage = coverage_of(instances, videos, usable)
+    coverage = coverage_of(instances, videos, usable, protocol.videos)
     if usable is not None and protocol.coverage_rule == "restricted":
         videos = [video for video in videos if video in usable]
         instances = instances[instances["video_id"].isin(videos)]

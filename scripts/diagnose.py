@@ -1,0 +1,50 @@
+"""Where an mAP is lost: CSV files and figures of error kinds, hard instances and classes.
+
+Examples:
+  python scripts/diagnose.py --ground-truth results/demo/annotations.json --protocol demo \\
+      --predictions seed0/proposals.json --manifest results/demo/manifest.csv --output diagnosis
+"""
+
+import sys
+from pathlib import Path
+
+from scoring import read_truth, scoring_parser
+from wstal.atomic import atomic_path
+from wstal.errors import WstalError
+from wstal.evaluate.coverage import read_durations
+from wstal.evaluate.diagnosis import diagnose
+from wstal.evaluate.protocol_file import read_protocol
+from wstal.evaluate.protocols import prepare
+from wstal.evaluate.run_rows import known_detections
+from wstal.plots.diagnosis import FIGURES
+from wstal.plots.style import save
+
+
+def main() -> None:
+    """Parse, diagnose, write and draw."""
+    arguments = scoring_parser(__doc__)
+    add = arguments.add_argument
+    add("--predictions", type=Path, required=True, help="proposals.json")
+    add("--manifest", type=Path, help="durations, for the share of the video an instance covers")
+    add("--tiou", type=float, default=0.5, help="threshold of the error kinds (default: 0.5)")
+    add("--note", default="", help="beside every title and row, for example: demo data")
+    add("--output", type=Path, required=True, help="folder of CSV and SVG files")
+    args = arguments.parse_args()
+    try:
+        protocol, (truth, usable) = read_protocol(args.protocol), read_truth(args)
+        found = known_detections(truth, args.predictions)
+        prepared = prepare(truth, found, protocol, usable)
+        known = {video: seconds for video, seconds in truth.duration.items() if seconds}
+        measured = read_durations(args.manifest) if args.manifest else {}
+        tables = diagnose(prepared, protocol, measured | known, args.tiou)
+    except WstalError as error:
+        sys.exit(str(error))
+    for name, table in tables.items():
+        with atomic_path(args.output / f"{name}.csv") as temporary:
+            table.assign(protocol=protocol.name, note=args.note).to_csv(temporary, index=False)
+        title = f"{protocol.name} · {args.note}" if args.note else protocol.name
+        save(FIGURES[name](table, title), args.output / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main()
