@@ -1,0 +1,48 @@
+"""Optical flow of a shard of videos, quantised to one byte, in chunks of one snippet.
+
+Examples (folder R is results/demo/demo_i3d):
+  python scripts/extract_flow.py --frames R/frames/shard0.csv --recipe @flow.json --code dev \\
+      --output R/flow/shard0.csv
+  python scripts/extract_flow.py --frames R/frames/shard0.csv --code dev --threads 2 \\
+      --recipe '{"algorithm": "dis", "short_side": 256, "interpolation": "bilinear",
+      "bound": 20}' \\
+      --output R/flow/shard0.csv
+"""
+
+import sys
+from pathlib import Path
+
+from cli import json_argument, parser, track
+from wstal.errors import WstalError
+from wstal.flow.stage import flow_shard
+from wstal.store import write_shard
+
+
+def main() -> None:
+    """Parse, compute, write."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--frames", type=Path, required=True, help="manifest of the frames")
+    add("--recipe", type=json_argument, required=True, help="section flow, JSON or @file")
+    add("--threads", type=int, help="pairs at a time; default $OMP_NUM_THREADS, else all CPUs")
+    add("--device", default="cpu", help="for the torch backend and RAFT")
+    add("--code", required=True, help="digest of the code")
+    add("--output", type=Path, required=True, help="manifest to write; files go beside it")
+    args = arguments.parse_args()
+    try:
+        records = flow_shard(
+            args.frames,
+            args.recipe,
+            code=args.code,
+            directory=args.output.parent,
+            device=args.device,
+            threads=args.threads,
+            track=track("flow"),
+        )
+    except WstalError as error:
+        sys.exit(str(error))
+    write_shard(args.output, records)
+
+
+if __name__ == "__main__":
+    main()

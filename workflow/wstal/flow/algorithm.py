@@ -1,0 +1,73 @@
+"""The flow that a recipe names, as one function of frames, and what is recorded about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from wstal.errors import WstalError
+from wstal.flow.backend import resolve_backend, tvl1
+from wstal.flow.parameters import TVL1Parameters
+
+ALGORITHMS = ("tvl1", "dis", "raft")
+
+
+@dataclass(frozen=True)
+class FlowAlgorithm:
+    """`flow`: gray uint8 `[N, H, W]` -> float32 px `[N-1, H, W, 2]`; `attrs`: how, for the file."""
+
+    flow: Callable[[np.ndarray], np.ndarray]
+    attrs: dict[str, str]
+
+
+def flow_algorithm(
+    recipe: Mapping[str, Any], *, device: str = "cpu", threads: int | None = None
+) -> FlowAlgorithm:
+    """What the recipe's section `flow` asks for, on this machine.
+
+    Raises WstalError for an unknown algorithm, backend, semantics or parameter.
+    """
+    name, params = recipe["algorithm"], dict(recipe.get("params") or {})
+    if name == "tvl1":
+        return _tvl1(recipe, params, device, threads)
+    if name == "dis":
+        from wstal.flow.dis import dis
+
+        return FlowAlgorithm(partial(dis, **params), _attrs(name, "opencv", "", "dis", params))
+    if name == "raft":
+        from wstal.flow.raft import raft
+
+        flow = partial(raft, device=device, **params)
+        return FlowAlgorithm(flow, _attrs(name, "torch", "", "raft", params))
+    raise WstalError(f"flow algorithm {name!r} is not one of {', '.join(ALGORITHMS)}")
+
+
+def _tvl1(
+    recipe: Mapping[str, Any], params: dict[str, Any], device: str, threads: int | None
+) -> FlowAlgorithm:
+    parameters = TVL1Parameters.of(**params)
+    semantics = recipe.get("semantics", "opencv_cpu")
+    backend = resolve_backend(recipe.get("backend", "auto"), semantics, parameters)
+    flow = partial(tvl1, backend=backend.name, semantics=semantics, threads=threads, **params)
+    if backend.name == "torch":
+        flow = partial(flow, device=device)
+    return FlowAlgorithm(
+        flow, _attrs("tvl1", backend.name, backend.reason, semantics, asdict(parameters))
+    )
+
+
+def _attrs(
+    algorithm: str, backend: str, reason: str, semantics: str, params: Mapping[str, Any]
+) -> dict[str, str]:
+    return {
+        "algorithm": algorithm,
+        "backend": backend,
+        "backend_reason": reason,
+        "semantics": semantics,
+        "params_json": json.dumps(params, sort_keys=True),
+    }

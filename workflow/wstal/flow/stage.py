@@ -1,0 +1,96 @@
+"""The flow stage: from the frames of a shard's videos to their flow files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import hdf5plugin
+import numpy as np
+
+from wstal import __version__
+from wstal.errors import MediaError
+from wstal.features.stage_inputs import StageInput, join_shards
+from wstal.flow.algorithm import FlowAlgorithm, flow_algorithm
+from wstal.flow.chunks import SNIPPET, flow_chunks
+from wstal.flow.read_ahead import read_ahead
+from wstal.store import ArrayFile, Record, artefact_key, process_shard
+
+PACKAGES = ("numpy", "h5py", "hdf5plugin", "opencv-contrib-python-headless")
+_NOT_KEY = ("backend", "cache_flow")  # who computes it, and what is kept, is no part of the flow
+
+
+def flow_shard(
+    frames: Path,
+    recipe: Mapping[str, Any],
+    *,
+    code: str,
+    directory: str | Path,
+    device: str = "cpu",
+    threads: int | None = None,
+    track: Callable[[Iterable], Iterable] = iter,
+) -> list[Record]:
+    """Write the flow file of every video of the manifest `frames`; return the records.
+
+    `recipe` is the section `flow`. A flow file holds `flow` int8 `[N-1, H, W, 2]` in
+    compressed chunks of 16 pairs, one snippet each, and says in its attributes how it was made.
+    """
+    inputs, passed = join_shards({"frames": frames})
+    algorithm = flow_algorithm(recipe, device=device, threads=threads)
+    part = {name: value for name, value in recipe.items() if name not in _NOT_KEY}
+    made = process_shard(
+        inputs,
+        stage="flow",
+        directory=directory,
+        key_of=lambda video: artefact_key(video.source, "flow", part, code),
+        make=lambda video, file: _make(video, file, recipe, algorithm),
+        provenance={
+            "stage": "flow",
+            "recipe": dict(recipe),
+            "code": code,
+            "device": device,
+            "versions": {"wstal": __version__} | {name: version(name) for name in PACKAGES},
+            **algorithm.attrs,
+        },
+        track=track,
+    )
+    return made + passed
+
+
+def open_gray(frames_file: Path, recipe: Mapping[str, Any]) -> Iterator[np.ndarray]:
+    """A video's gray frames on the time grid, uint8 chunks `[n, H, W]` at the recipe's size."""
+    from wstal.video.frames_file import open_frames  # decoders are needed here only
+
+    size = {name: recipe[name] for name in ("short_side", "interpolation")}
+    return open_frames(frames_file, pixels="gray", **size)
+
+
+def _make(
+    video: StageInput,
+    file: ArrayFile,
+    recipe: Mapping[str, Any],
+    algorithm: FlowAlgorithm,
+) -> int:
+    file.set_status(video.status, video.reason)
+    file.attrs.update(algorithm.attrs)
+    file.attrs["bound"] = float(recipe["bound"])
+    file.attrs["short_side"] = int(recipe["short_side"])
+    chunks = open_gray(video.files["frames"], recipe)
+    return write_flow(file, flow_chunks(chunks, algorithm.flow, bound=recipe["bound"]), video.id)
+
+
+def write_flow(file: ArrayFile, chunks: Iterable[np.ndarray], name: str) -> int:
+    """Append int8 chunks `[n, H, W, 2]` to the dataset `flow`, the next being computed
+    meanwhile; the number of pairs. Raises MediaError for a video without any frame."""
+    stream, pairs = None, 0
+    for chunk in read_ahead(chunks):
+        if stream is None:
+            filters = hdf5plugin.Zstd(1)
+            stream = file.stream("flow", chunk.shape[1:], np.int8, chunk_rows=SNIPPET, **filters)
+        stream.append(chunk)
+        pairs += len(chunk)
+    if stream is None:
+        raise MediaError(f"{name}: no frame could be read for flow")
+    return pairs
