@@ -10,11 +10,10 @@ import torch
 from torch import nn
 
 from wstal.features.extract import i3d_features, read_flow
-from wstal.features.stage_inputs import StageInput
+from wstal.features.stage_inputs import StageInput, frames_and_fps
 from wstal.nets.fold_batchnorm import for_inference
-from wstal.store import read_attrs
 from wstal.timegrid import snippet_count
-from wstal.video.frames_file import open_frames
+from wstal.video.frames import open_frames
 
 STREAMS = {"rgb": 3, "flow": 2}  # input channels
 
@@ -34,7 +33,7 @@ def i3d_extractor(
 
     def extract(video: StageInput) -> np.ndarray:
         frames = video.files["frames"]
-        rows = snippet_count(int(read_attrs(frames)["rows"]), tail=recipe["tail"])
+        rows = snippet_count(frames_and_fps(frames)[0], recipe["tail"])
         if stream == "flow":
             pictures = read_flow(video.files["flow"])
         else:

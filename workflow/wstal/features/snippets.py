@@ -8,8 +8,7 @@ import numpy as np
 
 from wstal.errors import WstalError
 from wstal.flow.quantize import LEVELS
-
-SNIPPET = 16  # frames, and the stride: snippets do not overlap
+from wstal.timegrid import SNIPPET
 
 
 def centre_crop(pictures: np.ndarray, size: int) -> np.ndarray:

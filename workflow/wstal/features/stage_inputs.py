@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
+
 from wstal.errors import WstalError
 from wstal.store import NO_AUDIO, OK, PARTIAL, Record, read_shard
 
@@ -21,6 +23,12 @@ class StageInput:
     reason: str
     source: str
     files: Mapping[str, Path]
+
+
+def frames_and_fps(frames_file: str | Path) -> tuple[int, float]:
+    """How many grid frames a file of the frames stage has, and how many lie in a second."""
+    with h5py.File(frames_file, "r") as file:
+        return len(file["frame_index"]), float(file.attrs["fps"])
 
 
 def join_shards(shards: Mapping[str, Path]) -> tuple[list[StageInput], list[Record]]:

@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 from wstal.features.extract import vggish_features
-from wstal.features.snippets import SNIPPET
-from wstal.features.stage_inputs import StageInput
-from wstal.store import read_arrays, read_attrs
-from wstal.timegrid import snippet_count
+from wstal.features.stage_inputs import StageInput, frames_and_fps
+from wstal.store import read_arrays
+from wstal.timegrid import snippet_count, snippet_step
 
 
 def vggish_extractor(
@@ -28,9 +27,8 @@ def vggish_extractor(
     network = network.to(device).requires_grad_(False)
 
     def extract(video: StageInput) -> np.ndarray:
-        frames = read_attrs(video.files["frames"])
-        rows = snippet_count(int(frames["rows"]), tail=recipe.get("tail", "drop"))
-        step = SNIPPET / float(frames["fps"])
+        frames, fps = frames_and_fps(video.files["frames"])
+        rows, step = snippet_count(frames, recipe.get("tail", "drop")), snippet_step(fps)
         sound = read_arrays(video.files["audio"], ["sound"])["sound"]
         return vggish_features(network, sound, rows, step, batch=recipe["batch"], device=device)
 

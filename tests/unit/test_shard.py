@@ -1,0 +1,79 @@
+"""A shard of features: keys that say what made them, statuses carried on, reuse."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from wstal.errors import MediaError
+from wstal.features.shard import features_shard
+from wstal.store import Record, read_arrays, read_attrs, write_shard
+
+RECIPE = {"width": 0.25, "crop": 112, "batch": 8, "weights": {"rgb": "demo_i3d_rgb"}}
+
+
+@pytest.fixture
+def run(tmp_path):
+    frames = tmp_path / "frames/shard0.csv"
+    rows = [
+        Record("a", "ok", 40, "s", "a.h5", "ka"),
+        Record("b", "partial", 40, "s", "b.h5", "kb", "ends early"),
+        Record("c", "missing", 0, "", "", "kc", "not in the folder"),
+    ]
+    write_shard(frames, rows)
+
+    def extract(video):
+        run.seen.append(video.id)
+        if video.id == run.broken:
+            raise MediaError("cannot be decoded")
+        return np.full((2, 4), len(run.seen), np.float32)
+
+    def run(recipe=RECIPE, weights="f" * 64, code="c1", device="cpu"):
+        run.seen = []
+        records = features_shard(
+            "i3d_rgb",
+            {"frames": frames},
+            extract,
+            recipe,
+            weights=weights,
+            device=device,
+            code=code,
+            directory=tmp_path / "i3d_rgb",
+        )
+        return {record.id: record for record in records}
+
+    run.broken, run.folder = None, Path(tmp_path / "i3d_rgb")
+    return run
+
+
+def test_statuses_and_provenance(run):
+    records = run()
+    assert {i: (r.status, r.rows) for i, r in records.items()} == {
+        "a": ("ok", 2),
+        "b": ("partial", 2),
+        "c": ("missing", 0),
+    }
+    assert records["b"].reason == "ends early" and records["c"].reason == "not in the folder"
+    file = run.folder / records["a"].path
+    assert read_arrays(file)["features"].dtype == np.float32
+    provenance = json.loads(read_attrs(file)["provenance_json"])
+    assert provenance["weights"] == "f" * 64 and provenance["device"] == "cpu"
+    assert provenance["recipe"] == RECIPE and provenance["code"] == "c1"
+    assert {"wstal", "torch"} <= set(provenance["versions"])
+
+
+def test_only_what_changes_the_features_makes_them_anew(run):
+    run()
+    for same in ({}, {"device": "H200"}, {"recipe": {**RECIPE, "batch": 1, "weights": "x"}}):
+        run(**same)
+        assert run.seen == [], same
+    for other in ({"weights": "untrained"}, {"code": "c2"}, {"recipe": {**RECIPE, "crop": 96}}):
+        run(**other)
+        assert run.seen == ["a", "b"], other
+
+
+def test_a_broken_file_is_a_status(run):
+    run.broken = "a"
+    records = run()
+    assert records["a"].status == "broken" and "decoded" in records["a"].reason
+    assert records["b"].rows == 2
