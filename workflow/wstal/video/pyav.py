@@ -47,6 +47,11 @@ def video_stream(path: str | Path, container: av.container.InputContainer):
     return stream
 
 
+def sound_stream(container: av.container.InputContainer):
+    """The sound track that belongs to the video stream, or None."""
+    return container.streams.best("audio", related=container.streams.best("video"))
+
+
 class Faults:
     """Counts what went wrong while frames still came."""
 
@@ -86,7 +91,7 @@ def scan(path: str | Path) -> Scan:
     pts, dts, faults, damaged, end = [], [], Faults(), 0, 0.0
     with opened(path) as container:
         stream = video_stream(path, container)
-        sound = container.streams.best("audio", related=stream)
+        sound = sound_stream(container)
         rotation, size = 0, (0, 0)
         for packet in packets(container, [s for s in (stream, sound) if s], faults):
             if packet.pts is not None:

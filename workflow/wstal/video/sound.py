@@ -10,7 +10,15 @@ import numpy as np
 import soxr
 
 from wstal.errors import MediaError, WstalError
-from wstal.video.pyav import Faults, decoded, first_time, opened, packets, video_stream
+from wstal.video.pyav import (
+    Faults,
+    decoded,
+    first_time,
+    opened,
+    packets,
+    sound_stream,
+    video_stream,
+)
 
 RATE = 16000  # Hz
 DRIFT = 0.1  # seconds between samples and their time that are jitter, more is a hole
@@ -43,17 +51,21 @@ def decode_sound(path: str | Path, rate: int = RATE, resampler: str = "soxr") ->
     filled with silence, what sounds before the first picture is dropped. Raises NoAudio
     without a track, MediaError if it does not decode, WstalError for another resampler.
     """
-    faults, parts = Faults(), []
-    resample = _resampler(resampler)
+    if resampler not in RESAMPLERS:
+        raise WstalError(f"resampler {resampler!r} is none of {', '.join(RESAMPLERS)}")
+    faults, parts, source, resample = Faults(), [], 0, None
     with opened(path) as container:
-        stream = container.streams.best("audio")
+        stream = sound_stream(container)
         if stream is None:
             raise NoAudio(f"{path}: has no sound track")
-        offset = _picture_time(path)
-        for source_rate, mono in _mono(container, stream, offset, faults):
-            parts.append(resample(mono, source_rate, rate))
-    if not parts:
+        for source_rate, block in _mono(container, stream, _picture_time(path), faults):
+            if source_rate != source:  # nearly always once
+                parts += [resample(np.zeros(0, np.float32), True)] if resample else []
+                source, resample = source_rate, RESAMPLERS[resampler](source_rate, rate)
+            parts.append(resample(block, False))
+    if resample is None:
         raise MediaError("; ".join([f"{path}: its sound does not decode", *faults.texts()]))
+    parts.append(resample(np.zeros(0, np.float32), True))
     samples = np.concatenate(parts).astype(np.float32, copy=False)
     return Sound(samples, rate, [f"sound: {text}" for text in faults.texts()])
 
@@ -73,26 +85,18 @@ def _picture_time(path: str | Path) -> float:
 
 
 def _mono(container, stream, offset: float, faults: Faults) -> Iterator[tuple[int, np.ndarray]]:
-    """(rate, mono float32) runs of one sample rate; nearly always a single one."""
-    rate, blocks, have, begin = 0, [], 0, 0.0
+    """(sample rate, mono float32 [n]) block by block, holes filled."""
+    seconds = 0.0  # of sound so far, from the first picture on
     for packet in packets(container, [stream], faults):
         for frame in decoded(packet, faults):
-            if frame.sample_rate != rate:
-                if blocks:
-                    yield rate, np.concatenate(blocks)
-                    begin += have / rate
-                rate, blocks, have = frame.sample_rate, [], 0
-            block = to_mono(frame)
-            if frame.pts is not None:
-                lag = float(frame.time) - offset - begin - have / rate
-                if not blocks and not begin or DRIFT < abs(lag) < JUMP:
-                    lead = round(lag * rate)
-                    silence = np.zeros(max(0, lead), np.float32)
-                    block = np.concatenate([silence, block])[max(0, -lead) :]
-            blocks.append(block)
-            have += len(block)
-    if blocks:
-        yield rate, np.concatenate(blocks)
+            rate, block = frame.sample_rate, to_mono(frame)
+            lag = 0.0 if frame.pts is None else float(frame.time) - offset - seconds
+            if (seconds == 0 or abs(lag) > DRIFT) and abs(lag) < JUMP:
+                lead = round(lag * rate)
+                silence = np.zeros(max(0, lead), np.float32)
+                block = np.concatenate([silence, block])[max(0, -lead) :]
+            seconds += len(block) / rate
+            yield rate, block
 
 
 def to_mono(frame) -> np.ndarray:
@@ -107,13 +111,32 @@ def to_mono(frame) -> np.ndarray:
     return array.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
-def _resampler(name: str):
-    if name == "soxr":
-        return lambda mono, source, rate: soxr.resample(mono, source, rate, quality="HQ")
-    if name == "resampy":
+class _Soxr:
+    """Resamples block by block."""
+
+    def __init__(self, source: int, rate: int) -> None:
+        self._stream = soxr.ResampleStream(source, rate, 1, dtype="float32", quality="HQ")
+
+    def __call__(self, block: np.ndarray, last: bool) -> np.ndarray:
+        return self._stream.resample_chunk(block, last=last)
+
+
+class _Resampy:
+    """Resamples at the end: its filter knows no blocks."""
+
+    def __init__(self, source: int, rate: int) -> None:
+        self._rates, self._blocks = (source, rate), [np.zeros(0, np.float32)]
+
+    def __call__(self, block: np.ndarray, last: bool) -> np.ndarray:
+        self._blocks.append(block)
+        if not last:
+            return self._blocks[0]
         import resampy  # slow to import, and only for exact comparison
 
-        return lambda mono, source, rate: (
-            mono if source == rate else resampy.resample(mono, source, rate, filter="kaiser_best")
-        )
-    raise WstalError(f"resampler {name!r} is neither soxr nor resampy")
+        mono = np.concatenate(self._blocks)
+        if self._rates[0] == self._rates[1]:
+            return mono
+        return resampy.resample(mono, *self._rates, filter="kaiser_best")
+
+
+RESAMPLERS = {"soxr": _Soxr, "resampy": _Resampy}

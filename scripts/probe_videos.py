@@ -1,0 +1,49 @@
+"""Find, hash and verify the videos of one shard: a row per annotated id, whatever its state.
+
+Every video is decoded once from end to end, so that what the row says is measured. A file that
+is absent, broken or cut short is a row with a status and a reason.
+
+Examples:
+  python scripts/probe_videos.py --annotations results/demo/annotations.json \\
+      --videos results/demo/videos --shard 0 --shards 4 --output results/demo/manifest/shard0.csv
+"""
+
+import sys
+from pathlib import Path
+
+import wstal
+from cli import parser, track
+from wstal.atomic import write_csv
+from wstal.codehash import code_digest
+from wstal.data.annotations import read_annotations
+from wstal.errors import WstalError
+from wstal.shards import shard_of
+from wstal.video.probing import COLUMNS, probe_videos
+
+
+def main() -> None:
+    """Parse, probe, write."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--annotations", type=Path, required=True, help="annotations.json")
+    add("--videos", type=Path, required=True, help="folder searched, with all below it")
+    add("--shard", type=int, default=0, help="which shard (default 0)")
+    add("--shards", type=int, default=1, help="of how many (default 1)")
+    add("--output", type=Path, required=True, help="output: CSV; earlier rows in cache/ beside it")
+    args = arguments.parse_args()
+    try:
+        database = read_annotations(args.annotations).database
+    except WstalError as error:
+        sys.exit(str(error))
+    rows = probe_videos(
+        [video for video in database if shard_of(video, args.shards) == args.shard],
+        args.videos,
+        cache=args.output.parent / "cache",
+        code=code_digest(__file__, Path(wstal.__file__).parent),
+        track=track("probe"),
+    )
+    write_csv(args.output, COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Which file below a folder belongs to a video id."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from wstal.data.folder import VIDEO_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Found:
+    """A video id, its file (None: there is none) and what a user should know about the choice."""
+
+    id: str
+    path: Path | None
+    note: str = ""
+
+
+def find_videos(folder: str | Path, ids: Iterable[str]) -> list[Found]:
+    """The file of each id below `folder`, by name, with any video extension.
+
+    The id may be a file's path below the folder or its bare name, without extension; a leading
+    `v_` may lack or be too much on either side. Of several files the first in that order, then
+    in the order of their paths, is taken and the others are named. For an id without a file
+    similar names are given.
+    """
+    folder = Path(folder)
+    files = sorted(
+        Path(root, name)
+        for root, _, names in os.walk(folder)
+        for name in names
+        if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
+    )
+    paths: dict[str, list[Path]] = {}
+    names: dict[str, list[Path]] = {}
+    for path in files:
+        paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+        names.setdefault(path.stem, []).append(path)
+    return [_found(video, folder, paths, names) for video in ids]
+
+
+def _found(
+    video: str, folder: Path, paths: dict[str, list[Path]], names: dict[str, list[Path]]
+) -> Found:
+    variants = [video, f"v_{video}", video.removeprefix("v_")]
+    candidates = [p for known in (paths, names) for v in variants for p in known.get(v, [])]
+    unique = list(dict.fromkeys(candidates))
+    if len(unique) > 1:
+        others = ", ".join(str(path.relative_to(folder)) for path in unique[1:4])
+        return Found(video, unique[0], f"{len(unique)} files carry this id, not used: {others}")
+    if unique:
+        return Found(video, unique[0])
+    if not folder.is_dir():
+        return Found(video, None, f"the video folder {folder} does not exist")
+    near = get_close_matches(video.lower(), {name.lower() for name in names}, n=3, cutoff=0.8)
+    similar = [str(names[n][0].relative_to(folder)) for n in names if n.lower() in near][:3]
+    hint = f"; similar: {', '.join(similar)}" if similar else ""
+    return Found(video, None, f"no video file of this name below {folder}{hint}")

@@ -1,0 +1,98 @@
+"""The probe stage: every annotated video of a shard found, hashed and verified."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from wstal.atomic import write_json
+from wstal.store import BROKEN, MISSING, safe_name
+from wstal.video.find import Found, find_videos
+from wstal.video.info import probe
+
+COLUMNS = [
+    *("id", "path", "sha256", "fps", "frames", "duration", "width", "height"),
+    *("rotation", "audio", "status", "reason"),
+]
+
+
+@dataclass(frozen=True)
+class ProbedVideo:
+    """One row of the probe: what later stages need to know."""
+
+    id: str
+    path: Path
+    sha256: str
+    status: str
+    reason: str
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is anything to decode."""
+        return self.status not in (MISSING, BROKEN)
+
+
+def probe_videos(
+    ids: Iterable[str],
+    folder: str | Path,
+    *,
+    cache: str | Path,
+    code: str,
+    track: Callable[[Iterable], Iterable] = iter,
+) -> Iterator[dict[str, Any]]:
+    """Rows (COLUMNS) of the ids, sorted; bad and absent files are rows with a status and reason.
+
+    `cache` is a folder of earlier rows: a file whose path, size and modification time are as
+    before, probed by the same `code`, is not decoded again.
+    """
+    for found in track(find_videos(folder, sorted(ids))):
+        yield _row(found, Path(cache), code)
+
+
+def read_probe(path: str | Path) -> list[ProbedVideo]:
+    """The videos of a probe CSV."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return [
+            ProbedVideo(row["id"], Path(row["path"]), row["sha256"], row["status"], row["reason"])
+            for row in csv.DictReader(file)
+        ]
+
+
+def file_sha256(path: str | Path) -> str:
+    """The sha256 of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _row(found: Found, cache: Path, code: str) -> dict[str, Any]:
+    row = dict.fromkeys(COLUMNS, "") | {"id": found.id}
+    if found.path is None:
+        return row | {"status": MISSING, "reason": found.note}
+    path = found.path.resolve()
+    try:
+        row |= _cached(path, cache / f"{safe_name(found.id)}.json", code)
+    except OSError as error:  # a dangling link, or no permission
+        row |= {"status": BROKEN, "reason": f"{path}: {error.strerror}"}
+    texts = [text for text in (row["reason"], found.note) if text]
+    return row | {"path": str(path), "reason": "; ".join(texts)}
+
+
+def _cached(path: Path, record: Path, code: str) -> dict[str, Any]:
+    stat = path.stat()
+    stamp = {"path": str(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "code": code}
+    if record.is_file():
+        try:
+            known = json.loads(record.read_text(encoding="utf-8"))
+        except ValueError:
+            known = {}
+        if known.get("stamp") == stamp:
+            return known["row"]
+    info = asdict(probe(path))
+    row = {"sha256": file_sha256(path), **info, "audio": str(info["audio"]).lower()}
+    write_json(record, {"stamp": stamp, "row": row})
+    return row
