@@ -1,6 +1,9 @@
 """The demo dataset as files: an independent reader finds what the plan says."""
 
 import csv
+import json
+import subprocess
+import sys
 from fractions import Fraction
 
 import av
@@ -8,7 +11,6 @@ import numpy as np
 import pytest
 from wstal.data.demo import render_demo, render_video
 from wstal.data.folder import read_folder_annotations
-from wstal.data.render.plan import plan_videos
 
 SMALL = {"seed": 7, "train": 4, "test": 2}
 
@@ -78,11 +80,29 @@ def test_rendering_twice_gives_the_same_pictures(demo, tmp_path):
     assert again.path.read_bytes() == (folder / f"{plan.id}.mp4").read_bytes()
 
 
-def test_two_processes_render_the_same(demo, tmp_path):
-    folder, _ = demo
-    seen = []
-    small = {"seed": 7, "train": 1, "test": 1}
-    render_demo(tmp_path, small, jobs=2, track=lambda items: (seen.append(i) or i for i in items))
-    assert len(seen) == 3 == len(plan_videos(small))
+def test_two_processes_render_through_the_script(project, tmp_path):
+    command = [sys.executable, project / "scripts/render_demo.py", "--output", tmp_path]
+    config = json.dumps({"seed": 7, "train": 1, "test": 1})
+    done = subprocess.run(
+        [*command, "--config", config, "--jobs", "2"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "render 3/3 test_00" in done.stderr
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 4
     with av.open(str(tmp_path / "test_00.mp4")) as file:
         assert np.ptp(next(file.decode(video=0)).to_ndarray(format="rgb24")) > 50
+
+
+def test_progress_sees_every_video_before_the_labels_stand(tmp_path, monkeypatch):
+    monkeypatch.setattr("wstal.data.demo.render_video", lambda plan, directory: None)
+    seen = []
+
+    def track(items):
+        for item in items:
+            assert not (tmp_path / "labels.csv").exists()
+            seen.append(item.id)
+            yield item
+
+    plans = render_demo(tmp_path, SMALL, track=track)
+    assert seen == [plan.id for plan in plans]
+    assert (tmp_path / "segments.csv").exists()

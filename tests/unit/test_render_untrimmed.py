@@ -5,6 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from wstal.data.render.clip import render_clip
 from wstal.data.render.motion import ACTIONS
 from wstal.data.render.plan import Event, VideoPlan, plan_videos
 from wstal.data.render.untrimmed import CROP, build_scene, draw_frames, draw_soundtrack
@@ -146,3 +147,24 @@ def test_soundtrack_has_the_planned_sounds():
     loudness = np.sqrt((sound.reshape(8, -1) ** 2).mean(axis=1))
     assert loudness[2:6].min() > 1.3 * loudness[[0, 1, 6, 7]].max()
     assert np.array_equal(sound, draw_soundtrack(plan, 16000))
+
+
+def thumbnails(plans):
+    """Pictures of a plan reduced to 8 x 8, uint8 [videos, 3, 8, 8, 3], and of a clip."""
+    rows = [
+        [
+            cv2.resize(build_scene(p).draw(t), (8, 8), interpolation=cv2.INTER_AREA)
+            for t in (1, 5, 9)
+        ]
+        for p in plans
+    ]
+    clip = render_clip("orbit", 1)[0]
+    return np.stack(rows), cv2.resize(clip, (8, 8), interpolation=cv2.INTER_AREA)
+
+
+def test_pictures_are_frozen(project):
+    """The renderer stands still as the plan does; within two grey levels across OpenCV builds."""
+    kept = np.load(project / "tests/golden/demo_thumbnails.npz")
+    videos, clip = thumbnails(plan_videos({"seed": 7, "train": 24, "test": 12})[::6])
+    assert np.abs(videos.astype(int) - kept["videos"]).max() <= 2
+    assert np.abs(clip.astype(int) - kept["clip"]).max() <= 2

@@ -10,6 +10,8 @@ import av
 import numpy as np
 
 AUDIO_BLOCK = 1024  # samples per AAC frame
+# With B-frames, x264's macroblock tree gives other bytes now and then for the same pictures.
+REPEATABLE = {"x264-params": "mbtree=0"}
 
 
 def write_mp4(
@@ -28,7 +30,7 @@ def write_mp4(
     libx264. The index is written last, as recorders do, so a file cut short cannot be opened.
     """
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        video = container.add_stream("libx264", rate=fps, options=options or {})
+        video = container.add_stream("libx264", rate=fps, options=REPEATABLE | (options or {}))
         video.width, video.height = size
         video.pix_fmt = "yuv420p"
         video.codec_context.time_base = 1 / fps
