@@ -104,19 +104,16 @@ def error_impact(prepared: Prepared, tious: tuple[float, ...]) -> pd.DataFrame:
 
 
 def characteristics(prepared: Prepared, durations: dict[str, float]) -> pd.DataFrame:
-    """Bins (XS to XL) of each instance: by length, coverage of its video, instances in it.
+    """Of each instance: length, coverage (percent of its video), instances of its class in it.
 
-    Edges are the quintiles of the ground truth itself, so that bins are filled on any dataset;
-    they are given as intervals. Categorical columns length, coverage (NaN where a duration is
-    not known, absent where none is), instances.
+    coverage is NaN where a duration is not known, absent where none is.
     """
     truth = prepared.ground_truth
     length = truth["t_end"] - truth["t_start"]
-    per_video = truth.groupby(["video_id", "label"])["label"].transform("count")
-    coverage = length / truth["video_id"].map(durations).astype(float)
-    values = {"length": length, "coverage": coverage, "instances": per_video}
-    known = {name: value for name, value in values.items() if value.notna().any()}
-    return pd.DataFrame({name: _quintiles(value) for name, value in known.items()})
+    coverage = 100 * length / truth["video_id"].map(durations).astype(float)
+    instances = truth.groupby(["video_id", "label"])["label"].transform("count")
+    values = {"length": length, "coverage": coverage, "instances": instances}
+    return pd.DataFrame({name: value for name, value in values.items() if value.notna().any()})
 
 
 def sensitivity(
@@ -124,24 +121,26 @@ def sensitivity(
 ) -> pd.DataFrame:
     """AP and misses per bin of every characteristic.
 
+    Bins XS to XL are fifths of the ground truth itself, so that they are filled on any dataset.
     Columns characteristic, bin, range, instances, map (percent, mean over `tious` and classes,
     with normalised precision so that bins of unequal size compare), missed (percent of the
     bin's instances that no prediction hits at `tious[0]`). Predictions that hit instances of
     other bins count for nothing. The row of characteristic `all` is the reference.
     """
     matches = match(prepared.ground_truth, prepared.predictions, tious, prepared.classes)
-    truth, bins = prepared.ground_truth, characteristics(prepared, durations)
+    truth, values = prepared.ground_truth, characteristics(prepared, durations)
     label = pd.Index(prepared.classes).get_indexer(truth["label"])
     normalizer = len(truth) / max(len(np.unique(label)), 1)
     found = np.zeros(len(truth), dtype=bool)
     found[matches.matched[0][matches.hits[0]]] = True
     groups = [("all", "all", "", np.ones(len(truth), dtype=bool))]
-    for name in bins:
-        codes, edges = bins[name].cat.codes.to_numpy(), bins[name].cat.categories
-        for code, interval in enumerate(edges):
-            size = BINS[round(code * (len(BINS) - 1) / max(len(edges) - 1, 1))]
-            span = f"{max(interval.left, 0):.3g} to {interval.right:.3g}"
-            groups.append((name, size, span, codes == code))
+    for name, value in values.items():
+        codes = _quintile(value)
+        for code in range(codes.max() + 1):
+            inside = codes == code
+            size = BINS[round(code * (len(BINS) - 1) / max(codes.max(), 1))]
+            span = f"{value[inside].min():.3g} to {value[inside].max():.3g}"
+            groups.append((name, size, span, inside))
     rows = []
     for name, size, span, inside in groups:
         ap = _subset_ap(matches, label, inside, normalizer)
@@ -188,11 +187,11 @@ def _subset_ap(
     return ap
 
 
-def _quintiles(values: pd.Series) -> pd.Series:
-    try:
-        return pd.qcut(values, len(BINS), duplicates="drop")
-    except ValueError:  # one value, or none known
-        return pd.cut(values, 1)
+def _quintile(values: pd.Series) -> np.ndarray:
+    """Which fifth of the values each one lies in; fewer bins where values repeat; -1 for NaN."""
+    if values.nunique() < 2:
+        return np.where(values.notna(), 0, -1)
+    return pd.qcut(values, len(BINS), labels=False, duplicates="drop").fillna(-1).to_numpy(int)
 
 
 def _best_overlap(

@@ -14,6 +14,11 @@ from wstal.plots.style import FUSED, GROUND_TRUTH
 COLOURS = dict(
     zip(KINDS, (GROUND_TRUTH, "#264653", "#e9c46a", "#e76f51", "#f4a261", "#adb5bd"), strict=True)
 )
+AXES = {
+    "length": "length",
+    "coverage": "share of the video (%)",
+    "instances": "instances in the video",
+}
 
 
 def plot_false_positives(table: pd.DataFrame, title: str = "") -> Figure:
@@ -47,17 +52,20 @@ def plot_sensitivity(table: pd.DataFrame, title: str = "") -> Figure:
     reference = table[table["characteristic"] == "all"].iloc[0]
     groups = list(table[table["characteristic"] != "all"].groupby("characteristic", sort=False))
     figure, axes = plt.subplots(
-        2, len(groups), figsize=(2.8 * len(groups), 4), sharey="row", squeeze=False,
+        2, len(groups), figsize=(3.2 * len(groups), 4), sharey="row", squeeze=False,
         layout="constrained",
     )  # fmt: skip
     for column, (name, part) in enumerate(groups):
-        labels = [f"{size}\n{span}" for size, span in zip(part["bin"], part["range"], strict=True)]
+        labels = [
+            f"{size}\n{span.replace(' to ', '–')}"
+            for size, span in zip(part["bin"], part["range"], strict=True)
+        ]
         for axis, value in zip(axes[:, column], ("map", "missed"), strict=True):
             colour = FUSED if value == "map" else COLOURS["wrong_label"]
             axis.bar(labels, part[value], color=colour)
             axis.axhline(reference[value], color="black", linewidth=0.8, linestyle="--")
-            axis.tick_params(axis="x", labelsize=5)
-        axes[0, column].set_title(name)
+            axis.tick_params(axis="x", labelsize=6)
+        axes[0, column].set_title(AXES[name])
     axes[0, 0].set_ylabel("normalised mAP (%)")
     axes[1, 0].set_ylabel("missed (%)")
     figure.suptitle(title)
