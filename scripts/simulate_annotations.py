@@ -1,0 +1,48 @@
+"""Draw the videos of a simulated dataset, or take them from an annotation database.
+
+Writes annotations.json, the labels that training may read and a manifest (no video has a file).
+
+Examples:
+  python scripts/simulate_annotations.py --config @simulate.json \\
+      --output results/thumos14_sim/annotations.json \\
+      --training results/thumos14_sim/training_labels.json \\
+      --manifest results/thumos14_sim/manifest.csv
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from cli import json_argument, parser
+from wstal.atomic import write_csv
+from wstal.data.annotations import read_annotations, training_view, write_annotations
+from wstal.data.simulate import manifest_rows
+from wstal.data.simulation.videos import VERSION, draw_annotations
+from wstal.errors import WstalError
+from wstal.manifest import COLUMNS
+
+
+def main() -> None:
+    """Parse, draw or read, write."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--config", type=json_argument, required=True, help="`simulate` of the dataset YAML")
+    add("--annotations", type=Path, nargs="*", default=[], help="take the videos from this file")
+    add("--output", type=Path, required=True, help="output: annotations.json")
+    add("--training", type=Path, required=True, help="output: training_labels.json")
+    add("--manifest", type=Path, required=True, help="output: manifest.csv")
+    args = arguments.parse_args()
+    try:
+        given = [read_annotations(path) for path in args.annotations]
+        annotations = given[0] if given else draw_annotations(args.config)
+        annotations = replace(annotations, version=VERSION)
+    except WstalError as error:
+        sys.exit(str(error))
+    write_csv(args.manifest, COLUMNS, manifest_rows(annotations))
+    write_annotations(args.training, training_view(annotations))
+    write_annotations(args.output, annotations)
+    print(f"simulated data: {len(annotations.database)} videos", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""The simulated bench: like the published statistics, deterministic, frozen, free of leaks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from wstal.config.layers import canonical
+from wstal.data.annotations import Annotations, training_view
+from wstal.data.simulate import manifest_rows, simulate_features, simulated_videos
+from wstal.data.simulation.concepts import Columns, Evidence, Video
+from wstal.data.simulation.evidence import covered, stream_concepts
+from wstal.data.simulation.videos import draw_annotations
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile
+
+CONFIG_DIGEST = "6d9c311ffc87e24cf0c3e25c9c3b2fd655d335e903a673e3685ddb94fa045e8e"
+VIDEOS_DIGEST = "91205bf568471db76b5a52c6852d2cdb9862159756f42c8a4e4c90b243eb5a44"
+NUMBERS_DIGEST = "e4ffce60c197b772e3ba6f21911516565506ff5f699d40ac4adbf6280426b2c2"
+STEP = 0.64
+RECIPE = {"simulated": {"dims": {"rgb": 128, "flow": 128}}, "dtype": "float16"}
+
+
+@pytest.fixture(scope="module")
+def config(project: Path) -> dict:
+    path = project / "workflow/config/datasets/thumos14_sim.yaml"
+    return yaml.safe_load(path.read_text())["simulate"]
+
+
+@pytest.fixture(scope="module")
+def drawn(config: dict) -> Annotations:
+    return draw_annotations(config)
+
+
+def every(annotations: Annotations, n: int) -> Annotations:
+    """Each n-th video."""
+    kept = list(annotations.database)[::n]
+    return replace(annotations, database={i: annotations.database[i] for i in kept})
+
+
+def digest(value: object) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def test_the_simulator_is_frozen(config: dict, drawn: Annotations, project: Path) -> None:
+    """A change here changes the bench: every number made on it would have to be made again."""
+    recipes = [
+        yaml.safe_load((project / f"workflow/config/features/{name}.yaml").read_text())
+        for name in ("sim128", "sim1024")
+    ]
+    assert digest([config, *recipes]) == CONFIG_DIGEST
+    assert digest(drawn.database) == VIDEOS_DIGEST
+    numbers = [
+        np.round(features[:3, ::8].astype(float), 2).tolist()
+        for recipe in recipes
+        for _, streams in simulated_videos(every(drawn, 150), config, recipe)
+        for features in streams.values()
+    ]
+    assert digest(numbers) == NUMBERS_DIGEST
+
+
+def test_counts_are_the_published_ones(drawn: Annotations) -> None:
+    assert len(drawn.classes) == 20
+    for subset, videos, mixed in (("train", 200, 27), ("test", 212, 34)):
+        ids = drawn.ids(subset)
+        assert len(ids) == videos
+        assert sum(len(drawn.database[i]["labels"]) > 1 for i in ids) == mixed
+        assert drawn.label_matrix(ids).sum(0).min() >= 10
+
+
+@pytest.mark.parametrize("subset", ["train", "test"])
+def test_lengths_and_background_are_like_the_published_ones(
+    drawn: Annotations, subset: str
+) -> None:
+    truth = drawn.ground_truth(subset)
+    lengths = truth.t_end - truth.t_start
+    durations = np.array([drawn.database[i]["duration"] for i in drawn.ids(subset)])
+    assert len(truth) / len(durations) == pytest.approx(15, rel=0.1)
+    assert lengths.median() == pytest.approx(3.0, rel=0.15)
+    assert lengths.mean() == pytest.approx(4.3, rel=0.1)
+    assert lengths.quantile(0.95) == pytest.approx(11, rel=0.2)
+    assert durations.mean() == pytest.approx(213, rel=0.05)
+    assert 1000 < durations.max() <= 1673.5
+    once = truth.drop_duplicates(["video_id", "t_start", "t_end"])
+    assert (once.t_end - once.t_start).sum() / durations.sum() == pytest.approx(0.3, abs=0.06)
+
+
+def test_segments_and_labels_agree(drawn: Annotations) -> None:
+    for video, entry in drawn.database.items():
+        items = entry["annotations"]
+        assert entry["labels"] == sorted({item["label"] for item in items}), video
+        for item in items:
+            start, end = item["segment"]
+            assert 0 <= start < end <= entry["duration"]
+        dives, cliff_dives = (
+            [item["segment"] for item in items if item["label"] == name]
+            for name in ("Diving", "CliffDiving")
+        )
+        assert all(segment in dives for segment in cliff_dives)
+
+
+def test_a_video_does_not_depend_on_the_others(config: dict, drawn: Annotations) -> None:
+    few, fewer = every(drawn, 40), every(drawn, 80)
+    features = dict(simulated_videos(few, config, RECIPE))
+    for video, streams in simulated_videos(fewer, config, RECIPE):
+        for name, array in streams.items():
+            np.testing.assert_array_equal(array, features[video][name])
+    reseeded = dict(simulated_videos(fewer, {**config, "seed": 1}, RECIPE))
+    assert all(not np.array_equal(reseeded[v]["rgb"], features[v]["rgb"]) for v in reseeded)
+
+
+def test_features_look_like_a_rectified_networks(config: dict, drawn: Annotations) -> None:
+    for video, streams in simulated_videos(every(drawn, 60), config, RECIPE):
+        for array in streams.values():
+            assert array.shape == (int(drawn.database[video]["duration"] / STEP + 1e-3), 128)
+            assert array.dtype == np.float16
+            assert array.min() == 0
+            assert 0.3 < (array == 0).mean() < 0.8
+            assert 0.1 < array.mean() < 1.0
+
+
+def test_actions_show_in_both_streams_and_false_evidence_in_one(config: dict) -> None:
+    evidence = Evidence(**{**config["evidence"], "weak_stream": 0, "false_per_minute": 6})
+    columns = Columns(20, evidence)
+    video = Video("v", [3], [(100.0, 110.0, 3)], 2000)
+    shown = stream_concepts(video, 20, evidence, 0, STEP)
+    action = {s: x[:, : 20 * evidence.phases].max(1) for s, x in shown.items()}
+    inside = covered(100.0, 110.0, 2000, STEP) > 0.99
+    for stream, strength in action.items():
+        assert strength[inside].mean() > 0.6, stream
+        phase = shown[stream][inside][:, columns.action(3, 0) : columns.action(4, 0)]
+        assert phase.max() == strength[inside].max()
+    false = {s: (x > 0.7) & ~inside for s, x in action.items()}
+    assert min(false["rgb"].sum(), false["flow"].sum()) > 50
+    both = (false["rgb"] & false["flow"]).sum()
+    assert both < 0.2 * min(false["rgb"].sum(), false["flow"].sum())
+
+
+def test_surroundings_are_strongest_beside_the_action(config: dict) -> None:
+    evidence = Evidence(**{**config["evidence"], "context_probability": 1.0})
+    segments = [(40.0 * k, 40.0 * k + 5, 3) for k in range(1, 30)]
+    shown = stream_concepts(Video("v", [3], segments, 2000), 20, evidence, 0, STEP)
+    own = shown["rgb"][:, Columns(20, evidence).context(3)[0]]
+    beside = np.max([covered(s - STEP, s, 2000, STEP) for s, _, _ in segments], 0) > 0
+    far = np.max([covered(s + 15, s + 30, 2000, STEP) for s, _, _ in segments], 0) > 0
+    assert own[beside].mean() > own[far].mean() + 0.15
+
+
+def separability(x: np.ndarray, action: np.ndarray, train: np.ndarray) -> float:
+    """Area under the curve of a ridge probe that is told which snippets are action."""
+    x = np.c_[x - x[train].mean(0), np.ones(len(x))]
+    gram = x[train].T @ x[train] + 10 * np.eye(x.shape[1])
+    score = x[~train] @ np.linalg.solve(gram, x[train].T @ action[train].astype(float))
+    rank = score.argsort().argsort() + 1
+    positive = action[~train]
+    n, m = positive.sum(), (~positive).sum()
+    return (rank[positive].sum() - n * (n + 1) / 2) / (n * m)
+
+
+def test_two_streams_tell_more_than_either(config: dict, drawn: Annotations) -> None:
+    some = every(drawn, 3)
+    streams: dict[str, list] = {"rgb": [], "flow": []}
+    action, train = [], []
+    for video, features in simulated_videos(some, config, RECIPE):
+        rows = len(features["rgb"])
+        for name in streams:
+            streams[name].append(features[name].astype(np.float32))
+        items = some.database[video]["annotations"]
+        shares = [covered(*item["segment"], rows, STEP) for item in items]
+        action.append(np.max(shares, 0) >= 0.5)
+        train.append(np.full(rows, some.database[video]["subset"] == "train"))
+    truth, split = np.concatenate(action), np.concatenate(train)
+    rgb, flow = (np.concatenate(streams[name]) for name in ("rgb", "flow"))
+    alone = max(separability(rgb, truth, split), separability(flow, truth, split))
+    both = separability(np.c_[rgb, flow], truth, split)
+    assert 0.7 < alone < both - 0.02
+    assert both < 0.98
+
+
+def test_the_file_holds_features_and_nothing_of_the_segments(
+    config: dict, drawn: Annotations, tmp_path: Path
+) -> None:
+    few = every(drawn, 60)
+    path = tmp_path / "features.h5"
+    coverage = simulate_features(
+        path, few, config, RECIPE, dataset="thumos14_sim", recipe_name="sim128"
+    )
+    assert [row["id"] for row in coverage] == list(few.database)
+    with FeatureFile(path) as file:
+        assert file.streams == ["flow", "rgb"]
+        assert file.attrs["note"] == "simulated data"
+        assert file.attrs["step"] == STEP
+        assert set(file.ids("train")) == set(few.ids("train"))
+        assert set(json.loads(file.attrs["provenance_json"])["simulator"]) == {
+            "dims",
+            "dtype",
+            "simulate",
+        }
+        for row in coverage:
+            assert file.read(row["id"], ["rgb", "flow"]).shape == (row["rows"], 256)
+            assert set(file.video_attrs(row["id"])) == {"id", "split", "duration", "status"}
+    view = training_view(few)
+    assert set(view.database) == set(few.ids("train"))
+    assert not any(entry["annotations"] for entry in view.database.values())
+
+
+def test_the_manifest_says_that_nothing_was_filmed(drawn: Annotations) -> None:
+    rows = manifest_rows(drawn)
+    assert len(rows) == 412
+    assert {row["reason"] for row in rows} == {"simulated data"}
+
+
+def test_bad_settings_are_named(config: dict, drawn: Annotations) -> None:
+    few = every(drawn, 200)
+    with pytest.raises(WstalError, match="simulate.evidence.*nois"):
+        list(simulated_videos(few, {**config, "evidence": {"nois": 1}}, RECIPE))
+    wrong = {**config["channels"], "density": -1}
+    with pytest.raises(WstalError, match="simulate.channels.*density"):
+        list(simulated_videos(few, {**config, "channels": wrong}, RECIPE))
+    with pytest.raises(WstalError, match="not rgb and flow"):
+        list(simulated_videos(few, config, {"simulated": None, "dtype": "float16"}))
+    untimed = replace(few, database={"x": {**next(iter(few.database.values())), "duration": None}})
+    with pytest.raises(WstalError, match="x has no duration"):
+        list(simulated_videos(untimed, config, RECIPE))
