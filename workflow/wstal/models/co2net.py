@@ -20,6 +20,7 @@ from wstal.losses.mil import mil_loss, snippets_kept, suppress
 from wstal.losses.mutual import mutual_loss
 from wstal.losses.norm import norm_loss
 from wstal.losses.opposite import opposite_loss
+from wstal.models.dropout import Dropout
 from wstal.models.fusion import build_fusion
 from wstal.models.layers import SLOPE, AttentionUnit, TemporalConv, average_over_time
 
@@ -82,13 +83,13 @@ class CO2Net(nn.Module):
         self.joint = nn.Sequential(
             TemporalConv(self.fusion.joint_dim, width, kernel=1),
             nn.LeakyReLU(SLOPE),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         self.classifier = nn.Sequential(
-            nn.Dropout(dropout),
+            Dropout(dropout),
             TemporalConv(width, width),
             nn.LeakyReLU(SLOPE),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             TemporalConv(width, num_classes + 1, kernel=1),
         )
 
@@ -126,10 +127,10 @@ class CO2Net(nn.Module):
             raise WstalError(f"the checkpoint scores {rows - 1} classes, not {num_classes}")
         dims = tuple(given[f"{s}.attention.0.weight"].shape[1] for s in ("vAttn", "fAttn"))
         model = cls(num_classes, dims, pool_kernel=pool_kernel)
-        ours = {names[name]: value for name, value in given.items()}
+        ours = {names[name]: _tap_major(value) for name, value in given.items()}
         for stream in ("rgb", "flow"):
             key = f"fusion.{stream}.main.project.weight"
-            ours[key] = ours[key][:, :, 1]
+            ours[key] = ours[key][1:2]
         model.load_state_dict(ours)
         return model
 
@@ -144,6 +145,11 @@ def official_names() -> dict[str, str]:
             blocks[f"{theirs}.attention.{layer}"] = f"attention_{stream}.layers.{layer}"
     kinds = ("weight", "bias")
     return {f"{theirs}.{k}": f"{ours}.{k}" for theirs, ours in blocks.items() for k in kinds}
+
+
+def _tap_major(value: Tensor) -> Tensor:
+    """`[E, D, kernel] -> [kernel, E, D]`; a bias stays as it is."""
+    return value.permute(2, 0, 1).contiguous() if value.dim() == 3 else value
 
 
 def build(config: Mapping[str, Any], dims: Mapping[str, int], num_classes: int) -> CO2Net:

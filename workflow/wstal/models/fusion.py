@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wstal.errors import WstalError
+from wstal.models.dropout import Dropout
 from wstal.models.layers import SLOPE, TemporalConv, linear_as_centre_tap
 
 SCOPES = ("global", "local")
@@ -40,7 +41,7 @@ class Descriptor(nn.Module):
         self.scope = scope
         make = linear_as_centre_tap if scope == "global" else TemporalConv
         self.project = make(channels, out_channels)
-        self.after = nn.Identity() if bare else nn.Sequential(nn.LeakyReLU(SLOPE), nn.Dropout(0.5))
+        self.after = nn.Identity() if bare else nn.Sequential(nn.LeakyReLU(SLOPE), Dropout(0.5))
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, T, D] -> [B, 1, E]` (global) or `[B, T, E]` (local)."""

@@ -18,6 +18,7 @@ from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores, write_iterations, write_scores
 from wstal.train import checkpoint
 from wstal.train.loop import Method, Trainer
+from wstal.train.memory import keep_freed_memory
 from wstal.train.scoring import Scorer
 
 Track = Callable[[Iterable], Iterable]
@@ -76,6 +77,8 @@ def train_run(
     the user.
     """
     settings = config["train"]
+    if device.type == "cpu":
+        keep_freed_memory()
     data = TrainingSet(features, annotations, config, device)
     trainer = Trainer(method, data, features.dims, config, seed, device)
     identity = {

@@ -1,0 +1,124 @@
+"""Time a CO2-Net training step against a straightforward one, in turns, in one run.
+
+Both start from the same weights (checked to give the same loss), see the same batch, use the
+same number of threads and the same allocator settings; the ratio is the median over the
+alternations of reference / ours.
+
+Examples:
+  python benchmarks/train_step.py
+  python benchmarks/train_step.py --alternations 3 --length 60 --dry-run
+  python benchmarks/train_step.py --device cuda --precision bf16
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+import yaml
+from record import write_record
+from reference.co2net_step import Step, criterion
+from wstal.config.layers import resolve_run
+from wstal.data.batch import Batch
+from wstal.models import co2net
+from wstal.train.loop import autocast
+from wstal.train.memory import keep_freed_memory
+from wstal.train.optimizer import build_optimizer
+
+CONFIG = Path(__file__).resolve().parent.parent / "workflow/config/models/co2net.yaml"
+WANTED = 1.5
+
+
+def our_step(model: torch.nn.Module, config: dict, batch: Batch) -> Callable[[], float]:
+    """A function that makes one update and returns the loss."""
+    optimizer = build_optimizer(model, config["train"])
+    context = autocast(config["train"]["precision"], batch.features.device)
+
+    def step() -> float:
+        with context:
+            output = model(batch.features)
+        total, _ = co2net.loss(output, batch, config)
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        optimizer.step()
+        return total.item()
+
+    return step
+
+
+def seconds(step: Callable[[], float]) -> tuple[float, float]:
+    """Wall and processor time of one step."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    step()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def same_loss(reference: Step, model: torch.nn.Module, batch: Batch, config: dict) -> float:
+    """Absolute difference of the two losses without dropout, from equal weights."""
+    with torch.no_grad():
+        theirs, _ = criterion(
+            reference.model.eval()(batch.features), batch.labels, batch.pairs, reference.divisor
+        )
+        ours, _ = co2net.loss(model.eval()(batch.features), batch, config)
+    reference.model.train()
+    model.train()
+    return abs(float(theirs) - float(ours))
+
+
+def main() -> None:
+    """Measure, print, record."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--alternations", type=int, default=7)
+    parser.add_argument("--length", type=int, default=500, help="snippets per video")
+    parser.add_argument("--batch", type=int, default=10, help="videos")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="fp32", help="of our step; theirs is fp32")
+    parser.add_argument("--dry-run", action="store_true", help="write no record")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    kept = keep_freed_memory()
+    config = resolve_run(yaml.safe_load(CONFIG.read_text()), "thumos14", None)
+    config["train"]["precision"] = args.precision
+    device = torch.device(args.device)
+    labels = torch.eye(20)[torch.arange(args.batch) // 2 % 20]
+    features = torch.rand(args.batch, args.length, 2048)
+    batch = Batch(features.to(device), labels.to(device), min(3, args.batch // 2))
+    reference = Step()
+    reference.model.to(device)
+    model = co2net.CO2Net.from_official(reference.model.state_dict(), 20).to(device)
+    difference = same_loss(reference, model, batch, config)
+    steps = {
+        "reference": lambda: reference(batch.features, batch.labels, batch.pairs),
+        "ours": our_step(model, config, batch),
+    }
+    for step in steps.values():
+        step()  # warm up
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
+    for _ in range(args.alternations):
+        for name, step in steps.items():
+            times[name].append(seconds(step))
+    results = {"loss_difference": difference}
+    for index, clock in enumerate(("wall", "cpu")):
+        theirs, ours = ([t[index] for t in times[name]] for name in steps)
+        ratio = median(a / b for a, b in zip(theirs, ours, strict=True))
+        results[clock] = {"reference_s": median(theirs), "ours_s": median(ours), "ratio": ratio}
+        print(
+            f"{clock:4}: reference {median(theirs):.3f} s, ours {median(ours):.3f} s, "
+            f"ratio {ratio:.2f} (wanted {WANTED})"
+        )
+    if not args.dry_run:
+        settings = {**vars(args), "keep_freed_memory": kept}
+        name = "train_step" if device.type == "cpu" else f"train_step_{device.type}"
+        print(write_record(name, results, settings=settings))
+
+
+if __name__ == "__main__":
+    main()
