@@ -1,0 +1,87 @@
+"""Ground truth from this project's files and from others'."""
+
+import json
+
+import pytest
+from evaluation_cases import DATABASE, truth, write_truth
+from wstal.data.annotations import read_annotations
+from wstal.errors import WstalError
+from wstal.evaluate.ground_truth import read_ground_truth
+
+
+def activitynet(path, names, **more):
+    """A file of another tool: subsets renamed, no classes, no labels."""
+    database = {
+        video: {
+            "subset": names[entry["subset"]],
+            "duration": entry["duration"],
+            "annotations": entry["annotations"],
+        }
+        for video, entry in DATABASE.items()
+    }
+    path.write_text(json.dumps({"version": "VERSION 1.3", "database": database | more}))
+    return path
+
+
+def test_agrees_with_the_annotations_reader(tmp_path):
+    path = write_truth(tmp_path / "a.json")
+    ours, theirs = read_ground_truth(path), read_annotations(path)
+    assert ours.classes == theirs.classes and ours.ids(["test"]) == theirs.ids("test")
+    assert ours.segments(ours.ids(["test"])).equals(theirs.ground_truth("test"))
+    assert (ours.label_matrix(["v2", "v1"]) == theirs.label_matrix(["v2", "v1"])).all()
+
+
+def test_activitynet_scores_validation_where_test_is_secret(tmp_path):
+    names = {"test": "validation", "val": "training", "train": "training"}
+    secret = {"v9": {"subset": "testing", "duration": 3, "annotations": []}}
+    found = read_ground_truth(activitynet(tmp_path / "a.json", names, **secret))
+    assert found.ids(["test"]) == ["v1", "v2"] and found.ids(["train"]) == ["v3", "v4"]
+    assert found.classes == ["dive", "jump"] and found.labels["v1"] == ["dive", "jump"]
+
+
+def test_other_names_of_subsets(tmp_path):
+    names = {"test": "Test", "val": "Validation", "train": "Validation"}
+    path = activitynet(tmp_path / "a.json", names)
+    assert read_ground_truth(path).ids(["test"]) == ["v1", "v2"]
+    assert read_ground_truth(path, "Validation").ids(["test"]) == ["v3", "v4"]
+    with pytest.raises(WstalError, match=r"'testing'.*'test': 2"):
+        read_ground_truth(path, "testing")
+
+
+@pytest.mark.parametrize("segment", [[3, 2], [-1, 2], [0, float("inf")]])
+def test_segments_that_cannot_be(tmp_path, segment):
+    database = {"v": {"subset": "test", "annotations": [{"segment": segment, "label": "a"}]}}
+    (tmp_path / "a.json").write_text(json.dumps({"database": database}))
+    with pytest.raises(WstalError, match=r"a\.json: video v: segment .* negative, inverted"):
+        read_ground_truth(tmp_path / "a.json")
+
+
+def test_zero_length_is_kept_and_other_formats_are_refused(tmp_path):
+    database = {"v": {"subset": "test", "annotations": [{"segment": [2, 2], "label": "a"}]}}
+    (tmp_path / "a.json").write_text(json.dumps({"database": database}))
+    assert len(read_ground_truth(tmp_path / "a.json").frame) == 1
+    for text in ("{}", "[1]", '{"database": {"v": 3}}', "no JSON"):
+        (tmp_path / "a.json").write_text(text)
+        with pytest.raises(WstalError, match="not ground truth in ActivityNet's format"):
+            read_ground_truth(tmp_path / "a.json")
+    database["v"]["annotations"] = [{"label": "a"}]
+    (tmp_path / "a.json").write_text(json.dumps({"database": database}))
+    with pytest.raises(WstalError, match="not a segment with a label"):
+        read_ground_truth(tmp_path / "a.json")
+
+
+def test_ambiguous_segments_from_the_file_or_a_list_but_never_silence(tmp_path):
+    plain = truth(tmp_path)
+    with pytest.raises(WstalError, match=r"protocol p needs the ambiguous.*--ambiguous"):
+        plain.ambiguous_segments("p")
+    database = DATABASE | {"v1": DATABASE["v1"] | {"ambiguous": [[4, 5.5]]}}
+    own = truth(tmp_path, lists={"ambiguous": ["v1"]}, database=database)
+    assert own.ambiguous_segments("p").to_numpy().tolist() == [["v1", 4.0, 5.5]]
+    listed = tmp_path / "Ambiguous_test.txt"
+    listed.write_text("v1  4 5.5\n\nv2  0.0 1.0\n")
+    assert len(plain.with_ambiguous(listed).ambiguous_segments("p")) == 2
+    listed.write_text("v1 4\n")
+    with pytest.raises(WstalError, match="line 1"):
+        plain.with_ambiguous(listed)
+    with pytest.raises(WstalError, match="cannot be read"):
+        plain.with_ambiguous(tmp_path / "absent.txt")
