@@ -1,0 +1,124 @@
+"""The C++ backend: OpenCV's result, whatever the instruction set, threads, sizes and motion."""
+
+import platform
+
+import numpy as np
+import pytest
+from textured_motion import end_point_error, pairs, sequence, texture
+from wstal.errors import WstalError
+from wstal.flow import tvl1
+from wstal.flow.frames import check_frames
+from wstal.flow.parameters import TVL1Parameters
+from wstal.flow.tvl1_cpu import default_threads, tvl1_cpu
+
+
+def errors(frame_pairs, **params):
+    return np.concatenate(
+        [
+            end_point_error(tvl1(p, "cpu", **params), tvl1(p, "opencv", **params))
+            for p in frame_pairs
+        ]
+    )
+
+
+@pytest.mark.parametrize("median", [1, 3, 5])
+def test_one_scale_one_warp_is_opencvs(median):
+    params = {"nscales": 1, "warps": 1, "median_filtering": median}
+    assert errors(pairs(4, 96, 120), **params).mean() < 1e-5
+
+
+def test_full_defaults_are_opencvs_over_sixteen_pairs():
+    error = errors(pairs(16, 112, 144))
+    assert error.mean() < 0.05
+    assert np.median(error) < 0.03
+
+
+def test_parameters_mean_what_they_mean_in_opencv():
+    params = {
+        "tau": 0.2, "lambda_": 0.08, "theta": 0.4, "nscales": 2, "warps": 2, "epsilon": 0.02,
+        "inner_iterations": 7, "outer_iterations": 4, "scale_step": 0.5,
+    }  # fmt: skip
+    assert errors(pairs(3, 60, 81), **params).mean() < 1e-3
+
+
+def test_real_clips_are_opencvs_flow(reference):
+    import cv2
+
+    error = []
+    for name in ("v_Archery_g03_c03.avi", "R6llTwEh07w.mp4", "SOX5yA1l24A.mp4", "WUzgd7C1pWA.mp4"):
+        clip = cv2.VideoCapture(str(reference / "data/videos" / name))
+        clip.set(cv2.CAP_PROP_POS_FRAMES, 20)
+        gray = [cv2.cvtColor(clip.read()[1], cv2.COLOR_BGR2GRAY) for _ in range(5)]
+        frames = np.stack([cv2.resize(image, (120, 90)) for image in gray])
+        error.extend(end_point_error(tvl1(frames, "cpu"), tvl1(frames, "opencv")))
+    assert len(error) == 16
+    assert np.mean(error) < 0.05
+    assert np.median(error) < 0.03
+
+
+def test_the_number_of_threads_changes_nothing():
+    frames = sequence(6, 50, 70)
+    one = tvl1(frames, "cpu", threads=1)
+    np.testing.assert_array_equal(one, tvl1(frames, "cpu", threads=3))
+    np.testing.assert_array_equal(one[2:3], tvl1(frames[2:4], "cpu"))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="names of x86 instruction sets")
+@pytest.mark.parametrize("target", ["x86-64", "x86-64-v3"])
+@pytest.mark.parametrize("semantics", ["opencv_cpu", "opencv_cuda"])
+def test_instruction_sets_agree(target, semantics):
+    images = check_frames(np.concatenate(pairs(1, 72, 96)))
+    native = tvl1_cpu(images, TVL1Parameters(), semantics)
+    other = tvl1_cpu(images, TVL1Parameters(), semantics, target=target)
+    assert end_point_error(native, other).mean() < 0.03
+    once = TVL1Parameters(nscales=1, warps=1)
+    native = tvl1_cpu(images, once, semantics)
+    assert end_point_error(native, tvl1_cpu(images, once, semantics, target=target)).mean() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 3), (3, 40), (40, 3), (16, 17), (15, 31), (33, 65), (19, 64)]
+)
+def test_odd_and_tiny_sizes_are_opencvs(shape):
+    frames = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+    params = {"nscales": 1, "warps": 1}
+    np.testing.assert_allclose(
+        tvl1(frames, "cpu", **params), tvl1(frames, "opencv", **params), atol=2e-4
+    )
+    assert np.isfinite(tvl1(frames, "cpu")).all()
+
+
+@pytest.mark.parametrize("semantics", ["opencv_cpu", "opencv_cuda"])
+def test_constant_images_do_not_move(semantics):
+    frames = np.full((3, 40, 50), 77, np.uint8)
+    assert not tvl1(frames, "cpu", semantics).any()
+    frames[1] = 90  # a flash: nothing to follow either
+    assert not tvl1(frames, "cpu", semantics).any()
+
+
+@pytest.mark.parametrize("semantics", ["opencv_cpu", "opencv_cuda"])
+def test_motion_out_of_the_picture_stays_finite(semantics):
+    scene = texture(64, 400, 3).astype(np.uint8)
+    frames = np.stack([scene[:, :96], scene[:, 250:346]])
+    flow = tvl1(frames, "cpu", semantics, lambda_=1.0, nscales=3)
+    assert np.isfinite(flow).all()
+
+
+def test_work_counts_pixel_iterations():
+    work = np.zeros(1, np.int64)
+    images = check_frames(sequence(2, 32, 48))
+    once = TVL1Parameters(nscales=1, warps=2, inner_iterations=3, outer_iterations=2, epsilon=0)
+    tvl1_cpu(images, once, work=work)
+    assert work[0] == 32 * 48 * 2 * 3 * 2
+
+
+def test_illumination_is_refused():
+    with pytest.raises(WstalError, match="gamma"):
+        tvl1(sequence(2, 32, 48), "cpu", gamma=0.1)
+
+
+def test_threads_follow_the_environment(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert default_threads() == 3
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert default_threads() >= 1
