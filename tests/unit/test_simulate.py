@@ -1,9 +1,11 @@
-"""The simulated bench: like the published statistics, deterministic, frozen, free of leaks."""
+"""The simulated bench: deterministic, frozen, fair to both streams, free of leaks."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +13,14 @@ import numpy as np
 import pytest
 import yaml
 from wstal.config.layers import canonical
-from wstal.data.annotations import Annotations, training_view
+from wstal.data.annotations import (
+    Annotations,
+    read_annotations,
+    training_view,
+    write_annotations,
+)
 from wstal.data.simulate import manifest_rows, simulate_features, simulated_videos
-from wstal.data.simulation.concepts import Columns, Evidence, Video
-from wstal.data.simulation.evidence import covered, stream_concepts
+from wstal.data.simulation.evidence import covered
 from wstal.data.simulation.videos import draw_annotations
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
@@ -64,46 +70,6 @@ def test_the_simulator_is_frozen(config: dict, drawn: Annotations, project: Path
     assert digest(numbers) == NUMBERS_DIGEST
 
 
-def test_counts_are_the_published_ones(drawn: Annotations) -> None:
-    assert len(drawn.classes) == 20
-    for subset, videos, mixed in (("train", 200, 27), ("test", 212, 34)):
-        ids = drawn.ids(subset)
-        assert len(ids) == videos
-        assert sum(len(drawn.database[i]["labels"]) > 1 for i in ids) == mixed
-        assert drawn.label_matrix(ids).sum(0).min() >= 10
-
-
-@pytest.mark.parametrize("subset", ["train", "test"])
-def test_lengths_and_background_are_like_the_published_ones(
-    drawn: Annotations, subset: str
-) -> None:
-    truth = drawn.ground_truth(subset)
-    lengths = truth.t_end - truth.t_start
-    durations = np.array([drawn.database[i]["duration"] for i in drawn.ids(subset)])
-    assert len(truth) / len(durations) == pytest.approx(15, rel=0.1)
-    assert lengths.median() == pytest.approx(3.0, rel=0.15)
-    assert lengths.mean() == pytest.approx(4.3, rel=0.1)
-    assert lengths.quantile(0.95) == pytest.approx(11, rel=0.2)
-    assert durations.mean() == pytest.approx(213, rel=0.05)
-    assert 1000 < durations.max() <= 1673.5
-    once = truth.drop_duplicates(["video_id", "t_start", "t_end"])
-    assert (once.t_end - once.t_start).sum() / durations.sum() == pytest.approx(0.3, abs=0.06)
-
-
-def test_segments_and_labels_agree(drawn: Annotations) -> None:
-    for video, entry in drawn.database.items():
-        items = entry["annotations"]
-        assert entry["labels"] == sorted({item["label"] for item in items}), video
-        for item in items:
-            start, end = item["segment"]
-            assert 0 <= start < end <= entry["duration"]
-        dives, cliff_dives = (
-            [item["segment"] for item in items if item["label"] == name]
-            for name in ("Diving", "CliffDiving")
-        )
-        assert all(segment in dives for segment in cliff_dives)
-
-
 def test_a_video_does_not_depend_on_the_others(config: dict, drawn: Annotations) -> None:
     few, fewer = every(drawn, 40), every(drawn, 80)
     features = dict(simulated_videos(few, config, RECIPE))
@@ -122,33 +88,6 @@ def test_features_look_like_a_rectified_networks(config: dict, drawn: Annotation
             assert array.min() == 0
             assert 0.3 < (array == 0).mean() < 0.8
             assert 0.1 < array.mean() < 1.0
-
-
-def test_actions_show_in_both_streams_and_false_evidence_in_one(config: dict) -> None:
-    evidence = Evidence(**{**config["evidence"], "weak_stream": 0, "false_per_minute": 6})
-    columns = Columns(20, evidence)
-    video = Video("v", [3], [(100.0, 110.0, 3)], 2000)
-    shown = stream_concepts(video, 20, evidence, 0, STEP)
-    action = {s: x[:, : 20 * evidence.phases].max(1) for s, x in shown.items()}
-    inside = covered(100.0, 110.0, 2000, STEP) > 0.99
-    for stream, strength in action.items():
-        assert strength[inside].mean() > 0.6, stream
-        phase = shown[stream][inside][:, columns.action(3, 0) : columns.action(4, 0)]
-        assert phase.max() == strength[inside].max()
-    false = {s: (x > 0.7) & ~inside for s, x in action.items()}
-    assert min(false["rgb"].sum(), false["flow"].sum()) > 50
-    both = (false["rgb"] & false["flow"]).sum()
-    assert both < 0.2 * min(false["rgb"].sum(), false["flow"].sum())
-
-
-def test_surroundings_are_strongest_beside_the_action(config: dict) -> None:
-    evidence = Evidence(**{**config["evidence"], "context_probability": 1.0})
-    segments = [(40.0 * k, 40.0 * k + 5, 3) for k in range(1, 30)]
-    shown = stream_concepts(Video("v", [3], segments, 2000), 20, evidence, 0, STEP)
-    own = shown["rgb"][:, Columns(20, evidence).context(3)[0]]
-    beside = np.max([covered(s - STEP, s, 2000, STEP) for s, _, _ in segments], 0) > 0
-    far = np.max([covered(s + 15, s + 30, 2000, STEP) for s, _, _ in segments], 0) > 0
-    assert own[beside].mean() > own[far].mean() + 0.15
 
 
 def separability(x: np.ndarray, action: np.ndarray, train: np.ndarray) -> float:
@@ -227,3 +166,36 @@ def test_bad_settings_are_named(config: dict, drawn: Annotations) -> None:
     untimed = replace(few, database={"x": {**next(iter(few.database.values())), "duration": None}})
     with pytest.raises(WstalError, match="x has no duration"):
         list(simulated_videos(untimed, config, RECIPE))
+
+
+def test_scripts_write_what_the_rules_ask_for(
+    config: dict, drawn: Annotations, project: Path, tmp_path: Path
+) -> None:
+    given = tmp_path / "given.json"
+    write_annotations(given, every(drawn, 80))
+
+    def script(name: str, **options: object) -> None:
+        words = [str(x) for key, value in options.items() for x in (f"--{key}", value)]
+        command = [sys.executable, project / f"scripts/{name}.py", *words]
+        subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+
+    settings = json.dumps(config)
+    script(
+        "simulate_annotations",
+        **{"config": settings, "annotations": given, "output": "annotations.json"},
+        **{"training": "training_labels.json", "manifest": "manifest.csv"},
+    )
+    read = read_annotations(tmp_path / "annotations.json")
+    assert read.database == every(drawn, 80).database
+    assert "simulated" in (tmp_path / "annotations.json").read_text()[:80]
+    assert not read_annotations(tmp_path / "training_labels.json").ids("test")
+    script(
+        "simulate_features",
+        **{"dataset": "thumos14_sim", "config": settings, "recipe": "sim128"},
+        **{"recipe-json": json.dumps(RECIPE), "annotations": tmp_path / "annotations.json"},
+        **{"output": "features.h5", "coverage": "coverage.csv", "missing": "missing.csv"},
+    )
+    with FeatureFile(tmp_path / "features.h5") as file:
+        assert sorted(file.ids()) == sorted(read.database)
+    assert len((tmp_path / "coverage.csv").read_text().splitlines()) == 1 + len(read.database)
+    assert (tmp_path / "missing.csv").read_text() == "id,split,status,rows,reason\n"
