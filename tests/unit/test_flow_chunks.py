@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from textured_motion import sequence
+from wstal.flow import tvl1
+from wstal.flow.chunks import flow_chunks
+from wstal.flow.quantize import encode
+
+
+def counting_flow(frames):
+    """Flow that tells which frames it came from: (k, k + 1) by their gray values."""
+    pairs = np.stack([frames[:-1], frames[1:]], axis=-1)
+    return pairs.astype(np.float32)
+
+
+@pytest.mark.parametrize("frames", [2, 16, 17, 18, 33, 50])
+@pytest.mark.parametrize("cut", [1, 7, 16, 64])
+def test_every_pair_comes_once_whatever_the_chunks(frames, cut):
+    video = np.broadcast_to(np.arange(frames, dtype=np.uint8)[:, None, None], (frames, 4, 5))
+    parts = (video[k : k + cut] for k in range(0, frames, cut))
+    chunks = list(flow_chunks(parts, counting_flow, bound=127, pairs=16))
+    assert [len(c) for c in chunks[:-1]] == [16] * (len(chunks) - 1)
+    flow = np.concatenate(chunks)
+    np.testing.assert_array_equal(flow[:, 0, 0, 0], np.arange(frames - 1))
+    np.testing.assert_array_equal(flow[:, 0, 0, 1], np.arange(1, frames))
+
+
+def test_one_frame_gives_an_empty_chunk_and_none_gives_nothing():
+    one = list(flow_chunks([np.zeros((1, 6, 8), np.uint8)], tvl1, bound=20))
+    assert [c.shape for c in one] == [(0, 6, 8, 2)]
+    assert not list(flow_chunks([], tvl1, bound=20))
+
+
+def test_streaming_changes_no_flow():
+    video = sequence(7, 32, 40)
+    streamed = np.concatenate(list(flow_chunks([video[:3], video[3:]], tvl1, bound=20, pairs=2)))
+    np.testing.assert_array_equal(streamed, encode(tvl1(video), 20))

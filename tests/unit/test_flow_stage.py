@@ -1,0 +1,112 @@
+"""The flow stage: files, attributes, statuses passed on, bounded memory."""
+
+import json
+import tracemalloc
+
+import h5py
+import numpy as np
+import pytest
+from textured_motion import sequence
+from wstal.errors import MediaError
+from wstal.flow import stage, tvl1
+from wstal.flow.quantize import encode
+from wstal.store import BROKEN, MISSING, OK, PARTIAL, Record, read_arrays, read_attrs, write_shard
+
+RECIPE = {
+    "algorithm": "tvl1",
+    "backend": "auto",
+    "semantics": "opencv_cpu",
+    "short_side": 32,
+    "interpolation": "bilinear",
+    "bound": 20,
+    "cache_flow": True,
+    "params": {"warps": 1},
+}
+VIDEO = sequence(40, 32, 40)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the stage over records; `videos` maps a frames file's stem to its gray chunks."""
+
+    def run(records, videos, recipe=RECIPE, code="code"):
+        def open_gray(path, recipe):
+            chunks = videos[path.stem]
+            if isinstance(chunks, Exception):
+                raise chunks
+            return chunks
+
+        monkeypatch.setattr(stage, "open_gray", open_gray)
+        write_shard(tmp_path / "frames/shard0.csv", records)
+        made = stage.flow_shard(
+            tmp_path / "frames/shard0.csv", recipe, code=code, directory=tmp_path / "flow"
+        )
+        return {record.id: record for record in made}
+
+    return run
+
+
+def record(name, status=OK, reason="", rows=40):
+    return Record(name, status, rows, "", f"{name}.h5", f"key of {name}", reason)
+
+
+def test_a_file_holds_codes_in_chunks_of_a_snippet_and_how_they_were_made(run, tmp_path):
+    made = run([record("a")], {"a": [VIDEO[:25], VIDEO[25:]]})
+    assert (made["a"].status, made["a"].rows) == (OK, 39)
+    path = tmp_path / "flow/a.h5"
+    np.testing.assert_array_equal(read_arrays(path)["flow"], encode(tvl1(VIDEO, warps=1), 20))
+    with h5py.File(path) as file:
+        assert file["flow"].chunks == (16, 32, 40, 2)
+        assert file["flow"].dtype == np.int8
+        assert file["flow"].id.get_storage_size() < file["flow"].size / 1.5  # compressed
+    attrs = read_attrs(path)
+    assert attrs["bound"] == 20
+    assert attrs["algorithm"] == "tvl1"
+    assert attrs["semantics"] == "opencv_cpu"
+    assert attrs["backend"] == "cpu"
+    assert json.loads(attrs["params_json"])["warps"] == 1
+
+
+def test_statuses_are_passed_on(run):
+    made = run(
+        [
+            record("cut", PARTIAL, "ends early"),
+            record("gone", MISSING, "no file", 0),
+            record("bad", OK),
+            record("one"),
+        ],
+        {"cut": [VIDEO[:3]], "bad": MediaError("bad: unreadable"), "one": [VIDEO[:1]]},
+    )
+    assert (made["cut"].status, made["cut"].reason, made["cut"].rows) == (PARTIAL, "ends early", 2)
+    assert (made["gone"].status, made["gone"].path) == (MISSING, "")
+    assert (made["bad"].status, made["bad"].reason) == (BROKEN, "bad: unreadable")
+    assert (made["one"].status, made["one"].rows) == (OK, 0)
+
+
+def test_a_video_without_frames_is_broken(run):
+    assert run([record("none")], {"none": []})["none"].status == BROKEN
+
+
+def test_kept_while_recipe_and_code_hold_whoever_computes(run, tmp_path):
+    videos = {"a": [VIDEO[:3]]}
+    key = run([record("a")], videos)["a"].key
+    made = (tmp_path / "flow/a.h5").stat().st_mtime_ns
+    assert run([record("a")], videos, RECIPE | {"backend": "torch"})["a"].key == key
+    assert (tmp_path / "flow/a.h5").stat().st_mtime_ns == made
+    assert run([record("a")], videos, RECIPE | {"bound": 10})["a"].key != key
+    assert run([record("a")], videos, code="edited")["a"].key != key
+
+
+def test_memory_does_not_grow_with_the_video(run):
+    recipe = RECIPE | {"algorithm": "dis", "params": {}}
+
+    def peak(name, frames):
+        chunks = (VIDEO[:32].copy() for _ in range(frames // 32))
+        tracemalloc.start()
+        run([record(name)], {name: chunks}, recipe)
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    peak("warm", 256)
+    assert peak("long", 2048) < 1.3 * peak("short", 512)
