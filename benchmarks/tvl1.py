@@ -1,0 +1,187 @@
+"""Time every TV-L1 backend against OpenCV, in turns, in one run, and measure how far they differ.
+
+Frames are those of real clips (`--videos`, default $WSTAL_REFERENCE/data/videos) or, where there
+are none, rendered ones. Ratios per core are OpenCV's processor time on one thread by ours, medians
+over the turns: processor time, because other work on the machine enters wall time. The efficiency
+of two threads is given by both clocks: wall time is what counts on an idle machine, processor time
+shows what the threads cost each other in memory on any.
+
+Examples:
+  python benchmarks/tvl1.py
+  python benchmarks/tvl1.py --pairs 2 --turns 1 --sizes 340x256 --no-torch --dry-run
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+import torch
+from record import write_record
+from wstal.flow import tvl1
+from wstal.flow.frames import check_frames
+from wstal.flow.parameters import TVL1Parameters
+from wstal.flow.tvl1_cpu import tvl1_cpu
+
+BYTES = 64  # per pixel iteration: ten planes read and six written, once each
+CLIPS = (
+    "v_Archery_g03_c03.avi",
+    "R6llTwEh07w.mp4",
+    "SOX5yA1l24A.mp4",
+    "TrumanShow_wave_f_nm_np1_fr_med_26.avi",
+)
+TARGETS = {"cpu": "native", "cpu_avx2": "x86-64-v3", "cpu_baseline": "x86-64"}
+Video = np.ndarray  # uint8 [pairs + 1, H, W]
+
+
+def real_videos(folder: Path, pairs: int, width: int, height: int) -> list[Video]:
+    """The beginnings of the clips that are there, gray."""
+    videos = []
+    for name in CLIPS:
+        clip = cv2.VideoCapture(str(folder / name))
+        pictures = [picture for ok, picture in (clip.read() for _ in range(20 + pairs + 1)) if ok]
+        gray = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in pictures[-pairs - 1 :]]
+        if len(gray) == pairs + 1:
+            videos.append(np.stack([cv2.resize(image, (width, height)) for image in gray]))
+    return videos
+
+
+def rendered_videos(pairs: int, width: int, height: int) -> list[Video]:
+    """Textures that turn, zoom and shift."""
+    rng, videos = np.random.default_rng(0), []
+    for _ in CLIPS:
+        noise = rng.normal(size=(height, width)).astype(np.float32)
+        scene = sum(cv2.GaussianBlur(noise, (0, 0), s) * s for s in (1.5, 4, 10))
+        scene = np.clip(128 + 50 * scene / scene.std(), 0, 255).astype(np.uint8)
+        motion = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-1, 1), 1.004)
+        motion[:, 2] += rng.uniform(-4, 4, 2)
+        frames = [scene]
+        for _ in range(pairs):
+            edge = cv2.BORDER_REFLECT
+            frames.append(cv2.warpAffine(frames[-1], motion, (width, height), borderMode=edge))
+        videos.append(np.stack(frames))
+    return videos
+
+
+def routes(use_torch: bool) -> dict[str, Callable[[Video], np.ndarray]]:
+    """Functions from a video to its flow, by `backend/threads`."""
+
+    def opencv(threads: int) -> Callable[[Video], np.ndarray]:
+        def run(video: Video) -> np.ndarray:
+            cv2.setNumThreads(threads)
+            return tvl1(video, "opencv")
+
+        return run
+
+    def compiled(target: str, threads: int) -> Callable[[Video], np.ndarray]:
+        settings = {"threads": threads, "target": target}
+        return lambda video: tvl1_cpu(check_frames(video), TVL1Parameters(), **settings)
+
+    found = {f"{name}/1": compiled(target, 1) for name, target in TARGETS.items()}
+    found |= {"cpu/2": compiled("native", 2), "opencv/1": opencv(1), "opencv/2": opencv(2)}
+    return found | ({"torch/1": lambda video: tvl1(video, "torch")} if use_torch else {})
+
+
+def measure(videos: list[Video], turns: int, use_torch: bool) -> dict[str, dict[str, float]]:
+    """Times in ms per pair and errors in px, by route."""
+    pairs = sum(len(video) - 1 for video in videos)
+    clocks, flows = {}, {}
+    for turn in range(turns):
+        for name, run in routes(use_torch and turn == 0).items():
+            run(videos[0][:2, :64, :64])  # compiled, loaded, threads up
+            wall, cpu = time.perf_counter(), time.process_time()
+            flows[name] = np.concatenate([run(video) for video in videos])
+            spent = (time.perf_counter() - wall, time.process_time() - cpu)
+            clocks.setdefault(name, []).append([1000 * s / pairs for s in spent])
+    reference, out = clocks["opencv/1"], {}
+    for name, times in clocks.items():
+        error = np.linalg.norm(flows[name] - flows["opencv/1"], axis=-1).mean((1, 2))
+        per_core = [theirs[1] / ours[1] for theirs, ours in zip(reference, times, strict=False)]
+        out[name] = {
+            "wall_ms": median(wall for wall, _ in times),
+            "cpu_ms": median(cpu for _, cpu in times),
+            "opencv_per_core_ratio": median(per_core),
+            "epe_mean": error.mean(),
+            "epe_median": np.median(error),
+            "epe_worst": error.max(),
+        }
+    one, two = clocks["cpu/1"], clocks["cpu/2"]
+    for kind, clock, share in (("wall", 0, 2), ("cpu", 1, 1)):
+        efficiency = [a[clock] / (b[clock] * share) for a, b in zip(one, two, strict=True)]
+        out["cpu/2"][f"efficiency_{kind}"] = median(efficiency)
+    return out
+
+
+def iteration_floor(video: Video) -> dict[str, float]:
+    """Time of the bare iteration at this size, the bandwidth it amounts to, and a copy's."""
+    images = check_frames(video[:2])
+    work = np.zeros(1, np.int64)
+    setting = {"nscales": 1, "warps": 1, "median_filtering": 1, "epsilon": 0.0}
+    spent = []
+    for rounds in (1, 10):  # the difference is iterations alone
+        parameters = TVL1Parameters(outer_iterations=rounds, **setting)
+        spent.append(min(_seconds(lambda p=parameters: tvl1_cpu(images, p, threads=1, work=work))
+                         for _ in range(5)))  # fmt: skip
+    nanoseconds = (spent[1] - spent[0]) / (0.9 * work[0]) * 1e9
+    source, target = np.ones((2, 16 * images[0].size // 2), np.float32)  # as large as the state
+    copy = min(_seconds(lambda: np.copyto(target, source)) for _ in range(50))
+    bandwidth, copied = BYTES / nanoseconds, 2 * source.nbytes / copy / 1e9
+    return {
+        "ns_per_pixel_iteration": nanoseconds,
+        "gb_per_s": bandwidth,
+        "copy_gb_per_s": copied,
+        "fraction_of_copy": bandwidth / copied,
+    }
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def main() -> None:
+    """Measure every size, print, write benchmarks/results/tvl1_cpu.json."""
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = arguments.add_argument
+    add("--videos", type=Path, help="folder of the clips")
+    add("--sizes", nargs="+", default=["340x256", "455x256"])
+    add("--pairs", type=int, default=4, help="per clip")
+    add("--turns", type=int, default=3)
+    add("--no-torch", action="store_true")
+    add("--dry-run", action="store_true", help="write no record")
+    args = arguments.parse_args()
+    folder = args.videos or Path(os.environ.get("WSTAL_REFERENCE", "")) / "data/videos"
+    torch.set_num_threads(1)
+    results = {}
+    for size in args.sizes:
+        width, height = map(int, size.split("x"))
+        videos = real_videos(folder, args.pairs, width, height)
+        kind = f"{len(videos)} real clips" if videos else "rendered"
+        videos = videos or rendered_videos(args.pairs, width, height)
+        results[size] = {"frames": kind, "iteration": iteration_floor(videos[0])}
+        results[size] |= {"routes": measure(videos, args.turns, not args.no_torch)}
+        print(size, kind, {k: round(v, 3) for k, v in results[size]["iteration"].items()})
+        for name, row in results[size]["routes"].items():
+            print(f"  {name:15}", "  ".join(f"{key} {value:.3f}" for key, value in row.items()))
+    if not args.dry_run:
+        settings = {"pairs_per_clip": args.pairs, "turns": args.turns}
+        print(write_record("tvl1_cpu", _plain(results), settings=settings))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return round(float(value), 5) if isinstance(value, float | np.floating) else value
+
+
+if __name__ == "__main__":
+    main()
