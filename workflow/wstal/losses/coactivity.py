@@ -14,7 +14,7 @@ def coactivity_loss(
     `[B, C]`. Per class, H is the mean feature under the class's softmax over time and L that
     under its complement; the two H shall be closer to each other, in cosine distance, than
     either is to the other video's L, by `margin`. Mean over all shared (pair, class).
-    Without a shared class the loss is 0.
+    Without a shared class the loss is 0. T is at least 2: of one snippet L would be nothing.
     """
     videos, classes = 2 * pairs, labels.shape[1]
     shared = labels[0:videos:2] * labels[1:videos:2]  # [P, C]
