@@ -85,3 +85,8 @@ def test_ambiguous_segments_from_the_file_or_a_list_but_never_silence(tmp_path):
         plain.with_ambiguous(listed)
     with pytest.raises(WstalError, match="cannot be read"):
         plain.with_ambiguous(tmp_path / "absent.txt")
+
+
+def test_a_label_outside_the_files_own_classes(tmp_path):
+    with pytest.raises(WstalError, match=r"labels \['jump'\] are not among its classes"):
+        truth(tmp_path, classes=["dive", "hop"])

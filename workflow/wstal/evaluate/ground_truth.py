@@ -113,6 +113,9 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTrut
     classes = content.get("classes") or sorted(
         {name for names in labels.values() for name in names}
     )
+    named = {name for each in labels.values() for name in each} | set(frame["label"])
+    if unknown := sorted(named - set(classes)):
+        raise WstalError(f"{path}: labels {unknown} are not among its classes {classes}")
     return GroundTruth(
         str(path),
         classes,

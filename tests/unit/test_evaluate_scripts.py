@@ -1,0 +1,132 @@
+"""The scoring scripts as a user calls them."""
+
+import gzip
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from evaluation_cases import DATABASE, PERFECT, detections, write_truth
+from wstal.evaluate.detections import results_of, write_detections
+from wstal.evaluate.map_table import COLUMNS
+
+
+@pytest.fixture
+def case(tmp_path, project):
+    """A folder of files, and a function that runs a script in it."""
+    write_truth(tmp_path / "gt.json")
+    write_detections(tmp_path / "good.json", detections(PERFECT))
+    write_detections(tmp_path / "half.json", detections(PERFECT[:2]))
+    history = {"iterations": {"10": results_of(detections(PERFECT)), "20": {}}}
+    (tmp_path / "history.json.gz").write_bytes(gzip.compress(json.dumps(history).encode()))
+    (tmp_path / "manifest.csv").write_text("id,duration\nv1,20\nv2,10\n")
+
+    def run(script, *arguments, fails=False):
+        done = subprocess.run(
+            [sys.executable, str(project / "scripts" / f"{script}.py"), *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
+        assert (done.returncode != 0) == fails, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    return tmp_path, run
+
+
+COMMON = ["--ground-truth", "gt.json", "--protocol", "demo"]
+
+
+def test_evaluate_summarize_and_compare(case):
+    folder, run = case
+    for name in ("good", "half"):
+        said = run(
+            *("evaluate", *COMMON, "--predictions", f"{name}.json", "--output", f"{name}.csv"),
+            *("--proposals-by-iteration", "history.json.gz", "--constant-attention", "half.json"),
+        )
+        assert "demo last mAP@0.1:0.7" in said and "2/2 videos" in said
+    assert list(pd.read_csv(folder / "good.csv").columns) == COLUMNS
+    run("baselines", *COMMON, "--manifest", "manifest.csv", "--output", "baselines.csv")
+    run(
+        *("summarize", "--seeds", "good.csv", "half.csv", "--baselines", "baselines.csv"),
+        *("--dataset", "d", "--recipe", "r", "--run", "co2net", "--note", "demo data"),
+        *("--output", "map.csv"),
+    )
+    table = pd.read_csv(folder / "map.csv")
+    average = table[table["metric"] == "mAP@0.1:0.7"].set_index(["run", "reading"])["mean"]
+    assert average["co2net", "strict"] == 87.5 and average["co2net", "paper"] == 100
+    assert average["constant_attention", "baseline"] == 75
+    assert len(average) == 6 and table["note"].str.contains("demo data").all()
+    run(
+        *("compare_runs", *COMMON, "--a", "good.json", "--b", "half.json", "half.json"),
+        *("--names", "x", "y", "--resamples", "50", "--output", "compare.csv"),
+    )
+    table = pd.read_csv(folder / "compare.csv").set_index("metric")
+    assert table.loc["mAP@0.1:0.7", "difference"] == 25 and set(table["seeds_b"]) == {2}
+
+
+def test_ledger_and_diagnosis(case):
+    folder, run = case
+    run(
+        *("ledger", "--ground-truth", "gt.json", "--predictions", "good.json", "half.json"),
+        *("--proposals-by-iteration", "history.json.gz", "history.json.gz"),
+        *("--protocols", "demo", "demo_snippets", "--note", "demo data", "--output", "l.csv"),
+    )
+    table = pd.read_csv(folder / "l.csv")
+    assert set(table["protocol"]) == {"demo", "demo_snippets"}
+    assert set(table["checkpoint"]) == {"last", "best_test"} and set(table["note"]) == {"demo data"}
+    run(
+        *("diagnose", *COMMON, "--predictions", "half.json", "--manifest", "manifest.csv"),
+        *("--note", "demo data", "--output", "diagnosis"),
+    )
+    names = {path.name for path in (folder / "diagnosis").iterdir()}
+    tables = ("false_positives", "error_impact", "sensitivity", "per_class")
+    assert names == {f"{name}.{end}" for name in tables for end in ("csv", "svg")}
+
+
+def test_any_tools_files_with_no_option_but_the_protocol(case):
+    folder, run = case
+    entries = {
+        video: {"subset": "validation", "annotations": entry["annotations"]}
+        for video, entry in DATABASE.items()
+    }
+    (folder / "anet.json").write_text(json.dumps({"database": entries}))
+    arguments = ["--ground-truth", "anet.json", "--protocol", "activitynet"]
+    said = run("evaluate", *arguments, "--predictions", "good.json")
+    assert "activitynet last mAP@0.5:0.95 75.0 (4/4 videos" in said  # v3's jump is missed
+
+
+def test_empty_predictions_score_zero_and_it_says_so(case):
+    folder, run = case
+    (folder / "none.json").write_text('{"results": {}}')
+    said = run("evaluate", *COMMON, "--predictions", "none.json")
+    assert "mAP@0.1:0.7 0.0" in said and "no detection in any scored video" in said
+
+
+@pytest.mark.parametrize(
+    "entry, words",
+    [
+        ({"segment": [0, 1], "score": 1, "label": "hop"}, "'hop'"),
+        ({"segment": [2, 1], "score": 1, "label": "dive"}, "ends before it starts"),
+        ({"segment": [-2, 1], "score": 1, "label": "dive"}, "begins before the video"),
+        ({"segment": [0, 1], "score": float("nan"), "label": "dive"}, "score nan is not finite"),
+    ],
+)
+def test_bad_predictions_end_in_one_line(case, entry, words):
+    folder, run = case
+    (folder / "bad.json").write_text(json.dumps({"results": {"v1": [entry]}}))
+    said = run("evaluate", *COMMON, "--predictions", "bad.json", fails=True)
+    assert words in said and "bad.json" in said and said.count("\n") == 1
+
+
+def test_unknown_videos_protocols_and_help(case):
+    folder, run = case
+    (folder / "bad.json").write_text(
+        '{"results": {"zz": [{"segment": [0,1], "score": 1, "label": "dive"}]}}'
+    )
+    assert "'zz'" in run("evaluate", *COMMON, "--predictions", "bad.json", fails=True)
+    said = run("evaluate", *COMMON[:2], "--protocol", "dem", "--predictions", "x", fails=True)
+    assert "nearest: demo" in said
+    assert "Examples:" in run("evaluate", "--help")

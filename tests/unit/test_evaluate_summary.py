@@ -1,0 +1,72 @@
+"""Seeds to mean, sd and n; readings and notes."""
+
+import pandas as pd
+import pytest
+from wstal.errors import WstalError
+from wstal.evaluate.map_table import COLUMNS
+from wstal.evaluate.summary import COLUMNS as SUMMARY
+from wstal.evaluate.summary import summarize
+
+
+def seed(values, **more):
+    """A map.csv with one metric; `values` by checkpoint."""
+    row = {"protocol": "p", "metric": "mAP@0.50", "class": "all", "gt": 3, "predictions": 2}
+    row |= {"coverage": "2/2 videos; 3/3 instances"} | more
+    rows = [{**row, "checkpoint": key, "value": value} for key, value in values.items()]
+    rows += [{**line, "class": "dive", "value": 1.0} for line in rows]
+    rows.append({**row, "checkpoint": "best_test", "metric": "iteration", "value": 40})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def summary(seeds, baselines=None, note="demo data"):
+    """Summarized, as records by (run, reading)."""
+    table = summarize(seeds, baselines, dataset="d", recipe="r", run="co2net", note=note)
+    assert list(table.columns) == SUMMARY
+    return {(row["run"], row["reading"]): row for row in table.to_dict("records")}
+
+
+def test_mean_sd_n_and_both_readings():
+    seeds = [seed({"last": v, "best_test": v + 2, "constant_attention": 5}) for v in (50, 60, 70)]
+    found = summary(seeds)
+    strict, paper = found["co2net", "strict"], found["co2net", "paper"]
+    assert (strict["mean"], strict["sd"], strict["n"]) == (60, 10, 3)
+    assert (strict["checkpoint"], paper["checkpoint"]) == ("last", "best_test")
+    assert paper["mean"] == 62 and "paper protocol" in paper["note"]
+    assert strict["note"] == "demo data" and "demo data" in paper["note"]
+    baseline = found["constant_attention", "baseline"]
+    assert baseline["mean"] == 5 and "attention of 1" in baseline["note"]
+    assert len(found) == 3
+
+
+def test_best_on_validation_is_the_strict_reading_where_there_is_one():
+    found = summary([seed({"last": 50, "best_val": 55, "best_test": 60})])
+    assert found["co2net", "strict"]["checkpoint"] == "best_val"
+    assert found["co2net", "strict"]["mean"] == 55 and len(found) == 2
+    assert pd.isna(found["co2net", "strict"]["sd"]) and found["co2net", "strict"]["n"] == 1
+
+
+def test_baselines_from_their_own_file():
+    rows = [{"baseline": "random_proposals", "seed": s, "value": s} for s in (1, 3)]
+    baselines = pd.DataFrame(rows).assign(
+        protocol="p", metric="mAP@0.50", coverage="2/2 videos; 3/3 instances"
+    )
+    found = summary([seed({"last": 50, "best_test": 60})], baselines)
+    row = found["random_proposals", "baseline"]
+    assert (row["mean"], row["n"]) == (2, 2) and "random classes" in row["note"]
+    assert row["sd"] == pytest.approx(2**0.5, abs=1e-5)
+
+
+def test_no_segments_is_noted():
+    found = summary([seed({"last": 50}, metric="video_mAP")])
+    assert found["co2net", "strict"]["note"] == "demo data; no segments"
+    assert "no segments" not in summary([seed({"last": 50})])["co2net", "strict"]["note"]
+
+
+def test_seeds_that_scored_different_things():
+    with pytest.raises(WstalError, match=r"seeds of co2net on d.*best_test"):
+        summary([seed({"last": 1, "best_test": 2}), seed({"last": 1})])
+
+
+def test_coverage_that_differs_between_seeds_is_shown():
+    found = summary([seed({"last": 1}), seed({"last": 2}, coverage="1/2 videos; 1/3 instances")])
+    assert found["co2net", "strict"]["coverage"].count("|") == 1
