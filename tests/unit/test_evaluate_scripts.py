@@ -105,20 +105,12 @@ def test_empty_predictions_score_zero_and_it_says_so(case):
     assert "mAP@0.1:0.7 0.0" in said and "no detection in any scored video" in said
 
 
-@pytest.mark.parametrize(
-    "entry, words",
-    [
-        ({"segment": [0, 1], "score": 1, "label": "hop"}, "'hop'"),
-        ({"segment": [2, 1], "score": 1, "label": "dive"}, "ends before it starts"),
-        ({"segment": [-2, 1], "score": 1, "label": "dive"}, "begins before the video"),
-        ({"segment": [0, 1], "score": float("nan"), "label": "dive"}, "score nan is not finite"),
-    ],
-)
-def test_bad_predictions_end_in_one_line(case, entry, words):
+def test_bad_predictions_end_in_one_line(case):
     folder, run = case
+    entry = {"segment": [2, 1], "score": 1, "label": "dive"}
     (folder / "bad.json").write_text(json.dumps({"results": {"v1": [entry]}}))
     said = run("evaluate", *COMMON, "--predictions", "bad.json", fails=True)
-    assert words in said and "bad.json" in said and said.count("\n") == 1
+    assert "ends before it starts" in said and "bad.json" in said and said.count("\n") == 1
 
 
 def test_unknown_videos_protocols_and_help(case):
