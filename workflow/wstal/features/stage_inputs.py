@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import hdf5plugin  # noqa: F401  registers the compression of flow files
 
 from wstal.errors import WstalError
 from wstal.store import NO_AUDIO, OK, PARTIAL, Record, read_shard

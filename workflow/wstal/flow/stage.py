@@ -61,7 +61,7 @@ def flow_shard(
 
 def open_gray(frames_file: Path, recipe: Mapping[str, Any]) -> Iterator[np.ndarray]:
     """A video's gray frames on the time grid, uint8 chunks `[n, H, W]` at the recipe's size."""
-    from wstal.video.frames_file import open_frames  # decoders are needed here only
+    from wstal.video.frames import open_frames  # decoders are needed here only
 
     size = {name: recipe[name] for name in ("short_side", "interpolation")}
     return open_frames(frames_file, pixels="gray", **size)
