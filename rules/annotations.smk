@@ -1,13 +1,37 @@
 """Annotations and the manifest of videos."""
 
 
+rule fetch_annotations:
+    """Download a dataset's published label files, or say what to place where."""
+    input:
+        from_dataset(facts_file),
+    output:
+        "results/{dataset}/published/fetched.csv",
+    log:
+        "results/logs/{dataset}/fetch_annotations.log",
+    wildcard_constraints:
+        dataset=of_kind("thumos14", "activitynet", "ave"),
+    localrule: True
+    priority: 1  # who lacks a dataset should learn it first
+    conda:
+        "../envs/video.yaml"
+    params:
+        facts=from_dataset(facts_argument),
+        code=code_digest("scripts/fetch_annotations.py"),
+    shell:
+        "python scripts/fetch_annotations.py --dataset {wildcards.dataset} {params.facts}"
+        " --output {output} 2>&1 | tee {log}"
+
+
 rule annotations:
     """Turn a dataset's own label files into the annotation database and the training labels."""
     input:
-        from_dataset(annotation_files),
+        files=from_dataset(annotation_files),
+        facts=from_dataset(facts_file),
     output:
         annotations="results/{dataset}/annotations.json",
         training="results/{dataset}/training_labels.json",
+        report="results/{dataset}/annotations_report.md",
     log:
         "results/logs/{dataset}/annotations.log",
     wildcard_constraints:
@@ -17,11 +41,12 @@ rule annotations:
         "../envs/video.yaml"
     params:
         settings=label_settings,
+        facts=from_dataset(facts_argument),
         code=code_digest("scripts/annotate.py"),
     shell:
         "python scripts/annotate.py --dataset {wildcards.dataset} --settings {params.settings:q}"
-        " --files {input} --output {output.annotations} --training {output.training}"
-        " > {log} 2>&1"
+        " --files {input.files} {params.facts} --output {output.annotations}"
+        " --training {output.training} --report {output.report} 2>&1 | tee {log}"
 
 
 rule probe:

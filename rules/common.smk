@@ -15,7 +15,14 @@ from wstal import codehash
 from wstal.checkout import gpu_count, prepare_jobs
 from wstal.config.catalog import load_catalog, read_yaml
 from wstal.config.layers import canonical, split_run
-from wstal.config.sources import annotation_files, video_listing, videos_folder, weights_path
+from wstal.config.sources import (
+    annotation_files,
+    facts_argument,
+    facts_file,
+    video_listing,
+    videos_folder,
+    weights_path,
+)
 from wstal.config.validate import validated
 from wstal.errors import WstalError
 from wstal.tables.expand import table_runs
@@ -85,7 +92,7 @@ def weights_name(wildcards):
 def label_settings(wildcards):
     """What of the dataset's YAML its annotations depend on, as JSON."""
     dataset = DATASETS[wildcards.dataset]
-    return canonical({key: dataset[key] for key in ("kind", "labels", "segments")})
+    return canonical({key: dataset[key] for key in ("kind", "labels", "segments", "choices")})
 
 
 def recipe_part(section=None):

@@ -1,4 +1,4 @@
-"""Videos: rendered for the demo; for every other dataset they are where the user put them."""
+"""Videos: rendered for the demo, fetched where asked for, else where the user put them."""
 
 
 rule render_demo:
@@ -22,3 +22,26 @@ rule render_demo:
     shell:
         "python scripts/render_demo.py --output {params.folder} --jobs {threads}"
         " --config {params.render:q} > {log} 2>&1"
+
+
+rule fetch_videos:
+    """Fetch a dataset's public archives and unpack its videos; only where asked for by name."""
+    input:
+        annotations="results/{dataset}/annotations.json",
+        facts=from_dataset(facts_file),
+    output:
+        "results/{dataset}/videos/fetched.csv",
+    log:
+        "results/logs/{dataset}/fetch_videos.log",
+    benchmark:
+        "results/benchmarks/{dataset}/fetch_videos.tsv"
+    wildcard_constraints:
+        dataset=of_kind("thumos14", "activitynet", "ave"),
+    conda:
+        "../envs/video.yaml"
+    threads: 8
+    params:
+        code=code_digest("scripts/fetch_videos.py"),
+    shell:
+        "python scripts/fetch_videos.py --dataset {wildcards.dataset} --facts {input.facts}"
+        " --annotations {input.annotations} --output {output} --jobs {threads} 2>&1 | tee {log}"

@@ -35,6 +35,20 @@ def track(description: str, unit: str = "video") -> Callable[[Iterable], Iterabl
     return lambda items: _log_lines(items, description, unit)
 
 
+def byte_bar(pieces: Iterable[bytes], done: int, total: int) -> Iterator[bytes]:
+    """Progress of a download: a bar at a terminal, a line per five percent in a log."""
+    quiet = not sys.stderr.isatty()
+    with tqdm(total=total or None, initial=done, unit="B", unit_scale=True, disable=quiet) as bar:
+        told = done
+        for piece in pieces:
+            done += len(piece)
+            bar.update(len(piece))
+            if quiet and done - told >= max(total / 20, 1 << 24):
+                told = done
+                print(f"{done:,} of {total:,} bytes", file=sys.stderr, flush=True)
+            yield piece
+
+
 def _log_lines(items: Iterable, description: str, unit: str) -> Iterator:
     items = items if hasattr(items, "__len__") else list(items)
     start = time.monotonic()

@@ -13,21 +13,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cli import parser
-from tqdm import tqdm
+from cli import byte_bar, parser
 from wstal.errors import WstalError
 from wstal.nets.download import fetch
 from wstal.nets.weight_files import read_sources, verify
 
 REFERENCE = Path(__file__).resolve().parent.parent / "workflow/reference/weights"
-
-
-def bar(pieces, done, total):
-    """Show the progress of a download in bytes."""
-    with tqdm(total=total or None, initial=done, unit="B", unit_scale=True) as progress:
-        for piece in pieces:
-            progress.update(len(piece))
-            yield piece
 
 
 def main() -> None:
@@ -49,7 +40,7 @@ def main() -> None:
             print(f"{name}: {weights.network}\n  {state}: {path}\n  {weights.url or 'shipped'}")
             continue
         try:
-            fetch(weights, path, bar) if weights.url else verify(path, weights)
+            fetch(weights, path, byte_bar) if weights.url else verify(path, weights)
         except WstalError as error:
             sys.exit(f"{error}")
 

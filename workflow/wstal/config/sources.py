@@ -12,15 +12,57 @@ from wstal.listing import shard_listing
 Dataset = Mapping[str, Any]
 
 
+PUBLISHED = ("thumos14", "activitynet", "ave")  # kinds with label files of their own form
+LABEL_SUFFIXES = (".txt", ".npy", ".json", ".h5", ".csv", ".zip")
+FACTS = "workflow/reference/datasets"
+LABEL_BYTES = 64 << 20  # larger files in the folder are something else
+
+
 def videos_folder(name: str, dataset: Dataset) -> str:
-    """The folder searched for videos: the YAML's, or the place where the DAG puts them."""
+    """The folder searched: the YAML's, data/{name}/videos, or where the DAG puts videos."""
+    placed = f"data/{name}/videos"
+    if dataset["videos"] is None and dataset["kind"] in PUBLISHED and Path(placed).is_dir():
+        return placed
     return dataset["videos"] or f"results/{name}/videos"
+
+
+def label_files(name: str, dataset: Dataset) -> list[str]:
+    """Label files that the user placed; without any, the list of those that a rule fetches.
+
+    The list stands for the files it names, so that what is fetched is known when it is there.
+    """
+    place = Path(dataset["labels"] or f"data/{name}/annotations")
+    files = [place] if place.is_file() else sorted(place.rglob("*"))
+    found = [
+        str(path)
+        for path in files
+        if path.suffix.lower() in LABEL_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+        and path.stat().st_size <= LABEL_BYTES
+    ]
+    return found or [f"results/{name}/published/fetched.csv"]
+
+
+def facts_file(name: str, dataset: Dataset) -> list[str]:
+    """The YAML of what is published on a dataset, by its name or its kind; none for own ones."""
+    if dataset["kind"] not in PUBLISHED:
+        return []
+    files = [f"{FACTS}/{stem}.yaml" for stem in (name, dataset["kind"])]
+    return [path for path in files if Path(path).is_file()][:1]
+
+
+def facts_argument(name: str, dataset: Dataset) -> str:
+    """The scripts' argument for that file, if there is one."""
+    return "".join(f"--facts {path}" for path in facts_file(name, dataset))
 
 
 def annotation_files(name: str, dataset: Dataset) -> list[str]:
     """The label files a dataset is read from, labels first, segments (if any) second."""
     if dataset["kind"] == "demo":
         return [f"results/{name}/videos/labels.csv", f"results/{name}/videos/segments.csv"]
+    if dataset["kind"] in PUBLISHED:
+        return label_files(name, dataset)
     if dataset["kind"] != "folder":
         return [dataset["labels"]] if dataset["labels"] else []
     folder = videos_folder(name, dataset)

@@ -16,6 +16,7 @@ from wstal.errors import WstalError
 
 SUBSETS = ("train", "val", "test")
 COLUMNS = ["video_id", "t_start", "t_end", "label"]
+_SEEN = ("subset", "duration", "labels")  # of a training video; no times but its length
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class Annotations:
 
     An entry holds `subset`, `duration` (seconds or None), `labels` (the video-level labels,
     all that training may read) and `annotations` (`{"segment": [s, e], "label": name}`,
-    seconds, half-open).
+    seconds, half-open). It may hold `file` (the video file's name where that is not the id) and
+    `ambiguous` (segments that are neither action nor background; the list `ambiguous` names the
+    videos that have some).
     """
 
     classes: list[str]
@@ -111,7 +114,8 @@ def training_view(annotations: Annotations) -> Annotations:
     return Annotations(
         annotations.classes,
         {
-            video: {**annotations.database[video], "annotations": []}
-            for video in annotations.ids("train")
+            video: {key: entry[key] for key in _SEEN if key in entry} | {"annotations": []}
+            for video, entry in annotations.database.items()
+            if entry["subset"] == "train"
         },
     )

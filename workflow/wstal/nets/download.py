@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.error import URLError
 
+from wstal.download import receive
 from wstal.errors import WstalError
 from wstal.nets.weight_files import WeightFile, absence, verify
-
-_CHUNK = 1 << 16
-TIMEOUT = 60.0  # seconds without an answer
 
 
 def fetch(
@@ -35,7 +32,7 @@ def fetch(
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _receive(weights.url, part, track or (lambda pieces, done, total: pieces))
+        receive(weights.url, part, track or (lambda pieces, done, total: pieces))
     except (HTTPException, URLError, OSError) as error:
         raise WstalError(
             f"download of {weights.url} failed ({error}); what has arrived is kept in {part}, "
@@ -47,25 +44,3 @@ def fetch(
         part.unlink()
         raise
     return part.replace(path)
-
-
-def _receive(
-    url: str, part: Path, track: Callable[[Iterable[bytes], int, int], Iterable[bytes]]
-) -> None:
-    done = part.stat().st_size if part.exists() else 0
-    request = Request(url, headers={"Range": f"bytes={done}-"} if done else {})
-    try:
-        response = urlopen(request, timeout=TIMEOUT)
-    except HTTPError as error:
-        if done and error.code == 416:  # nothing beyond what is there: complete, or another file
-            return
-        raise
-    with response:
-        if response.status != 206:  # a server that knows no ranges sends everything again
-            done = 0
-        length = int(response.headers.get("Content-Length") or 0)
-        with part.open("ab" if done else "wb") as file:
-            for piece in track(iter(lambda: response.read(_CHUNK), b""), done, done + length):
-                file.write(piece)
-        if length and part.stat().st_size < done + length:
-            raise ConnectionError(f"{part.stat().st_size} of {done + length} bytes arrived")

@@ -1,0 +1,110 @@
+"""Published files from a server on this machine: checked, kept, tried again, unpacked."""
+
+import hashlib
+import io
+import zipfile
+
+import pytest
+from local_server import serving
+from wstal.data.fetching import fetch_files, fetch_videos
+from wstal.download import download, size_of
+from wstal.errors import WstalError
+
+TEXT = b"Category&VideoID\n" * 1000
+DIGEST = hashlib.sha256(TEXT).hexdigest()
+
+
+def archive(*names):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name in names:
+            file.writestr(f"videos/{name}.mp4", name.encode() * 100)
+    return buffer.getvalue()
+
+
+def test_files_are_fetched_once_and_identified(tmp_path):
+    with serving({"a.txt": TEXT}) as (address, server):
+        files = [{"file": "a.txt", "url": f"{address}/a.txt", "sha256": DIGEST}]
+        for _ in range(2):
+            rows = fetch_files(files, tmp_path)
+        assert len(server.asked) == 1
+    expected = {"file": "a.txt", "url": files[0]["url"], "bytes": len(TEXT), "sha256": DIGEST}
+    assert rows == [expected] and (tmp_path / "a.txt").read_bytes() == TEXT
+
+
+def test_a_file_without_a_published_checksum_is_recorded(tmp_path):
+    with serving({"a.txt": TEXT}) as (address, _):
+        rows = fetch_files([{"file": "a.txt", "url": f"{address}/a.txt"}], tmp_path)
+    assert rows[0]["sha256"] == DIGEST
+
+
+def test_another_file_is_refused_and_not_kept(tmp_path):
+    with serving({"a.txt": TEXT}) as (address, _):
+        files = [{"file": "a.txt", "url": f"{address}/a.txt", "sha256": "0" * 64}]
+        with pytest.raises(WstalError, match=f"found {DIGEST}"):
+            fetch_files(files, tmp_path, attempts=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_changed_file_that_is_there_is_refused_and_left(tmp_path):
+    (tmp_path / "a.txt").write_text("mine")
+    with pytest.raises(WstalError, match="is not the published file"):
+        download("http://127.0.0.1:9/a.txt", tmp_path / "a.txt", DIGEST)
+    assert (tmp_path / "a.txt").read_text() == "mine"
+
+
+def test_a_failing_server_is_asked_again(tmp_path):
+    with serving({"a.txt": TEXT}, failures=2) as (address, server):
+        files = [{"file": "a.txt", "url": f"{address}/a.txt", "sha256": DIGEST}]
+        fetch_files(files, tmp_path, attempts=3, pause=0.01)
+        assert len(server.asked) == 3
+    with (
+        serving({"b.txt": TEXT}, failures=9) as (address, _),
+        pytest.raises(WstalError, match="503"),
+    ):
+        fetch_files([{"file": "b.txt", "url": f"{address}/b.txt"}], tmp_path, pause=0.01)
+
+
+def test_an_interrupted_download_goes_on(tmp_path):
+    (tmp_path / "a.txt.part").write_bytes(TEXT[:5000])
+    with serving({"a.txt": TEXT}) as (address, server):
+        assert download(f"{address}/a.txt", tmp_path / "a.txt", DIGEST) == DIGEST
+        assert server.asked == [("a.txt", "bytes=5000-")]
+
+
+def test_no_addresses_are_an_error(tmp_path):
+    with pytest.raises(WstalError, match="not known"):
+        fetch_files([], tmp_path)
+
+
+def test_the_size_is_asked_for_ahead(tmp_path):
+    with serving({"a.txt": TEXT}) as (address, _):
+        assert size_of(f"{address}/a.txt") == len(TEXT)
+        with pytest.raises(WstalError, match="does not answer"):
+            size_of(f"{address}/b.txt")
+
+
+def test_videos_are_fetched_after_the_disk_need_is_told(tmp_path):
+    content = archive("one", "two", "three")
+    told = []
+    with serving({"v.zip": content}) as (address, server):
+        archives = [{"file": "v.zip", "url": f"{address}/v.zip"}]
+        for _ in range(2):
+            rows = fetch_videos(archives, tmp_path, {"one", "two"}, passwords={}, tell=told.append)
+        assert len(server.asked) == 1
+    assert "v.zip 0.0 GB" in told[0] and "Free at" in told[0] and "none" in told[1]
+    assert [row["id"] for row in rows] == ["one", "two"]
+    assert (tmp_path / "one.mp4").read_bytes() == b"one" * 100
+    assert (tmp_path / "archives/v.zip").read_bytes() == content
+
+
+def test_nothing_is_fetched_without_the_password_or_the_room(tmp_path, monkeypatch):
+    with serving({"v.zip": archive("one")}) as (address, server):
+        entry = {"file": "v.zip", "url": f"{address}/v.zip"}
+        with pytest.raises(WstalError, match="MY_PASSWORD"):
+            fetch_videos([entry | {"password": "MY_PASSWORD"}], tmp_path, {"one"}, passwords={})
+        full = type("Usage", (), {"free": 10})
+        monkeypatch.setattr("wstal.data.fetching.disk_usage", lambda path: full)
+        with pytest.raises(WstalError, match="does not fit"):
+            fetch_videos([entry], tmp_path, {"one"}, passwords={})
+        assert server.asked == []

@@ -1,0 +1,64 @@
+"""The reader of each kind, and the page where there is nothing to read."""
+
+import pytest
+from published_sets import THUMOS_FACTS, write_ave, write_official
+from wstal.atomic import write_csv
+from wstal.data.readers import read_dataset
+from wstal.errors import WstalError
+
+
+def test_each_kind_has_its_reader(tmp_path):
+    thumos = write_official(tmp_path / "thumos")
+    annotations, report = read_dataset("t", {"kind": "thumos14"}, thumos, THUMOS_FACTS)
+    assert annotations.classes == ["CliffDiving", "Diving"] and "THUMOS14" in report.source
+    annotations, report = read_dataset("a", {"kind": "ave"}, write_ave(tmp_path / "ave"))
+    assert annotations.classes == ["Bark", "Violin"] and "AVE" in report.source
+
+
+def test_own_files_are_read_and_identified(tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("video,labels,split\na,x,train\nb,x,test\n")
+    annotations, report = read_dataset("mine", {"kind": "folder"}, [labels])
+    assert annotations.classes == ["x"] and list(report.files) == [str(labels)]
+    with pytest.raises(WstalError, match="kind folder has none"):
+        read_dataset("mine", {"kind": "folder", "choices": {"a": "b"}}, [labels])
+
+
+def test_choices_reach_the_reader(tmp_path):
+    files = write_official(tmp_path)
+    settings = {"kind": "thumos14", "choices": {"ambiguous_only": "leave_out"}}
+    annotations, _ = read_dataset("t", settings, files, THUMOS_FACTS)
+    assert "video_test_0000009" not in annotations.database
+    with pytest.raises(WstalError, match="ambiguous_only"):
+        settings = {"kind": "thumos14", "choices": {"ambiguos_only": "list"}}
+        read_dataset("t", settings, files, THUMOS_FACTS)
+
+
+def test_fetched_files_are_read_through_their_list(tmp_path):
+    files = write_ave(tmp_path)
+    rows = [{"file": path.name} for path in files]
+    write_csv(tmp_path / "fetched.csv", ("file",), rows)
+    annotations, _ = read_dataset("ave", {"kind": "ave"}, [tmp_path / "fetched.csv"])
+    assert len(annotations.database) == 6
+
+
+@pytest.mark.parametrize("dataset", ["thumos14", "activitynet12", "activitynet13", "ave"])
+def test_without_files_the_message_is_the_page(dataset):
+    kind = dataset.rstrip("23").rstrip("1") if "net" in dataset else dataset
+    with pytest.raises(WstalError) as caught:
+        read_dataset(dataset, {"kind": kind, "labels": "/my/labels"}, [], THUMOS_FACTS)
+    page = str(caught.value)
+    assert "/my/labels" in page and f"data/{dataset}/videos" in page
+    assert "Terms:" in page and "from" in page
+
+
+def test_damage_is_told_without_the_page(tmp_path):
+    files = [path for path in write_official(tmp_path) if path.name != "Diving_val.txt"]
+    with pytest.raises(WstalError, match=r"Diving_val\.txt") as caught:
+        read_dataset("thumos14", {"kind": "thumos14"}, files, THUMOS_FACTS)
+    assert "Terms:" not in str(caught.value)
+
+
+def test_a_kind_without_label_files_says_so():
+    with pytest.raises(WstalError, match="simulated"):
+        read_dataset("s", {"kind": "simulated"}, [])

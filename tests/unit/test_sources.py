@@ -1,0 +1,76 @@
+"""Where a dataset's files are looked for, and the pages that say what to fetch."""
+
+import pytest
+from wstal.config.sources import annotation_files, facts_argument, facts_file, videos_folder
+from wstal.data.sources import PAGES, how_to_get
+
+
+def dataset(kind, **keys):
+    return {"kind": kind, "videos": None, "labels": None, "segments": None, "shards": 2} | keys
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_published_label_files_are_those_the_user_placed(here):
+    folder = here / "data/thumos14/annotations/inner"
+    folder.mkdir(parents=True)
+    for name in ("a.txt", "b.npy", ".hidden.txt", "c.md", "d.json"):
+        (folder / name).write_text("x")
+    found = annotation_files("thumos14", dataset("thumos14"))
+    inner = "data/thumos14/annotations/inner"
+    assert found == [f"{inner}/a.txt", f"{inner}/b.npy", f"{inner}/d.json"]
+    one = annotation_files("thumos14", dataset("thumos14", labels=f"{inner}/d.json"))
+    assert one == [f"{inner}/d.json"]
+
+
+def test_large_files_are_no_label_files(here, monkeypatch):
+    monkeypatch.setattr("wstal.config.sources.LABEL_BYTES", 10)
+    folder = here / "data/ave/annotations"
+    folder.mkdir(parents=True)
+    (folder / "videos.zip").write_bytes(bytes(11))
+    (folder / "Annotations.txt").write_text("x")
+    assert annotation_files("ave", dataset("ave")) == ["data/ave/annotations/Annotations.txt"]
+
+
+def test_with_nothing_placed_the_files_are_fetched(here):
+    for name, kind in (("thumos14", "thumos14"), ("activitynet12", "activitynet")):
+        expected = [f"results/{name}/published/fetched.csv"]
+        assert annotation_files(name, dataset(kind)) == expected
+
+
+def test_videos_are_where_the_yaml_says_or_where_they_were_placed(here):
+    assert videos_folder("ave", dataset("ave", videos="/disk")) == "/disk"
+    assert videos_folder("ave", dataset("ave")) == "results/ave/videos"
+    (here / "data/ave/videos").mkdir(parents=True)
+    assert videos_folder("ave", dataset("ave")) == "data/ave/videos"
+    assert videos_folder("ave", dataset("folder")) == "results/ave/videos"
+
+
+def test_facts_are_found_by_name_then_by_kind(project, monkeypatch):
+    monkeypatch.chdir(project)
+    folder = "workflow/reference/datasets"
+    assert facts_file("activitynet12", dataset("activitynet")) == [f"{folder}/activitynet12.yaml"]
+    assert facts_file("my_thumos", dataset("thumos14")) == [f"{folder}/thumos14.yaml"]
+    assert facts_file("my_net", dataset("activitynet")) == []
+    assert facts_file("mine", dataset("folder")) == []
+    assert facts_argument("ave", dataset("ave")) == f"--facts {folder}/ave.yaml"
+    assert facts_argument("mine", dataset("folder")) == ""
+
+
+def test_every_published_dataset_has_a_page_with_places_and_terms():
+    for name in PAGES:
+        page = how_to_get(name)
+        assert f"data/{name}/annotations" in page and f"data/{name}/videos" in page
+        assert "Terms:" in page
+    assert "labels.csv" in how_to_get("other")
+
+
+def test_the_page_names_only_existing_password_variable_and_target(project):
+    facts = (project / "workflow/reference/datasets/thumos14.yaml").read_text()
+    assert "WSTAL_THUMOS14_PASSWORD" in facts and "WSTAL_THUMOS14_PASSWORD" in PAGES["thumos14"]
+    assert "results/thumos14/videos/fetched.csv" in PAGES["thumos14"]
+    assert '"results/{dataset}/videos/fetched.csv"' in (project / "rules/videos.smk").read_text()

@@ -1,0 +1,110 @@
+"""THUMOS14 from nothing, from label files, and with stand-ins for its videos."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from workflow_project import COPIED
+
+TARGET = "results/thumos14/co2net_map.csv"
+
+
+@pytest.fixture
+def checkout(project, tmp_path):
+    for name in COPIED:
+        source = project / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        ignore = {"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}
+        copy(source, tmp_path / name, **ignore)
+    return tmp_path
+
+
+def snakemake(root, *arguments):
+    # No way out: a test downloads nothing, whatever the machine can reach.
+    closed = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
+        cwd=root,
+        text=True,
+        capture_output=True,
+        env=os.environ | closed | {"no_proxy": ""},
+    )
+
+
+def jobs(root, *arguments):
+    """Jobs per rule in a dry run's table."""
+    done = snakemake(root, "--dry-run", "--quiet", "rules", *arguments, "--", TARGET)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M)
+    return {rule: int(count) for rule, count in rows}
+
+
+def place_labels(root, facts):
+    """Official files with one video per class and subset."""
+    folder = root / "data/thumos14/annotations"
+    folder.mkdir(parents=True)
+    for subset, word in (("val", "validation"), ("test", "test")):
+        for number, label in enumerate(facts["classes"]):
+            line = f"video_{word}_{number:07d}  1.0 2.5\n"
+            (folder / f"{label}_{subset}.txt").write_text(line)
+    (folder / "Ambiguous_test.txt").write_text("video_test_0001292  0.0 1.0\n")
+
+
+@pytest.fixture(scope="module")
+def facts(project):
+    return yaml.safe_load((project / "workflow/reference/datasets/thumos14.yaml").read_text())
+
+
+def test_an_empty_machine_resolves_and_ends_with_a_page(checkout):
+    planned = jobs(checkout)
+    assert planned["fetch_annotations"] == planned["annotations"] == 1
+    assert planned["probe"] == planned["i3d_flow"] == 26 and planned["train"] == 3
+    ended = snakemake(checkout, TARGET)
+    assert ended.returncode != 0
+    page = ended.stdout + ended.stderr
+    for part in (
+        "TH14_Temporal_annotations_validation.zip",
+        "data/thumos14/annotations",
+        "https://www.crcv.ucf.edu/THUMOS14/download.html",
+        "register",
+        "Terms: research use",
+    ):
+        assert part in page
+
+
+def test_label_files_and_empty_stand_ins_for_the_videos_resolve(checkout, facts):
+    place_labels(checkout, facts)
+    videos = checkout / "data/thumos14/videos/deep"
+    videos.mkdir(parents=True)
+    for word in ("validation", "test"):
+        for number in range(20):
+            (videos / f"video_{word}_{number:07d}.mp4").touch()
+    planned = jobs(checkout)
+    assert "fetch_annotations" not in planned and planned["annotations"] == 1
+    assert planned["probe"] == planned["frames"] == 26 and planned["headline"] == 1
+    done = snakemake(checkout, "results/thumos14/annotations.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = (checkout / "results/thumos14/annotations_report.md").read_text()
+    assert "| test | 21 | 213 | 20 | 3358 |" in report and "`ambiguous_only`" in report
+    training = (checkout / "results/thumos14/training_labels.json").read_text()
+    assert "video_test" not in training and "segment" not in training
+
+
+def test_a_choice_in_the_config_reads_the_labels_again(checkout, facts):
+    place_labels(checkout, facts)
+    target = "results/thumos14/annotations_report.md"
+    assert snakemake(checkout, target).returncode == 0
+    choice = "datasets={thumos14: {choices: {ambiguous_only: leave_out}}}"
+    done = snakemake(checkout, target, "--config", choice)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| test | 20 | 213 |" in (checkout / target).read_text()
+
+
+def test_the_other_datasets_resolve_on_an_empty_machine(checkout):
+    targets = [f"results/{name}/manifest.csv" for name in ("activitynet12", "activitynet13", "ave")]
+    done = snakemake(checkout, "--dry-run", "--quiet", "rules", "--", *targets)
+    assert done.returncode == 0, done.stdout + done.stderr

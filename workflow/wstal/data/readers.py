@@ -1,0 +1,51 @@
+"""Which reader turns a dataset's label files into annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wstal.data.activitynet import read_activitynet
+from wstal.data.annotations import Annotations
+from wstal.data.ave import read_ave
+from wstal.data.folder import read_folder_annotations
+from wstal.data.published import NothingThere, digests, listed
+from wstal.data.report import Report
+from wstal.data.sources import how_to_get
+from wstal.data.thumos14 import read_thumos14
+from wstal.errors import WstalError
+
+
+def read_dataset(
+    dataset: str,
+    settings: Mapping[str, Any],
+    files: Sequence[Path],
+    facts: Mapping[str, Any] | None = None,
+) -> tuple[Annotations, Report]:
+    """Annotations and the report on them, by the dataset's `kind`.
+
+    `settings` is the dataset's YAML (kind, labels, videos, choices), `facts` what is known of
+    it (workflow/reference/datasets). Raises WstalError for files that cannot be used; where
+    there are none, its message is a page on what to fetch.
+    """
+    files = listed(files)
+    choices, facts = settings.get("choices") or {}, facts or {}
+    try:
+        match settings["kind"]:
+            case "folder" | "demo":
+                if choices:
+                    raise WstalError(f"choices: kind {settings['kind']} has none to make")
+                annotations = read_folder_annotations(*files)
+                return annotations, Report("own label files", digests(files))
+            case "thumos14":
+                return read_thumos14(files, choices, {"classes": [], **facts})
+            case "activitynet":
+                return read_activitynet(files, choices, facts)
+            case "ave":
+                return read_ave(files, choices, facts)
+            case other:
+                raise WstalError(f"kind {other} has no label files to read")
+    except NothingThere as error:
+        page = how_to_get(dataset, settings.get("labels"), settings.get("videos"))
+        raise WstalError(f"{page}\n\nNot read yet: {error}.") from error

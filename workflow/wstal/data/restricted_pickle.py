@@ -1,0 +1,193 @@
+"""Object arrays in .npy files, read without running anything that the file asks for.
+
+The published annotation sets keep lists of unequal length as pickled object arrays. A pickle is a
+program; this reader admits the few steps that rebuild numpy arrays and plain Python values, lets
+none of them call numpy, and refuses every other file before its first step.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import pickletools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wstal.errors import WstalError
+
+MAX_BYTES = 64 << 20  # the largest published file has 170 kB
+MAX_VALUES = 5_000_000
+MAX_DEPTH = 8
+_ARRAY_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
+# Steps that push values, build containers or fill one of the stand-ins below.
+_STEPS = """
+PROTO STOP FRAME MARK POP POP_MARK DUP NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG
+LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE
+SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2
+TUPLE3 EMPTY_LIST LIST APPEND APPENDS PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET
+GLOBAL STACK_GLOBAL REDUCE BUILD
+"""
+
+
+def read_object_array(path: str | Path) -> np.ndarray:
+    """The array in a .npy file; elements of an object array are plain values and lists.
+
+    Byte strings of either Python come back as str. Raises WstalError if the file is absent, over
+    MAX_BYTES, damaged, or holds anything but numpy arrays and plain values.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise WstalError(f"{path} has over {MAX_BYTES >> 20} MiB; no annotation file has")
+        with path.open("rb") as file:
+            header = _header(file)
+            if not header[2].hasobject:
+                file.seek(0)
+                return np.lib.format.read_array(file, allow_pickle=False)
+            return _unpickled(file.read(), header)
+    except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
+        raise WstalError(f"{path} is not a readable .npy file: {error}") from error
+    except (pickle.UnpicklingError, TypeError, LookupError, AttributeError) as error:
+        raise WstalError(
+            f"{path} is refused: {error}; only arrays of numbers, strings and lists are read. "
+            "Fetch the file again from its publisher"
+        ) from error
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
+
+
+def _unpickled(data: bytes, header: tuple[tuple[int, ...], bool, np.dtype]) -> np.ndarray:
+    _check_steps(data)
+    loaded = _Plain(data).load()
+    values = loaded.values() if isinstance(loaded, _Array) else None
+    if values is None or len(values) != math.prod(header[0]):
+        raise pickle.UnpicklingError("its content does not have the shape its header names")
+    budget = [MAX_VALUES]
+    array = np.empty(len(values), dtype=object)
+    for index, value in enumerate(values):
+        array[index] = _plain(value, budget, MAX_DEPTH)
+    return array.reshape(header[0], order="F" if header[1] else "C")
+
+
+def _check_steps(data: bytes) -> None:
+    """Refuse, before any step runs, a pickle with a step outside the list."""
+    allowed = set(_STEPS.split())
+    for count, (step, argument, _) in enumerate(pickletools.genops(data)):
+        if step.name not in allowed:
+            raise pickle.UnpicklingError(f"it contains the step {step.name}")
+        # An index far beyond the steps so far makes the reader allocate without end.
+        if step.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > count:
+            raise pickle.UnpicklingError("it numbers its values out of order")
+
+
+def _plain(value: Any, budget: list[int], depth: int) -> Any:
+    """`value` with stand-ins replaced; bounded, so that no self-reference can run away."""
+    budget[0] -= 1
+    if budget[0] < 0 or depth < 0:
+        raise pickle.UnpicklingError("it holds too many or too deeply nested values")
+    if isinstance(value, _Array):
+        value = value.values()
+    if isinstance(value, list | tuple):
+        return [_plain(item, budget, depth - 1) for item in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise pickle.UnpicklingError(f"it holds a {type(value).__name__}")
+
+
+class _Plain(pickle.Unpickler):
+    """An unpickler in which numpy's names mean the stand-ins below and nothing else exists."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data), encoding="latin1")
+
+    def find_class(self, module: str, name: str) -> Any:
+        stand_ins = {
+            "_reconstruct": _Array,
+            "ndarray": None,  # only ever an argument; a call of it fails
+            "dtype": _Type,
+            "scalar": _scalar,
+        }
+        if module in _ARRAY_MODULES and name in stand_ins:
+            return _Maker(stand_ins[name])
+        if (module, name) == ("_codecs", "encode"):
+            return _Maker(_encoded)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+class _Maker:
+    """What a name in the file stands for: it may be called, not changed."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable | None) -> None:
+        self.make = make
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.make(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it changes what a name means")
+
+
+class _Type:
+    """A number type by its code, such as f8 or S24."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: tuple) -> None:
+        self.order = state[1] if state[1] in ("<", ">", "=") else "="
+
+    def numpy(self) -> np.dtype:
+        found = np.dtype(str(self.code))
+        if found.kind not in "biufSU":
+            raise pickle.UnpicklingError(f"it holds values of type {found}")
+        return found.newbyteorder(self.order)
+
+
+class _Array:
+    """An array whose content is checked against its shape before anything is allocated."""
+
+    def __init__(self, *_: Any) -> None:
+        self.state: tuple = ()
+
+    def __setstate__(self, state: tuple) -> None:
+        self.state = state
+
+    def values(self) -> list:
+        """The elements in stored order."""
+        _, shape, kind, _, content = self.state
+        count = math.prod(int(length) for length in shape)
+        if kind.code.startswith("O"):
+            if not isinstance(content, list) or len(content) != count:
+                raise pickle.UnpicklingError("an array does not have the length it names")
+            return content
+        if isinstance(content, str):
+            content = content.encode("latin1")
+        if len(content) != count * kind.numpy().itemsize:
+            raise pickle.UnpicklingError("an array does not have the length it names")
+        return np.frombuffer(content, kind.numpy()).tolist()
+
+
+def _scalar(kind: _Type, content: bytes | str = b"") -> Any:
+    content = content.encode("latin1") if isinstance(content, str) else content
+    if len(content) != kind.numpy().itemsize:
+        raise pickle.UnpicklingError("a number does not have the length it names")
+    return np.frombuffer(content, kind.numpy())[0].item()
+
+
+def _encoded(text: str, encoding: str = "latin1") -> bytes:
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the text encoding {encoding}")
+    return text.encode("latin1")
