@@ -66,7 +66,7 @@ def write_record(
     path = folder / f"{name}.json"
     content = {
         "benchmark": name,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join(Path(word).name if "/" in word else word for word in sys.argv),
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
         "machine": machine(),
