@@ -9,7 +9,6 @@ import pytest
 import torch
 import yaml
 from official_recipe import load_module, official_inputs, official_weights
-
 from wstal.config.layers import resolve_run
 from wstal.data.batch import Batch
 from wstal.errors import WstalError

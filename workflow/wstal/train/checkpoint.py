@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import platform
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 
 FORMAT = "wstal-checkpoint-1"
+_DAMAGED = (OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
 
 
 def versions() -> dict[str, str]:
@@ -36,14 +39,28 @@ def save(path: str | Path, content: dict[str, Any]) -> None:
     equal runs would differ.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        torch.save({"format": FORMAT, **content}, file)
+        torch.save(_canonical({"format": FORMAT, **content}), file)
+
+
+def _canonical(value: Any) -> Any:
+    """The same content as new plain containers and one object per text.
+
+    A pickle shows which of its objects were one; those of a resumed run were loaded, not made.
+    """
+    if isinstance(value, str):
+        return sys.intern(str(value))
+    if isinstance(value, Mapping):
+        return {_canonical(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_canonical(item) for item in value)
+    return value
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     """Read a checkpoint; raises WstalError if the file is not one of this project's."""
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (*_DAMAGED, pickle.UnpicklingError) as error:
         raise WstalError(f"{path} is not a readable checkpoint: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise WstalError(f"{path} is not a checkpoint of this project; train the run again")

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+from small_set import small_config, write_small_set
+from wstal.data.annotations import Annotations, training_view
+from wstal.data.batch import Batch
+from wstal.data.dataset import TrainingSet
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def small(tmp_path):
+    path, annotations = write_small_set(tmp_path)
+    with FeatureFile(path) as features:
+        yield features, annotations
+
+
+def test_batches_hold_rows_of_the_drawn_videos(small, project):
+    features, annotations = small
+    config = small_config(project)
+    config["data"]["standardize"] = "none"
+    data = TrainingSet(features, training_view(annotations), config, CPU)
+    batch = data.draw(np.random.default_rng(0))
+    assert isinstance(batch, Batch)
+    assert batch.features.shape == (6, 12, 12) and batch.pairs == 2
+    known = {row.tobytes() for v in data.ids for row in features.read(v, ["rgb", "flow"])}
+    assert all(row.numpy().tobytes() in known for row in batch.features.flatten(0, 1))
+    for pair in range(batch.pairs):
+        assert torch.equal(batch.labels[2 * pair], batch.labels[2 * pair + 1])
+
+
+def test_each_video_keeps_its_own_label(small, project):
+    features, annotations = small
+    config = small_config(project)
+    config["data"] |= {"standardize": "none", "length": 40}
+    data = TrainingSet(features, annotations, config, CPU)
+    batch = data.draw(np.random.default_rng(1))
+    for rows, label in zip(batch.features, batch.labels, strict=True):
+        first = rows[0].numpy()
+        video = next(
+            v for v in data.ids if (features.read(v, ["rgb", "flow"]) == first).all(1).any()
+        )
+        assert label.tolist() == annotations.label_matrix([video])[0].tolist()
+
+
+def test_only_training_videos_are_resident(small, project):
+    features, annotations = small
+    data = TrainingSet(features, annotations, small_config(project), CPU)
+    assert set(data.ids) == set(annotations.ids("train"))
+    assert len(data.rows) == data.lengths.sum()
+    torch.testing.assert_close(data.rows.mean(0), torch.zeros(12), atol=1e-5, rtol=0)
+
+
+def test_what_the_data_do_not_offer_is_said(tmp_path, project):
+    path, annotations = write_small_set(tmp_path, train=4, classes=3)  # classes 1 and 2: one video
+    config = small_config(project)
+    with FeatureFile(path) as features:
+        notes = TrainingSet(features, annotations, config, CPU).notes
+        assert notes == ["classes that train without pairs: class1, class2"]
+        config["data"]["min_snippets"] = 19
+        notes = TrainingSet(features, annotations, config, CPU).notes
+        assert any("fewer than 19 snippets left out" in note for note in notes)
+
+
+def test_a_single_video_trains_without_pairs_and_says_so(tmp_path, project):
+    path, annotations = write_small_set(tmp_path, train=1, classes=2)
+    with FeatureFile(path) as features:
+        data = TrainingSet(features, annotations, small_config(project), CPU)
+    assert data.draw(np.random.default_rng(0)).pairs == 0
+    assert "no class has two training videos: the run trains without pairs" in data.notes
+    assert "classes without a training video: class1" in data.notes
+
+
+def test_no_training_video_is_an_error(small, project):
+    features, annotations = small
+    empty = Annotations(annotations.classes, {})
+    with pytest.raises(WstalError, match="no training video has features"):
+        TrainingSet(features, empty, small_config(project), CPU)

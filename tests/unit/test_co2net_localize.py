@@ -1,0 +1,126 @@
+import copy
+
+import numpy as np
+import pytest
+import yaml
+from wstal.errors import WstalError
+from wstal.localize.co2net import (
+    kept_classes,
+    localize,
+    proposals,
+    suppressed,
+    video_level,
+)
+from wstal.localize.scores import Scores, VideoScores
+
+
+@pytest.fixture(scope="module")
+def settings(project):
+    text = (project / "workflow/config/models/co2net.yaml").read_text()
+    return yaml.safe_load(text)["localize"]
+
+
+@pytest.fixture(scope="module")
+def official(reference):
+    return np.load(reference / "fixtures/co2net/proposals.npz")
+
+
+@pytest.fixture(scope="module")
+def ambiguous(reference):
+    """{video: intervals in snippets}, rounded as the official code does."""
+    folder = reference / "data/annotations/thumos14/TH14evalkit_groundtruth"
+    intervals: dict[str, list[tuple[int, int]]] = {}
+    for line in (folder / "Ambiguous_test.txt").read_text().splitlines():
+        video, start, end = line.split()
+        span = (round(float(start) * 25 / 16), round(float(end) * 25 / 16))
+        intervals.setdefault(video, []).append(span)
+    return intervals
+
+
+def case(official, name):
+    attention = official[f"{name}_attn"][0, :, 0]
+    return VideoScores(official[f"{name}_cas"][0], attention, official[f"{name}_vid_score"])
+
+
+@pytest.mark.parametrize("name", "ABCD")
+def test_proposals_of_the_official_code(name, official, ambiguous, settings):
+    video = case(official, name)
+    found = proposals(video, settings)
+    spans = ambiguous.get(str(official[f"{name}_name"]), [])
+    clear = [not any(min(p[1], b) > max(p[0], a) for a, b in spans) for p in found]
+    found = found[np.array(clear, dtype=bool)]
+    expected = official[f"{name}_proposals"]
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    scores = video_level(suppressed(video, "product"), 10)
+    np.testing.assert_allclose(scores, video.video_score, atol=1e-6)
+    if name == "A":
+        assert len(clear) > len(found) > 0
+        assert len(set(found[:, 2])) == 2
+
+
+def test_thresholds_of_the_official_code(official, settings):
+    np.testing.assert_allclose(np.linspace(**settings["thresholds"]), official["act_thresh"])
+
+
+def test_the_lone_first_snippet_is_a_switch(official, settings):
+    assert len(proposals(case(official, "D"), {**settings, "skip_lone_first": False})) > 0
+
+
+def test_the_extra_snippet_is_a_switch(official, settings):
+    plain = copy.deepcopy(settings)
+    plain["nms"]["plus_one"] = False
+    video = case(official, "A")
+    with_quirk, without = proposals(video, settings), proposals(video, plain)
+    assert with_quirk.shape == without.shape
+    assert np.abs(np.sort(with_quirk[:, 3]) - np.sort(without[:, 3])).max() > 1e-3
+
+
+def toy():
+    attention = np.array([0.05, 0.95, 0.95, 0.05, 0.05], np.float32)
+    cas = np.zeros((5, 3), np.float32)
+    cas[1:3, 1] = 6.0
+    return VideoScores(cas, attention, np.array([0.1, 0.9], np.float32))
+
+
+def test_detections_are_in_seconds_and_named(settings):
+    scores = Scores(["run", "jump"], {"a": toy(), "b": toy()}, t0=0.5, step=0.64)
+    frame = localize(scores, settings)
+    assert list(frame.columns) == ["video_id", "t_start", "t_end", "label", "score"]
+    jumps = frame[(frame["video_id"] == "b") & (frame["label"] == "jump")]
+    assert len(jumps) == 10  # one per threshold
+    best = jumps.iloc[0]
+    assert (best["t_start"], best["t_end"]) == pytest.approx((0.5 + 0.64, 0.5 + 3 * 0.64))
+
+
+def test_nothing_found_keeps_the_columns(settings):
+    quiet = VideoScores(np.zeros((4, 3)), np.zeros(4), np.zeros(2))
+    frame = localize(Scores(["run", "jump"], {"a": quiet}), settings)
+    assert list(frame.columns) == ["video_id", "t_start", "t_end", "label", "score"]
+    assert len(frame) == 0
+
+
+def test_class_sequences_localize_without_attention(settings):
+    video = toy()
+    flat = VideoScores(video.cas, np.ones(5, np.float32), video.video_score)
+    found = proposals(flat, {**settings, "sequence": "class"})
+    jumps = found[found[:, 2] == 1]
+    assert jumps[0, :2].tolist() == [1, 3]
+
+
+def test_hard_suppression_leaves_one_of_equal_segments(settings):
+    found = proposals(toy(), {**settings, "nms": {**settings["nms"], "kind": "hard"}})
+    assert len(found[found[:, 2] == 1]) == 1
+
+
+def test_classes_below_the_threshold_fall_away_unless_all_do():
+    assert kept_classes(np.array([0.1, 0.2, 0.7]), 0.2).tolist() == [1, 2]
+    assert kept_classes(np.array([0.1, 0.15, 0.12]), 0.2).tolist() == [1]
+
+
+def test_suppression_modes():
+    video = VideoScores(np.array([[3.0, -1.0, 1.0]]), np.array([0.5]), np.zeros(2))
+    assert suppressed(video, "product").tolist() == [[1.5, -0.5, 0.5]]
+    assert suppressed(video, "anchored").tolist() == [[1.0, -1.0, 0.0]]
+    with pytest.raises(WstalError, match="not one of product, anchored"):
+        suppressed(video, "none")

@@ -1,0 +1,83 @@
+from copy import deepcopy
+
+import pytest
+import torch
+from small_set import small_config, write_small_set
+from wstal.data.dataset import TrainingSet
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile
+from wstal.models import co2net
+from wstal.train.loop import Trainer, autocast
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def start(tmp_path, project):
+    path, annotations = write_small_set(tmp_path)
+    features = FeatureFile(path)
+
+    def trainer(seed=0, **train):
+        config = small_config(project)
+        config["train"] |= train
+        data = TrainingSet(features, annotations, config, CPU)
+        return Trainer(co2net, data, features.dims, config, seed, CPU)
+
+    return trainer
+
+
+def test_training_lowers_the_loss_and_logs_terms_and_attention(start):
+    trainer = start(lr=5e-3)
+    for _ in range(80):
+        trainer.step()
+    assert [row["iteration"] for row in trainer.log] == list(range(4, 81, 4))
+    first, last = trainer.log[0], trainer.log[-1]
+    assert last["mil_orig"] < first["mil_orig"]
+    assert {"total", "coactivity", "norm", "mean_attention_rgb"} <= set(last)
+    assert 0 < last["mean_attention"] < 1
+    assert last["norm"] == pytest.approx(
+        (last["mean_attention"] + last["mean_attention_rgb"] + last["mean_attention_flow"]) / 3,
+        rel=1e-5,
+    )
+
+
+def test_a_restored_trainer_goes_on_as_if_it_had_never_stopped(start):
+    trainer, other = start(), start(seed=99)
+    for _ in range(3):
+        trainer.step()
+    state = deepcopy(trainer.state())
+    trainer.step()
+    other.restore(state)  # the random state of torch is one for the whole process
+    other.step()
+    for a, b in zip(trainer.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert other.iteration == 4 and other.log == trainer.log
+
+
+def test_seeds_differ(start):
+    a, b, c = start(0), start(1), start(0)
+    first = [next(t.model.parameters()) for t in (a, b, c)]
+    assert torch.equal(first[0], first[2]) and not torch.equal(first[0], first[1])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(start):
+    trainer = start(log_interval=1)
+    trainer.data.rows[:] = float("nan")
+    with pytest.raises(WstalError, match="the loss is nan at iteration 1"):
+        trainer.step()
+
+
+def test_half_precision_trains_near_single(start):
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        trainer = start(precision=precision)
+        for _ in range(8):
+            trainer.step()
+        losses[precision] = trainer.log[-1]["total"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+    assert losses["bf16"] != losses["fp32"]
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(WstalError, match="'fp8' is not one of fp32, tf32, bf16"):
+        autocast("fp8", CPU)
