@@ -11,8 +11,8 @@ rule fetch_annotations:
         "results/logs/{dataset}/fetch_annotations.log",
     wildcard_constraints:
         dataset=of_kind("thumos14", "activitynet", "ave"),
-    localrule: True
     priority: 1  # who lacks a dataset should learn it first
+    localrule: True
     conda:
         "../envs/video.yaml"
     params:

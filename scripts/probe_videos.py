@@ -35,11 +35,13 @@ def main() -> None:
         database = read_annotations(args.annotations).database
     except WstalError as error:
         sys.exit(str(error))
+    files = {video: entry.get("file", video) for video, entry in database.items()}
     rows = probe_videos(
-        [video for video in database if shard_of(video, args.shards) == args.shard],
+        [video for video, name in files.items() if shard_of(name, args.shards) == args.shard],
         args.videos,
         cache=args.output.parent / "cache",
         code=code_digest(__file__, Path(wstal.__file__).parent),
+        files=files,
         track=track("probe"),
     )
     write_csv(args.output, COLUMNS, rows)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -20,16 +20,18 @@ class Found:
     note: str = ""
 
 
-def find_videos(folder: str | Path, ids: Iterable[str]) -> list[Found]:
+def find_videos(
+    folder: str | Path, ids: Iterable[str], files: Mapping[str, str] | None = None
+) -> list[Found]:
     """The file of each id below `folder`, by name, with any video extension.
 
     The id may be a file's path below the folder or its bare name, without extension; a leading
     `v_` may lack or be too much on either side. Of several files the first in that order, then
     in the order of their paths, is taken and the others are named. For an id without a file
-    similar names are given.
+    similar names are given. `files` names the file of ids that are called otherwise.
     """
-    folder = Path(folder)
-    files = sorted(
+    folder, called = Path(folder), files or {}
+    present = sorted(
         Path(root, name)
         for root, _, names in os.walk(folder)
         for name in names
@@ -37,10 +39,12 @@ def find_videos(folder: str | Path, ids: Iterable[str]) -> list[Found]:
     )
     paths: dict[str, list[Path]] = {}
     names: dict[str, list[Path]] = {}
-    for path in files:
+    for path in present:
         paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
         names.setdefault(path.stem, []).append(path)
-    return [_found(video, folder, paths, names) for video in ids]
+    return [
+        replace(_found(called.get(video, video), folder, paths, names), id=video) for video in ids
+    ]
 
 
 def _found(

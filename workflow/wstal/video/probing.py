@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,16 @@ def probe_videos(
     *,
     cache: str | Path,
     code: str,
+    files: Mapping[str, str] | None = None,
     track: Callable[[Iterable], Iterable] = iter,
 ) -> Iterator[dict[str, Any]]:
     """Rows (COLUMNS) of the ids, sorted; bad and absent files are rows with a status and reason.
 
     `cache` is a folder of earlier rows: a file whose path, size and modification time are as
-    before, probed by the same `code`, is not decoded again.
+    before, probed by the same `code`, is not decoded again. `files` names the file of ids that
+    are called otherwise.
     """
-    for found in track(find_videos(folder, sorted(ids))):
+    for found in track(find_videos(folder, sorted(ids), files)):
         yield _row(found, Path(cache), code)
 
 
