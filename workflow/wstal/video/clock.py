@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 DEFAULT_RATE = 25.0  # frames per second where a file says nothing at all
+SLOWEST, FASTEST = 0.1, 1000.0  # frames per second; what a file states beyond them is damage
 ROUNDING = 1e-3  # seconds: Matroska's clock; times this near to a constant rate are that rate
 BACKWARD, FORWARD = 1.0, 600.0  # seconds: longer jumps are a restarted clock, not a gap
 
@@ -20,7 +21,7 @@ def frame_times(pts: np.ndarray, dts: np.ndarray, rate: float) -> tuple[np.ndarr
     are in order), `repaired pts` (missing or disordered ones interpolated, jumps of the clock
     closed) or `rate` (no times at all: constant `rate`).
     """
-    rate = rate if np.isfinite(rate) and rate > 0 else DEFAULT_RATE
+    rate = _sane(rate)
     if _increasing(pts):
         times, source = pts - pts[0], "pts"
     elif _increasing(known := dts[: _until_flush(dts)]):
@@ -39,13 +40,17 @@ def frame_times(pts: np.ndarray, dts: np.ndarray, rate: float) -> tuple[np.ndarr
 
 def frame_step(times: np.ndarray, rate: float) -> float:
     """Seconds that a frame stands, as most of them do; the last one is taken to as well."""
-    return _step(times, rate if np.isfinite(rate) and rate > 0 else DEFAULT_RATE)
+    return _step(times, _sane(rate))
 
 
 def gaps(times: np.ndarray) -> np.ndarray:
     """Steps [G] in seconds that are too long for frames not to have been lost."""
     steps = np.diff(times)
     return steps[steps > max(1.0, 5 * np.median(steps))] if len(steps) else steps
+
+
+def _sane(rate: float) -> float:
+    return rate if SLOWEST <= rate <= FASTEST else DEFAULT_RATE
 
 
 def _increasing(times: np.ndarray) -> bool:

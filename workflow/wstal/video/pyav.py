@@ -14,7 +14,6 @@ from wstal.video.rotation import turned_size, upright
 from wstal.video.scan import Scan
 
 TRUNCATED = 1.0  # seconds that may lack at the end before a file counts as cut short
-DELAY = 0.1  # seconds between the stated start and the first frame that are decoder delay
 
 
 @contextmanager
@@ -43,13 +42,16 @@ def video_stream(path: str | Path, container: av.container.InputContainer):
     stream = container.streams.best("video")
     if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
         raise MediaError(f"{path}: has no video stream")
+    if stream.codec_context is None:
+        raise MediaError(f"{path}: FFmpeg knows no decoder for its video stream")
     stream.codec_context.thread_count = 1  # one decoder per core beats threads inside it
     return stream
 
 
 def sound_stream(container: av.container.InputContainer):
-    """The sound track that belongs to the video stream, or None."""
-    return container.streams.best("audio", related=container.streams.best("video"))
+    """The sound track that belongs to the video stream, or None; None if nothing decodes it."""
+    stream = container.streams.best("audio", related=container.streams.best("video"))
+    return stream if stream is not None and stream.codec_context is not None else None
 
 
 class Faults:
@@ -71,10 +73,15 @@ class Faults:
 
 def packets(container, streams: list, faults: Faults) -> Iterator:
     """All packets of `streams`; a file that breaks off ends them and is noted."""
-    try:
-        yield from container.demux(streams)
-    except av.FFmpegError as error:
-        faults.stopped = described(error)
+    while True:
+        try:
+            yield from container.demux(streams)
+            return
+        except IndexError:
+            continue  # PyAV trips over a packet of a stream that was not there at the start
+        except av.FFmpegError as error:
+            faults.stopped = described(error)
+            return
 
 
 def decoded(packet, faults: Faults) -> list:
@@ -116,19 +123,16 @@ def scan(path: str | Path) -> Scan:
         return Scan(
             *(np.array(pts), np.array(dts), float(stream.average_rate or 0)),
             *(width, height, rotation, stream.frames),
-            start=first_time(stream, pts[0]),
+            start=first_time(container, pts[0]),
             audio=sound is not None,
             faults=texts,
         )
 
 
-def first_time(stream, pts: float) -> float:
+def first_time(container: av.container.InputContainer, pts: float) -> float:
     """Seconds on the file's clock at which the first picture, decoded at `pts`, is shown."""
-    if stream.start_time is None:
-        return pts if np.isfinite(pts) else 0.0
-    start = float(stream.start_time * stream.time_base)
     # AVI counts decoding steps: its first picture seems to come late by the decoder's delay
-    return start if not np.isfinite(pts) or 0 <= pts - start <= DELAY else pts
+    return pts if np.isfinite(pts) and container.format.name != "avi" else 0.0
 
 
 def pictures(

@@ -80,7 +80,7 @@ def _picture_time(path: str | Path) -> float:
             return 0.0
         for packet in packets(container, [stream], faults):
             for frame in decoded(packet, faults):
-                return first_time(stream, np.nan if frame.pts is None else float(frame.time))
+                return first_time(container, np.nan if frame.pts is None else float(frame.time))
     return 0.0
 
 

@@ -1,4 +1,7 @@
-"""torchcodec: a third backend where it loads (it needs FFmpeg's shared libraries)."""
+"""torchcodec: a third backend where it loads (it needs FFmpeg's shared libraries).
+
+It finds frames by presentation time, so it refuses files that store none (AVI).
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ BATCH = 16  # pictures fetched at a time
 def scan(path: str | Path) -> Scan:
     """Decode all frames and note their times; see `Scan`. Damage is a MediaError."""
     decoder = _decoder(path)
-    pts, shape = [], (0, 0)
+    pts, shape, about = [], (0, 0), decoder.metadata
     for batch in _batches(path, decoder, len(decoder)):
         pts += batch.pts_seconds.tolist()
         shape = batch.data.shape[1:3]
     return Scan(
-        *(np.array(pts), np.full(len(pts), np.nan), float(decoder.metadata.average_fps or 0)),
-        *(int(shape[1]), int(shape[0]), 0, int(decoder.metadata.num_frames_from_header or 0)),
+        *(np.array(pts), np.full(len(pts), np.nan), float(about.average_fps_from_header or 0)),
+        *(int(shape[1]), int(shape[0]), 0, int(about.num_frames_from_header or 0)),
         start=pts[0],
     )
 
@@ -59,5 +62,5 @@ def _batches(path: str | Path, decoder: VideoDecoder, end: int) -> Iterator:
             yield decoder.get_frames_in_range(first, min(first + BATCH, end, len(decoder)))
         except (RuntimeError, IndexError) as error:
             raise MediaError(
-                f"{path}: torchcodec stops at damage ({error}); decoder: pyav keeps what decodes"
+                f"{path}: torchcodec stops ({error}); decoder: pyav keeps what decodes"
             ) from error
