@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from wstal.atomic import atomic_path
@@ -110,4 +110,4 @@ def save_half(path: str | Path, network: nn.Module, recipe: Mapping[str, Any]) -
     # One metadata entry: the order of several is not reproducible.
     metadata = {"recipe": json.dumps(recipe, sort_keys=True)}
     with atomic_path(path) as temporary:
-        save_file(half_state(network), temporary, metadata)
+        temporary.write_bytes(save(half_state(network), metadata))
