@@ -14,12 +14,13 @@ rule train:
     jobid: 3
     reason: Params have changed since last execution: Union of exclusive params before and now across all output: before: '0123456789abcdef' now: 'fedcba9876543210'
     wildcards: seed=0
-
+    resources: tmpdir=/tmp
+[Sat Nov 21 02:00:00 2026]
 rule train:
     output: results/demo/seed1/checkpoint.pt
     jobid: 4
     reason: Params have changed since last execution: before: '{"lr":1}' now: '{"lr":2}'
-
+[Sat Nov 21 02:00:00 2026]
 localrule evaluate:
     output: results/demo/map.csv
     reason: Input files updated by another job: results/demo/seed0/checkpoint.pt

@@ -23,15 +23,16 @@ def dry_run_jobs(text: str) -> list[Job]:
     """The jobs in the output of `snakemake --dry-run`, in its order."""
     jobs, rule, fields = [], None, {}
     for line in [*text.splitlines(), ""]:
-        if match := HEADER.match(line.strip()):
-            rule, fields = match[1], {}
-        elif rule and line.startswith("    ") and ": " in line:
-            key, _, value = line.strip().partition(": ")
-            fields.setdefault(key, value)
-        elif rule and not line.strip():
+        header = HEADER.match(line.strip())
+        if rule and not line.startswith("    "):
             output = fields.get("output", "").split(", ")[0]
             jobs.append(Job(rule, output, _short(fields.get("reason", "it was asked for"))))
             rule = None
+        if header:
+            rule, fields = header[1], {}
+        elif rule:
+            key, _, value = line.strip().partition(": ")
+            fields.setdefault(key, value)
     return jobs
 
 
