@@ -1,0 +1,91 @@
+"""Real clips of mixed codecs, sizes and rates through the whole DAG, without segments."""
+
+import csv
+import shutil
+
+import h5py
+import pandas as pd
+import pytest
+
+HANDFUL = {
+    "v_Archery_g03_c03.avi": ("archery", "train"),
+    "carving_ice.mp4": ("ice", "train"),
+    "hmdb51_Turnk_r_Pippi_Michel_cartwheel_f_cm_np2_le_med_6.avi": ("ice", "train"),
+    "pose_squats.mp4": ("archery", "test"),
+    "corrupted.mp4": ("ice", "test"),
+}
+ALL_TEST = {"test.avi", "test.mp4", "nasa_13013.mp4", "demo.mp4", "corrupted.mp4"}
+
+
+def prepare(bare_project, reference, tmp_path, videos, recipe, max_missing):
+    project = bare_project.copy(tmp_path / "wstal")
+    folder = project.root / "own"
+    folder.mkdir()
+    for name in videos:
+        shutil.copy(reference / "data/videos" / name, folder / name)
+    with (folder / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video", "labels", "split"])
+        writer.writerows([name, label, split] for name, (label, split) in videos.items())
+    (project.root / "tiny.yaml").write_text(
+        "datasets:\n  own: {kind: folder, videos: own, shards: 2, seeds: [0], "
+        f"recipe: {recipe}, max_missing: {max_missing}}}\n"
+        "models:\n  co2net: {data: {length: 20}, train: {iterations: 4, score_interval: 2}}\n"
+    )
+    return project
+
+
+def check(project, videos, recipe, width):
+    result = pd.read_csv(project.root / "results/own/co2net_map.csv")
+    assert "video_mAP" in set(result["metric"])
+    assert not result["metric"].str.contains("@").any()
+    assert result["note"].str.contains("no segments").all()
+    manifest = pd.read_csv(project.root / "results/own/manifest.csv").set_index("id")
+    assert len(manifest) == len(videos)
+    refused = manifest[manifest["status"].isin(["broken", "missing"])]
+    assert refused["reason"].notna().all()
+    coverage = pd.read_csv(project.root / f"results/own/{recipe}/coverage.csv").set_index("id")
+    with h5py.File(project.root / f"results/own/{recipe}/features.h5") as features:
+        for video, row in manifest.drop(refused.index).iterrows():
+            group = features[video]
+            assert coverage.loc[video, "rows"] == group["rgb"].shape[0]
+            assert group["rgb"].shape == group["flow"].shape == (group["rgb"].shape[0], width)
+            frames = int(row["duration"] * 25 + 0.999)
+            assert abs(group["rgb"].shape[0] - max(1, frames // 16)) <= 1
+    return manifest
+
+
+def test_a_handful_of_clips_ends_in_video_level_map(bare_project, reference, tmp_path):
+    project = prepare(bare_project, reference, tmp_path, HANDFUL, "demo_i3d", 1)
+    done = project.snakemake("results/own/co2net_map.csv")
+    manifest = check(project, HANDFUL, "demo_i3d", 256)
+    assert manifest.loc["corrupted", "status"] in ("partial", "broken")
+    assert "corrupted" in manifest.loc["corrupted", "reason"] or manifest.loc["corrupted", "reason"]
+    squats = manifest.loc["pose_squats"]
+    assert squats["height"] > squats["width"] and abs(squats["fps"] - 5) < 1
+    log = (project.root / "results/logs/own/demo_i3d/co2net/seed0/train.log").read_text()
+    assert "single training video" in log, log  # archery has one: no pair can be drawn
+    assert "100%" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_all_clips_at_full_size(bare_project, reference, tmp_path):
+    names = sorted(path.name for path in (reference / "data/videos").iterdir())
+    videos = {
+        name: (("odd", "even")[i % 2], "test" if name in ALL_TEST else "train")
+        for i, name in enumerate(names)
+    }
+    project = prepare(bare_project, reference, tmp_path, videos, "i3d_untrained", 2)
+    project.snakemake("results/own/co2net_map.csv")
+    check(project, videos, "i3d_untrained", 1024)
+    result = pd.read_csv(project.root / "results/own/co2net_map.csv")
+    assert result["note"].str.contains("untrained weights").all()
+
+
+def test_missing_weights_are_refused_with_the_place_to_get_them(bare_project, tmp_path):
+    project = bare_project.copy(tmp_path / "wstal")
+    done = project.snakemake("results/weights/rgb_imagenet.pt", "--retries", "0", check=False)
+    if done.returncode == 0:
+        pytest.skip("the public weights could be fetched here")
+    log = (project.root / "results/logs/weights/rgb_imagenet.pt.log").read_text()
+    assert "https://" in log and "results/weights/rgb_imagenet.pt" in log
