@@ -18,19 +18,22 @@ def interpolated_ap(
     `normalizer` is DETAD's N: hits are rescaled to a class of N instances in the precision,
     so that classes or subsets of unequal size compare.
     """
-    count = hits.shape[0]
     if positives == 0:
-        return np.full(count, np.nan)
-    counted = np.ones_like(hits) if neutral is None else hits | ~neutral
-    found = np.cumsum(hits, axis=1, dtype=float)
-    misses = np.cumsum(counted, axis=1, dtype=float) - found
+        return np.full(len(hits), np.nan)
     scale = 1.0 if normalizer is None else normalizer / positives
-    precision = np.divide(
-        found * scale, found * scale + misses, out=np.zeros_like(found), where=found > 0
-    )
-    # Precision falls at misses alone, so its best value from here on is reached at a hit.
-    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    return (best * hits).sum(axis=1) / positives
+    return np.array([_area(row, neutral, scale) / positives for row in hits])
+
+
+def _area(hits: np.ndarray, neutral: np.ndarray | None, scale: float) -> float:
+    """Sum over the hits of the best precision from there on.
+
+    Precision rises at hits and falls between them, so that only its values there are needed.
+    """
+    at = np.flatnonzero(hits)
+    counted = at + 1 if neutral is None else np.cumsum(hits | ~neutral)[at]
+    found = np.arange(1, len(at) + 1)
+    precision = found * scale / (found * scale + counted - found)
+    return float(np.maximum.accumulate(precision[::-1]).sum())
 
 
 def ranked_ap(hits: np.ndarray, positives: float) -> float:

@@ -38,5 +38,6 @@ def match_ap(matches: Matches) -> np.ndarray:
     ap = np.full((len(matches.tious), len(matches.classes)), np.nan)
     for index, count in enumerate(positives):
         rows = matches.class_slice(index)
-        ap[:, index] = interpolated_ap(hits[:, rows], count, matches.neutral[rows])
+        neutral = matches.neutral[rows] if matches.neutral.any() else None
+        ap[:, index] = interpolated_ap(hits[:, rows], count, neutral)
     return ap

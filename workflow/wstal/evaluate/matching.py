@@ -72,8 +72,10 @@ def match(
     gt_video, video = codes[: len(ground_truth)], codes[len(ground_truth) :]
 
     score = predictions["score"].to_numpy(float)
-    order = np.lexsort((-np.arange(len(score)), -score, label))
+    order = np.argsort(score, kind="stable")[::-1]
     order = order[label[order] >= 0]
+    small = np.int16 if len(known) < 1 << 15 else np.int64  # radix sort where it will do
+    order = order[np.argsort(label[order].astype(small), kind="stable")]
     label, video = label[order], video[order]
     instances = np.zeros((len(videos), len(known)), dtype=np.int64)
     inside = gt_label >= 0
@@ -85,15 +87,13 @@ def match(
     thresholds = np.asarray(tious, dtype=float)
     matched = _assign(
         _spans(ground_truth)[inside],
+        np.flatnonzero(inside),
         (gt_video * len(known) + gt_label)[inside],
         _spans(predictions)[order],
         video * len(known) + label,
         thresholds,
     )
-    rows = np.append(np.flatnonzero(inside), -1)  # -1 stays -1
-    return Matches(
-        thresholds, known, videos, order, label, video, rows[matched], neutral, instances
-    )
+    return Matches(thresholds, known, videos, order, label, video, matched, neutral, instances)
 
 
 def _spans(frame: pd.DataFrame) -> np.ndarray:
@@ -114,15 +114,20 @@ def _check(frame: pd.DataFrame, name: str, extra: list[str]) -> None:
 
 
 def _assign(
-    gt: np.ndarray, gt_group: np.ndarray, spans: np.ndarray, group: np.ndarray, tious: np.ndarray
+    gt: np.ndarray,
+    gt_rows: np.ndarray,
+    gt_group: np.ndarray,
+    spans: np.ndarray,
+    group: np.ndarray,
+    tious: np.ndarray,
 ) -> np.ndarray:
-    """Index of the instance each prediction takes, `[I, N]`, -1 for none.
+    """The one of `gt_rows` that each prediction takes, `[I, N]`, -1 for none.
 
     `spans` are in falling rank within each group (a video and a class). Work goes on in
     pieces of at most about `PAIRS` pairs; as better-ranked predictions come first, what they
     took in an earlier piece is simply gone.
     """
-    matched = np.full((len(tious), len(spans)), -1, dtype=np.int64)
+    matched = np.full((len(tious), len(spans)), -1, dtype=np.int32)
     floor = tious.min(initial=np.inf)
     row, first, count, by_start = _candidates(gt, gt_group, spans, group, floor)
     taken = np.zeros((len(tious), len(gt)), dtype=bool)
@@ -133,7 +138,7 @@ def _assign(
         for index, tiou in enumerate(tious):
             enough = overlap >= tiou
             pairs = _deferred_acceptance(rows[enough], instance[enough], taken[index])
-            matched[index, pairs[0]] = pairs[1]
+            matched[index, pairs[0]] = gt_rows[pairs[1]]
             taken[index, pairs[1]] = True
     return matched
 
