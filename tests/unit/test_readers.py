@@ -1,9 +1,14 @@
 """The reader of each kind, and the page where there is nothing to read."""
 
+import re
+
 import pytest
+import yaml
 from published_sets import THUMOS_FACTS, write_ave, write_official
 from wstal.atomic import write_csv
+from wstal.data import activitynet, ave, thumos14
 from wstal.data.readers import read_dataset
+from wstal.data.report import settle
 from wstal.errors import WstalError
 
 
@@ -62,3 +67,25 @@ def test_damage_is_told_without_the_page(tmp_path):
 def test_a_kind_without_label_files_says_so():
     with pytest.raises(WstalError, match="simulated"):
         read_dataset("s", {"kind": "simulated"}, [])
+
+
+@pytest.mark.parametrize("reader", [thumos14, activitynet, ave])
+def test_the_documentation_lists_every_choice_as_it_is(project, reader):
+    text = (project / "docs/datasets.md").read_text()
+    name = reader.__name__.rsplit(".", 1)[-1]
+    rows = re.split(r"^\| (?=\w)", text, flags=re.M)
+    section = next(rest for rest in rows if rest.startswith(f"{name} | `"))
+    for choice in reader.CHOICES:
+        row = next(line for line in section.splitlines() if f"| `{choice.name}`" in line)
+        default, others = row.split("|")[-3:-1]
+        first, *rest = choice.options
+        assert f"`{first}`" in default
+        assert re.findall(r"`(\w+)`", others) == rest
+
+
+def test_choices_in_the_shipped_yamls_are_known(project):
+    choices = {"thumos14": thumos14, "activitynet": activitynet, "ave": ave}
+    for path in (project / "workflow/config/datasets").glob("*.yaml"):
+        settings = yaml.safe_load(path.read_text())
+        if settings["kind"] in choices:
+            settle(choices[settings["kind"]].CHOICES, settings.get("choices", {}))

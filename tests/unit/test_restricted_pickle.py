@@ -31,6 +31,31 @@ def test_lists_arrays_numbers_and_both_kinds_of_text_come_back(tmp_path, protoco
     assert read[1] == ["é", [1, 2], None, ["u"]]
 
 
+def test_arrays_inside_keep_their_shape(tmp_path):
+    pairs = np.array([[1.0, 2.5], [3.0, 4.0]])
+    fortran = np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3))
+    write_object_array(tmp_path / "a.npy", [pairs, fortran])
+    assert read_object_array(tmp_path / "a.npy")[0] == [[1.0, 2.5], [3.0, 4.0]]
+    kept = read_object_array(tmp_path / "a.npy", arrays=True)
+    np.testing.assert_array_equal(kept[1], fortran)
+    assert kept[1].dtype == np.float32 and not kept[1].flags.writeable
+
+
+def test_the_limit_can_be_raised_for_feature_files(tmp_path):
+    write_object_array(tmp_path / "a.npy", [np.zeros((4, 8))])
+    with pytest.raises(WstalError, match="MiB"):
+        read_object_array(tmp_path / "a.npy", max_bytes=100)
+    assert read_object_array(tmp_path / "a.npy", max_bytes=10_000, arrays=True)[0].shape == (4, 8)
+
+
+def test_a_plain_array_shorter_than_its_header_is_refused(tmp_path):
+    with (tmp_path / "a.npy").open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(WstalError, match="length"):
+        read_object_array(tmp_path / "a.npy")
+
+
 def test_plain_arrays_are_read_as_numpy_reads_them(tmp_path):
     array = np.arange(6.0).reshape(3, 2)
     np.save(tmp_path / "a.npy", array)

@@ -140,6 +140,7 @@ def test_published_counts(published):
     assert counts["video_labels"] == 28
     assert counts["zero_length"] == counts["repeated"] == 0
     assert counts["ambiguous_only"] == 1
+    assert any(note.startswith("17 test instances have no length") for note in report.notes)
     several = [v for v, e in annotations.database.items() if len(e["labels"]) > 1]
     assert sum("validation" in v for v in several) == 27 and len(several) == 27 + 34
     truth = annotations.ground_truth("test")

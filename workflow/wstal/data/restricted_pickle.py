@@ -33,22 +33,28 @@ GLOBAL STACK_GLOBAL REDUCE BUILD
 """
 
 
-def read_object_array(path: str | Path) -> np.ndarray:
+def read_object_array(
+    path: str | Path, *, max_bytes: int | None = None, arrays: bool = False
+) -> np.ndarray:
     """The array in a .npy file; elements of an object array are plain values and lists.
 
-    Byte strings of either Python come back as str. Raises WstalError if the file is absent, over
-    MAX_BYTES, damaged, or holds anything but numpy arrays and plain values.
+    Byte strings of either Python come back as str. With `arrays` an element that is an array of
+    numbers stays one (read-only). Raises WstalError if the file is absent, over `max_bytes`
+    (MAX_BYTES), damaged, or holds anything but numpy arrays and plain values.
     """
-    path = Path(path)
+    path, limit = Path(path), MAX_BYTES if max_bytes is None else max_bytes
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise WstalError(f"{path} has over {MAX_BYTES >> 20} MiB; no annotation file has")
+        size = path.stat().st_size
+        if size > limit:
+            raise WstalError(f"{path} has over {limit >> 20} MiB, more than such a file has")
         with path.open("rb") as file:
             header = _header(file)
-            if not header[2].hasobject:
-                file.seek(0)
-                return np.lib.format.read_array(file, allow_pickle=False)
-            return _unpickled(file.read(), header)
+            if header[2].hasobject:
+                return _unpickled(file.read(), header, arrays)
+            if math.prod(header[0]) * header[2].itemsize != size - file.tell():
+                raise ValueError("its length is not the one its header names")
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
         raise WstalError(f"{path} is not a readable .npy file: {error}") from error
     except (pickle.UnpicklingError, TypeError, LookupError, AttributeError) as error:
@@ -65,17 +71,19 @@ def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     return np.lib.format.read_array_header_2_0(file)
 
 
-def _unpickled(data: bytes, header: tuple[tuple[int, ...], bool, np.dtype]) -> np.ndarray:
+def _unpickled(
+    data: bytes, header: tuple[tuple[int, ...], bool, np.dtype], arrays: bool
+) -> np.ndarray:
     _check_steps(data)
     loaded = _Plain(data).load()
-    values = loaded.values() if isinstance(loaded, _Array) else None
-    if values is None or len(values) != math.prod(header[0]):
+    found = loaded.array() if isinstance(loaded, _Array) else None
+    if found is None or found.shape != header[0]:
         raise pickle.UnpicklingError("its content does not have the shape its header names")
     budget = [MAX_VALUES]
-    array = np.empty(len(values), dtype=object)
-    for index, value in enumerate(values):
-        array[index] = _plain(value, budget, MAX_DEPTH)
-    return array.reshape(header[0], order="F" if header[1] else "C")
+    flat = np.empty(found.size, dtype=object)
+    for index, value in enumerate(found.ravel()):
+        flat[index] = _plain(value, budget, MAX_DEPTH, arrays)
+    return flat.reshape(found.shape)
 
 
 def _check_steps(data: bytes) -> None:
@@ -89,15 +97,18 @@ def _check_steps(data: bytes) -> None:
             raise pickle.UnpicklingError("it numbers its values out of order")
 
 
-def _plain(value: Any, budget: list[int], depth: int) -> Any:
+def _plain(value: Any, budget: list[int], depth: int, arrays: bool) -> Any:
     """`value` with stand-ins replaced; bounded, so that no self-reference can run away."""
     budget[0] -= 1
     if budget[0] < 0 or depth < 0:
         raise pickle.UnpicklingError("it holds too many or too deeply nested values")
     if isinstance(value, _Array):
-        value = value.values()
+        value = value.array()
+        if arrays and value.dtype.kind in "biuf":
+            return value
+        value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_plain(item, budget, depth - 1) for item in value]
+        return [_plain(item, budget, depth - 1, arrays) for item in value]
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if value is None or isinstance(value, bool | int | float | str):
@@ -165,19 +176,22 @@ class _Array:
     def __setstate__(self, state: tuple) -> None:
         self.state = state
 
-    def values(self) -> list:
-        """The elements in stored order."""
-        _, shape, kind, _, content = self.state
-        count = math.prod(int(length) for length in shape)
+    def array(self) -> np.ndarray:
+        """The array; elements of an object array may be stand-ins still."""
+        _, shape, kind, fortran, content = self.state
+        shape = tuple(int(length) for length in shape)
         if kind.code.startswith("O"):
-            if not isinstance(content, list) or len(content) != count:
+            if not isinstance(content, list) or len(content) != math.prod(shape):
                 raise pickle.UnpicklingError("an array does not have the length it names")
-            return content
-        if isinstance(content, str):
-            content = content.encode("latin1")
-        if len(content) != count * kind.numpy().itemsize:
-            raise pickle.UnpicklingError("an array does not have the length it names")
-        return np.frombuffer(content, kind.numpy()).tolist()
+            flat = np.empty(len(content), dtype=object)
+            for index, value in enumerate(content):
+                flat[index] = value
+        else:
+            content = content.encode("latin1") if isinstance(content, str) else content
+            if len(content) != math.prod(shape) * kind.numpy().itemsize:
+                raise pickle.UnpicklingError("an array does not have the length it names")
+            flat = np.frombuffer(content, kind.numpy())
+        return flat.reshape(shape, order="F" if fortran else "C")
 
 
 def _scalar(kind: _Type, content: bytes | str = b"") -> Any:

@@ -22,6 +22,7 @@ from wstal.data.thumos14_files import SUBSETS, VIDEO_ID, read_sources
 from wstal.errors import WstalError
 
 ASSUMED_FPS = 30.0
+SNIPPETS_PER_SECOND = 25 / 16
 CHOICES = (
     Choice(
         "source",
@@ -110,6 +111,7 @@ def read_thumos14(
     report.notes += borrowed + _notes(sources, chosen, facts)
     lists, absent = exclusion_lists(database, facts.get("lists", {}))
     report.notes += absent
+    report.notes.append(_collapsing(database))
     for video, times in chosen.ambiguous.items():
         if video in database:
             database[video]["ambiguous"] = times
@@ -187,6 +189,20 @@ def _kept(video: str, published: PublishedVideo, tally: Tally) -> list[Segment]:
         if all(tally.values[name] in ("keep", "both") for name in held):
             kept.append((start, end, label))
     return kept
+
+
+def _collapsing(database: Mapping[str, Mapping[str, Any]]) -> str:
+    times = [
+        [round(time * SNIPPETS_PER_SECOND) for time in item["segment"]]
+        for entry in database.values()
+        if entry["subset"] == "test"
+        for item in entry["annotations"]
+    ]
+    return (
+        f"{sum(start == end for start, end in times)} test instances have no length in whole "
+        "snippets of 16 frames at 25 per second (protocols with `units: snippets`): there they "
+        "can only be missed."
+    )
 
 
 def _notes(
