@@ -10,12 +10,14 @@ Examples (folder R is results/demo/demo_i3d):
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from cli import json_argument, parser, track
 from wstal.errors import WstalError
 from wstal.flow.stage import flow_shard
 from wstal.store import write_shard
+from wstal.video.frames_file import open_frames
 
 
 def main() -> None:
@@ -29,12 +31,14 @@ def main() -> None:
     add("--code", required=True, help="digest of the code")
     add("--output", type=Path, required=True, help="manifest to write; files go beside it")
     args = arguments.parse_args()
+    size = {name: args.recipe[name] for name in ("short_side", "interpolation")}
     try:
         records = flow_shard(
             args.frames,
             args.recipe,
             code=args.code,
             directory=args.output.parent,
+            open_gray=partial(open_frames, pixels="gray", **size),
             device=args.device,
             threads=args.threads,
             track=track("flow"),

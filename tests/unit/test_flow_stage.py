@@ -26,20 +26,23 @@ VIDEO = sequence(40, 32, 40)
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path):
     """Run the stage over records; `videos` maps a frames file's stem to its gray chunks."""
 
     def run(records, videos, recipe=RECIPE, code="code"):
-        def open_gray(path, recipe):
+        def open_gray(path):
             chunks = videos[path.stem]
             if isinstance(chunks, Exception):
                 raise chunks
             return chunks
 
-        monkeypatch.setattr(stage, "open_gray", open_gray)
         write_shard(tmp_path / "frames/shard0.csv", records)
         made = stage.flow_shard(
-            tmp_path / "frames/shard0.csv", recipe, code=code, directory=tmp_path / "flow"
+            tmp_path / "frames/shard0.csv",
+            recipe,
+            code=code,
+            directory=tmp_path / "flow",
+            open_gray=open_gray,
         )
         return {record.id: record for record in made}
 

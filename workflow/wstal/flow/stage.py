@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,17 @@ def flow_shard(
     *,
     code: str,
     directory: str | Path,
+    open_gray: Callable[[Path], Iterable[np.ndarray]],
     device: str = "cpu",
     threads: int | None = None,
     track: Callable[[Iterable], Iterable] = iter,
 ) -> list[Record]:
     """Write the flow file of every video of the manifest `frames`; return the records.
 
-    `recipe` is the section `flow`. A flow file holds `flow` int8 `[N-1, H, W, 2]` in
-    compressed chunks of 16 pairs, one snippet each, and says in its attributes how it was made.
+    `recipe` is the section `flow`; `open_gray` opens a frames file as gray chunks uint8
+    `[n, H, W]` at the recipe's size (a decoder's work, not this package's). A flow file holds
+    `flow` int8 `[N-1, H, W, 2]` in compressed chunks of 16 pairs, one snippet each, and says in
+    its attributes how it was made.
     """
     inputs, passed = join_shards({"frames": frames})
     algorithm = flow_algorithm(recipe, device=device, threads=threads)
@@ -45,7 +48,7 @@ def flow_shard(
         stage="flow",
         directory=directory,
         key_of=lambda video: artefact_key(video.source, "flow", part, code),
-        make=lambda video, file: _make(video, file, recipe, algorithm),
+        make=lambda video, file: _make(video, file, recipe, algorithm, open_gray),
         provenance={
             "stage": "flow",
             "recipe": dict(recipe),
@@ -59,25 +62,18 @@ def flow_shard(
     return made + passed
 
 
-def open_gray(frames_file: Path, recipe: Mapping[str, Any]) -> Iterator[np.ndarray]:
-    """A video's gray frames on the time grid, uint8 chunks `[n, H, W]` at the recipe's size."""
-    from wstal.video.frames import open_frames  # decoders are needed here only
-
-    size = {name: recipe[name] for name in ("short_side", "interpolation")}
-    return open_frames(frames_file, pixels="gray", **size)
-
-
 def _make(
     video: StageInput,
     file: ArrayFile,
     recipe: Mapping[str, Any],
     algorithm: FlowAlgorithm,
+    open_gray: Callable[[Path], Iterable[np.ndarray]],
 ) -> int:
     file.set_status(video.status, video.reason)
     file.attrs.update(algorithm.attrs)
     file.attrs["bound"] = float(recipe["bound"])
     file.attrs["short_side"] = int(recipe["short_side"])
-    chunks = open_gray(video.files["frames"], recipe)
+    chunks = open_gray(video.files["frames"])
     return write_flow(file, flow_chunks(chunks, algorithm.flow, bound=recipe["bound"]), video.id)
 
 
