@@ -61,6 +61,11 @@ def test_unknown_labels_in_the_history_are_an_error_too(tmp_path):
         run_rows(truth(tmp_path), PROTOCOL, predictions={}, history=history)
 
 
+def test_nothing_given(tmp_path):
+    with pytest.raises(WstalError, match="give detections"):
+        run_rows(truth(tmp_path), PROTOCOL, predictions={})
+
+
 def test_events_need_scores(tmp_path):
     with pytest.raises(WstalError, match="--scores"):
         run_rows(truth(tmp_path), replace(PROTOCOL, task="events"), predictions={})

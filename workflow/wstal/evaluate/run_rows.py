@@ -56,6 +56,8 @@ def run_rows(
             rows += checkpoint_rows(truth, protocol, known_history(truth, history), usable)
     if scores is not None:
         rows += video_rows(truth, protocol, read_video_scores(scores, truth.classes))
+    if not rows and has_segments(truth, protocol):
+        raise WstalError("nothing to score: give detections (--predictions) or --scores")
     if not rows:
         raise WstalError(
             f"{truth.source}: no video that protocol {protocol.name} scores has annotated "
