@@ -2,9 +2,13 @@
 
 import hashlib
 import io
+import json
+import subprocess
+import sys
 import zipfile
 
 import pytest
+import yaml
 from local_server import serving
 from wstal.data.fetching import fetch_files, fetch_videos
 from wstal.download import download, size_of
@@ -108,3 +112,37 @@ def test_nothing_is_fetched_without_the_password_or_the_room(tmp_path, monkeypat
         with pytest.raises(WstalError, match="does not fit"):
             fetch_videos([entry], tmp_path, {"one"}, passwords={})
         assert server.asked == []
+
+
+def run(project, script, folder, *arguments):
+    command = [sys.executable, project / "scripts" / script, "--dataset", "ave", *arguments]
+    return subprocess.run(command, cwd=folder, text=True, capture_output=True)
+
+
+def test_scripts_fetch_what_the_facts_name_and_list_it(project, tmp_path):
+    database = {"one": {"subset": "test", "duration": None, "labels": [], "annotations": []}}
+    (tmp_path / "a.json").write_text(json.dumps({"classes": [], "database": database}))
+    facts = tmp_path / "facts.yaml"
+    with serving({"a.txt": TEXT, "v.zip": archive("one", "two")}) as (address, _):
+        addresses = {
+            "annotations": [{"file": "a.txt", "url": f"{address}/a.txt"}],
+            "videos": [{"file": "v.zip", "url": f"{address}/v.zip"}],
+        }
+        facts.write_text(yaml.safe_dump(addresses))
+        labels = ["--facts", facts, "--output", "published/fetched.csv"]
+        done = run(project, "fetch_annotations.py", tmp_path, *labels)
+        assert done.returncode == 0, done.stderr
+        videos = ["--facts", facts, "--annotations", "a.json", "--output", "videos/fetched.csv"]
+        done = run(project, "fetch_videos.py", tmp_path, *videos)
+        assert done.returncode == 0 and "To download: v.zip" in done.stderr, done.stderr
+    assert DIGEST in (tmp_path / "published/fetched.csv").read_text()
+    assert "one,one.mp4,300,v.zip" in (tmp_path / "videos/fetched.csv").read_text()
+    assert not (tmp_path / "videos/two.mp4").exists()
+
+
+def test_scripts_end_with_the_page_when_nothing_can_be_fetched(project, tmp_path):
+    (tmp_path / "facts.yaml").write_text("annotations: []\n")
+    arguments = ["--facts", "facts.yaml", "--output", "published/fetched.csv"]
+    done = run(project, "fetch_annotations.py", tmp_path, *arguments)
+    assert done.returncode == 1
+    assert "data/ave/annotations" in done.stderr and "Terms:" in done.stderr
