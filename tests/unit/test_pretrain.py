@@ -1,5 +1,9 @@
 """Pretraining on a tiny pool: it learns, mirrors rightly, and comes out the same twice."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -114,3 +118,17 @@ def test_vggish_learns_the_sounds():
 def test_a_loss_that_is_not_finite_stops_the_training(pool):
     with pytest.raises(FloatingPointError, match="step"):
         pretrain_flow(pool, {**CONFIG, "steps": 8, "lr": 1e30})
+
+
+@pytest.mark.slow
+def test_script_trains_flow_and_distils_rgb(tmp_path, project):
+    parts = {**POOL["parts"], "held_out": {"clips": 1, "size": 48, "difficulty": 0.0}}
+    config = {"pool": {**POOL, "parts": parts}, "flow": CONFIG, "rgb": CONFIG}
+    weights = {name: tmp_path / f"demo_i3d_{name}.safetensors" for name in ("flow", "rgb")}
+    for name, output in weights.items():
+        call = [sys.executable, project / "scripts/pretrain_demo.py", "--network", name]
+        call += ["--config", json.dumps(config), "--pool", tmp_path / "clips.h5"]
+        call += ["--output", output] + (["--teacher", weights["flow"]] if name == "rgb" else [])
+        subprocess.run(call, check=True, capture_output=True)
+    record = json.loads((tmp_path / "demo_weights.json").read_text())
+    assert set(record) == {path.name for path in weights.values()}
