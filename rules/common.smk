@@ -109,7 +109,7 @@ def run_part(localize=False):
     """A run's config for training (all but localize), or for localization, as JSON."""
 
     def part(wildcards):
-        full = CATALOG.run_config(wildcards.dataset, wildcards.run)
+        full = CATALOG.run_config(wildcards.dataset, wildcards.run, wildcards.recipe)
         return canonical(
             full["localize"] if localize else {k: full[k] for k in full if k != "localize"}
         )

@@ -101,7 +101,7 @@ def test_settings_of_the_official_scripts(model):
         5,
         13,
     )
-    sim = resolve_run(model, "thumos14_sim", None)
+    sim = resolve_run(model, "thumos14_sim", None, "sim128")
     assert (sim["data"]["length"], sim["train"]["iterations"], sim["train"]["lr"]) == (
         250,
         2000,

@@ -4,6 +4,7 @@ MODEL = {
     "method": "co2net",
     "loss": {"mil": 1, "norm": 0.8},
     "datasets": {"demo": {"loss": {"norm": 0.1}}},
+    "recipes": {"sim128": {"loss": {"mil": 2, "norm": 0.5}}},
     "variants": {"loss_mil": {"loss": {"norm": 0}}},
 }
 
@@ -16,13 +17,13 @@ def test_later_layers_win_key_by_key_and_share_nothing():
     assert base["a"]["b"] == [1]
 
 
-def test_run_is_base_then_dataset_then_variant():
+def test_run_is_base_then_dataset_then_recipe_then_variant():
     assert resolve_run(MODEL, "thumos14", None) == {
         "method": "co2net",
         "loss": {"mil": 1, "norm": 0.8},
     }
     assert resolve_run(MODEL, "demo", None)["loss"] == {"mil": 1, "norm": 0.1}
-    assert resolve_run(MODEL, "demo", "loss_mil")["loss"] == {"mil": 1, "norm": 0}
+    assert resolve_run(MODEL, "demo", "loss_mil", "sim128")["loss"] == {"mil": 2, "norm": 0}
 
 
 def test_names_and_canonical_text():

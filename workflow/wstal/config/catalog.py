@@ -47,8 +47,8 @@ class Catalog:
             for name in [method, *(f"{method}-{variant}" for variant in model.get("variants", {}))]
         ]
 
-    def run_config(self, dataset: str, run: str) -> dict[str, Any]:
-        """The resolved, validated config of a run on a dataset.
+    def run_config(self, dataset: str, run: str, recipe: str | None = None) -> dict[str, Any]:
+        """The resolved, validated config of a run on a dataset (and its default recipe).
 
         Raises WstalError for an unknown run, naming the nearest known one.
         """
@@ -56,8 +56,9 @@ class Catalog:
         if run not in self.runs():
             near = get_close_matches(run, self.runs(), 3)
             raise WstalError(f"run {run!r} is not known; nearest: {', '.join(near) or 'none'}")
-        config = resolve_run(self.models[method], dataset, variant)
-        source = f"{self.sources[f'models/{method}']} ({run} on {dataset})"
+        recipe = recipe or self.datasets[dataset]["recipe"]
+        config = resolve_run(self.models[method], dataset, variant, recipe)
+        source = f"{self.sources[f'models/{method}']} ({run} on {dataset}, {recipe})"
         return validated(config, self.schemas[f"model_{method}"], source)
 
 

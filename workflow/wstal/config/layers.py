@@ -30,10 +30,17 @@ def split_run(run: str) -> tuple[str, str | None]:
     return method, variant or None
 
 
-def resolve_run(model: Mapping[str, Any], dataset: str, variant: str | None) -> dict[str, Any]:
-    """The config of one run: base, then the dataset's overlay, then the variant's."""
-    base = {key: value for key, value in model.items() if key not in ("datasets", "variants")}
-    overlays = [model.get("datasets", {}).get(dataset, {})]
-    if variant:
-        overlays.append(model["variants"][variant])
+OVERLAYS = ("datasets", "recipes", "variants")
+
+
+def resolve_run(
+    model: Mapping[str, Any], dataset: str, variant: str | None, recipe: str = ""
+) -> dict[str, Any]:
+    """The config of one run: base, then the overlays of dataset, feature recipe and variant."""
+    base = {key: value for key, value in model.items() if key not in OVERLAYS}
+    overlays = [
+        model.get("datasets", {}).get(dataset),
+        model.get("recipes", {}).get(recipe),
+        model["variants"][variant] if variant else None,
+    ]
     return merged(base, *(overlay or {} for overlay in overlays))
