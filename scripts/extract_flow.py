@@ -17,7 +17,7 @@ from cli import json_argument, parser, track
 from wstal.errors import WstalError
 from wstal.flow.stage import flow_shard
 from wstal.store import write_shard
-from wstal.video.frames_file import open_frames
+from wstal.video.frames import open_frames
 
 
 def main() -> None:
