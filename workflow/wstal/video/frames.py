@@ -12,7 +12,7 @@ from wstal.errors import MediaError, WstalError
 from wstal.video.pictures import Converter
 from wstal.video.scan import backend
 
-CHUNK_BYTES = 32 * 2**20  # of pictures handed out at a time, however large they are
+CHUNK_BYTES = 16 * 2**20  # of pictures handed out at a time, however large they are
 
 
 def read_frames(
