@@ -1,0 +1,63 @@
+"""Every headline resolves on an empty machine, and names mean one thing."""
+
+import pytest
+import yaml
+
+
+def jobs(project, *targets):
+    text = project.snakemake("--dry-run", "--quiet", "rules", *targets).stdout
+    return text
+
+
+@pytest.mark.parametrize("dataset", ["demo", "thumos14", "thumos14_sim", "activitynet12"])
+def test_headlines_resolve_without_data(bare_project, dataset):
+    listed = bare_project.rules(f"results/{dataset}/co2net_map.csv")
+    assert listed["train"] == listed["evaluate"] == 3
+    assert listed["headline"] == listed["summarize"] == 1
+
+
+def test_shards_are_the_jobs_of_a_large_dataset(bare_project):
+    listed = bare_project.rules("results/thumos14/i3d_tvl1/features.h5")
+    shards = yaml.safe_load(
+        (bare_project.root / "workflow/config/datasets/thumos14.yaml").read_text()
+    )["shards"]
+    for rule in ("probe", "frames", "audio", "flow", "i3d_rgb", "i3d_flow", "vggish"):
+        assert listed[rule] == shards
+    assert sum(listed.values()) < 8 * shards + 10
+
+
+def test_every_row_of_the_tables_resolves_and_shared_runs_train_once(bare_project):
+    trainings = {1: 3, 2: 3, 3: 18, 4: 12, 5: 9, 6: 15}
+    for table, expected in trainings.items():
+        assert bare_project.rules(f"results/tables/co2net_table{table}.csv")["train"] == expected
+    together = bare_project.rules(*[f"results/tables/co2net_table{n}.csv" for n in (3, 4, 5, 6)])
+    assert together["train"] == 3 * (6 + 3 + 2 + 4)  # the method itself stands in every table
+
+
+def test_a_table_elsewhere_takes_its_rows_there(bare_project):
+    listed = bare_project.rules("results/tables/co2net_table4.on_demo.csv")
+    assert listed["train"] == 12 and listed["table_elsewhere"] == 1 and listed["render_demo"] == 1
+
+
+def test_another_recipe_has_its_own_place(bare_project):
+    target = "results/demo/i3d_untrained/co2net/co2net_map.csv"
+    listed = bare_project.rules(target)
+    assert listed["train"] == 3 and "fetch_weights" not in listed and "headline" not in listed
+
+
+def test_a_typo_in_the_configuration_is_named(bare_project):
+    override = 'models={"co2net": {"train": {"iteration": 10}}}'
+    done = bare_project.snakemake(
+        "-n", "results/demo/co2net_map.csv", "--config", override, check=False
+    )
+    assert done.returncode
+    message = done.stdout + done.stderr
+    assert "train.iteration: unknown key; did you mean 'iterations'?" in message
+
+
+def test_gpu_jobs_are_limited_on_one_machine(bare_project):
+    """`gpu=1` alone limits nothing locally; the Snakefile sets the limit."""
+    text = (bare_project.root / "rules/common.smk").read_text()
+    assert 'workflow.global_resources.setdefault("gpu"' in text
+    done = bare_project.snakemake("-n", "results/demo/co2net_map.csv", "--config", "device=cuda")
+    assert "gpu=1" in done.stdout + done.stderr
