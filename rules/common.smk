@@ -143,10 +143,11 @@ def protocol(wildcards):
 
 
 def ledger_protocols(wildcards):
-    """Every protocol that suits the dataset, as JSON."""
-    kind = DATASETS[wildcards.dataset]["kind"]
-    suited = {k: v for k, v in CATALOG.protocols.items() if kind in v["kinds"]}
-    return canonical([{"name": name, **value} for name, value in suited.items()])
+    """Every protocol that suits the dataset as JSON, its own first: the others compare with it."""
+    own, kind = (DATASETS[wildcards.dataset][key] for key in ("protocol", "kind"))
+    suited = {k: v for k, v in CATALOG.protocols.items() if kind in v["kinds"] and k != own}
+    ordered = {own: CATALOG.protocols[own], **suited}
+    return canonical([{"name": name, **value} for name, value in ordered.items()])
 
 
 def table_json(wildcards):

@@ -33,6 +33,8 @@ rule diagnosis:
     """Where the errors are: false positive types, missed lengths, per class and duration."""
     input:
         annotations="results/{dataset}/annotations.json",
+        manifest="results/{dataset}/manifest.csv",
+        coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
         proposals=default_recipe_seeds("proposals.json", first=True),
     output:
         report(
@@ -53,7 +55,7 @@ rule diagnosis:
         code=code_digest("scripts/diagnose.py"),
     shell:
         "python scripts/diagnose.py --ground-truth {input.annotations}"
-        " --predictions {input.proposals} --protocol {params.protocol:q} --note {params.note:q}"
+        " --manifest {input.manifest} --coverage {input.coverage} --predictions {input.proposals} --protocol {params.protocol:q} --note {params.note:q}"
         " --output {output} > {log} 2>&1"
 
 

@@ -219,6 +219,7 @@ class Solver {
         const V limit = splat(float(par.lambda * par.theta)), theta = splat(float(par.theta));
         const int wide = this->wide, stride = this->stride;  // held in registers
         V sum = change;
+#pragma GCC unroll 2
         for (int x = 0; x < wide; x += LANES) {
             const V a = load(u1 + x), b = load(u2 + x), gx = load(ix + x), gy = load(iy + x);
             const V residual = load(rho + x) + (gx * a + gy * b);
@@ -243,6 +244,7 @@ class Solver {
                   V rate) {
         const int wide = this->wide;
         const float* right = &inside[PAD];
+#pragma GCC unroll 2
         for (int x = 0; x < wide; x += LANES) {
             const V here = load(u + x);
             const V gx = (load(u + x + 1) - here) * load(right + x), gy = load(below + x) - here;
