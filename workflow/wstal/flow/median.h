@@ -32,6 +32,7 @@ inline void sort5(V* p) {
 // these too leaves 13 candidates on three antidiagonals: the median is that of the greatest of
 // the first, the median of the second and the least of the third.
 inline V median25(V r[5][5]) {
+#pragma GCC unroll 5
     for (int i = 0; i < 5; i++) sort5(r[i]);
     V middle[5] = {r[0][4], r[1][3], r[2][2], r[3][1], r[4][0]};
     sort5(middle);

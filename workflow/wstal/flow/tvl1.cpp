@@ -174,17 +174,24 @@ class Solver {
 
     // `from` is two rows and two columns before the output; the right pad stays zero.
     void median5(const float* from, float* out) {
+        const int wide = this->stride, end = W;  // held in registers
         float* ranks = line.data();  // [5][stride]: the five rows, each column sorted once
-        for (int x = 0; x < W + 4; x += LANES) {
+        for (int x = 0; x < end + 4; x += LANES) {
             V v[5];
-            for (int i = 0; i < 5; i++) v[i] = load(from + x + stride * i);
+#pragma GCC unroll 5
+            for (int i = 0; i < 5; i++) v[i] = load(from + x + wide * i);
             sort5(v);
-            for (int i = 0; i < 5; i++) store(ranks + x + stride * i, v[i]);
+#pragma GCC unroll 5
+            for (int i = 0; i < 5; i++) store(ranks + x + wide * i, v[i]);
         }
-        for (int x = 0; x < W; x += LANES) {
+        for (int x = 0; x < end; x += LANES) {
             V v[5][5];
-            for (int i = 0; i < 25; i++)
-                v[i / 5][i % 5] = load(ranks + x + stride * (i / 5) + i % 5);
+#pragma GCC unroll 5
+            for (int i = 0; i < 5; i++) {
+                const float* rank = ranks + x + wide * i;
+#pragma GCC unroll 5
+                for (int j = 0; j < 5; j++) v[i][j] = load(rank + j);
+            }
             store(out + x, median25(v) * load(&inside[PAD + x - 1]));
         }
     }
@@ -192,6 +199,7 @@ class Solver {
     void median3(const float* from, float* out) {
         for (int x = 0; x < W; x += LANES) {
             V v[9];
+#pragma GCC unroll 9
             for (int i = 0; i < 9; i++) v[i] = load(from + x + stride * (i / 3) + i % 3);
             store(out + x, median9(v) * load(&inside[PAD + x - 1]));
         }
