@@ -19,15 +19,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 import torch
 from record import write_record
 from wstal.flow import tvl1
+from wstal.flow.chunks import PAIRS
 from wstal.flow.frames import check_frames
 from wstal.flow.parameters import TVL1Parameters
+from wstal.flow.quantize import encode
+from wstal.flow.stage import write_flow
 from wstal.flow.tvl1_cpu import tvl1_cpu
+from wstal.store import create_arrays, read_arrays
 
 BYTES = 64  # per pixel iteration: ten planes read and six written, once each
 CLIPS = (
@@ -140,6 +145,27 @@ def iteration_floor(video: Video) -> dict[str, float]:
     }
 
 
+def storage(flows: np.ndarray) -> dict[str, float]:
+    """Size of the flow file, and rates of quantising, writing and reading it."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "flow.h5"
+
+        def write() -> None:
+            file = create_arrays(path, id="flow", stage="flow", key="", provenance={})
+            with file as arrays:
+                parts = (flows[k : k + PAIRS] for k in range(0, len(flows), PAIRS))
+                write_flow(arrays, (encode(part, 20) for part in parts), "flow")
+
+        wrote = min(_seconds(write) for _ in range(3))
+        read = min(_seconds(lambda: read_arrays(path)) for _ in range(3))
+        size = path.stat().st_size
+    return {
+        "kb_per_pair": size / len(flows) / 1000,
+        "encode_and_write_pairs_per_s": len(flows) / wrote,
+        "read_pairs_per_s": len(flows) / read,
+    }
+
+
 def _seconds(run: Callable[[], object]) -> float:
     start = time.process_time()
     run()
@@ -168,8 +194,12 @@ def main() -> None:
         kind = f"{len(videos)} real clips" if videos else "rendered"
         videos = videos or rendered_videos(args.pairs, width, height)
         results[size] = {"frames": kind, "iteration": iteration_floor(videos[0])}
+        flow = np.concatenate([tvl1(video, "cpu") for video in videos])
+        results[size] |= {"storage": storage(np.tile(flow, (4, 1, 1, 1)))}
         results[size] |= {"routes": measure(videos, args.turns, not args.no_torch)}
-        print(size, kind, {k: round(v, 3) for k, v in results[size]["iteration"].items()})
+        print(size, kind)
+        for part in ("iteration", "storage"):
+            print(" ", *(f"{key} {value:.3f}" for key, value in results[size][part].items()))
         for name, row in results[size]["routes"].items():
             print(f"  {name:15}", "  ".join(f"{key} {value:.3f}" for key, value in row.items()))
     if not args.dry_run:
