@@ -3,7 +3,7 @@ import pytest
 from textured_motion import sequence
 from wstal.flow import tvl1
 from wstal.flow.chunks import flow_chunks
-from wstal.flow.quantize import encode
+from wstal.flow.quantize import decode, encode
 
 
 def counting_flow(frames):
@@ -34,3 +34,16 @@ def test_streaming_changes_no_flow():
     video = sequence(7, 32, 40)
     streamed = np.concatenate(list(flow_chunks([video[:3], video[3:]], tvl1, bound=20, pairs=2)))
     np.testing.assert_array_equal(streamed, encode(tvl1(video), 20))
+
+
+def test_a_real_clip_gives_opencvs_flow_within_half_a_step(reference):
+    from wstal.video.frames import read_frames
+
+    clip = reference / "data/videos/v_Archery_g03_c03.avi"
+    size = {"pixels": "gray", "short_side": 96}
+    gray = list(read_frames(clip, np.arange(20, 25), chunk=2, **size))
+    codes = np.concatenate(list(flow_chunks(gray, tvl1, bound=20)))
+    expected = tvl1(np.concatenate(gray), "opencv")
+    assert np.abs(expected).max() < 20
+    error = np.abs(decode(codes, 20) - expected).mean()
+    assert error < 20 / 127 / 2
