@@ -12,7 +12,7 @@ from pathlib import Path
 from cli import json_argument, parser, track
 from wstal.errors import WstalError
 from wstal.localize.baseline import constant_attention
-from wstal.localize.detections import write_proposals, write_proposals_by_iteration
+from wstal.localize.detections import summary, write_proposals, write_proposals_by_iteration
 from wstal.localize.scores import ScoreHistory, read_scores
 
 
@@ -31,15 +31,17 @@ def main() -> None:
     try:
         method = importlib.import_module(f"wstal.localize.{args.method}")
         scores = read_scores(args.scores)
-        write_proposals(args.output, method.localize(scores, args.config), scores, args.config)
+        found = method.localize(scores, args.config)
+        write_proposals(args.output, found, scores, args.config)
+        print(summary(scores, found), file=sys.stderr)
         if args.constant_attention:
             flat = constant_attention(scores)
             found = method.localize(flat, args.config)
             write_proposals(args.constant_attention, found, flat, args.config)
         if args.by_iteration:
             history = track("localize", "iteration")(ScoreHistory(args.scores_by_iteration))
-            found = ((s, method.localize(s, args.config)) for s in history)
-            write_proposals_by_iteration(args.by_iteration, found, args.config)
+            pairs = ((each, method.localize(each, args.config)) for each in history)
+            write_proposals_by_iteration(args.by_iteration, pairs, args.config)
     except WstalError as error:
         sys.exit(str(error))
 

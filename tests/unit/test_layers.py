@@ -8,6 +8,7 @@ from wstal.models.layers import (
     TemporalConv,
     average_over_time,
     linear_as_centre_tap,
+    windows,
 )
 
 
@@ -28,6 +29,11 @@ def test_the_fast_route_gives_what_the_usual_one_gives(monkeypatch):
         fast = layer(x)
         monkeypatch.setattr("wstal.models.layers.worthwhile", lambda *_: False)
         torch.testing.assert_close(fast, layer(x), rtol=0, atol=1e-4)
+
+
+def test_windows_hold_the_neighbours():
+    x = torch.arange(1.0, 4.0).view(1, 3, 1)
+    assert windows(x, 3).tolist() == [[[0, 1, 2], [1, 2, 3], [2, 3, 0]]]
 
 
 def test_initial_weights_span_hes_range():

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
-from wstal.localize.detections import write_proposals, write_proposals_by_iteration
+from wstal.localize.detections import summary, write_proposals, write_proposals_by_iteration
 from wstal.localize.scores import Scores, VideoScores
 
 FRAME = pd.DataFrame(
@@ -47,3 +47,8 @@ def test_equal_content_is_equal_bytes(tmp_path):
     for name in ("a.json.gz", "b.json.gz"):
         write_proposals_by_iteration(tmp_path / name, [(scores(), FRAME)], {})
     assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
+
+
+def test_summary_names_what_to_watch():
+    line = summary(scores(), FRAME)
+    assert line == "iteration 12: 2 proposals in 2 videos, mean attention 0.000"

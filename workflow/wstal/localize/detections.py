@@ -16,6 +16,16 @@ from wstal.localize.scores import Scores
 VERSION = "wstal-proposals-1"
 
 
+def summary(scores: Scores, detections: pd.DataFrame) -> str:
+    """One line to watch: attention that sinks to 0 and leaves no proposals is a known failure."""
+    attention = [float(video.attention.mean(dtype="float64")) for video in scores.videos.values()]
+    mean = sum(attention) / max(len(attention), 1)
+    return (
+        f"iteration {scores.iteration}: {len(detections)} proposals in {len(attention)} videos, "
+        f"mean attention {mean:.3f}"
+    )
+
+
 def as_results(detections: pd.DataFrame, ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     """Detections per video; a video without any is there with an empty list."""
     results: dict[str, list[dict[str, Any]]] = {video: [] for video in ids}

@@ -18,8 +18,8 @@ SLOPE = 0.2  # of every leaky ReLU of the HAM-Net family
 class TemporalConv(nn.Module):
     """Convolution over time, stride 1, zero-padded to the same length: `[B, T, D] -> [B, T, E]`.
 
-    The weight is tap-major, `[kernel, E, D]`. Large float32 sequences on the CPU take routes
-    that give the same result, to rounding, in half the time or less.
+    The weight is tap-major, `[kernel, E, D]`. On the CPU long sequences take Winograd's route
+    and others one matrix product over windows: the same result to rounding, and faster.
     """
 
     def __init__(self, channels: int, out_channels: int, kernel: int = 3) -> None:
@@ -36,8 +36,17 @@ class TemporalConv(nn.Module):
             return linear(x, self.weight[0], self.bias)
         if worthwhile(x, self.weight):
             return conv3(x, self.weight, self.bias)
+        if x.device.type == "cpu":
+            return linear(windows(x, kernel), self.weight.mT.flatten(0, 1).mT, self.bias)
         weight = self.weight.permute(1, 2, 0)
         return functional.conv1d(x.mT, weight, self.bias, padding=kernel // 2).mT
+
+
+def windows(x: Tensor, size: int) -> Tensor:
+    """Each snippet beside its neighbours, zeros beyond the ends: `[B, T, D] -> [B, T, size D]`."""
+    half, length = size // 2, x.shape[1]
+    padded = functional.pad(x, (0, 0, half, half))
+    return torch.cat([padded[:, tap : tap + length] for tap in range(size)], -1)
 
 
 def he_bound(fan_in: int) -> float:
