@@ -1,12 +1,10 @@
 """Inception-I3D features of one stream for a shard of videos.
 
-Examples (folder R is results/demo/demo_i3d, W is workflow/reference/weights):
+Examples (R is results/demo/demo_i3d, W is workflow/reference/weights):
   python scripts/extract_i3d.py --stream rgb --frames R/frames/shard0.csv \\
-      --weights W/demo_i3d_rgb.safetensors --recipe @i3d.json --code dev \\
-      --output R/i3d_rgb/shard0.csv
+      --weights W/demo_i3d_rgb.safetensors --recipe @i3d.json --code x --output o/s.csv
   python scripts/extract_i3d.py --stream flow --frames R/frames/shard0.csv \\
-      --flow R/flow/shard0.csv --weights untrained --recipe @i3d.json --code dev \\
-      --output R/i3d_flow/shard0.csv
+      --flow R/flow/shard0.csv --weights untrained --recipe @i3d.json --code x --output o/s.csv
 """
 
 import sys
@@ -37,14 +35,13 @@ def main() -> None:
     add("--code", required=True, help="digest of the code")
     add("--output", type=Path, required=True, help="manifest to write; files go beside it")
     args = arguments.parse_args()
-    if (args.stream == "flow") != (args.flow is not None):
-        arguments.error("--flow goes with --stream flow, and only with it")
     shards = {"frames": args.frames} | ({"flow": args.flow} if args.flow else {})
-    size, stage = (STREAMS[args.stream], args.recipe["width"]), f"i3d_{args.stream}"
+    if ("flow" in shards) != (args.stream == "flow"):
+        arguments.error("--flow goes with --stream flow, and only with it")
+    stage, size = f"i3d_{args.stream}", (STREAMS[args.stream], args.recipe["width"])
     try:
-        if args.weights == UNTRAINED:
-            network, weights = untrained_i3d(*size), UNTRAINED
-        else:
+        network, weights = untrained_i3d(*size), UNTRAINED
+        if args.weights != UNTRAINED:
             weights = identify(args.weights, read_sources(SOURCES))
             network = load_i3d(args.weights, *size)
         with lease(args.device) as device:
