@@ -67,7 +67,7 @@ rule summarize:
     shell:
         "python scripts/summarize.py --seeds {input.seeds} --baselines {input.baselines}"
         " --features {input.features} --dataset {wildcards.dataset} --recipe {wildcards.recipe}"
-        " --run {wildcards.run} --note {params.note:q} --output {output} > {log} 2>&1"
+        " --run {wildcards.run} --note={params.note:q} --output {output} > {log} 2>&1"
 
 
 rule headline:
@@ -115,7 +115,7 @@ rule ledger:
     shell:
         "python scripts/ledger.py --ground-truth {input.annotations} --coverage {input.coverage}"
         " --predictions {input.proposals} --proposals-by-iteration {input.history}"
-        " --protocols {params.protocols:q} --note {params.note:q} --output {output} > {log} 2>&1"
+        " --protocols {params.protocols:q} --note={params.note:q} --output {output} > {log} 2>&1"
 
 
 rule compare:
@@ -143,4 +143,4 @@ rule compare:
     shell:
         "python scripts/compare_runs.py --ground-truth {input.annotations}"
         " --coverage {input.coverage} --a {input.a} --b {input.b} --names {wildcards.run} {wildcards.other} --protocol {params.protocol:q}"
-        " --note {params.note:q} --output {output} > {log} 2>&1"
+        " --note={params.note:q} --output {output} > {log} 2>&1"

@@ -25,7 +25,7 @@ rule timelines:
         code=code_digest("scripts/plot_timelines.py"),
     shell:
         "python scripts/plot_timelines.py --annotations {input.annotations}"
-        " --scores {input.scores} --proposals {input.proposals} --note {params.note:q}"
+        " --scores {input.scores} --proposals {input.proposals} --note={params.note:q}"
         " --output {output} > {log} 2>&1"
 
 
@@ -55,7 +55,7 @@ rule diagnosis:
         code=code_digest("scripts/diagnose.py"),
     shell:
         "python scripts/diagnose.py --ground-truth {input.annotations}"
-        " --manifest {input.manifest} --coverage {input.coverage} --predictions {input.proposals} --protocol {params.protocol:q} --note {params.note:q}"
+        " --manifest {input.manifest} --coverage {input.coverage} --predictions {input.proposals} --protocol {params.protocol:q} --note={params.note:q}"
         " --output {output} > {log} 2>&1"
 
 

@@ -52,5 +52,5 @@ rule table_elsewhere:
         code=code_digest("scripts/make_table.py"),
     shell:
         "python scripts/make_table.py --table {params.table:q} --paper {input.paper}"
-        " --results {input.results} --dataset {wildcards.dataset} --note {params.note:q}"
+        " --results {input.results} --dataset {wildcards.dataset} --note={params.note:q}"
         " --output {output.csv} --markdown {output.markdown} > {log} 2>&1"
