@@ -1,8 +1,5 @@
-import pytest
-
 from wstal.atomic import write_csv
 from wstal.data.annotations import Annotations
-from wstal.errors import MediaError, WstalError
 from wstal.manifest import COLUMNS, merge_manifest, read_rows
 
 ENTRY = {"duration": None, "labels": ["x"], "annotations": []}
@@ -26,9 +23,3 @@ def test_every_annotated_video_has_a_row_with_its_split(tmp_path):
     assert "run again" in merged[0]["reason"] and merged[0]["duration"] == "0"
     write_csv(tmp_path / "manifest.csv", COLUMNS, merged)
     assert read_rows(tmp_path / "manifest.csv")[1]["fps"] == "25"
-
-
-def test_broken_media_is_a_kind_of_bad_input():
-    """A stage catches MediaError; a script catches both as errors for the user."""
-    with pytest.raises(WstalError):
-        raise MediaError("x.mp4 holds no frames")
