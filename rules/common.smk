@@ -14,6 +14,7 @@ sys.path.insert(0, str(PACKAGE.parent))
 from wstal import codehash
 from wstal.checkout import gpu_count, prepare_jobs
 from wstal.config.catalog import load_catalog, read_yaml
+from wstal.config.entry import check_entries, features_folder, folder_listing, refusal
 from wstal.config.layers import canonical, split_run
 from wstal.config.sources import (
     annotation_files,
@@ -32,6 +33,7 @@ prepare_jobs(ROOT)
 try:
     WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
     CATALOG = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", config)
+    check_entries(CATALOG.datasets, CATALOG.features)
     config.update(validated(config, CATALOG.schemas["config"], "top layer of the configuration"))
 except WstalError as error:
     raise WorkflowError(str(error)) from None
@@ -51,6 +53,14 @@ def alternation(names):
 def of_kind(*kinds):
     """The datasets of these kinds, for a rule's wildcard constraint."""
     return alternation(name for name in DATASETS if DATASETS[name]["kind"] in kinds)
+
+
+def in_report(path, caption, category, **labels):
+    """An output shown in the report, labelled with the wildcards of its path."""
+    names = [name for name in ("table", "dataset", "run") if f"{{{name}}}" in path]
+    labels = {name: f"{{{name}}}" for name in names} | labels
+    caption = f"../workflow/report/{caption}.rst"
+    return report(path, caption=caption, category=category, labels=labels)
 
 
 @cache
@@ -156,6 +166,9 @@ def table_json(wildcards):
 
 
 FILMED = of_kind("folder", "demo", "thumos14", "activitynet", "ave")
+VIDEOLESS = {name for name in DATASETS if DATASETS[name]["source"] == "features"}
+IMPORTED = alternation(name for name in RECIPES if RECIPES[name]["import"])
+EXTRACTED = alternation(name for name in RECIPES if not RECIPES[name]["import"])
 
 
 wildcard_constraints:

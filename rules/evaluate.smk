@@ -32,7 +32,7 @@ rule baselines:
     """What no learning reaches: random, whole-video and oracle-class random proposals."""
     input:
         annotations="results/{dataset}/annotations.json",
-        manifest="results/{dataset}/manifest.csv",
+        manifest=videos_manifest,
         coverage="results/{dataset}/{recipe}/coverage.csv",
     output:
         "results/{dataset}/{recipe}/baselines.csv",
@@ -75,12 +75,7 @@ rule headline:
     input:
         default_recipe("results/{dataset}/{recipe}/{run}/{run}_map.csv"),
     output:
-        report(
-            "results/{dataset}/{run}_map.csv",
-            caption="../workflow/report/map.rst",
-            category="Results",
-            labels={"dataset": "{dataset}", "run": "{run}", "content": "mAP"},
-        ),
+        in_report("results/{dataset}/{run}_map.csv", "map", "Results", content="mAP"),
     log:
         "results/logs/{dataset}/{run}/headline.log",
     localrule: True
@@ -98,11 +93,11 @@ rule ledger:
         proposals=default_recipe_seeds("proposals.json"),
         history=default_recipe_seeds("proposals_by_iteration.json.gz"),
     output:
-        report(
+        in_report(
             "results/{dataset}/{run}_protocols.csv",
-            caption="../workflow/report/protocols.rst",
-            category="Results",
-            labels={"dataset": "{dataset}", "run": "{run}", "content": "protocol ledger"},
+            "protocols",
+            "Results",
+            content="protocol ledger",
         ),
     log:
         "results/logs/{dataset}/{run}/ledger.log",
@@ -126,11 +121,11 @@ rule compare:
         a=default_recipe_seeds("proposals.json"),
         b=default_recipe_seeds("proposals.json", run="other"),
     output:
-        report(
+        in_report(
             "results/{dataset}/compare_{run}_vs_{other}.csv",
-            caption="../workflow/report/compare.rst",
-            category="Results",
-            labels={"dataset": "{dataset}", "run": "{run}", "content": "against {other}"},
+            "compare",
+            "Results",
+            content="against {other}",
         ),
     log:
         "results/logs/{dataset}/{run}/compare_{other}.log",

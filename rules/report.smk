@@ -13,7 +13,6 @@ rule timelines:
             patterns=["{video}.svg"],
             caption="../workflow/report/timelines.rst",
             category="Timelines",
-            subcategory="{dataset} {run}",
             labels={"video": "{video}"},
         ),
     log:
@@ -33,7 +32,7 @@ rule diagnosis:
     """Where the errors are: false positive types, missed lengths, per class and duration."""
     input:
         annotations="results/{dataset}/annotations.json",
-        manifest="results/{dataset}/manifest.csv",
+        manifest=videos_manifest,
         coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
         proposals=default_recipe_seeds("proposals.json", first=True),
     output:
@@ -42,7 +41,6 @@ rule diagnosis:
             patterns=["{figure}.svg"],
             caption="../workflow/report/diagnosis.rst",
             category="Diagnosis",
-            subcategory="{dataset} {run}",
             labels={"figure": "{figure}"},
         ),
     log:

@@ -8,12 +8,7 @@ rule table:
         results=table_results,
     output:
         csv="results/tables/{table}.csv",
-        markdown=report(
-            "results/tables/{table}.md",
-            caption="../workflow/report/table.rst",
-            category="Tables",
-            labels={"table": "{table}", "dataset": "the paper's"},
-        ),
+        markdown=in_report("results/tables/{table}.md", "table", "Tables", dataset="the paper's"),
     log:
         "results/logs/tables/{table}.log",
     localrule: True
@@ -35,12 +30,7 @@ rule table_elsewhere:
         results=table_results,
     output:
         csv="results/tables/{table}.on_{dataset}.csv",
-        markdown=report(
-            "results/tables/{table}.on_{dataset}.md",
-            caption="../workflow/report/table.rst",
-            category="Tables",
-            labels={"table": "{table}", "dataset": "{dataset}"},
-        ),
+        markdown=in_report("results/tables/{table}.on_{dataset}.md", "table", "Tables"),
     log:
         "results/logs/tables/{table}.on_{dataset}.log",
     localrule: True
