@@ -41,3 +41,24 @@ def test_defaults_are_filled_at_every_depth_and_the_input_is_untouched():
 def test_errors_name_file_key_path_and_nearest_key(value, message):
     with pytest.raises(WstalError, match=message):
         validated(value, SCHEMA, "a.yaml")
+
+
+def test_numbers_given_as_text_are_read_and_names_stay_text():
+    given = {"kind": "folder", "train": {"iterations": "7", "learning_rate": "1.0e-3"}}
+    read = validated(given, SCHEMA, "a.yaml")
+    assert read["train"] == {"iterations": 7, "learning_rate": 0.001} and read["kind"] == "folder"
+    schema = {
+        "properties": {
+            "seeds": {"type": "array", "items": {"type": "integer"}},
+            "videos": {"type": ["string", "null"]},
+            "fast": {"type": "boolean"},
+            "pool": {"const": 16},
+        }
+    }
+    given = {"seeds": ["0", "1"], "videos": "007", "fast": "true", "pool": "16"}
+    assert validated(given, schema, "x") == {
+        "seeds": [0, 1],
+        "videos": "007",
+        "fast": True,
+        "pool": 16,
+    }

@@ -7,6 +7,7 @@ from copy import deepcopy
 from difflib import get_close_matches
 from typing import Any
 
+import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
@@ -14,7 +15,9 @@ from wstal.errors import WstalError
 
 
 def validated(value: Mapping[str, Any], schema: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """A copy of `value` with the schema's defaults filled in.
+    """A copy of `value` with the schema's defaults filled in and numbers given as text read.
+
+    Snakemake hands over what stands in --config as text, whatever it looks like.
 
     Raises WstalError naming the file (`source`), the key path and, for an unknown key, the
     nearest valid one.
@@ -27,6 +30,10 @@ def validated(value: Mapping[str, Any], schema: Mapping[str, Any], source: str) 
 
 
 def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
+    if isinstance(value, str) and not _takes_text(schema):
+        return yaml.safe_load(value)
+    if isinstance(value, list) and "items" in schema:
+        return [_with_defaults(item, schema["items"]) for item in value]
     if isinstance(value, dict):
         for key, part in schema.get("properties", {}).items():
             if key not in value and "default" in part:
@@ -34,6 +41,13 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
             if key in value:
                 value[key] = _with_defaults(value[key], part)
     return value
+
+
+def _takes_text(schema: Mapping[str, Any]) -> bool:
+    if "const" in schema or "enum" in schema:
+        return any(isinstance(v, str) for v in schema.get("enum", [schema.get("const")]))
+    types = schema.get("type", "string")
+    return "string" in ([types] if isinstance(types, str) else types)
 
 
 def _explain(error: ValidationError) -> str:
