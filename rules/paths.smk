@@ -13,9 +13,63 @@ def weights(section, stream=None, *, path):
 
 
 def probe_annotations(wildcards):
-    """Own labels change with every video added: `listing` says which shard that concerns."""
-    path = f"results/{wildcards.dataset}/annotations.json"
-    return ancient(path) if DATASETS[wildcards.dataset]["kind"] == "folder" else path
+    """What names the videos of a shard.
+
+    Own labels change with every video added, and `listing` says which shard that concerns: so
+    the label file itself, whatever its age. Through annotations.json every shard would run.
+    """
+    name, dataset = wildcards.dataset, DATASETS[wildcards.dataset]
+    if dataset["kind"] == "folder":
+        return ancient(annotation_files(name, dataset)[0])
+    return f"results/{name}/annotations.json"
+
+
+def unrefused(pattern):
+    """A path, or the error that the dataset has not what the recipe starts from."""
+
+    def path(wildcards):
+        dataset, recipe = DATASETS[wildcards.dataset], wildcards.recipe
+        imports = "import" in RECIPES[recipe]
+        if problem := refusal(wildcards.dataset, dataset, recipe, imports):
+            raise WorkflowError(problem)
+        return pattern.format(**wildcards)
+
+    return path
+
+
+def published_features(wildcards):
+    """The folder of the published features that a recipe imports."""
+    name = wildcards.dataset
+    return features_folder(name, DATASETS[name], wildcards.recipe)
+
+
+@cache
+def _folder_listing(folder):
+    return folder_listing(folder)
+
+
+def published_listing(wildcards):
+    """What lies in that folder: other files import again."""
+    return _folder_listing(published_features(wildcards))
+
+
+def given_proposals(wildcards):
+    """The file of another tool's proposals, by the name it has in the dataset's YAML."""
+    given = DATASETS[wildcards.dataset]["proposals"]
+    if wildcards.given not in given:
+        raise WorkflowError(
+            f"dataset {wildcards.dataset} has no proposals {wildcards.given!r}; its YAML names "
+            f"{', '.join(given) or 'none'} under `proposals:`"
+        )
+    return given[wildcards.given]
+
+
+def videos_manifest(wildcards):
+    """The videos and their durations: the recipe's own list where it imports its features."""
+    name = wildcards.dataset
+    recipe = wildcards.get("recipe", DATASETS[name]["recipe"])
+    own = f"{recipe}/" if "import" in RECIPES[recipe] else ""
+    return f"results/{name}/{own}manifest.csv"
 
 
 def feature_shards(wildcards):

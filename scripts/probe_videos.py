@@ -16,6 +16,7 @@ from cli import parser, track
 from wstal.atomic import write_csv
 from wstal.codehash import code_digest
 from wstal.data.annotations import read_annotations
+from wstal.data.folder import read_folder_annotations
 from wstal.errors import WstalError
 from wstal.shards import shard_of
 from wstal.video.probing import COLUMNS, probe_videos
@@ -25,14 +26,16 @@ def main() -> None:
     """Parse, probe, write."""
     arguments = parser(__doc__)
     add = arguments.add_argument
-    add("--annotations", type=Path, required=True, help="annotations.json")
+    add("--annotations", type=Path, required=True, help="annotations.json, or an own labels.csv")
     add("--videos", type=Path, required=True, help="folder searched, with all below it")
     add("--shard", type=int, default=0, help="which shard (default 0)")
     add("--shards", type=int, default=1, help="of how many (default 1)")
     add("--output", type=Path, required=True, help="output: CSV; earlier rows in cache/ beside it")
     args = arguments.parse_args()
     try:
-        database = read_annotations(args.annotations).database
+        own = args.annotations.suffix == ".csv"
+        read = read_folder_annotations if own else read_annotations
+        database = read(args.annotations).database
     except WstalError as error:
         sys.exit(str(error))
     files = {video: entry.get("file", video) for video, entry in database.items()}
