@@ -84,7 +84,7 @@ rule manifest:
     log:
         "results/logs/{dataset}/manifest.log",
     wildcard_constraints:
-        dataset=FILMED,
+        dataset=alternation(set(FILMED.split("|")) - VIDEOLESS),
     localrule: True
     conda:
         "../envs/video.yaml"

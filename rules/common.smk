@@ -167,8 +167,8 @@ def table_json(wildcards):
 
 FILMED = of_kind("folder", "demo", "thumos14", "activitynet", "ave")
 VIDEOLESS = {name for name in DATASETS if DATASETS[name]["source"] == "features"}
-IMPORTED = alternation(name for name in RECIPES if RECIPES[name]["import"])
-EXTRACTED = alternation(name for name in RECIPES if not RECIPES[name]["import"])
+IMPORTED = alternation(name for name in RECIPES if "import" in RECIPES[name])
+EXTRACTED = alternation(name for name in RECIPES if "import" not in RECIPES[name])
 
 
 wildcard_constraints:

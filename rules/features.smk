@@ -103,7 +103,7 @@ rule vggish:
 rule pack:
     """All videos and streams on one time grid, and what became of each video."""
     input:
-        manifest="results/{dataset}/manifest.csv",
+        manifest=unrefused("results/{dataset}/manifest.csv"),
         shards=feature_shards,
     output:
         features="results/{dataset}/{recipe}/features.h5",
@@ -115,6 +115,7 @@ rule pack:
         "results/benchmarks/{dataset}/{recipe}/pack.tsv"
     wildcard_constraints:
         dataset=FILMED,
+        recipe=EXTRACTED,
     conda:
         "../envs/video.yaml"
     params:

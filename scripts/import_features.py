@@ -1,0 +1,61 @@
+"""Turn published features into features.h5, with coverage and a manifest of the videos.
+
+Without the files it says what to place where. Files that hold programs are refused unread.
+
+Examples:
+  python scripts/import_features.py --dataset thumos14 --recipe-name wtalc_i3d \\
+      --recipe '{"import": {"layout": "wtalc"}}' --folder data/thumos14/features \\
+      --annotations results/thumos14/annotations.json \\
+      --labels data/thumos14/annotations/videoname.npy --features features.h5 \\
+      --coverage coverage.csv --missing missing.csv --manifest manifest.csv
+"""
+
+import sys
+from pathlib import Path
+
+from cli import json_argument, parser, track
+from wstal.atomic import write_csv
+from wstal.data.annotations import read_annotations
+from wstal.errors import WstalError
+from wstal.features.importers.conversion import convert_features
+from wstal.features.importers.layouts import find_features, with_defaults
+from wstal.features.pack import COVERAGE
+from wstal.manifest import COLUMNS
+
+
+def main() -> None:
+    """Parse, find, convert, write the coverage and the manifest."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--dataset", required=True, help="the dataset's slug")
+    add("--recipe-name", required=True)
+    add("--recipe", type=json_argument, required=True, help="a recipe with `import`, as JSON")
+    add("--folder", type=Path, required=True, help="where the published files are")
+    add("--annotations", type=Path, required=True, help="annotations.json")
+    add("--labels", type=Path, nargs="*", default=[], help="label files; videoname.npy is used")
+    add("--max-missing", type=int, default=None)
+    add("--features", type=Path, required=True, help="output: features.h5")
+    add("--coverage", type=Path, required=True, help="output: every video and its rows")
+    add("--missing", type=Path, required=True, help="output: videos without features")
+    add("--manifest", type=Path, required=True, help="output: manifest.csv")
+    args = arguments.parse_args()
+    try:
+        recipe = with_defaults(args.recipe)
+        annotations = read_annotations(args.annotations)
+        found = find_features(args.folder, recipe["import"], annotations, args.labels)
+        done = convert_features(
+            args.features, found, annotations, recipe, dataset=args.dataset,
+            recipe_name=args.recipe_name, max_missing=args.max_missing, track=track("import"),
+        )  # fmt: skip
+    except WstalError as error:
+        sys.exit(f"{error}")
+    write_csv(args.manifest, COLUMNS, done.manifest)
+    write_csv(args.missing, COVERAGE, [row for row in done.coverage if not row["rows"]])
+    write_csv(args.coverage, COVERAGE, done.coverage)
+    kept = sum(row["rows"] > 0 for row in done.coverage)
+    done.notes.append(f"{args.dataset}: {kept} of {len(done.coverage)} videos imported")
+    print("\n".join(done.notes), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

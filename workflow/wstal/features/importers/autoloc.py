@@ -1,0 +1,97 @@
+"""AutoLoc's UntrimmedNet outputs: one tab-separated line per video.
+
+Columns: id, labels, features `T x 2048`, class activation `T x 2 x K` (softmax over classes),
+attention `T x 2` (logits); numbers joined by ";", flow before RGB in each. The last two become
+streams of their own: `rgb_scp`, `flow_scp` `[T, K]`, `rgb_attention`, `flow_attention` `[T, 1]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wstal.data.published import NothingThere
+from wstal.errors import MediaError, WstalError
+from wstal.features.importers.published import (
+    PublishedFeatures,
+    PublishedVideo,
+    VideoFeatures,
+    files_below,
+    split_joint,
+)
+
+MAX_ID = 256  # bytes
+PAGE = """the folder att_unfused (ActivityNet: att_unfused_onlytrain): val.all.tsv and
+     test.all.tsv, or one .tsv per video
+   From the README of https://github.com/zhengshou/AutoLoc"""
+
+
+def find_autoloc(folder: Path, settings: Mapping[str, Any]) -> PublishedFeatures:
+    """The lines of all .tsv files below `folder`; of two lines of one video the first.
+
+    The stacked files (*.all.tsv) come before those of single videos.
+    """
+    videos: dict[str, PublishedVideo] = {}
+    files = sorted(files_below(folder, ".tsv"), key=lambda p: not p.name.endswith(".all.tsv"))
+    for path in files:
+        own = () if path.name.endswith(".all.tsv") else (path,)
+        for name, place in _lines(path):
+            read = partial(_read, path, place, settings)
+            videos.setdefault(name, PublishedVideo(name, own, read))
+    if not videos:
+        raise NothingThere("no .tsv file")
+    shared = tuple(path for path in files if path.name.endswith(".all.tsv"))
+    return PublishedFeatures(list(videos.values()), shared, {"order": list(settings["order"])})
+
+
+def _lines(path: Path) -> Iterator[tuple[str, int]]:
+    """(id, offset in bytes) of each line, without keeping any."""
+    with path.open("rb") as file:
+        place = 0
+        for line in file:
+            name = line[:MAX_ID].partition(b"\t")[0].decode("utf-8", "replace").strip()
+            if name:
+                yield name, place
+            place += len(line)
+
+
+def _read(path: Path, place: int, settings: Mapping[str, Any]) -> VideoFeatures:
+    with path.open("rb") as file:
+        file.seek(place)
+        columns = file.readline().rstrip(b"\r\n").split(b"\t")
+    name = columns[0].decode("utf-8", "replace")
+    if len(columns) != 5:
+        raise WstalError(
+            f"{path}: the line of {name} has {len(columns)} columns; AutoLoc's have five: id, "
+            "labels, features, class activation, attention"
+        )
+    features, activation, attention = (_values(text, path, name) for text in columns[2:])
+    order = list(settings["order"])
+    rows, left = divmod(len(features), sum(settings["dims"][stream] for stream in order))
+    if left or not rows:
+        raise WstalError(
+            f"{path}: {name} has {len(features)} feature values, not a multiple of the recipe's "
+            f"width {settings['dims']}; correct import.dims"
+        )
+    classes, left = divmod(len(activation), rows * len(order))
+    if left or not classes or len(attention) != rows * len(order):
+        raise MediaError(
+            f"the line in {path.name} has {rows} rows of features, but {len(activation)} "
+            f"activations and {len(attention)} attentions: it is cut off"
+        )
+    streams = split_joint(features.reshape(rows, -1), order, settings["dims"], path)
+    for index, stream in enumerate(order):
+        streams[f"{stream}_scp"] = activation.reshape(rows, len(order), classes)[:, index]
+        streams[f"{stream}_attention"] = attention.reshape(rows, len(order), 1)[:, index]
+    return VideoFeatures(streams)
+
+
+def _values(text: bytes, path: Path, name: str) -> np.ndarray:
+    try:
+        return np.array(text.strip(b"; ").split(b";"), dtype=np.float32)
+    except ValueError as error:
+        raise MediaError(f"the line of {name} in {path.name} is damaged: {error}") from error
