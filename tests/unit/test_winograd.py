@@ -8,8 +8,10 @@ def direct(x, weight, bias):
     return functional.conv1d(x.mT, weight.permute(1, 2, 0), bias, padding=1).mT
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 8, 37])
-def test_equals_the_direct_convolution_with_its_gradients(length):
+def test_equals_the_direct_convolution_with_its_gradients(length, threads, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     torch.manual_seed(length)
     shapes = ((2, length, 7), (3, 5, 7), (5,))
     inputs = [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes]

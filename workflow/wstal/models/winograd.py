@@ -88,15 +88,25 @@ def _filter_gradient(points: list[Tensor]) -> Tensor:
     return out
 
 
+def _parts(batch: int) -> list[slice]:
+    """Videos changed together: one at a time stays in cache, but is little for many threads."""
+    size = 1 if torch.get_num_threads() == 1 else batch
+    return [slice(start, start + size) for start in range(0, batch, size)]
+
+
+def _tile_rows(padded: Tensor, count: int) -> list[Tensor]:
+    """Views of rows j, j + 4, j + 8, ... for j = 0..5: six `[b, n, D]` of `[b, 4 n + 2, D]`."""
+    return [padded[:, j : j + TILE * (count - 1) + 1 : TILE] for j in range(POINTS)]
+
+
 def _input_tiles(x: Tensor) -> Tensor:
     """B^T applied to overlapping tiles of six: `[B, T, D] -> [6, B n, D]`."""
     batch, length, width = x.shape
     count = -(-length // TILE)
     out = x.new_empty(POINTS, batch, count, width)
-    for video in range(batch):  # one at a time stays in cache
-        padded = functional.pad(x[video], (0, 0, 1, TILE * count + 1 - length))
-        d = [padded[j : j + TILE * (count - 1) + 1 : TILE] for j in range(POINTS)]
-        v = out[:, video]
+    for part in _parts(batch):
+        padded = functional.pad(x[part], (0, 0, 1, TILE * count + 1 - length))
+        d, v = _tile_rows(padded, count), out[:, part]
         torch.sub(d[4], d[2], alpha=5, out=v[0]).add_(d[0], alpha=4)
         torch.sub(d[5], d[3], alpha=5, out=v[5]).add_(d[1], alpha=4)
         even, odd = torch.sub(d[4], d[2], alpha=4), torch.sub(d[3], d[1], alpha=4)
@@ -113,11 +123,12 @@ def _input_gradient(points: list[Tensor], batch: int, length: int) -> Tensor:
     """B applied and overlapping tiles added up: six `[B n, D] -> [B, T, D]`."""
     count = -(-length // TILE)
     points = [p.view(batch, count, -1) for p in points]
-    out = points[0].new_empty(batch, length, points[0].shape[-1])
-    for video in range(batch):
-        p0, p1, p2, p3, p4, p5 = (p[video] for p in points)
-        padded = p0.new_zeros(TILE * (count + 1) + 2, p0.shape[-1])
-        d = [padded[j : j + TILE * (count - 1) + 1 : TILE] for j in range(POINTS)]
+    width = points[0].shape[-1]
+    out = points[0].new_empty(batch, length, width)
+    for part in _parts(batch):
+        p0, p1, p2, p3, p4, p5 = (p[part] for p in points)
+        padded = p0.new_zeros(len(p0), TILE * count + 2, width)
+        d = _tile_rows(padded, count)
         s12, d12, s34, d34 = p1 + p2, p1 - p2, p3 + p4, p3 - p4
         d[0].add_(p0, alpha=4)
         d[1].add_(d12, alpha=-4).add_(d34, alpha=-2).add_(p5, alpha=4)
@@ -125,7 +136,7 @@ def _input_gradient(points: list[Tensor], batch: int, length: int) -> Tensor:
         d[3].add_(d12).add_(d34, alpha=2).add_(p5, alpha=-5)
         d[4].add_(p0).add_(s12).add_(s34)
         d[5].add_(p5)
-        out[video] = padded[1 : length + 1]
+        out[part] = padded[:, 1 : length + 1]
     return out
 
 
@@ -135,12 +146,12 @@ def _outputs(points: list[Tensor], bias: Tensor, shape: torch.Size) -> Tensor:
     count = -(-length // TILE)
     points = [p.view(batch, count, -1) for p in points]
     out = bias.new_empty(batch, count, TILE, bias.shape[0])
-    for video in range(batch):
-        m0, m1, m2, m3, m4, m5 = (p[video] for p in points)
+    for part in _parts(batch):
+        m0, m1, m2, m3, m4, m5 = (p[part] for p in points)
         s12, d12, s34, d34 = m1 + m2, m1 - m2, m3 + m4, m3 - m4
         s12 += bias
         d12 += bias
-        y = out[video].unbind(1)
+        y = out[part].unbind(2)
         torch.add(m0, s12, out=y[0]).add_(s34)
         torch.add(d12, d34, alpha=2, out=y[1])
         torch.add(s12, s34, alpha=4, out=y[2])
@@ -153,14 +164,12 @@ def _output_gradients(gradient: Tensor) -> list[Tensor]:
     batch, length, width = gradient.shape
     count = -(-length // TILE)
     out = gradient.new_empty(POINTS, batch, count, width)
-    for video in range(batch):
-        rows = gradient[video]
+    for part in _parts(batch):
+        rows = gradient[part]
         if count * TILE != length:
             rows = functional.pad(rows, (0, 0, 0, count * TILE - length))
-        y = rows.reshape(count, TILE, width).unbind(1)
-        m = out[:, video]
-        m[0] = y[0]
-        m[5] = y[3]
+        y, m = rows.reshape(-1, count, TILE, width).unbind(2), out[:, part]
+        m[0], m[5] = y[0], y[3]
         even, odd = y[0] + y[2], y[1] + y[3]
         torch.add(even, odd, out=m[1])
         torch.sub(even, odd, out=m[2])
