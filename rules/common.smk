@@ -177,5 +177,6 @@ wildcard_constraints:
     run=alternation(RUNS),
     other=alternation(RUNS),
     table=alternation(CATALOG.tables),
+    figure=alternation(t["figure"] for t in CATALOG.tables.values() if "figure" in t),
     seed=r"\d+",
     shard=r"\d+",

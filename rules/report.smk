@@ -70,3 +70,32 @@ rule missing:
         "../envs/evaluate.yaml"
     shell:
         "cp {input} {output} 2> {log}"
+
+
+rule figure:
+    """A paper's attention figure on its own dataset: the runs of the table it belongs to."""
+    input:
+        unpack(figure_files),
+    output:
+        svg="results/figures/{figure}.svg",
+        png="results/figures/{figure}.png",
+    log:
+        "results/logs/figures/{figure}.log",
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        names=figure_names,
+        title=figure_title,
+        code=code_digest("scripts/plot_strips.py"),
+    shell:
+        "python scripts/plot_strips.py --annotations {input.annotations}"
+        " --manifest {input.manifest} --scores {input.scores} --names {params.names:q}"
+        " --title={params.title:q} --output {output} > {log} 2>&1"
+
+
+use rule figure as figure_elsewhere with:
+    output:
+        svg="results/figures/{figure}.on_{dataset}.svg",
+        png="results/figures/{figure}.on_{dataset}.png",
+    log:
+        "results/logs/figures/{figure}.on_{dataset}.log",

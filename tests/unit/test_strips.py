@@ -1,0 +1,36 @@
+import numpy as np
+import pandas as pd
+from wstal.localize.scores import Scores, VideoScores
+from wstal.plots.strips import plot_strips, typical_videos
+
+TRUTH = pd.DataFrame(
+    [
+        ("a", 0.0, 9.0, "run"),
+        ("b", 1.0, 4.0, "run"),
+        ("c", 0.0, 1.0, "jump"),
+        ("d", 2.0, 5.0, "jump"),
+    ],
+    columns=["video_id", "t_start", "t_end", "label"],
+)
+
+
+def scores(level):
+    own = VideoScores(np.zeros((16, 3)), np.full(16, level), np.zeros(2))
+    return Scores(classes=["run", "jump"], videos=dict.fromkeys("abcd", own))
+
+
+def test_videos_are_chosen_by_annotated_share_and_id():
+    durations = dict.fromkeys("abcd", 10.0)
+    assert typical_videos(TRUTH, durations) == ["b", "d"]
+    assert typical_videos(TRUTH, durations, 4) == ["b", "d", "c", "a"]
+    assert typical_videos(TRUTH, {"a": 10.0}) == ["a"]
+
+
+def test_each_run_has_a_strip_of_its_own_attention():
+    figure = plot_strips({"add": scores(0.2), "ccm": scores(0.9)}, TRUTH, ["b", "d"], "demo data")
+    names = [axis.get_ylabel() for axis in figure.axes]
+    assert names == ["annotated", "add", "ccm"] * 2
+    strips = [axis.images[0] for axis in figure.axes if axis.images]
+    assert [float(strip.get_array()[0, 0]) for strip in strips] == [0.2, 0.9, 0.2, 0.9]
+    assert strips[0].get_clim() == (0, 1) and figure.get_suptitle() == "demo data"
+    assert figure.axes[0].get_title(loc="left") == "b: run"
