@@ -59,7 +59,7 @@ def test_what_the_data_do_not_offer_is_said(tmp_path, project):
     config = small_config(project)
     with FeatureFile(path) as features:
         notes = TrainingSet(features, annotations, config, CPU).notes
-        assert notes == ["classes that train without pairs: class1, class2"]
+        assert notes == ["classes with a single training video train without pairs: class1, class2"]
         config["data"]["min_snippets"] = 19
         notes = TrainingSet(features, annotations, config, CPU).notes
         assert any("fewer than 19 snippets left out" in note for note in notes)
