@@ -4,9 +4,12 @@ import os
 
 import numpy as np
 import pytest
+import yaml
 from published_features import VIDEOS, annotations, features, recipe, write_wtalc
 from published_sets import write_numpy, write_object_array
+from wstal.data.thumos14 import read_thumos14
 from wstal.errors import WstalError
+from wstal.features.importers.conversion import match_names
 from wstal.features.importers.layouts import find_features
 
 
@@ -74,3 +77,21 @@ def test_an_element_that_is_no_array_is_refused(tmp_path):
     write_object_array(tmp_path / "Small-I3D-JOINTFeatures.npy", [["text"]] * 4)
     with pytest.raises(WstalError, match="no array of numbers"):
         found(tmp_path).videos[0].read()
+
+
+def test_the_real_names_cover_thumos14_but_for_one_video(tmp_path, reference, project):
+    labels = sorted((reference / "data/annotations/thumos14").rglob("*.*"))
+    facts = yaml.safe_load((project / "workflow/reference/datasets/thumos14.yaml").read_text())
+    given, _ = read_thumos14(labels, {}, facts)
+    names = np.load(
+        reference / "data/annotations/thumos14/Thumos14reduced-Annotations/videoname.npy"
+    )
+    arrays = [np.full((2, 12), i, dtype=np.float32) for i in range(len(names))]
+    write_object_array(tmp_path / "Thumos14reduced-I3D-JOINTFeatures.npy", arrays)
+    settings = recipe("wtalc")["import"]
+    matched = match_names(given, find_features(tmp_path, settings, given, labels).videos)
+    assert len(names) == len(matched) == 412
+    assert set(given.database) - set(matched) == {"video_test_0001292"}
+    assert matched["video_validation_0000051"].read().streams["rgb"][0, 0] == [
+        name.decode() if isinstance(name, bytes) else name for name in names
+    ].index("video_validation_0000051")

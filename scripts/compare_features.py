@@ -1,0 +1,55 @@
+"""Compare two feature files video by video, and say what makes them differ.
+
+Prints a summary; `--output` has a row per video: lengths, best rate and shift in time, cosine,
+centred cosine and scale per stream, likely causes (frame rate, stride, shift, order of streams,
+ReLU, L2, scale, crop). Published features are imported first: docs/datasets.md.
+
+Examples:
+  python scripts/compare_features.py results/thumos14/i3d_tvl1/features.h5 \\
+      results/thumos14/wtalc_i3d/features.h5 --output comparison.csv --plot comparison.svg
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+from cli import parser, track
+from wstal.atomic import atomic_path
+from wstal.errors import WstalError
+from wstal.features.compare import compare_files, summary
+from wstal.features.pack import FeatureFile
+from wstal.plots.feature_comparison import plot_comparison
+from wstal.plots.style import save
+
+
+def main() -> None:
+    """Parse, compare, print, write."""
+    arguments = parser(__doc__)
+    arguments.add_argument("a", type=Path, help="features.h5")
+    arguments.add_argument("b", type=Path, help="features.h5 of the same videos")
+    arguments.add_argument("--output", type=Path, help="CSV with a row per video")
+    arguments.add_argument("--plot", type=Path, help="figure, .svg or .png")
+    args = arguments.parse_args()
+    try:
+        with FeatureFile(args.a) as a, FeatureFile(args.b) as b:
+            rows = compare_files(a, b, track("compare"))
+            names = tuple(f"{f.attrs['dataset']} {f.attrs['recipe']}" for f in (a, b))
+            for label, file in (("a", a), ("b", b)):
+                print(
+                    f"{label}: {file.path}, {len(file.ids())} videos, every "
+                    f"{file.attrs['step']:.4g} s ({file.attrs['fps']:g} fps)"
+                )
+    except WstalError as error:
+        sys.exit(f"{error}")
+    figures = summary(rows)
+    width = max(len(name) for name, _ in figures)
+    print("\n".join(f"{name:<{width}}  {value}" for name, value in figures))
+    if args.output:
+        with atomic_path(args.output) as temporary:
+            pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
+    if args.plot:
+        save(plot_comparison(rows, names), args.plot)
+
+
+if __name__ == "__main__":
+    main()

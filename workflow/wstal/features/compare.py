@@ -1,0 +1,206 @@
+"""Two feature files of the same videos, side by side: lengths, time, streams, and why they differ.
+
+Rows are compared by the cosine of what is left after each channel's mean over the video is taken
+off: features behind a ReLU all point the same way, so that their plain cosine is high for any two
+rows. Plain cosines are reported beside it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile
+
+RATES = (1.0, 5 / 6, 6 / 5, 24 / 25, 25 / 24, 4 / 5, 5 / 4, 1 / 2, 2.0, 1 / 4, 4.0)
+MAX_SHIFT = 8  # rows
+MAX_ROWS = 2000  # compared per video
+MIN_OVERLAP = 4  # rows
+BETTER = 0.02  # what another rate, shift or order has to gain to be believed
+SAME, ALIKE = 0.999, 0.3  # centred cosines
+Streams = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Row l of a stands for row (l + 0.5) * rate - 0.5 + shift of b; `match` in -1..1."""
+
+    match: float
+    rate: float = 1.0
+    shift: int = 0
+    swapped: bool = False
+
+
+def compare_files(
+    a: FeatureFile, b: FeatureFile, track: Callable[[Iterable], Iterable] = iter
+) -> list[dict[str, Any]]:
+    """A row per video that both files have, by id with or without a leading `v_`.
+
+    Columns: id, rows_a, rows_b, rate (rows of b per row of a), shift (rows of b), swapped, per
+    stream cosine_{s}, match_{s} (centred) and scale_{s} (length of b's rows over a's), causes.
+    Raises WstalError if the files share no video or no stream.
+    """
+    known = {video.removeprefix("v_"): video for video in b.ids()}
+    pairs = [(v, known[v.removeprefix("v_")]) for v in a.ids() if v.removeprefix("v_") in known]
+    streams = [name for name in a.streams if name in b.streams]
+    if not pairs or not streams:
+        raise WstalError(
+            f"{a.path} and {b.path} share no {'stream' if pairs else 'video'}: "
+            f"{a.streams if pairs else a.ids()[:3]} and {b.streams if pairs else b.ids()[:3]}"
+        )
+    rows = []
+    for video, other in track(pairs):
+        ours = {name: a.read(video, [name]) for name in streams}
+        theirs = {name: b.read(other, [name]) for name in streams}
+        rows.append({"id": video, **compare_video(ours, theirs)})
+    return rows
+
+
+def compare_video(a: Streams, b: Streams) -> dict[str, Any]:
+    """The columns of one video; `a` and `b` hold the same streams, each `[T, D]`."""
+    rows_a, rows_b = (len(next(iter(side.values()))) for side in (a, b))
+    row: dict[str, Any] = {"rows_a": rows_a, "rows_b": rows_b}
+    widths = [name for name in a if a[name].shape[1] != b[name].shape[1]]
+    if widths:
+        text = ", ".join(f"{n} {a[n].shape[1]} and {b[n].shape[1]}" for n in widths)
+        return row | {"causes": f"different networks: width of {text}"}
+    found = align(a, b)
+    row |= {"rate": round(found.rate, 4), "shift": found.shift, "swapped": found.swapped}
+    index_a, index_b = _overlap(rows_a, rows_b, found)
+    partner = _partners(list(a), found.swapped)
+    for name in a:
+        ours, theirs = a[name][index_a], b[partner[name]][index_b]
+        row[f"cosine_{name}"] = _cosine(ours, theirs)
+        row[f"match_{name}"] = _cosine(_centred(ours), _centred(theirs))
+        row[f"scale_{name}"] = float(_norms(theirs).mean() / max(_norms(ours).mean(), 1e-12))
+    return row | {"causes": "; ".join(_causes(a, b, row, found))}
+
+
+def align(a: Streams, b: Streams) -> Alignment:
+    """The rate, shift and stream order under which the rows of `b` fit those of `a` best."""
+    rows_a, rows_b = (len(next(iter(side.values()))) for side in (a, b))
+    best = None
+    for swapped in (False, True) if _can_swap(a) else (False,):
+        partner = _partners(list(a), swapped)
+        likeness = sum(_likeness(a[name], b[partner[name]]) for name in a) / len(a)
+        for trial in _trials(rows_b / rows_a, swapped):
+            index = _overlap(*likeness.shape, trial)
+            plain = trial.rate == 1 and not trial.shift
+            if not plain and len(index[0]) < max(MIN_OVERLAP, len(likeness) / 2):
+                continue
+            match = float(likeness[index].mean())
+            if best is None or match > best.match + BETTER:
+                best = replace(trial, match=match)
+    return best
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What the rows say together: (figure, value) pairs, the causes by number of videos."""
+    aligned = [row for row in rows if "rate" in row]
+    lines = [
+        ("videos compared", str(len(rows))),
+        ("of equal length", str(sum(row["rows_a"] == row["rows_b"] for row in rows))),
+        ("length b / a, median", f"{np.median([r['rows_b'] / r['rows_a'] for r in rows]):.3f}"),
+    ]
+    for key in aligned[0] if aligned else ():
+        if key.startswith(("cosine_", "match_", "scale_")):
+            values = np.array([row[key] for row in aligned])
+            low, middle = np.percentile(values, [5, 50])
+            lines.append((f"{key.replace('_', ' ')}, median (5 %)", f"{middle:.4f} ({low:.4f})"))
+    causes = Counter(cause for row in rows for cause in row["causes"].split("; "))
+    return lines + [(cause, f"{count} videos") for cause, count in causes.most_common()]
+
+
+def _causes(a: Streams, b: Streams, row: Mapping[str, Any], found: Alignment) -> list[str]:
+    causes = []
+    if found.swapped:
+        causes.append("stream order: rgb of one is flow of the other")
+    lows = [min(float(array.min()) for array in side.values()) for side in (a, b)]
+    if (lows[0] < 0) != (lows[1] < 0):
+        causes.append(f"ReLU: only {'a' if lows[0] < 0 else 'b'} has negative values")
+    unit = [all(np.allclose(_norms(x), 1, atol=1e-3) for x in side.values()) for side in (a, b)]
+    scales = [row[f"scale_{name}"] for name in a]
+    if unit[0] != unit[1]:
+        causes.append(f"L2: the rows of {'a' if unit[0] else 'b'} have length 1")
+    elif min(row[f"match_{n}"] for n in a) > 0.99 and any(abs(s - 1) > 0.1 for s in scales):
+        causes.append("scale: alike but for a factor")
+    match = float(np.mean([row[f"match_{name}"] for name in a]))
+    if match < ALIKE:
+        return [*causes, "no alignment: other network, weights, video or sampling"]
+    causes += _time_causes(row, found)
+    if match < SAME and not causes:
+        causes.append("crop, resize, interpolation or decoder: alike, not equal")
+    return causes or ["the same"]
+
+
+def _time_causes(row: Mapping[str, Any], found: Alignment) -> list[str]:
+    causes = []
+    near = min((1.0, *RATES), key=lambda rate: abs(rate - found.rate))
+    if abs(found.rate / near - 1) > 0.015:
+        causes.append(f"sampling: {found.rate:.2f} rows of b for one of a")
+    elif near in (2.0, 4.0, 1 / 2, 1 / 4):
+        causes.append(f"stride: {near:g} rows of b for one of a")
+    elif near != 1:
+        rates = {6 / 5: (25, 30), 5 / 4: (24, 30), 25 / 24: (24, 25)}
+        one, other = rates[near] if near in rates else rates[1 / near][::-1]
+        causes.append(f"frame rate: as if a had {one} and b {other} frames per second")
+    elif abs(row["rows_a"] - row["rows_b"]) > 0:
+        causes.append("tail: the number of rows at the end differs")
+    if found.shift:
+        causes.append(f"time shift: b is {abs(found.shift)} rows {_word(found.shift)}")
+    return causes
+
+
+def _word(shift: int) -> str:
+    return "late" if shift > 0 else "early"
+
+
+def _trials(ratio: float, swapped: bool) -> Iterator[Alignment]:
+    """The simplest first, as another one has to be better to be believed."""
+    for rate in (*RATES, ratio):
+        for shift in sorted(range(-MAX_SHIFT, MAX_SHIFT + 1), key=abs):
+            yield Alignment(0.0, rate, shift, swapped)
+
+
+def _can_swap(streams: Streams) -> bool:
+    return {"rgb", "flow"} <= set(streams) and streams["rgb"].shape == streams["flow"].shape
+
+
+def _partners(names: list[str], swapped: bool) -> dict[str, str]:
+    other = {"rgb": "flow", "flow": "rgb"} if swapped else {}
+    return {name: other.get(name, name) for name in names}
+
+
+def _overlap(rows_a: int, rows_b: int, found: Alignment) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of rows of a and of the rows of b that stand for the same time."""
+    ours = np.arange(rows_a)
+    theirs = np.rint((ours + 0.5) * found.rate - 0.5).astype(np.int64) + found.shift
+    inside = (theirs >= 0) & (theirs < rows_b)
+    return ours[inside], theirs[inside]
+
+
+def _likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Centred cosines of the first rows of each: `[rows of a, rows of b]`."""
+    return _unit(_centred(a[:MAX_ROWS])) @ _unit(_centred(b[:MAX_ROWS])).T
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean cosine of paired rows."""
+    return float((_unit(a) * _unit(b)).sum(1).mean()) if len(a) else 0.0
+
+
+def _centred(rows: np.ndarray) -> np.ndarray:
+    return rows - rows.mean(0) if len(rows) > 1 else rows
+
+
+def _norms(rows: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(rows, axis=1)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(_norms(rows), 1e-12)[:, None]
