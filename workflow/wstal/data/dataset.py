@@ -74,7 +74,8 @@ class TrainingSet:
             return
         single = [self.classes[c] for c in self.sampler.unpaired_classes if counts[c] > 0]
         if single:
-            self.notes.append(f"classes with a single training video train without pairs: {', '.join(single)}")
+            names = ", ".join(single)
+            self.notes.append(f"classes with a single training video train without pairs: {names}")
         if self.sampler.pairs == 0:
             self.notes.append("no class has two training videos: the run trains without pairs")
 
