@@ -2,7 +2,6 @@ from itertools import chain
 
 import pytest
 import yaml
-
 from wstal.data.simulation.concepts import Columns, Evidence
 from wstal.data.simulation.settings import read_settings
 

@@ -29,7 +29,10 @@ def test_from_features_to_proposals(tmp_path, project):
         "--log", out / "log.csv", "--scores-by-iteration", out / "history.h5",
     )  # fmt: skip
     assert code == 0, said
-    assert "iteration 8" in said and "classes with a single training video train without pairs: class1, class2" in said
+    assert (
+        "iteration 8" in said
+        and "classes with a single training video train without pairs: class1, class2" in said
+    )
     assert checkpoint.load(out / "checkpoint.pt")["code"] == "abc"
     code, said = run(
         project, "score.py", "--features", features, "--checkpoint", out / "checkpoint.pt",
