@@ -7,13 +7,12 @@ none of them call numpy, and refuses every other file before its first step.
 
 from __future__ import annotations
 
-import io
 import math
 import pickle
 import pickletools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -50,7 +49,7 @@ def read_object_array(
         with path.open("rb") as file:
             header = _header(file)
             if header[2].hasobject:
-                return _unpickled(file.read(), header, arrays)
+                return _unpickled(file, header, arrays)
             if math.prod(header[0]) * header[2].itemsize != size - file.tell():
                 raise ValueError("its length is not the one its header names")
             file.seek(0)
@@ -72,10 +71,12 @@ def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 def _unpickled(
-    data: bytes, header: tuple[tuple[int, ...], bool, np.dtype], arrays: bool
+    file: BinaryIO, header: tuple[tuple[int, ...], bool, np.dtype], arrays: bool
 ) -> np.ndarray:
-    _check_steps(data)
-    loaded = _Plain(data).load()
+    start = file.tell()
+    _check_steps(file)
+    file.seek(start)
+    loaded = _Plain(file).load()
     found = loaded.array() if isinstance(loaded, _Array) else None
     if found is None or found.shape != header[0]:
         raise pickle.UnpicklingError("its content does not have the shape its header names")
@@ -86,10 +87,10 @@ def _unpickled(
     return flat.reshape(found.shape)
 
 
-def _check_steps(data: bytes) -> None:
+def _check_steps(file: BinaryIO) -> None:
     """Refuse, before any step runs, a pickle with a step outside the list."""
     allowed = set(_STEPS.split())
-    for count, (step, argument, _) in enumerate(pickletools.genops(data)):
+    for count, (step, argument, _) in enumerate(pickletools.genops(file)):
         if step.name not in allowed:
             raise pickle.UnpicklingError(f"it contains the step {step.name}")
         # An index far beyond the steps so far makes the reader allocate without end.
@@ -119,8 +120,8 @@ def _plain(value: Any, budget: list[int], depth: int, arrays: bool) -> Any:
 class _Plain(pickle.Unpickler):
     """An unpickler in which numpy's names mean the stand-ins below and nothing else exists."""
 
-    def __init__(self, data: bytes) -> None:
-        super().__init__(io.BytesIO(data), encoding="latin1")
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file, encoding="latin1")
 
     def find_class(self, module: str, name: str) -> Any:
         stand_ins = {
@@ -172,12 +173,15 @@ class _Array:
 
     def __init__(self, *_: Any) -> None:
         self.state: tuple = ()
+        self.numbers: np.ndarray | None = None
 
     def __setstate__(self, state: tuple) -> None:
         self.state = state
 
     def array(self) -> np.ndarray:
         """The array; elements of an object array may be stand-ins still."""
+        if self.numbers is not None:
+            return self.numbers
         _, shape, kind, fortran, content = self.state
         shape = tuple(int(length) for length in shape)
         if kind.code.startswith("O"):
@@ -186,12 +190,14 @@ class _Array:
             flat = np.empty(len(content), dtype=object)
             for index, value in enumerate(content):
                 flat[index] = value
-        else:
-            content = content.encode("latin1") if isinstance(content, str) else content
-            if len(content) != math.prod(shape) * kind.numpy().itemsize:
-                raise pickle.UnpicklingError("an array does not have the length it names")
-            flat = np.frombuffer(content, kind.numpy())
-        return flat.reshape(shape, order="F" if fortran else "C")
+            return flat.reshape(shape, order="F" if fortran else "C")
+        content = content.encode("latin1") if isinstance(content, str) else content
+        if len(content) != math.prod(shape) * kind.numpy().itemsize:
+            raise pickle.UnpicklingError("an array does not have the length it names")
+        flat = np.frombuffer(content, kind.numpy())
+        self.numbers = flat.reshape(shape, order="F" if fortran else "C")
+        self.state = ()  # a feature file fills memory once, not twice
+        return self.numbers
 
 
 def _scalar(kind: _Type, content: bytes | str = b"") -> Any:
