@@ -38,11 +38,10 @@ rule i3d_rgb:
     params:
         recipe=recipe_part("i3d"),
         weights=weights("i3d", "rgb", path=False),
-        device=config["device"],
         code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream rgb --frames {input.frames}"
-        " --weights {params.weights} --recipe {params.recipe:q} --device {params.device}"
+        " --weights {params.weights} --recipe {params.recipe:q} --device {config[device]}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -65,11 +64,10 @@ rule i3d_flow:
     params:
         recipe=recipe_part("i3d"),
         weights=weights("i3d", "flow", path=False),
-        device=config["device"],
         code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream flow --frames {input.frames} --flow {input.flow}"
-        " --weights {params.weights} --recipe {params.recipe:q} --device {params.device}"
+        " --weights {params.weights} --recipe {params.recipe:q} --device {config[device]}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -92,11 +90,10 @@ rule vggish:
     params:
         recipe=recipe_part("vggish"),
         weights=weights("vggish", path=False),
-        device=config["device"],
         code=code_digest("scripts/extract_vggish.py"),
     shell:
         "python scripts/extract_vggish.py --frames {input.frames} --audio {input.audio}"
-        " --weights {params.weights} --recipe {params.recipe:q} --device {params.device}"
+        " --weights {params.weights} --recipe {params.recipe:q} --device {config[device]}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 

@@ -13,8 +13,6 @@ rule flow:
         "results/benchmarks/{dataset}/{recipe}/flow/shard{shard}.tsv"
     conda:
         "../envs/gpu.yaml"
-    resources:
-        gpu=GPU,
     params:
         recipe=recipe_part("flow"),
         code=code_digest("scripts/extract_flow.py"),

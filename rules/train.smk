@@ -21,12 +21,11 @@ rule train:
     params:
         method=method_of,
         config=run_part(),
-        device=config["device"],
         code=method_digest("scripts/train.py", "models"),
     shell:
         "python scripts/train.py --method {params.method} --features {input.features}"
         " --annotations {input.labels} --config {params.config:q} --seed {wildcards.seed}"
-        " --device {params.device} --code {params.code} --checkpoint {output.checkpoint}"
+        " --device {config[device]} --code {params.code} --checkpoint {output.checkpoint}"
         " --log {output.history} --scores-by-iteration {output.scores} > {log} 2>&1"
 
 
@@ -46,8 +45,7 @@ rule score:
     resources:
         gpu=GPU,
     params:
-        device=config["device"],
         code=method_digest("scripts/score.py", "models"),
     shell:
         "python scripts/score.py --features {input.features} --checkpoint {input.checkpoint}"
-        " --device {params.device} --output {output} > {log} 2>&1"
+        " --device {config[device]} --output {output} > {log} 2>&1"

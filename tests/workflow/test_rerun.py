@@ -86,3 +86,7 @@ def test_why_says_what_and_because_of_what(copy):
     text = subprocess.run(command, cwd=copy.root, text=True, capture_output=True, check=True).stdout
     assert "train: 1 job, because its code changed" in text
     assert "summarize: 1 job, because a job before it runs" in text
+
+
+def test_another_device_is_no_reason_to_compute_again(copy):
+    assert copy.rules(TARGET, "--config", "device=cpu") == {}
