@@ -35,13 +35,14 @@ rule i3d_rgb:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+        device=config["device"],
     params:
         recipe=recipe_part("i3d"),
         weights=weights("i3d", "rgb", path=False),
         code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream rgb --frames {input.frames}"
-        " --weights {params.weights} --recipe {params.recipe:q} --device {config[device]}"
+        " --weights {params.weights} --recipe {params.recipe:q} --device {resources.device}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -61,13 +62,14 @@ rule i3d_flow:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+        device=config["device"],
     params:
         recipe=recipe_part("i3d"),
         weights=weights("i3d", "flow", path=False),
         code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream flow --frames {input.frames} --flow {input.flow}"
-        " --weights {params.weights} --recipe {params.recipe:q} --device {config[device]}"
+        " --weights {params.weights} --recipe {params.recipe:q} --device {resources.device}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -87,13 +89,14 @@ rule vggish:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+        device=config["device"],
     params:
         recipe=recipe_part("vggish"),
         weights=weights("vggish", path=False),
         code=code_digest("scripts/extract_vggish.py"),
     shell:
         "python scripts/extract_vggish.py --frames {input.frames} --audio {input.audio}"
-        " --weights {params.weights} --recipe {params.recipe:q} --device {config[device]}"
+        " --weights {params.weights} --recipe {params.recipe:q} --device {resources.device}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 

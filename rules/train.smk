@@ -18,6 +18,7 @@ rule train:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+        device=config["device"],
     params:
         method=method_of,
         config=run_part(),
@@ -25,7 +26,7 @@ rule train:
     shell:
         "python scripts/train.py --method {params.method} --features {input.features}"
         " --annotations {input.labels} --config {params.config:q} --seed {wildcards.seed}"
-        " --device {config[device]} --code {params.code} --checkpoint {output.checkpoint}"
+        " --device {resources.device} --code {params.code} --checkpoint {output.checkpoint}"
         " --log {output.history} --scores-by-iteration {output.scores} > {log} 2>&1"
 
 
@@ -44,8 +45,9 @@ rule score:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
+        device=config["device"],
     params:
         code=method_digest("scripts/score.py", "models"),
     shell:
         "python scripts/score.py --features {input.features} --checkpoint {input.checkpoint}"
-        " --device {config[device]} --output {output} > {log} 2>&1"
+        " --device {resources.device} --output {output} > {log} 2>&1"
