@@ -1,6 +1,6 @@
 """VGGish features of the sound around each snippet, for a shard of videos.
 
-Example (folder R is results/demo/demo_i3d, W is workflow/reference/weights):
+Examples (folder R is results/demo/demo_i3d, W is workflow/reference/weights):
   python scripts/extract_vggish.py --frames R/frames/shard0.csv --audio R/audio/shard0.csv \\
       --weights W/demo_vggish.safetensors --recipe @vggish.json --code x --output out/shard0.csv
 """

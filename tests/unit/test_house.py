@@ -114,3 +114,12 @@ def top_level_imports(path):
         elif isinstance(node, ast.ImportFrom):
             names.add((node.module or "").split(".")[0])
     return names
+
+
+def test_every_script_explains_itself_with_examples(project):
+    shared = {"cli.py", "scoring.py"}  # imported by the others
+    for folder in ("scripts", "benchmarks"):
+        for path in sorted((project / folder).glob("*.py")):
+            text = ast.get_docstring(ast.parse(path.read_text())) or ""
+            if path.name not in shared | {"record.py"}:
+                assert "Examples" in text, path.name
