@@ -1,0 +1,102 @@
+"""Params functions: what a job is told besides its files; no rules here."""
+
+@cache
+def code_digest(script, *modules):
+    """Digest of a script's import closure, or the older one it is declared equal to."""
+    digest = codehash.code_digest(ROOT / script, PACKAGE, modules)
+    return config["accept_code"].get(digest, digest)
+
+
+def method_digest(script, package):
+    """Digest of a script that imports one method's module of `package` by name."""
+
+    def digest(wildcards):
+        return code_digest(script, f"wstal.{package}.{split_run(wildcards.run)[0]}")
+
+    return digest
+
+
+def method_of(wildcards):
+    """The method a run is a variant of."""
+    return split_run(wildcards.run)[0]
+
+
+def setting(key):
+    """A key of the dataset's YAML; mappings as canonical JSON."""
+
+    def value(wildcards):
+        found = DATASETS[wildcards.dataset][key]
+        return canonical(found) if isinstance(found, dict) else found
+
+    return value
+
+
+def weights_name(wildcards):
+    """The name of a file of weights."""
+    return next(n for n, entry in WEIGHTS.items() if entry["file"] == wildcards.weights_file)
+
+
+def label_settings(wildcards):
+    """What of the dataset's YAML its annotations depend on, as JSON."""
+    dataset = DATASETS[wildcards.dataset]
+    return canonical({key: dataset[key] for key in ("kind", "labels", "segments", "choices")})
+
+
+def recipe_part(section=None):
+    """One section of the feature recipe, or the whole, as canonical JSON."""
+
+    def part(wildcards):
+        recipe = RECIPES[wildcards.recipe]
+        return canonical(recipe[section] if section else recipe)
+
+    return part
+
+
+def run_part(localize=False):
+    """A run's config for training (all but localize), or for localization, as JSON."""
+
+    def part(wildcards):
+        full = CATALOG.run_config(wildcards.dataset, wildcards.run, wildcards.recipe)
+        return canonical(
+            full["localize"] if localize else {k: full[k] for k in full if k != "localize"}
+        )
+
+    return part
+
+
+def from_dataset(which):
+    """A function of (dataset's name, its YAML) as an input or params function."""
+
+    def value(wildcards):
+        return which(wildcards.dataset, DATASETS[wildcards.dataset])
+
+    return value
+
+
+@cache
+def _listing(dataset):
+    return video_listing(dataset, DATASETS[dataset])
+
+
+def listing(wildcards):
+    """What lies in the videos' folder for a shard: a video added reruns that shard alone."""
+    return _listing(wildcards.dataset)[int(wildcards.shard)]
+
+
+def protocol(wildcards):
+    """The dataset's protocol with its name, as JSON."""
+    name = DATASETS[wildcards.dataset]["protocol"]
+    return canonical({"name": name, **CATALOG.protocols[name]})
+
+
+def ledger_protocols(wildcards):
+    """Every protocol that suits the dataset as JSON, its own first: the others compare with it."""
+    own, kind = (DATASETS[wildcards.dataset][key] for key in ("protocol", "kind"))
+    suited = {k: v for k, v in CATALOG.protocols.items() if kind in v["kinds"] and k != own}
+    ordered = {own: CATALOG.protocols[own], **suited}
+    return canonical([{"name": name, **value} for name, value in ordered.items()])
+
+
+def table_json(wildcards):
+    """A table's YAML as JSON."""
+    return canonical(CATALOG.tables[wildcards.table])
