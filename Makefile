@@ -22,7 +22,7 @@ setup: .venv/installed
 	touch $@
 
 demo: setup
-	$(BIN)/snakemake --cores $(CORES) --quiet progress --show-failed-logs -- demo
+	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason --show-failed-logs -- demo
 	$(BIN)/python scripts/summarize_runtime.py --benchmarks results/benchmarks/demo
 	$(BIN)/python scripts/show_map.py results/demo/co2net_map.csv
 	@test results/report.html -nt results/demo/co2net_map.csv || \

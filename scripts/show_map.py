@@ -18,7 +18,10 @@ def main() -> None:
     table = pd.read_csv(args.path)
     averages = table[table["metric"].str.contains(":") | ~table["metric"].str.contains("@")]
     columns = ["run", "reading", "metric", "mean", "sd", "n", "coverage", "protocol", "note"]
-    print(averages[columns].to_string(index=False, float_format=lambda value: f"{value:.1f}"))
+    text = averages[columns].to_string(
+        index=False, float_format=lambda value: f"{value:.1f}", na_rep=""
+    )
+    print(text)
 
 
 if __name__ == "__main__":
