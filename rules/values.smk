@@ -85,8 +85,12 @@ def listing(wildcards):
 
 def protocol(wildcards):
     """The dataset's protocol with its name, as JSON."""
-    name = DATASETS[wildcards.dataset]["protocol"]
-    return canonical({"name": name, **CATALOG.protocols[name]})
+    return canonical(CATALOG.protocol(wildcards.dataset))
+
+
+def paper_protocol(wildcards):
+    """How the run's paper scored the dataset, as JSON."""
+    return canonical(CATALOG.paper_protocol(wildcards.dataset, wildcards.run))
 
 
 def ledger_protocols(wildcards):

@@ -53,6 +53,7 @@ def test_a_dataset_may_come_from_the_command_line(project):
         ({"datasets": {"tables": {"kind": "folder"}}}, "'tables' cannot name one of the datasets"),
         ({"features": {"co2net": {}}}, r"\['co2net'\] name a feature recipe and a run"),
         ({"models": {"co2net": {"loss": {"nrom": 1}}}}, r"co2net\.yaml: loss\.nrom: unknown key"),
+        ({"models": {"co2net": {"paper_protocols": {"demo": "th14"}}}}, r"paper_protocols\.demo: no protocol 'th14'"),
         ({"models": {"newnet": {}}}, "no schema model_newnet.schema.json"),
     ],
 )  # fmt: skip
@@ -64,3 +65,11 @@ def test_mistakes_are_named_where_they_are(project, overrides, message):
 def test_unknown_run_names_its_neighbours(catalog):
     with pytest.raises(WstalError, match="nearest: co2net"):
         catalog.run_config("demo", "co2ne")
+
+
+def test_the_paper_reading_has_the_papers_protocol(catalog):
+    assert (
+        catalog.paper_protocol("thumos14", "co2net-mutual_kl")["name"] == "th14_212_snippets_filter"
+    )
+    assert catalog.paper_protocol("demo", "co2net") == catalog.protocol("demo")
+    assert "paper_protocols" not in catalog.run_config("thumos14", "co2net")

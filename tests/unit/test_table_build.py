@@ -83,10 +83,43 @@ def test_elsewhere_nothing_of_the_paper_stands_beside_ours():
 
 def test_markdown_reads_paper_then_ours_and_labels_the_paper_protocol():
     text = as_markdown(build_table(TABLE, PAPER, RESULTS), "Losses")
-    assert "38.3 / 37.3 ± 0.5" in text and "paper protocol" in text and "quoted" in text
+    assert "38.3 / 37.3 ± 0.5 (-1.0)" in text and "paper protocol" in text and "quoted" in text
 
 
 def test_a_row_the_paper_lacks_is_an_error():
     table = {**TABLE, "rows": [{"variant": "nowhere", "dataset": "thumos14", "run": "co2net"}]}
-    with pytest.raises(WstalError, match=r"\['nowhere'\] are not rows of p.csv"):
+    with pytest.raises(WstalError, match=r"'nowhere', 'thumos14'.* not rows of p.csv"):
         build_table(table, PAPER, RESULTS)
+
+
+def test_a_variant_on_two_datasets_is_two_rows_and_one_elsewhere():
+    paper = pd.DataFrame(
+        [
+            ("full", "AVE", "accuracy", 75.0, "own", None),
+            ("full", "THUMOS14", "mAP@0.5", 38.3, "own", None),
+        ],
+        columns=PAPER.columns,
+    )
+    rows = [{"variant": "full", "dataset": name, "run": "cavf"} for name in ("ave", "thumos14")]
+    table = {**TABLE, "method": "cavf", "rows": rows}
+    results = {
+        ("ave", "cavf"): result("cavf", [("strict", "accuracy", 74.0)], "ave"),
+        ("thumos14", "cavf"): result("cavf", [("strict", "mAP@0.50", 37.0)]),
+        ("demo", "cavf"): result("cavf", [("strict", "mAP@0.50", 90.0)], "demo"),
+    }
+    built = build_table(table, paper, results)
+    strict = built[built["reading"] == "strict"].set_index("dataset")
+    assert strict.loc["ave", "delta"] == -1.0 and strict.loc["thumos14", "delta"] == pytest.approx(
+        -1.3
+    )
+    assert built["n"].dtype == "Int64"
+    elsewhere = build_table(table, paper, results, "demo")
+    assert len(elsewhere[elsewhere["reading"] == "strict"]) == 1
+    with pytest.raises(WstalError, match="listed twice"):
+        build_table({**table, "rows": rows + rows[:1]}, paper, results)
+
+
+def test_one_seed_has_no_spread_in_the_markdown():
+    lines = RESULTS["thumos14", "co2net"].assign(sd=float("nan"), n=1)
+    text = as_markdown(build_table(TABLE, PAPER, {**RESULTS, ("thumos14", "co2net"): lines}), "x")
+    assert "nan" not in text and "38.3 / 37.3 (-1.0)" in text

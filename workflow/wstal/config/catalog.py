@@ -61,6 +61,17 @@ class Catalog:
         source = f"{self.sources[f'models/{method}']} ({run} on {dataset}, {recipe})"
         return validated(config, self.schemas[f"model_{method}"], source)
 
+    def protocol(self, dataset: str) -> dict[str, Any]:
+        """The dataset's own protocol, with its name."""
+        name = self.datasets[dataset]["protocol"]
+        return {"name": name, **self.protocols[name]}
+
+    def paper_protocol(self, dataset: str, run: str) -> dict[str, Any]:
+        """How the method's paper scored the dataset; the dataset's own where it did not."""
+        named = self.models[split_run(run)[0]].get("paper_protocols", {})
+        name = named.get(dataset, self.datasets[dataset]["protocol"])
+        return {"name": name, **self.protocols[name]}
+
 
 def load_catalog(
     folder: str | Path, schemas: str | Path, overrides: Mapping[str, Any] | None = None
@@ -72,6 +83,8 @@ def load_catalog(
     folder, known = Path(folder), _read_schemas(Path(schemas))
     content: dict[str, dict[str, Any]] = {}
     sources: dict[str, str] = {}
+    protocols = {path.stem for path in folder.glob("protocols/*.yaml")}
+    protocols |= set((overrides or {}).get("protocols") or {})
     for kind in KINDS:
         files = {path.stem: path for path in sorted((folder / kind).glob("*.yaml"))}
         changes = (overrides or {}).get(kind) or {}
@@ -82,19 +95,24 @@ def load_catalog(
             sources[f"{kind}/{name}"] = source
             _check_name(name, kind, source)
             value = merged(base, changes.get(name) or {})
-            content[kind][name] = _checked(kind, name, value, known, source)
+            content[kind][name] = _checked(kind, name, value, known, source, protocols)
     catalog = Catalog(**content, schemas=known, sources=sources)
     if both := set(catalog.runs()) & set(catalog.features):
         raise WstalError(f"{sorted(both)} name a feature recipe and a run; rename one of them")
     return catalog
 
 
-def _checked(kind: str, name: str, value: dict, schemas: dict, source: str) -> dict[str, Any]:
+def _checked(
+    kind: str, name: str, value: dict, schemas: dict, source: str, protocols: set[str]
+) -> dict[str, Any]:
     if kind != "models":
         return validated(value, schemas[KINDS[kind]], source)
     if f"model_{name}" not in schemas:
         raise WstalError(f"{source}: there is no schema model_{name}.schema.json for this method")
     validated(resolve_run(value, "", None), schemas[f"model_{name}"], source)
+    for dataset, protocol in value.get("paper_protocols", {}).items():
+        if protocol not in protocols:
+            raise WstalError(f"{source}: paper_protocols.{dataset}: no protocol {protocol!r}")
     for variant in value.get("variants", {}):
         _check_name(variant, "variants", source)
     return value

@@ -31,13 +31,14 @@ def split_run(run: str) -> tuple[str, str | None]:
 
 
 OVERLAYS = ("datasets", "recipes", "variants")
+NOT_A_RUN = (*OVERLAYS, "paper_protocols")  # no part of what a run computes
 
 
 def resolve_run(
     model: Mapping[str, Any], dataset: str, variant: str | None, recipe: str = ""
 ) -> dict[str, Any]:
     """The config of one run: base, then the overlays of dataset, feature recipe and variant."""
-    base = {key: value for key, value in model.items() if key not in OVERLAYS}
+    base = {key: value for key, value in model.items() if key not in NOT_A_RUN}
     overlays = [
         model.get("datasets", {}).get(dataset),
         model.get("recipes", {}).get(recipe),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,22 +32,33 @@ def build_table(
     one. With `dataset` (simulated, demo or own data) the paper's numbers and the differences
     stay empty: they are not comparable. Rows the paper quotes from others have no `ours`.
     """
-    paper = paper.assign(metric=paper["metric"].map(metric_name))
+    paper = paper.assign(
+        metric=paper["metric"].map(metric_name), slug=paper["dataset"].map(dataset_slug)
+    )
+    runs = {(row["variant"], row["dataset"]): row for row in table["rows"]}
+    where = f"{table['method']} table {table['table']}"
+    if len(runs) < len(table["rows"]):
+        raise WstalError(f"{where}: a variant is listed twice for one dataset")
+    reported = set(zip(paper["variant"], paper["slug"], strict=True))
+    if unknown := [key for key in runs if key not in reported]:
+        raise WstalError(f"{where}: {unknown} are not rows of {table['paper']}")
     rows: list[dict[str, Any]] = []
-    runs = {row["variant"]: row for row in table["rows"]}
-    if unknown := [name for name in runs if name not in set(paper["variant"])]:
-        raise WstalError(
-            f"{table['method']} table {table['table']}: {unknown} are not rows of {table['paper']}"
-        )
-    for variant, reported in paper.groupby("variant", sort=False):
-        if variant not in runs:
-            if not dataset:
-                rows += [_quoted(table, line) for line in reported.to_dict("records")]
-            continue
-        row = runs[variant]
-        ours = results[dataset or row["dataset"], row["run"]]
-        rows += _ours(table, row, reported, ours, dataset)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    for key, lines in paper.groupby(["variant", "slug"], sort=False):
+        if key in runs:
+            ours = results[dataset or key[1], runs[key]["run"]]
+            rows += _ours(table, runs[key], lines, ours, dataset)
+        elif not dataset:
+            rows += [_quoted(table, line) for line in lines.to_dict("records")]
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
+    # Rows that the paper has on two datasets are one row where all are taken on a third.
+    return frame.drop_duplicates(["variant", "run", "dataset", "metric", "reading"]).reset_index(
+        drop=True
+    )
+
+
+def dataset_slug(name: str) -> str:
+    """A paper's name for a dataset as ours: `ActivityNet1.2` -> `activitynet12`."""
+    return re.sub(r"[^a-z0-9_]", "", name.lower())
 
 
 def _quoted(table: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,26 +112,30 @@ def _available(values: Mapping[str, float], table: Mapping[str, Any], ours: pd.D
 
 
 def as_markdown(frame: pd.DataFrame, title: str) -> str:
-    """The table for reading: one line per variant and reading, `paper / ours ± sd` per metric."""
+    """The table for reading: a line per variant and reading, `paper / ours ± sd (delta)` each."""
     metrics = list(dict.fromkeys(frame["metric"]))
-    head = ["variant", "reading", *metrics, "n", "coverage", "protocol"]
+    tail = ["n", "coverage", "protocol"]
+    head = ["variant", "dataset", "reading", *metrics, *tail]
     lines = [f"# {title}", "", " | ".join(head), " | ".join("---" for _ in head)]
     frame = frame.assign(reading=frame["reading"].fillna("quoted"))
-    for (variant, reading), part in frame.groupby(["variant", "reading"], sort=False):
+    for names, part in frame.groupby(["variant", "dataset", "reading"], sort=False):
         cells = {line["metric"]: _cell(line) for line in part.to_dict("records")}
-        first = part.iloc[0]
-        tail = ["" if pd.isna(first[key]) else f"{first[key]}" for key in head[-3:]]
-        label = "paper protocol" if reading == "paper" else reading
-        lines.append(" | ".join([variant, label, *(cells.get(m, "") for m in metrics), *tail]))
+        known = [next(iter(part[key].dropna().astype(str)), "") for key in tail]
+        reading = "paper protocol" if names[-1] == "paper" else names[-1]
+        shown = [cells.get(metric, "") for metric in metrics]
+        lines.append(" | ".join([*names[:-1], reading, *shown, *known]))
+    legend = "Each cell, in percent: paper / ours ± sd over seeds (difference)."
     notes = [f"- {name}: {note}" for name, note in _notes(frame)]
-    return "\n".join([*lines, "", "Each cell: paper / ours ± sd over seeds (percent).", *notes, ""])
+    return "\n".join([*lines, "", legend, *notes, ""])
 
 
 def _cell(line: Mapping[str, Any]) -> str:
     paper = "" if pd.isna(line["paper"]) else f"{line['paper']:g}"
     if pd.isna(line["ours_mean"]):
         return paper
-    ours = f"{line['ours_mean']:.1f} ± {line['ours_sd']:.1f}"
+    spread = "" if pd.isna(line["ours_sd"]) else f" ± {line['ours_sd']:.1f}"
+    delta = "" if pd.isna(line["delta"]) else f" ({line['delta']:+.1f})"
+    ours = f"{line['ours_mean']:.1f}{spread}{delta}"
     return f"{paper} / {ours}" if paper else ours
 
 
