@@ -1,0 +1,63 @@
+"""Record how a method's variants fared on a dataset: means over seeds and paired comparisons.
+
+Reads what the workflow made: {dataset}/{run}_map.csv and {dataset}/compare_{run}_vs_{other}.csv.
+
+Examples:
+  snakemake --cores 2 results/tables/co2net_table3.on_demo.csv \\
+      results/demo/compare_co2net_vs_co2net-loss_mil.csv
+  python benchmarks/variants.py --method co2net --dataset demo --metric mAP@0.1:0.7
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from record import write_record
+from wstal.runtime import stage_costs
+
+
+def run_row(path: Path, metric: str) -> dict[str, Any]:
+    """The strict mean of a run, its spread and its note."""
+    table = pd.read_csv(path)
+    row = table[(table["metric"] == metric) & (table["reading"] == "strict")].iloc[0]
+    keys = ("run", "recipe", "mean", "sd", "n", "coverage", "note")
+    return {key: None if pd.isna(row[key]) else row[key] for key in keys}
+
+
+def comparison(path: Path, metric: str) -> dict[str, Any]:
+    """The difference of two runs with its 95 % interval."""
+    row = pd.read_csv(path).set_index("metric").loc[metric]
+    return {key: row[key] for key in ("a", "b", "difference", "low", "high", "p")}
+
+
+def main() -> None:
+    """Parse, gather, record."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--method", required=True)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--metric", default="mAP@0.1:0.7")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    args = parser.parse_args()
+    folder = args.results / args.dataset
+    runs = [run_row(p, args.metric) for p in sorted(folder.glob(f"{args.method}*_map.csv"))]
+    compared = [comparison(p, args.metric) for p in sorted(folder.glob("compare_*.csv"))]
+    costs = stage_costs(args.results / "benchmarks" / args.dataset)
+    results = {
+        "runs": sorted(runs, key=lambda row: -row["mean"]),
+        "comparisons": compared,
+        "stages": costs.astype(object).where(costs.notna(), None).to_dict("records"),
+    }
+    for row in results["runs"]:
+        print(f"{row['run']:36} {row['mean']:.1f} ± {row['sd'] or 0:.1f} (n {row['n']})")
+    name = f"{args.method}_{args.dataset}"
+    settings = {"dataset": args.dataset, "metric": args.metric, "reading": "strict"}
+    print(f"wrote {write_record(name, results, settings=settings)}")
+
+
+if __name__ == "__main__":
+    main()
