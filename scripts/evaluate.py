@@ -30,6 +30,7 @@ def main() -> None:
     add("--checkpoint", default="last", help="what to call these predictions (default: last)")
     add("--scores", type=Path, help="scores.h5, for video-level mAP or events")
     add("--proposals-by-iteration", type=Path, help="adds best_val and best_test")
+    add("--paper-protocol", help="of best_test: name, file or JSON (default: --protocol)")
     add("--constant-attention", type=Path, help="proposals of that baseline")
     add("--output", type=Path, help="map.csv")
     args = arguments.parse_args()
@@ -43,6 +44,7 @@ def main() -> None:
             predictions={name: path for name, path in given.items() if path},
             history=args.proposals_by_iteration,
             scores=args.scores,
+            paper=read_protocol(args.paper_protocol) if args.paper_protocol else None,
         )
     except WstalError as error:
         sys.exit(str(error))

@@ -59,6 +59,22 @@ def test_best_on_validation_reads_no_test_ground_truth_to_choose(tmp_path):
     assert found["best_val", "mAP@0.70"] < found["best_test", "mAP@0.70"]
 
 
+def test_the_paper_protocol_chooses_and_scores_best_test_alone(tmp_path):
+    # On whole snippets of 4 s the jump ends at 8: off by a quarter, as the second iterate has it.
+    paper = replace(PROTOCOL, name="paper", units="snippets", snippets_per_second=0.25)
+    rounded = detections(
+        [("v1", 0, 4, "dive", 1), ("v1", 8, 8, "jump", 1), ("v2", 0, 4, "dive", 1)]
+    )
+    history = {200: pd.concat([detections(PERFECT), VAL]), 400: rounded}
+    rows = checkpoint_rows(truth(tmp_path), PROTOCOL, history, None, paper)
+    found = means(rows)
+    assert found["best_val", "iteration"] == 200 and found["best_test", "iteration"] == 400
+    named = {(row["checkpoint"], row["protocol"]) for row in rows}
+    assert named == {("best_val", "small"), ("best_test", "paper")}
+    same = means(checkpoint_rows(truth(tmp_path), PROTOCOL, history, None))
+    assert same["best_test", "iteration"] == 200
+
+
 def test_no_history_gives_no_rows(tmp_path):
     assert checkpoint_rows(truth(tmp_path), PROTOCOL, {}, None) == []
 

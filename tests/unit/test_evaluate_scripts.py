@@ -67,6 +67,21 @@ def test_evaluate_summarize_and_compare(case):
     assert table.loc["mAP@0.1:0.7", "difference"] == 25 and set(table["seeds_b"]) == {2}
 
 
+def test_paper_protocol_of_the_best_on_test(case):
+    folder, run = case
+    run(
+        *("evaluate", *COMMON, "--predictions", "good.json", "--output", "own.csv"),
+        *("--proposals-by-iteration", "history.json.gz", "--paper-protocol", "demo_snippets"),
+    )
+    table = pd.read_csv(folder / "own.csv")
+    assert {*table[["checkpoint", "protocol"]].itertuples(index=False, name=None)} == {
+        ("last", "demo"),
+        ("best_test", "demo_snippets"),
+    }
+    arguments = ["evaluate", *COMMON, "--predictions", "good.json", "--paper-protocol", "ave"]
+    assert "of the same task" in run(*arguments, fails=True)
+
+
 def test_ledger_and_diagnosis(case):
     folder, run = case
     run(

@@ -67,6 +67,22 @@ def test_seeds_that_scored_different_things():
         summary([seed({"last": 1, "best_test": 2}), seed({"last": 1})])
 
 
+def test_the_paper_reading_keeps_its_own_protocol():
+    seeds = []
+    for value in (50, 60):
+        table = seed({"last": value, "best_test": value + 5})
+        table.loc[table["checkpoint"] == "best_test", "protocol"] = "q"
+        seeds.append(table)
+    found = summary(seeds)
+    strict, paper = found["co2net", "strict"], found["co2net", "paper"]
+    assert (strict["protocol"], strict["mean"]) == ("p", 55)
+    assert (paper["protocol"], paper["mean"], paper["n"]) == ("q", 60, 2)
+    assert paper["note"] == "demo data; paper protocol: checkpoint chosen on test"
+    seeds[1]["protocol"] = "p"
+    with pytest.raises(WstalError, match=r"scored different things.*'q'"):
+        summary(seeds)
+
+
 def test_coverage_that_differs_between_seeds_is_shown():
     found = summary([seed({"last": 1}), seed({"last": 2}, coverage="1/2 videos; 1/3 instances")])
     assert found["co2net", "strict"]["coverage"].count("|") == 1

@@ -136,21 +136,26 @@ def checkpoint_rows(
     protocol: Protocol,
     iterations: Mapping[int, pd.DataFrame],
     usable: set[str] | None,
+    paper: Protocol | None = None,
 ) -> list[Row]:
     """Rows of best_test, and of best_val where validation videos are annotated and scored.
 
     The iteration with the greatest `select` average is taken (the first of equals), and given
     in a row of the metric `iteration`. best_test is the "paper protocol": what choosing the
-    checkpoint on test, as published code does, makes of the same run.
+    checkpoint on test, as published code does, makes of the same run. It is chosen and scored
+    under `paper`, how that code scores (None: under `protocol`, as best_val always is).
     """
     rows = []
-    for name, subset in (("best_val", "val"), ("best_test", "test")):
-        best = best_iteration(truth, protocol, iterations, usable, subset)
+    for name, subset, own in (
+        ("best_val", "val", protocol),
+        ("best_test", "test", paper or protocol),
+    ):
+        best = best_iteration(truth, own, iterations, usable, subset)
         if best is not None:
-            prepared = prepare(truth, iterations[best], protocol, usable)
-            found = detection_rows(prepared, protocol, name)
+            prepared = prepare(truth, iterations[best], own, usable)
+            found = detection_rows(prepared, own, name)
             counts = {key: found[0][key] for key in ("gt", "predictions", "coverage")}
-            head = {"protocol": protocol.name, "checkpoint": name, "metric": "iteration"}
+            head = {"protocol": own.name, "checkpoint": name, "metric": "iteration"}
             rows += [*found, {**head, "class": ALL, "value": best, **counts}]
     return rows
 

@@ -34,15 +34,22 @@ def run_rows(
     predictions: Mapping[str, Path],
     history: Path | None = None,
     scores: Path | None = None,
+    paper: Protocol | None = None,
 ) -> list[Row]:
     """Rows for all that is given of a seed.
 
     `predictions` are proposals.json files by what to call their checkpoint (`last`; another
     name makes a baseline of it), `history` the proposals of each evaluation interval,
-    `scores` scores.h5. Without annotated segments only the video-level mAP is left.
+    `scores` scores.h5. best_test is chosen and scored under the protocol `paper` (None: under
+    `protocol`). Without annotated segments only the video-level mAP is left.
 
     Raises WstalError for files that do not fit the ground truth, or if nothing can be scored.
     """
+    if paper is not None and paper.task != protocol.task:
+        raise WstalError(
+            f"the paper protocol {paper.name} scores {paper.task}, protocol {protocol.name} "
+            f"{protocol.task}; choose a paper protocol of the same task"
+        )
     if protocol.task == "events":
         if scores is None:
             raise WstalError(f"protocol {protocol.name} scores events: give scores.h5 (--scores)")
@@ -53,7 +60,7 @@ def run_rows(
             prepared = prepare(truth, known_detections(truth, path), protocol, usable)
             rows += detection_rows(prepared, protocol, checkpoint)
         if history is not None:
-            rows += checkpoint_rows(truth, protocol, known_history(truth, history), usable)
+            rows += checkpoint_rows(truth, protocol, known_history(truth, history), usable, paper)
     if scores is not None:
         rows += video_rows(truth, protocol, read_video_scores(scores, truth.classes))
     if not rows and has_segments(truth, protocol):

@@ -36,13 +36,14 @@ def summarize(
     """Rows of `_map.csv` from one map.csv frame per seed and the frame of baselines.csv.
 
     The reading `strict` is the best checkpoint on validation where every seed has one, else
-    the last iterate; `paper` is the best on test; whatever else stands in the checkpoint
-    column is a baseline derived from the run. A baseline's name stands in the column run. sd
-    is over seeds (n - 1), empty for one. Percent. Raises WstalError if seeds disagree in what
-    they scored.
+    the last iterate; `paper` is the best on test, under the protocol it was scored by;
+    whatever else stands in the checkpoint column is a baseline derived from the run. A
+    baseline's name stands in the column run. sd is over seeds (n - 1), empty for one. Percent.
+    Raises WstalError if seeds disagree in what they scored.
     """
     tables = [table[(table["class"] == ALL) & (table["metric"] != "iteration")] for table in seeds]
-    keys = [set(zip(t["checkpoint"], t["metric"], strict=True)) for t in tables]
+    scored = ["protocol", "checkpoint", "metric"]
+    keys = [set(table[scored].itertuples(index=False, name=None)) for table in tables]
     if any(each != keys[0] for each in keys):
         odd = sorted(set.union(*keys) - set.intersection(*keys))
         raise WstalError(
