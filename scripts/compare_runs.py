@@ -1,5 +1,7 @@
 """Paired bootstrap over videos: is run A better than run B? Writes compare_{a}_vs_{b}.csv.
 
+It compares the last iterates, whose detections proposals.json holds; nothing is chosen on test.
+
 Examples:
   python scripts/compare_runs.py --ground-truth results/demo/annotations.json --protocol demo \\
       --a co2net/seed?/proposals.json --b acn/seed?/proposals.json --names co2net acn \\

@@ -65,6 +65,7 @@ def test_evaluate_summarize_and_compare(case):
     )
     table = pd.read_csv(folder / "compare.csv").set_index("metric")
     assert table.loc["mAP@0.1:0.7", "difference"] == 25 and set(table["seeds_b"]) == {2}
+    assert set(table["checkpoint"]) == {"last"}
 
 
 def test_paper_protocol_of_the_best_on_test(case):

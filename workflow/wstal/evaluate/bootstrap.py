@@ -19,7 +19,8 @@ from wstal.evaluate.matching import Matches, match
 from wstal.evaluate.protocols import Prepared, Protocol
 
 COLUMNS = [
-    *("a", "b", "protocol", "metric", "a_value", "b_value", "difference", "low", "high", "p"),
+    *("a", "b", "protocol", "checkpoint", "metric"),
+    *("a_value", "b_value", "difference", "low", "high", "p"),
     *("resamples", "videos", "seeds_a", "seeds_b", "coverage", "note"),
 ]
 WEIGHTS = 1 << 22  # prediction weights held at once (float64, 32 MB)
@@ -129,14 +130,23 @@ def compare(
     names: Sequence[str] = ("a", "b"),
     resamples: int = 1000,
     seed: int = 0,
+    checkpoint: str = "last",
     note: str = "",
     track: Callable = iter,
 ) -> pd.DataFrame:
-    """`paired_bootstrap` as the frame of compare_{a}_vs_{b}.csv."""
+    """`paired_bootstrap` as the frame of compare_{a}_vs_{b}.csv.
+
+    `checkpoint` says of which checkpoint the results are.
+    """
     rows = paired_bootstrap(a, b, protocol, resamples=resamples, seed=seed, track=track)
     common = {
-        **{"a": names[0], "b": names[1], "protocol": protocol.name, "resamples": resamples},
-        **{"videos": len(a[0].videos), "seeds_a": len(a), "seeds_b": len(b)},
+        **{"a": names[0], "b": names[1], "protocol": protocol.name, "checkpoint": checkpoint},
+        **{
+            "resamples": resamples,
+            "videos": len(a[0].videos),
+            "seeds_a": len(a),
+            "seeds_b": len(b),
+        },
         **{"coverage": str(a[0].coverage), "note": note},
     }
     return pd.DataFrame([{**common, **row} for row in rows], columns=COLUMNS)
