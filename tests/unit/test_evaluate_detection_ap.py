@@ -60,6 +60,27 @@ def test_plain_loop_agrees_with_the_official_outputs_and_with_ours(official, pro
         )
 
 
+def test_lean_loop_agrees_with_the_plain_one_and_with_ours(project, monkeypatch):
+    monkeypatch.syspath_prepend(str(project / "benchmarks"))
+    from reference.detection_map_lean_loop import detection_map_lean_loop
+    from reference.detection_map_loop import detection_map_loop
+
+    for seed in range(40):
+        case = random_case(seed, grid=1.0 if seed % 2 else None)
+        lean = detection_map_lean_loop(*case, TIOUS)
+        np.testing.assert_allclose(lean["ap"], detection_map(*case, TIOUS)["ap"], atol=1e-12)
+        np.testing.assert_allclose(lean["map"], detection_map_loop(*case, TIOUS)["map"], atol=1e-12)
+
+
+def test_lean_loop_agrees_with_the_official_outputs(official, project, monkeypatch):
+    monkeypatch.syspath_prepend(str(project / "benchmarks"))
+    from reference.detection_map_lean_loop import detection_map_lean_loop
+
+    truth, predictions, tious, _, ap = official
+    lean = detection_map_lean_loop(truth, predictions, tious)
+    np.testing.assert_allclose(lean["ap"], ap, rtol=0, atol=1e-9)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10**6))
 def test_perfect_predictions_give_one_and_doubling_them_changes_nothing(seed):
