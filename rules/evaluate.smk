@@ -20,12 +20,14 @@ rule evaluate:
         "../envs/evaluate.yaml"
     params:
         protocol=protocol,
+        paper=paper_protocol,
         code=code_digest("scripts/evaluate.py"),
     shell:
         "python scripts/evaluate.py --ground-truth {input.annotations} --coverage {input.coverage}"
         " --scores {input.scores} --predictions {input.proposals}"
         " --proposals-by-iteration {input.history} --constant-attention {input.constant}"
-        " --protocol {params.protocol:q} --output {output} > {log} 2>&1"
+        " --protocol {params.protocol:q} --paper-protocol {params.paper:q}"
+        " --output {output} > {log} 2>&1"
 
 
 rule baselines:
