@@ -24,13 +24,21 @@ def run_row(path: Path, metric: str) -> dict[str, Any]:
     table = pd.read_csv(path)
     row = table[(table["metric"] == metric) & (table["reading"] == "strict")].iloc[0]
     keys = ("run", "recipe", "mean", "sd", "n", "coverage", "note")
-    return {key: None if pd.isna(row[key]) else row[key] for key in keys}
+    return plain({key: row[key] for key in keys})
 
 
 def comparison(path: Path, metric: str) -> dict[str, Any]:
     """The difference of two runs with its 95 % interval."""
     row = pd.read_csv(path).set_index("metric").loc[metric]
-    return {key: row[key] for key in ("a", "b", "difference", "low", "high", "p")}
+    return plain({key: row[key] for key in ("a", "b", "difference", "low", "high", "p")})
+
+
+def plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Plain values for JSON, None for what is not known."""
+    values = {
+        key: getattr(value, "item", lambda value=value: value)() for key, value in row.items()
+    }
+    return {key: None if value != value else value for key, value in values.items()}
 
 
 def main() -> None:
@@ -50,7 +58,7 @@ def main() -> None:
     results = {
         "runs": sorted(runs, key=lambda row: -row["mean"]),
         "comparisons": compared,
-        "stages": costs.astype(object).where(costs.notna(), None).to_dict("records"),
+        "stages": [plain(row) for row in costs.to_dict("records")],
     }
     for row in results["runs"]:
         print(f"{row['run']:36} {row['mean']:.1f} ± {row['sd'] or 0:.1f} (n {row['n']})")
