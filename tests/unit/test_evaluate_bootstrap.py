@@ -106,6 +106,37 @@ def test_frame_and_speed(project):
     assert set(table["videos"]) == {60} and set(table["resamples"]) == {1000}
 
 
+def few_annotated(videos, found):
+    """One video of several is annotated; `found` is whether its instance is."""
+    truth = frame([("v0", 0.0, 4.0, "c0")])
+    table = truth.assign(score=1.0, t_start=0.0 if found else 3.5)
+    names = [f"v{index}" for index in range(videos)]
+    return Prepared(truth, table, ["c0"], names, Coverage(videos, videos, 1, 1))
+
+
+def test_draws_without_an_instance_count_nowhere():
+    row = paired_bootstrap([few_annotated(4, True)], [few_annotated(4, False)], PROTOCOL)[0]
+    # The one annotated video of four is missing from (3/4)^4 = 32 % of the draws.
+    assert 630 < row["valid"] < 740 and row["note"] == ""
+    assert row["p"] == pytest.approx(2 / (1 + row["valid"]), abs=1e-6)
+    assert (row["difference"], row["low"], row["high"]) == (100, 100, 100)
+    full = paired_bootstrap([many_videos(1, 0.7)], [many_videos(2, 0.5)], PROTOCOL, resamples=50)
+    assert {row["valid"] for row in full} == {50}
+
+
+def test_no_interval_from_a_minority_of_draws():
+    # A draw of 100 misses the annotated one by 37 %, so that of nine sometimes most do.
+    a, b = few_annotated(100, True), few_annotated(100, False)
+    seeds = {s: paired_bootstrap([a], [b], PROTOCOL, resamples=9, seed=s)[0] for s in range(40)}
+    row = next(row for row in seeds.values() if row["valid"] < 4.5)
+    assert f"{9 - row['valid']} of 9 draws" in row["note"]
+    assert np.isnan([row[key] for key in ("low", "high", "p")]).all()
+    assert row["difference"] == 100
+    assert all((row["valid"] < 4.5) == bool(row["note"]) for row in seeds.values())
+    row = compare([a], [b], PROTOCOL, resamples=0, note="made up").iloc[0]
+    assert row["note"] == "made up; no interval: 0 of 0 draws without an instance"
+
+
 def test_empty_run_scores_zero():
     truth = many_videos(1, 0.7).ground_truth
     empty = Prepared(

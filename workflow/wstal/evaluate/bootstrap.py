@@ -9,6 +9,7 @@ not drawn themselves, so the interval speaks of these trained models on other vi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from wstal.evaluate.protocols import Prepared, Protocol
 COLUMNS = [
     *("a", "b", "protocol", "checkpoint", "metric"),
     *("a_value", "b_value", "difference", "low", "high", "p"),
-    *("resamples", "videos", "seeds_a", "seeds_b", "coverage", "note"),
+    *("resamples", "valid", "videos", "seeds_a", "seeds_b", "coverage", "note"),
 ]
 WEIGHTS = 1 << 22  # prediction weights held at once (float64, 32 MB)
 
@@ -69,12 +70,14 @@ def paired_bootstrap(
     resamples: int = 1000,
     seed: int = 0,
     track: Callable = iter,
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Compare run `a` with run `b`, each given as its seeds' prepared results.
 
     Returns a row per metric: a_value and b_value (mean over seeds, percent), difference (a
     minus b) with the ends `low` and `high` of its 95 % percentile interval, and `p`, twice the
-    smaller share of draws on either side of zero, with one added to both counts.
+    smaller share of draws on either side of zero, with one added to both counts. A draw without
+    any annotated instance has no value: `valid` counts the draws that have one, of which alone
+    interval and p are made. Are they fewer than half, those are NaN, and `note` says why.
     """
     videos = sorted(set(a[0].videos))
     metrics = list(metric_values(protocol, np.zeros((len(protocol.tious), 1))))
@@ -90,8 +93,7 @@ def paired_bootstrap(
     rows = []
     for index, metric in enumerate(metrics):
         drawn = difference[1:, index]
-        low, high = np.nanpercentile(drawn, [2.5, 97.5])
-        sides = 1 + min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
+        low, high, p, note = _interval(drawn[~np.isnan(drawn)], resamples)
         values = {
             "a_value": means[0][0, index],
             "b_value": means[1][0, index],
@@ -102,9 +104,19 @@ def paired_bootstrap(
         rows.append(
             {"metric": metric}
             | {key: round(100 * float(value), 6) for key, value in values.items()}
-            | {"p": round(float(min(1.0, 2 * sides / (1 + resamples))), 6)}
+            | {"p": round(p, 6), "valid": int(np.count_nonzero(~np.isnan(drawn))), "note": note}
         )
     return rows
+
+
+def _interval(drawn: np.ndarray, resamples: int) -> tuple[float, float, float, str]:
+    """Low, high, p and what to note, from the differences of the draws that have one."""
+    if 2 * len(drawn) < resamples or not len(drawn):
+        note = f"no interval: {resamples - len(drawn)} of {resamples} draws without an instance"
+        return np.nan, np.nan, np.nan, note
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    sides = 1 + min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
+    return float(low), float(high), float(min(1.0, 2 * sides / (1 + len(drawn)))), ""
 
 
 def _metric_draws(
@@ -147,6 +159,8 @@ def compare(
             "seeds_a": len(a),
             "seeds_b": len(b),
         },
-        **{"coverage": str(a[0].coverage), "note": note},
+        **{"coverage": str(a[0].coverage)},
     }
+    for row in rows:
+        row["note"] = "; ".join(text for text in (note, row["note"]) if text)
     return pd.DataFrame([{**common, **row} for row in rows], columns=COLUMNS)
