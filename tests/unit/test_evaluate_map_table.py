@@ -75,6 +75,15 @@ def test_the_paper_protocol_chooses_and_scores_best_test_alone(tmp_path):
     assert same["best_test", "iteration"] == 200
 
 
+def test_the_choice_looks_at_usable_videos_alone(tmp_path):
+    # 200 finds the dive of v2 alone; 400 those of v1, which has no features.
+    found = detections(PERFECT)
+    history = {200: found[found["video_id"] == "v2"], 400: found[found["video_id"] == "v1"]}
+    for usable, best in (({"v2"}, 200), ({"v1"}, 400), (None, 400)):
+        rows = means(checkpoint_rows(truth(tmp_path), PROTOCOL, history, usable))
+        assert rows["best_test", "iteration"] == best
+
+
 def test_no_history_gives_no_rows(tmp_path):
     assert checkpoint_rows(truth(tmp_path), PROTOCOL, {}, None) == []
 
@@ -103,6 +112,20 @@ def test_events_with_the_majority_beside_them(tmp_path):
     recall = {r["class"]: r["value"] for r in rows if r["class"] != ALL}
     assert recall == {"dive": pytest.approx(100 / 3), "jump": 100, "background": 100}
     assert {r["class"]: r["gt"] for r in rows}["background"] == 12
+
+
+def test_seconds_of_missing_videos_are_wrong_or_left_out(tmp_path):
+    right = {"v1": np.array([2, 0, 0, 2, 2, 2, 2, 2, 1, 2])}  # 9.5 lies before 9.7: one wrong
+    protocol = Protocol("ave", (), (), "", task="events", videos=2)
+    rows = event_rows(truth(tmp_path), protocol, right)
+    assert means(rows)["last", "accuracy"] == 90 and rows[0]["gt"] == 10
+    missing = replace(protocol, coverage_rule="missing_is_miss")
+    rows = event_rows(truth(tmp_path), missing, right)
+    assert means(rows)["last", "accuracy"] == 45 and rows[0]["gt"] == rows[0]["predictions"] == 20
+    assert means(rows)["majority_class", "accuracy"] == 60  # of all seconds
+    recall = {r["class"]: r["value"] for r in rows if r["class"] != ALL}
+    assert recall["dive"] == pytest.approx(200 / 6)  # v2's four are missed
+    assert rows[0]["coverage"] == "1/2 videos; 2/3 instances"
 
 
 def test_has_segments(tmp_path):

@@ -101,13 +101,23 @@ def video_rows(
 def event_rows(
     truth: GroundTruth, protocol: Protocol, events: Mapping[str, np.ndarray]
 ) -> list[Row]:
-    """Per-second accuracy of `events` (per video int `[T]`), the majority answer beside it."""
+    """Per-second accuracy of `events` (per video int `[T]`), the majority answer beside it.
+
+    Videos without events are left out under `restricted`; under `missing_is_miss` all their
+    seconds count as wrong.
+    """
     expected = listed_videos(truth, protocol)
     videos = [video for video in expected if video in events]
     coverage = coverage_of(truth.segments(expected), expected, set(videos), protocol.videos)
     given = np.array([events[video] for video in videos])
     seconds = given.shape[1] if given.ndim == 2 else 0
     labels = event_labels(truth.segments(videos), videos, truth.classes, seconds)
+    if protocol.coverage_rule == "missing_is_miss" and len(videos):
+        missing = sorted(set(expected) - set(videos))
+        lost = event_labels(truth.segments(missing), missing, truth.classes, seconds)
+        labels = np.concatenate([labels, lost])
+        # Any class but the right one.
+        given = np.concatenate([given, (lost + 1) % (len(truth.classes) + 1)])
     result = event_accuracy(given, labels, len(truth.classes))
     names = [*truth.classes, "background"]
     head = {"protocol": protocol.name, "metric": "accuracy"}
