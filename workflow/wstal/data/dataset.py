@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wstal.data.annotations import Annotations
 from wstal.data.batch import Batch
+from wstal.data.digest import data_digest
 from wstal.data.sampling import PairSampler, stratified_snippets
 from wstal.data.standardize import Standardization
 from wstal.errors import WstalError
@@ -78,6 +79,11 @@ class TrainingSet:
             self.notes.append(f"classes with a single training video train without pairs: {names}")
         if self.sampler.pairs == 0:
             self.notes.append("no class has two training videos: the run trains without pairs")
+
+    def digest(self) -> str:
+        """What a run learns from: ids, lengths, labels and the rows as they lie in memory."""
+        arrays = (self.lengths, self.labels.cpu().numpy(), self.rows.cpu().numpy())
+        return data_digest([*self.ids, *arrays])
 
     def draw(self, rng: np.random.Generator) -> Batch:
         """One batch: features `[B, T, D]`, labels `[B, C]`."""

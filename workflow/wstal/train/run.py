@@ -81,6 +81,9 @@ def train_run(
         keep_freed_memory()
     data = TrainingSet(features, annotations, config, device)
     trainer = Trainer(method, data, features.dims, config, seed, device)
+    scorer = Scorer(
+        features, features.ids("test"), data.streams, data.classes, data.standardization, device
+    )
     identity = {
         "config": dict(config),
         "code": code,
@@ -88,14 +91,13 @@ def train_run(
         "classes": data.classes,
         "dims": {name: int(features.dims[name]) for name in data.streams},
         "features": {k: str(features.attrs.get(k)) for k in ("dataset", "recipe", "recipe_digest")},
+        "training data": data.digest(),
+        "scored videos": scorer.digest(),
         "standardization": data.standardization._asdict(),
         "device": device.type,
         "versions": checkpoint.versions(),
     }
     notes = data.notes + resume(trainer, files, identity)
-    scorer = Scorer(
-        features, features.ids("test"), data.streams, data.classes, data.standardization, device
-    )
     save_every = save_every or settings["score_interval"]
     for block in track(blocks(trainer.iteration, settings["iterations"], settings["log_interval"])):
         for _ in range(block.start, block.stop):

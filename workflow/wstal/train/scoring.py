@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wstal.data.digest import data_digest
 from wstal.data.standardize import Standardization
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
@@ -55,6 +56,12 @@ class Scorer:
             t0=float(self.features.attrs["t0"]),
             step=float(self.features.attrs["step"]),
             provenance=provenance,
+        )
+
+    def digest(self) -> str:
+        """What is scored: ids and features."""
+        return data_digest(
+            part for video in self.ids for part in (video, self.features.read(video, self.streams))
         )
 
     def _score(self, model: nn.Module, video: str) -> VideoScores:
