@@ -56,10 +56,14 @@ def _canonical(value: Any) -> Any:
     return value
 
 
-def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint; raises WstalError if the file is not one of this project's."""
+def load(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint; raises WstalError if the file is not one of this project's.
+
+    Every tensor lies on the CPU, where the states of random generators must be; models and
+    optimizers copy theirs to where their parameters are.
+    """
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (*_DAMAGED, pickle.UnpicklingError) as error:
         raise WstalError(f"{path} is not a readable checkpoint: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
