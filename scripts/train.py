@@ -35,7 +35,7 @@ def main() -> None:
     add("--code", default="", help="code digest, recorded; a change of it starts the run anew")
     add("--checkpoint", type=Path, required=True, help="output: checkpoint.pt")
     add("--log", type=Path, required=True, help="output: losses and mean attention, CSV")
-    add("--scores-by-iteration", type=Path, required=True, help="output: test scores, HDF5")
+    add("--scores-by-iteration", type=Path, required=True, help="output: val and test scores, HDF5")
     add("--save-every", type=int, default=None, help="iterations between saves for resuming")
     args = arguments.parse_args()
     files = RunFiles(args.checkpoint, args.log, args.scores_by_iteration)

@@ -13,8 +13,9 @@ STEP = 0.64
 
 
 def write_small_set(
-    folder: Path, *, train: int = 8, test: int = 3, classes: int = 3, dim: int = 6, seed: int = 0
-) -> tuple[Path, Annotations]:
+    folder: Path, *, train: int = 8, test: int = 3, classes: int = 3, dim: int = 6, seed: int = 0,
+    val: int = 0, t0: float = 0.0,
+) -> tuple[Path, Annotations]:  # fmt: skip
     """Write features.h5 (streams rgb and flow) and return its path and the annotations."""
     rng = np.random.default_rng(seed)
     prototypes = rng.normal(size=(2, classes, dim)) * 3
@@ -24,11 +25,11 @@ def write_small_set(
     with h5py.File(path, "w") as file:
         file.attrs.update(
             schema=SCHEMA, dataset="small", recipe="small", recipe_digest="0", fps=25.0,
-            snippet=16, stride=16, t0=0.0, step=STEP, provenance_json="{}",
+            snippet=16, stride=16, t0=t0, step=STEP, provenance_json="{}",
         )  # fmt: skip
-        for number in range(train + test):
+        splits = ["train"] * train + ["test"] * test + ["val"] * val
+        for number, split in enumerate(splits):
             video, label = f"v{number:02d}", number % classes
-            split = "train" if number < train else "test"
             length = int(rng.integers(14, 24))
             start = int(rng.integers(1, length - 6))
             group = file.create_group(video)

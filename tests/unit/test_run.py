@@ -8,7 +8,8 @@ from wstal.features.pack import FeatureFile
 from wstal.localize.scores import ScoreHistory
 from wstal.models import co2net
 from wstal.train import checkpoint
-from wstal.train.run import Block, RunFiles, blocks, train_run
+from wstal.train import run as run_module
+from wstal.train.run import Block, RunFiles, blocks, resume, train_run
 
 CPU = torch.device("cpu")
 
@@ -89,6 +90,34 @@ def test_an_unfinished_run_of_other_code_or_seed_is_not_continued(train):
         ]
         assert ScoreHistory(files.scores).iterations == [5, 10]
         files.checkpoint.unlink()
+
+
+def test_validation_videos_are_scored_at_every_interval_too(train, tmp_path):
+    (tmp_path / "set").mkdir()
+    path, view = write_small_set(tmp_path / "set", val=2)
+    files, _ = train("x", path=path, view=training_view(view))
+    subsets = {video: entry["subset"] for video, entry in view.database.items()}
+    for scores in ScoreHistory(files.scores):
+        assert sorted(subsets[video] for video in scores.videos) == ["test"] * 3 + ["val"] * 2
+    without, _ = train("y")
+    models = [checkpoint.load(f.checkpoint)["model"] for f in (files, without)]
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+
+
+def test_resuming_loads_to_the_cpu_wherever_the_run_is(train, tmp_path, project, monkeypatch):
+    with pytest.raises(Killed):
+        train("x", kill_after=7)
+    whole, _ = train("whole")
+    monkeypatch.setattr(run_module, "resume", _resume_elsewhere)
+    files, notes = train("x")
+    assert notes == ["continued at iteration 6"]
+    assert files.checkpoint.read_bytes() == whole.checkpoint.read_bytes()
+
+
+def _resume_elsewhere(trainer, files, identity):
+    """As on a GPU: tensors moved to the trainer's device are of no use to a CPU generator."""
+    trainer.device = torch.device("meta")
+    return resume(trainer, files, identity)
 
 
 def _added(folder):

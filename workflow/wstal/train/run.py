@@ -1,4 +1,4 @@
-"""One run from features to files: train, score the test videos on the way, resume if killed."""
+"""One run from features to files: train, score val and test videos on the way, resume if killed."""
 
 from __future__ import annotations
 
@@ -73,8 +73,9 @@ def train_run(
 
     A run that was killed continues from its last save (every `save_every` iterations, by default
     at each scoring interval) if config, code, seed and data are the same, and ends in the same
-    bytes; otherwise it starts anew. The test videos' labels are never read. Returns notes for
-    the user.
+    bytes; otherwise it starts anew. At each scoring interval the videos of val and test are
+    scored, for whoever chooses an iteration on either; their labels are never read. Returns
+    notes for the user.
     """
     settings = config["train"]
     if device.type == "cpu":
@@ -82,7 +83,12 @@ def train_run(
     data = TrainingSet(features, annotations, config, device)
     trainer = Trainer(method, data, features.dims, config, seed, device)
     scorer = Scorer(
-        features, features.ids("test"), data.streams, data.classes, data.standardization, device
+        features,
+        features.ids("val") + features.ids("test"),
+        data.streams,
+        data.classes,
+        data.standardization,
+        device,
     )
     identity = {
         "config": dict(config),
@@ -123,7 +129,7 @@ def resume(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> li
         shutil.rmtree(files.score_parts, ignore_errors=True)
         return []
     try:
-        saved = checkpoint.load(files.part, trainer.device)
+        saved = checkpoint.load(files.part)
     except WstalError as error:
         saved, changed = {}, [str(error)]
     else:
