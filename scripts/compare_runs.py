@@ -12,13 +12,12 @@ import sys
 from pathlib import Path
 
 from cli import track
-from scoring import read_truth, scoring_parser
+from scoring import read_found, read_truth, scoring_parser
 from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.bootstrap import compare
 from wstal.evaluate.protocol_file import read_protocol
 from wstal.evaluate.protocols import prepare
-from wstal.evaluate.run_rows import known_detections
 
 
 def main() -> None:
@@ -36,7 +35,7 @@ def main() -> None:
     try:
         protocol, (truth, usable) = read_protocol(args.protocol), read_truth(args)
         runs = [
-            [prepare(truth, known_detections(truth, path), protocol, usable) for path in paths]
+            [prepare(truth, read_found(truth, protocol, path), protocol, usable) for path in paths]
             for paths in (args.a, args.b)
         ]
         table = compare(

@@ -8,14 +8,13 @@ Examples:
 import sys
 from pathlib import Path
 
-from scoring import read_truth, scoring_parser
+from scoring import read_found, read_truth, scoring_parser
 from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.coverage import read_durations
 from wstal.evaluate.diagnosis import diagnose
 from wstal.evaluate.protocol_file import read_protocol
 from wstal.evaluate.protocols import prepare
-from wstal.evaluate.run_rows import known_detections
 from wstal.plots.diagnosis import FIGURES
 from wstal.plots.style import save
 
@@ -32,7 +31,7 @@ def main() -> None:
     args = arguments.parse_args()
     try:
         protocol, (truth, usable) = read_protocol(args.protocol), read_truth(args)
-        found = known_detections(truth, args.predictions)
+        found = read_found(truth, protocol, args.predictions)
         prepared = prepare(truth, found, protocol, usable)
         known = {video: seconds for video, seconds in truth.duration.items() if seconds}
         measured = read_durations(args.manifest) if args.manifest else {}

@@ -14,7 +14,7 @@ Examples:
 import sys
 from pathlib import Path
 
-from scoring import read_truth, scoring_parser
+from scoring import read_truth, scoring_parser, tell
 from wstal.atomic import write_csv
 from wstal.errors import WstalError
 from wstal.evaluate.map_table import ALL, COLUMNS
@@ -35,16 +35,18 @@ def main() -> None:
     add("--output", type=Path, help="map.csv")
     args = arguments.parse_args()
     given = {args.checkpoint: args.predictions, "constant_attention": args.constant_attention}
+    given = {name: path for name, path in given.items() if path}
     try:
         truth, usable = read_truth(args)
         rows = run_rows(
             truth,
             read_protocol(args.protocol),
             usable=usable,
-            predictions={name: path for name, path in given.items() if path},
+            predictions=given,
             history=args.proposals_by_iteration,
             scores=args.scores,
             paper=read_protocol(args.paper_protocol) if args.paper_protocol else None,
+            tell=tell,
         )
     except WstalError as error:
         sys.exit(str(error))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+import pandas as pd
 from cli import parser
 from wstal.evaluate.coverage import read_usable
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
+from wstal.evaluate.protocols import Protocol, unscored
+from wstal.evaluate.run_rows import known_detections
 
 
 def scoring_parser(docstring: str, protocol: bool = True) -> argparse.ArgumentParser:
@@ -29,3 +33,16 @@ def read_truth(args: argparse.Namespace) -> tuple[GroundTruth, set[str] | None]:
     if args.ambiguous:
         truth = truth.with_ambiguous(args.ambiguous)
     return truth, read_usable(args.coverage) if args.coverage else None
+
+
+def tell(line: str) -> None:
+    """A warning, to stderr."""
+    print(f"warning: {line}", file=sys.stderr)
+
+
+def read_found(truth: GroundTruth, protocol: Protocol, path: Path) -> pd.DataFrame:
+    """Detections of a file; says how many the protocol leaves out."""
+    found = known_detections(truth, path)
+    if line := unscored(truth, protocol, found):
+        tell(f"{path}: {line}")
+    return found

@@ -80,6 +80,15 @@ def test_absent_file_and_wrong_iterations(tmp_path):
         read_detections_by_iteration(tmp_path / "p.json")
 
 
+def test_labels_that_are_numbers_are_said_to_be_numbers():
+    frame = detections([("v1", 1, 2, 0, 1.0), ("v1", 1, 2, 1, 1.0)])
+    with pytest.raises(WstalError, match=r"f: 2 detections have labels that are no names.*Write"):
+        check_detections(frame, ["v1"], ["dive", "jump"], "f")
+    with pytest.raises(WstalError, match="2 detections have labels"):
+        check_detections(frame, ["v1"], ["0", "1"], "f")  # no match, so none may pass
+    check_detections(frame, ["v1"], [0, 1], "f")
+
+
 def test_unknown_videos_and_labels_are_counted_and_named():
     frame = detections([*PERFECT, ("v1", 1, 2, "Dive", 1.0), ("v_1", 1, 2, "dive", 1.0)])
     with pytest.raises(WstalError, match=r"f: 1 detections are of 1 videos.*'v_1'.*'v1'.*Rename"):

@@ -129,6 +129,20 @@ def test_bad_predictions_end_in_one_line(case):
     assert "ends before it starts" in said and "bad.json" in said and said.count("\n") == 1
 
 
+def test_what_is_left_out_or_differs_from_the_protocol_is_said(case):
+    folder, run = case
+    found = [*PERFECT, ("v3", 2.0, 4.0, "jump", 0.5), ("v4", 2.0, 4.0, "jump", 0.5)]
+    write_detections(folder / "more.json", detections(found))
+    left_out = "more.json: 2 detections of 2 videos that protocol demo does not score"
+    assert left_out in run("evaluate", *COMMON, "--predictions", "more.json")
+    arguments = ["--a", "more.json", "--b", "good.json", "--resamples", "9", "--output", "c.csv"]
+    assert run("compare_runs", *COMMON, *arguments).count("does not score") == 1
+    assert "warning" not in run("evaluate", *COMMON, "--predictions", "good.json")
+    foreign = [*COMMON[:2], "--protocol", "th14_210", "--predictions", "good.json"]
+    said = run("evaluate", *foreign)
+    assert "is for 210 videos and finds 2" in said and "excludes (3 of 3 absent)" in said
+
+
 def test_unknown_videos_protocols_and_help(case):
     folder, run = case
     (folder / "bad.json").write_text(

@@ -62,9 +62,15 @@ def check_detections(
 ) -> None:
     """Raise WstalError if a detection is of a video or a label that the ground truth lacks."""
     for column, known, what in (("video_id", videos, "videos"), ("label", classes, "labels")):
-        if unknown := sorted(set(frame[column].astype(str)) - set(map(str, known))):
+        if unknown := sorted(set(frame[column]) - set(known), key=repr):
             count = int(frame[column].isin(unknown).sum())
-            example = next(iter(sorted(map(str, known))), "none")
+            example = next(iter(sorted(known, key=repr)), "none")
+            if not isinstance(unknown[0], str) and isinstance(example, str):
+                raise WstalError(
+                    f"{source}: {count} detections have {what} that are no names, such as "
+                    f"{unknown[0]!r}; the ground truth has names such as {example!r}. Write the "
+                    "class names in place of their numbers"
+                )
             raise WstalError(
                 f"{source}: {count} detections are of {len(unknown)} {what} that the ground truth "
                 f"does not know, such as {', '.join(map(repr, unknown[:3]))}; it has {len(known)} "
@@ -105,6 +111,7 @@ def _rows(path: str | Path, results: Mapping[str, Any]) -> Iterator[tuple]:
             try:
                 (start, end), label = map(float, entry["segment"]), entry["label"]
                 score = float(entry["score"])
+                hash(label)
             except (KeyError, TypeError, ValueError) as error:
                 raise WstalError(
                     f"{where}: {entry} ({error!r}); needed are segment [start, end], label, score"

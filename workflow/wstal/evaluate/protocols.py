@@ -101,6 +101,34 @@ def listed_videos(truth: GroundTruth, protocol: Protocol) -> list[str]:
     return sorted(ids - set(protocol.exclude))
 
 
+def notices(truth: GroundTruth, protocol: Protocol) -> list[str]:
+    """Lines on a list that is not as long as the protocol says, or lacks what it excludes."""
+    said, videos = [], listed_videos(truth, protocol)
+    if protocol.videos is not None and len(videos) != protocol.videos:
+        said.append(
+            f"{truth.source}: protocol {protocol.name} is for {protocol.videos} videos and finds "
+            f"{len(videos)}"
+        )
+    if absent := sorted(set(protocol.exclude) - set(truth.subset)):
+        said.append(
+            f"{truth.source} has no video {', '.join(absent[:3])}, which protocol "
+            f"{protocol.name} excludes ({len(absent)} of {len(protocol.exclude)} absent): "
+            "are its ids spelled otherwise?"
+        )
+    return said
+
+
+def unscored(truth: GroundTruth, protocol: Protocol, predictions: pd.DataFrame) -> str:
+    """How many detections are of videos that the protocol does not score; empty for none."""
+    outside = predictions[~predictions["video_id"].isin(listed_videos(truth, protocol))]
+    if not len(outside):
+        return ""
+    return (
+        f"{len(outside)} detections of {outside['video_id'].nunique()} videos that protocol "
+        f"{protocol.name} does not score are left out"
+    )
+
+
 def prepare(
     truth: GroundTruth,
     predictions: pd.DataFrame,

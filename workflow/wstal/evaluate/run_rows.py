@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +22,7 @@ from wstal.evaluate.map_table import (
     has_segments,
     video_rows,
 )
-from wstal.evaluate.protocols import Protocol, prepare
+from wstal.evaluate.protocols import Protocol, notices, prepare, unscored
 from wstal.evaluate.score_file import read_events, read_video_scores
 
 
@@ -35,13 +35,15 @@ def run_rows(
     history: Path | None = None,
     scores: Path | None = None,
     paper: Protocol | None = None,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> list[Row]:
     """Rows for all that is given of a seed.
 
     `predictions` are proposals.json files by what to call their checkpoint (`last`; another
     name makes a baseline of it), `history` the proposals of each evaluation interval,
     `scores` scores.h5. best_test is chosen and scored under the protocol `paper` (None: under
-    `protocol`). Without annotated segments only the video-level mAP is left.
+    `protocol`). Without annotated segments only the video-level mAP is left. `tell` is given
+    what a person should know (`notices`, `unscored`), line by line.
 
     Raises WstalError for files that do not fit the ground truth, or if nothing can be scored.
     """
@@ -50,6 +52,8 @@ def run_rows(
             f"the paper protocol {paper.name} scores {paper.task}, protocol {protocol.name} "
             f"{protocol.task}; choose a paper protocol of the same task"
         )
+    for line in notices(truth, protocol):
+        tell(line)
     if protocol.task == "events":
         if scores is None:
             raise WstalError(f"protocol {protocol.name} scores events: give scores.h5 (--scores)")
@@ -57,7 +61,10 @@ def run_rows(
     rows: list[Row] = []
     if has_segments(truth, protocol):
         for checkpoint, path in predictions.items():
-            prepared = prepare(truth, known_detections(truth, path), protocol, usable)
+            found = known_detections(truth, path)
+            if line := unscored(truth, protocol, found):
+                tell(f"{path}: {line}")
+            prepared = prepare(truth, found, protocol, usable)
             rows += detection_rows(prepared, protocol, checkpoint)
         if history is not None:
             rows += checkpoint_rows(truth, protocol, known_history(truth, history), usable, paper)
