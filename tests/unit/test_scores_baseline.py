@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import yaml
 from wstal.errors import WstalError
 from wstal.localize.baseline import constant_attention
+from wstal.localize.co2net import localize
 from wstal.localize.scores import (
     ScoreHistory,
     Scores,
@@ -82,3 +84,24 @@ def test_constant_attention_keeps_everything_else():
     assert all((v.attentions["rgb"] == 1).all() for v in flat.videos.values())
     assert flat.videos["c"].cas is scores.videos["c"].cas
     assert scores.videos["c"].attention[0] != 1
+
+
+def test_logits_beyond_half_precision_stay_finite_and_localize(tmp_path, project):
+    settings = yaml.safe_load((project / "workflow/config/models/co2net.yaml").read_text())
+    scores = some(5)
+    scores.videos["a b/ü"].cas[1:3, 1] = 7e4, -1e30
+    write_iterations(tmp_path / "h.h5", [scores])
+    (found,) = ScoreHistory(tmp_path / "h.h5")
+    assert found.videos["a b/ü"].cas[1:3, 1].tolist() == [65504, -65504]
+    assert np.isfinite(localize(found, settings["localize"])["score"]).all()
+
+
+@pytest.mark.parametrize("name", ["cas", "attention", "video_score", "attention_rgb"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_not_finite_are_refused(tmp_path, name, value):
+    scores = some(iteration=40)
+    scores.videos["c"].arrays()[name].flat[0] = value
+    for write in (lambda p: write_scores(p, scores), lambda p: write_iterations(p, [scores])):
+        with pytest.raises(WstalError, match=f"video c, iteration 40: {name} not finite"):
+            write(tmp_path / "s.h5")
+    assert not list(tmp_path.iterdir())

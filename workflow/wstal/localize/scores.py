@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,19 @@ class VideoScores:
     attention: np.ndarray  # [T]
     video_score: np.ndarray  # [C], probability of each class in the video
     attentions: dict[str, np.ndarray] = field(default_factory=dict)  # {stream: [T]}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every array under the name it has in a file."""
+        named = {_PREFIX + name: array for name, array in self.attentions.items()}
+        own = {"cas": self.cas, "attention": self.attention, "video_score": self.video_score}
+        return own | named
+
+    def map(self, change: Callable[[np.ndarray], np.ndarray]) -> VideoScores:
+        """The same with every array changed."""
+        named = {name: change(array) for name, array in self.attentions.items()}
+        return VideoScores(
+            change(self.cas), change(self.attention), change(self.video_score), named
+        )
 
 
 @dataclass(frozen=True)
@@ -56,22 +69,23 @@ class Scores:
                     "and background"
                 )
 
-    def as_dtype(self, dtype: Any) -> Scores:
-        """The same scores with every array as `dtype`."""
-        videos = {
-            video: VideoScores(
-                v.cas.astype(dtype),
-                v.attention.astype(dtype),
-                v.video_score.astype(dtype),
-                {name: a.astype(dtype) for name, a in v.attentions.items()},
-            )
-            for video, v in self.videos.items()
-        }
-        return replace(self, videos=videos)
+    def as_float16(self) -> Scores:
+        """The same scores in half precision; what exceeds its range becomes its largest value."""
+        return replace(self, videos={video: v.map(_half) for video, v in self.videos.items()})
+
+    def require_finite(self) -> None:
+        """Raises WstalError naming the video whose scores are not all finite."""
+        for video, values in self.videos.items():
+            bad = [name for name, array in values.arrays().items() if not np.isfinite(array).all()]
+            if bad:
+                raise WstalError(
+                    f"video {video}, iteration {self.iteration}: {', '.join(bad)} not finite; "
+                    "look at the video's features, or train with a lower train.lr"
+                )
 
 
 def write_scores(path: str | Path, scores: Scores) -> None:
-    """Write scores.h5 atomically."""
+    """Write scores.h5 atomically; raises WstalError if a score is not finite."""
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         _write_group(file, scores)
 
@@ -83,11 +97,14 @@ def read_scores(path: str | Path) -> Scores:
 
 
 def write_iterations(path: str | Path, parts: Iterable[Scores]) -> None:
-    """Write scores_by_iteration.h5 atomically: one group per iteration, arrays as float16."""
+    """Write scores_by_iteration.h5 atomically: one group per iteration, arrays as float16.
+
+    Raises WstalError if a score is not finite.
+    """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for scores in parts:
             group = file.create_group(f"{scores.iteration:08d}")
-            _write_group(group, scores.as_dtype(np.float16))
+            _write_group(group, scores, half=True)
 
 
 class ScoreHistory:
@@ -114,7 +131,14 @@ def _open(path: str | Path) -> h5py.File:
         raise WstalError(f"{path} is not a readable score file: {error}") from error
 
 
-def _write_group(group: h5py.Group, scores: Scores) -> None:
+def _half(array: np.ndarray) -> np.ndarray:
+    limit = np.finfo(np.float16).max
+    return np.clip(array, -limit, limit).astype(np.float16)
+
+
+def _write_group(group: h5py.Group, scores: Scores, *, half: bool = False) -> None:
+    scores.require_finite()
+    scores = scores.as_float16() if half else scores
     group.attrs.update(
         activation=scores.activation,
         classes_json=json.dumps(scores.classes),
@@ -126,10 +150,8 @@ def _write_group(group: h5py.Group, scores: Scores) -> None:
     for video, values in scores.videos.items():
         entry = group.create_group(safe_name(video))
         entry.attrs["id"] = video
-        entry["cas"], entry["attention"] = values.cas, values.attention
-        entry["video_score"] = values.video_score
-        for name, attention in values.attentions.items():
-            entry[_PREFIX + name] = attention
+        for name, array in values.arrays().items():
+            entry[name] = array
 
 
 def _read_group(group: h5py.Group, path: str | Path) -> Scores:
