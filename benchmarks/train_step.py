@@ -25,7 +25,7 @@ from reference.co2net_step import Step, criterion
 from wstal.config.layers import resolve_run
 from wstal.data.batch import Batch
 from wstal.models import co2net
-from wstal.train.loop import autocast
+from wstal.train.loop import autocast, update
 from wstal.train.memory import keep_freed_memory
 from wstal.train.optimizer import build_optimizer
 
@@ -34,17 +34,12 @@ WANTED = 1.5
 
 
 def our_step(model: torch.nn.Module, config: dict, batch: Batch) -> Callable[[], float]:
-    """A function that makes one update and returns the loss."""
+    """A function that makes one update, the trainer's own, and returns the loss."""
     optimizer = build_optimizer(model, config["train"])
     context = autocast(config["train"]["precision"], batch.features.device)
 
     def step() -> float:
-        with context:
-            output = model(batch.features)
-        total, _ = co2net.loss(output, batch, config)
-        optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        optimizer.step()
+        total, _, _ = update(co2net, model, optimizer, batch, config, context)
         return total.item()
 
     return step

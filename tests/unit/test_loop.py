@@ -63,8 +63,23 @@ def test_seeds_differ(start):
 def test_a_loss_that_is_not_finite_stops_the_run(start):
     trainer = start(log_interval=1)
     trainer.data.rows[:] = float("nan")
-    with pytest.raises(WstalError, match="the loss is nan at iteration 1"):
+    with pytest.raises(WstalError, match="iteration 1: the loss is nan"):
         trainer.step()
+
+
+def test_what_is_not_finite_is_never_saved_whatever_the_log_interval(start):
+    trainer = start(log_interval=100)
+    trainer.step()
+    trainer.state()
+    trainer.data.rows[:] = float("nan")
+    trainer.step()
+    with pytest.raises(WstalError, match="iteration 2: the loss is nan"):
+        trainer.state()
+    spoilt = start()
+    with torch.no_grad():
+        spoilt.model.classifier[4].bias[0] = float("inf")
+    with pytest.raises(WstalError, match="the weights classifier.4.bias are not finite"):
+        spoilt.state()
 
 
 def test_half_precision_trains_near_single(start):

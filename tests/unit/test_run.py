@@ -4,6 +4,7 @@ import pytest
 import torch
 from small_set import small_config, write_small_set
 from wstal.data.annotations import training_view
+from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import ScoreHistory
 from wstal.models import co2net
@@ -118,6 +119,21 @@ def _resume_elsewhere(trainer, files, identity):
     """As on a GPU: tensors moved to the trainer's device are of no use to a CPU generator."""
     trainer.device = torch.device("meta")
     return resume(trainer, files, identity)
+
+
+@pytest.mark.parametrize("interval", [1, 100])
+def test_a_run_that_diverges_between_log_lines_stops_and_saves_nothing_of_it(
+    train, tmp_path, project, interval
+):
+    config = small_config(project)
+    config["train"] |= {"log_interval": 100, "score_interval": 100}
+    config["train"]["lr"] = 1e30
+    with pytest.raises(WstalError, match=r"iteration \d+: the (loss is|weights .*) "):
+        train("x", config=config, save_every=interval)
+    saved = sorted((tmp_path / "x").iterdir())
+    assert [path.name for path in saved] == ["checkpoint.part.pt"] * (interval == 1)
+    for path in saved:
+        assert all(value.isfinite().all() for value in checkpoint.load(path)["model"].values())
 
 
 def _added(folder):

@@ -54,19 +54,16 @@ class Trainer:
         self.autocast = autocast(config["train"]["precision"], device)
         self.iteration = 0
         self.log: list[dict[str, float]] = []
+        self.total: Tensor | None = None  # loss of the last step
 
     def step(self) -> None:
         """One update of the weights; logged at every `train.log_interval`."""
         batch = self.data.draw(self.generator)
-        with self.autocast:
-            output = self.model(batch.features)
-        if self.config["train"]["precision"] == "bf16":
-            output = as_float32(output)
-        total, terms = self.method.loss(output, batch, self.config)
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self.optimizer.step()
+        total, terms, output = update(
+            self.method, self.model, self.optimizer, batch, self.config, self.autocast
+        )
         self.iteration += 1
+        self.total = total.detach()
         if self.iteration % self.config["train"]["log_interval"] == 0:
             self._record(total, terms, output)
 
@@ -78,14 +75,28 @@ class Trainer:
         for name, attention in named_attentions(output).items():
             row[f"mean_attention_{name}"] = attention.mean().item()
         if not torch.isfinite(total):
-            raise WstalError(
-                f"the loss is {row['total']} at iteration {self.iteration} ({row}); lower "
-                "train.lr or look at the features"
-            )
+            raise self._diverged(f"the loss is {row['total']} ({row})")
         self.log.append(row)
 
+    def require_finite(self) -> None:
+        """Raises WstalError unless the last loss and every weight are finite."""
+        if self.total is not None and not torch.isfinite(self.total):
+            raise self._diverged(f"the loss is {self.total.item()}")
+        for name, weight in self.model.named_parameters():
+            if not torch.isfinite(weight).all():
+                raise self._diverged(f"the weights {name} are not finite")
+
+    def _diverged(self, what: str) -> WstalError:
+        return WstalError(
+            f"iteration {self.iteration}: {what}; lower train.lr or look at the features"
+        )
+
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on, and the log so far: tensors and plain types."""
+        """All that the next step depends on, and the log so far: tensors and plain types.
+
+        Raises WstalError if loss or weights are not finite: such a run cannot be saved.
+        """
+        self.require_finite()
         return {
             "iteration": self.iteration,
             "model": self.model.state_dict(),
@@ -100,6 +111,26 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         restore_random_state(state["random"], self.generator)
         self.iteration, self.log = state["iteration"], list(state["log"])
+
+
+def update(
+    method: Method,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    config: Mapping[str, Any],
+    context: AbstractContextManager,
+) -> tuple[Tensor, dict[str, Tensor], NamedTuple]:
+    """One update of the weights on a batch, under `autocast`'s context; loss, terms, output."""
+    with context:
+        output = model(batch.features)
+    if config["train"]["precision"] == "bf16":
+        output = as_float32(output)
+    total, terms = method.loss(output, batch, config)
+    optimizer.zero_grad(set_to_none=True)
+    total.backward()
+    optimizer.step()
+    return total, terms, output
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:

@@ -109,6 +109,7 @@ def train_run(
         for _ in range(block.start, block.stop):
             trainer.step()
             if trainer.iteration % settings["score_interval"] == 0:
+                trainer.require_finite()
                 name = f"{trainer.iteration:08d}.h5"
                 write_scores(files.score_parts / name, scorer(trainer.model, trainer.iteration))
             if trainer.iteration % save_every == 0 and trainer.iteration < settings["iterations"]:
@@ -146,11 +147,12 @@ def resume(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> li
 
 def finish(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> None:
     """Write the outputs, the checkpoint last, and remove what only an unfinished run needs."""
+    state = trainer.state()  # first: a run that diverged leaves no outputs
     columns = list(dict.fromkeys(key for row in trainer.log for key in row))
     write_csv(files.log, columns, trainer.log)
     parts = sorted(files.score_parts.glob("*.h5")) if files.score_parts.is_dir() else []
     write_iterations(files.scores, (read_scores(part) for part in parts))
-    checkpoint.save(files.checkpoint, {**identity, **trainer.state()})
+    checkpoint.save(files.checkpoint, {**identity, **state})
     files.part.unlink(missing_ok=True)
     shutil.rmtree(files.score_parts, ignore_errors=True)
 
