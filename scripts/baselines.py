@@ -10,12 +10,11 @@ import sys
 from pathlib import Path
 
 from cli import track
-from scoring import read_truth, scoring_parser
+from scoring import read_fitting, read_truth, scoring_parser
 from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.baselines import baseline_rows
 from wstal.evaluate.coverage import read_durations
-from wstal.evaluate.protocol_file import read_protocol
 
 
 def main() -> None:
@@ -29,7 +28,7 @@ def main() -> None:
         truth, usable = read_truth(args)
         table = baseline_rows(
             truth,
-            read_protocol(args.protocol),
+            read_fitting(args.protocol, args),
             usable,
             read_durations(args.manifest) if args.manifest else {},
             args.seeds,

@@ -12,11 +12,10 @@ import sys
 from pathlib import Path
 
 from cli import track
-from scoring import read_found, read_truth, scoring_parser
+from scoring import read_fitting, read_found, read_truth, scoring_parser
 from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.bootstrap import compare
-from wstal.evaluate.protocol_file import read_protocol
 from wstal.evaluate.protocols import prepare
 
 
@@ -33,7 +32,7 @@ def main() -> None:
     add("--output", type=Path, required=True)
     args = arguments.parse_args()
     try:
-        protocol, (truth, usable) = read_protocol(args.protocol), read_truth(args)
+        protocol, (truth, usable) = read_fitting(args.protocol, args), read_truth(args)
         runs = [
             [prepare(truth, read_found(truth, protocol, path), protocol, usable) for path in paths]
             for paths in (args.a, args.b)

@@ -14,11 +14,10 @@ Examples:
 import sys
 from pathlib import Path
 
-from scoring import read_truth, scoring_parser, tell
+from scoring import read_fitting, read_truth, scoring_parser, tell
 from wstal.atomic import write_csv
 from wstal.errors import WstalError
 from wstal.evaluate.map_table import ALL, COLUMNS
-from wstal.evaluate.protocol_file import read_protocol
 from wstal.evaluate.run_rows import run_rows
 
 
@@ -35,17 +34,16 @@ def main() -> None:
     add("--output", type=Path, help="map.csv")
     args = arguments.parse_args()
     given = {args.checkpoint: args.predictions, "constant_attention": args.constant_attention}
-    given = {name: path for name, path in given.items() if path}
     try:
         truth, usable = read_truth(args)
         rows = run_rows(
             truth,
-            read_protocol(args.protocol),
+            read_fitting(args.protocol, args),
             usable=usable,
-            predictions=given,
+            predictions={name: path for name, path in given.items() if path},
             history=args.proposals_by_iteration,
             scores=args.scores,
-            paper=read_protocol(args.paper_protocol) if args.paper_protocol else None,
+            paper=read_fitting(args.paper_protocol, args) if args.paper_protocol else None,
             tell=tell,
         )
     except WstalError as error:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from cli import track
-from scoring import read_truth, scoring_parser
+from scoring import read_truth, scoring_parser, tell
 from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.ledger import ledger
@@ -38,9 +38,12 @@ def main() -> None:
         truth, usable = read_truth(args)
         histories = [known_history(truth, path) for path in args.proposals_by_iteration]
         found = [known_detections(truth, path) for path in args.predictions]
+        protocols = [read_protocol(source) for source in sources]
+        for reason in filter(None, (each.misfit(args.step, args.t0) for each in protocols)):
+            tell(f"left out: {reason}")
         table = ledger(
             truth,
-            [read_protocol(source) for source in sources],
+            [each for each in protocols if not each.misfit(args.step, args.t0)],
             list(zip(found, histories or [{}] * len(found), strict=True)),
             usable,
             note=args.note,

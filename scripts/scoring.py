@@ -8,20 +8,24 @@ from pathlib import Path
 
 import pandas as pd
 from cli import parser
+from wstal.errors import WstalError
 from wstal.evaluate.coverage import read_usable
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
+from wstal.evaluate.protocol_file import read_protocol
 from wstal.evaluate.protocols import Protocol, unscored
 from wstal.evaluate.run_rows import known_detections
 
 
 def scoring_parser(docstring: str, protocol: bool = True) -> argparse.ArgumentParser:
-    """A parser with --ground-truth, --subset, --ambiguous, --coverage and --protocol."""
+    """A parser for ground truth, subset, ambiguous list, coverage, grid and protocol."""
     arguments = parser(docstring)
     add = arguments.add_argument
     add("--ground-truth", type=Path, required=True, help="annotations.json or ActivityNet JSON")
     add("--subset", help="subset to score, in the ground truth's own word")
     add("--ambiguous", type=Path, help="list of ambiguous segments, lines `video start end`")
     add("--coverage", type=Path, help="coverage.csv: which videos have features (default: all)")
+    add("--step", type=float, help="of the features, s; refuses snippets of another length")
+    add("--t0", type=float, help="of the features, s; refuses snippets if it is not 0")
     if protocol:
         add("--protocol", required=True, help="name, YAML file or JSON of a protocol")
     return arguments
@@ -33,6 +37,14 @@ def read_truth(args: argparse.Namespace) -> tuple[GroundTruth, set[str] | None]:
     if args.ambiguous:
         truth = truth.with_ambiguous(args.ambiguous)
     return truth, read_usable(args.coverage) if args.coverage else None
+
+
+def read_fitting(source: str, args: argparse.Namespace) -> Protocol:
+    """A protocol that suits the features' grid; raises WstalError if it does not."""
+    protocol = read_protocol(source)
+    if reason := protocol.misfit(args.step, args.t0):
+        raise WstalError(reason)
+    return protocol
 
 
 def tell(line: str) -> None:

@@ -62,6 +62,14 @@ def test_predictions_on_the_grid_are_whole_after_their_trip_through_seconds(tmp_
     assert (times["t_end"].to_numpy() == grid + 1).all()
 
 
+def test_whole_snippets_suit_one_step_that_begins_at_zero():
+    snippets = replace(PROTOCOL, units="snippets")
+    assert not any([snippets.misfit(None), snippets.misfit(0.64), snippets.misfit(16 / 25, 0.0)])
+    assert "a step of 0.32 s" in snippets.misfit(0.32) and "3.125" in snippets.misfit(0.32)
+    assert "begin at 0.1 s" in snippets.misfit(0.64, 0.1)
+    assert PROTOCOL.misfit(0.32, 0.1) == ""
+
+
 def test_missing_is_miss_or_left_out_and_the_coverage_says_so(tmp_path):
     values = {}
     for rule in ("restricted", "missing_is_miss"):

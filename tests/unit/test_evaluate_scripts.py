@@ -143,6 +143,20 @@ def test_what_is_left_out_or_differs_from_the_protocol_is_said(case):
     assert "is for 210 videos and finds 2" in said and "excludes (3 of 3 absent)" in said
 
 
+def test_snippets_of_another_length_are_refused_and_left_out_of_the_ledger(case):
+    folder, run = case
+    given = ["--ground-truth", "gt.json", "--predictions", "good.json"]
+    said = run("evaluate", *given, "--protocol", "demo_snippets", "--step", "0.32", fails=True)
+    assert "demo_snippets has 1.5625 snippets per second" in said
+    paper = ["--protocol", "demo", "--paper-protocol", "demo_snippets"]
+    assert "begin at 0.2 s" in run("evaluate", *given, *paper, "--t0", "0.2", fails=True)
+    both = ["ledger", *given, "--protocols", "demo", "demo_snippets", "--output", "l.csv"]
+    assert "left out: protocol demo_snippets" in run(*both, "--step", "0.32")
+    assert set(pd.read_csv(folder / "l.csv")["protocol"]) == {"demo"}
+    run(*both, "--step", "0.64", "--t0", "0")
+    assert set(pd.read_csv(folder / "l.csv")["protocol"]) == {"demo", "demo_snippets"}
+
+
 def test_unknown_videos_protocols_and_help(case):
     folder, run = case
     (folder / "bad.json").write_text(

@@ -58,6 +58,26 @@ class Protocol:
             )
         return inside
 
+    def misfit(self, step: float | None, t0: float | None = None) -> str:
+        """Why whole snippets do not suit features of this `step` and `t0`; empty if they do.
+
+        Seconds; None stands for not known, and is trusted. Seconds suit any features.
+        """
+        if self.units == "seconds":
+            return ""
+        if step is not None and abs(step * self.snippets_per_second - 1) > 1e-6:
+            return (
+                f"protocol {self.name} has {self.snippets_per_second} snippets per second, the "
+                f"features a step of {step} s; choose a protocol in seconds, or one with "
+                f"snippets_per_second {1 / step:g}"
+            )
+        if t0 is not None and abs(t0) > 1e-6:
+            return (
+                f"protocol {self.name} counts snippets from 0 s, the features begin at {t0} s; "
+                "choose a protocol in seconds"
+            )
+        return ""
+
     def on_subset(self, subset: str) -> Protocol:
         """The same protocol on all videos of another subset."""
         return replace(self, subsets=(subset,), list=None, exclude=(), videos=None)
