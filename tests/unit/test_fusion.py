@@ -48,6 +48,15 @@ def test_squeeze_and_excitation_gates_a_channel_alike_at_all_times():
     assert ratio.min() > 0 and ratio.max() < 1
 
 
+def test_the_gate_of_squeeze_and_excitation_starts_as_every_other_layer_does():
+    gate = build_fusion("se", (512, 512)).gate
+    for layer, channels in ((gate[0], 1024), (gate[2], 64)):
+        bound = (6 / channels) ** 0.5  # He: gain sqrt 2, uniform
+        assert torch.equal(layer.bias, torch.zeros_like(layer.bias))
+        assert 0.99 * bound < layer.weight.abs().max() <= bound
+        assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
+
+
 def test_ssma_gates_each_position_and_halves_the_width():
     fusion = build_fusion("ssma", (32, 32)).eval()
     rgb, flow = torch.rand(1, 9, 32) + 0.1, torch.rand(1, 9, 32) + 0.1

@@ -34,6 +34,46 @@ def test_kl_and_js_are_those_of_bernoulli_variables(attentions):
     assert mutual_loss(*attentions, "js").item() == pytest.approx(js.item(), rel=1e-6)
 
 
+def _kl_gradient(a, b):
+    """Of KL(b || a) by a: that of KL(a || b) would be a difference of logits."""
+    return (a - b) / (a * (1 - a))
+
+
+def _js_gradient(a, b):
+    """By a; what comes through the middle cancels."""
+    middle = (a + b) / 2
+    return (torch.logit(a) - torch.logit(middle)) / 2
+
+
+GRADIENTS = {
+    "mse": lambda a, b: 2 * (a - b),
+    "mae": lambda a, b: (a - b).sign(),
+    "kl": _kl_gradient,
+    "js": _js_gradient,
+}
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_each_attention_learns_from_the_other_held_fixed(attentions, distance):
+    a, b = attentions
+    mutual_loss(a, b, distance).backward()
+    for own, other in ((a, b), (b, a)):
+        expected = GRADIENTS[distance](own.detach(), other.detach()) / 2 / own.numel()
+        torch.testing.assert_close(own.grad, expected, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("distance", ["kl", "js"])
+@pytest.mark.parametrize("extreme", [0.0, 1e-9, 1.0])
+def test_saturated_attentions_still_learn(distance, extreme):
+    own = torch.tensor([[extreme]], requires_grad=True)
+    other = torch.tensor([[0.3]])
+    mutual_loss(own, other, distance).backward()
+    tiny = torch.finfo(torch.float32).eps
+    nearest = torch.tensor([[extreme]], dtype=torch.float64).clamp(tiny, 1 - tiny)
+    expected = GRADIENTS[distance](nearest, other.double()) / 2
+    torch.testing.assert_close(own.grad.double(), expected, rtol=1e-2, atol=0)
+
+
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_equal_attentions_are_at_rest_and_extremes_stay_finite(distance):
     same = torch.tensor([[0.0, 0.5, 1.0]], requires_grad=True)

@@ -28,9 +28,17 @@ def mutual_loss(first: Tensor, second: Tensor, distance: str = "mse") -> Tensor:
 
 def _bernoulli_kl(p: Tensor, q: Tensor) -> Tensor:
     """KL(p || q) of Bernoulli probabilities, elementwise, finite at 0 and 1."""
-    tiny = torch.finfo(p.dtype).eps
-    p, q = p.clamp(tiny, 1 - tiny), q.clamp(tiny, 1 - tiny)
+    p, q = _inside(p), _inside(q)
     return p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
+
+
+def _inside(p: Tensor) -> Tensor:
+    """Values kept off 0 and 1, gradients as they come.
+
+    A clamp alone has no gradient beyond its bounds: saturated attentions would be lost.
+    """
+    tiny = torch.finfo(p.dtype).eps
+    return p + (p.clamp(tiny, 1 - tiny) - p).detach()
 
 
 def _kl(learning: Tensor, fixed: Tensor) -> Tensor:

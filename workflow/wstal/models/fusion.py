@@ -150,9 +150,9 @@ class SEFusion(nn.Module):
         self.dims, self.joint_dim = list(dims), sum(dims)
         bottleneck = max(1, self.joint_dim // REDUCTION)
         self.gate = nn.Sequential(
-            nn.Linear(self.joint_dim, bottleneck),
+            TemporalConv(self.joint_dim, bottleneck, kernel=1),
             nn.ReLU(),
-            nn.Linear(bottleneck, self.joint_dim),
+            TemporalConv(bottleneck, self.joint_dim, kernel=1),
             nn.Sigmoid(),
         )
 
