@@ -188,6 +188,21 @@ def test_checkpoints_that_do_not_fit_are_refused(step):
         CO2Net.from_official(state, 4)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "shape", "message"),
+    [
+        ("vAttn.attention.0", (3, 8, 3), r"vAttn.attention.0.weight .*\(3, 3, 8\).*\(3, 4, 8\)"),
+        ("fusion.0", (9, 16, 1), r"fusion.0.weight .*\(1, 9, 16\).*\(1, 16, 16\)"),
+        ("classifier.1", (16, 16, 1), r"classifier.1.weight .*\(1, 16, 16\).*\(3, 16, 16\)"),
+    ],
+)
+def test_official_checkpoints_of_other_widths_are_refused(step, prefix, shape, message):
+    state = step.Network(4, dim=8).state_dict()
+    state[f"{prefix}.weight"] = torch.zeros(shape)
+    with pytest.raises(WstalError, match=message):
+        CO2Net.from_official(state, 4)
+
+
 def test_configs_that_cannot_be_built_are_refused(config):
     with pytest.raises(WstalError, match="joins two streams"):
         co2net.build({**config, "streams": ["rgb"]}, {"rgb": 8}, 3)

@@ -113,7 +113,8 @@ class CO2Net(nn.Module):
         """The model that a checkpoint of the official code holds, whatever its key order.
 
         Its never called `feat_encoder` and the outer taps of the global descriptors, which only
-        ever meet padding, are left behind. Raises WstalError naming missing or unknown keys.
+        ever meet padding, are left behind. Raises WstalError naming missing or unknown keys, or
+        tensors of shapes that the code's own widths do not give.
         """
         given = {name.removeprefix("module."): value for name, value in state_dict.items()}
         given = {n: v for n, v in given.items() if not n.startswith("feat_encoder.")}
@@ -131,6 +132,13 @@ class CO2Net(nn.Module):
         for stream in ("rgb", "flow"):
             key = f"fusion.{stream}.main.project.weight"
             ours[key] = ours[key][1:2]
+        for official, name in names.items():
+            found, wanted = tuple(ours[name].shape), tuple(model.get_parameter(name).shape)
+            if found != wanted:
+                raise WstalError(
+                    f"{official} has the shape {found} (taps first), streams of widths {dims} "
+                    f"need {wanted}; only attention and fusion of the code's own widths are read"
+                )
         model.load_state_dict(ours)
         return model
 
