@@ -93,6 +93,22 @@ def test_detections_are_in_seconds_and_named(settings):
     assert (best["t_start"], best["t_end"]) == pytest.approx((0.5 + 0.64, 0.5 + 3 * 0.64))
 
 
+def test_scores_and_times_keep_their_precision(settings):
+    """One segment, by hand: the mean inside, nothing outside, a share of the video score."""
+    cas = np.array([[0.3, 1.2], [2.123456, 0.1], [2.654321, 0.1], [0.7, 1.1]])
+    video = VideoScores(cas, np.array([0.0, 1.0, 1.0, 0.0]), np.zeros(1))
+    strongest = np.exp(np.array([2.654321, 0.1]))
+    level = strongest[0] / strongest.sum()
+    expected = (2.123456 + 2.654321) / 2 + 0.2 * level  # outside, suppressed to 0
+    found = proposals(video, settings)
+    assert found[0] == pytest.approx([1, 3, 0, expected], abs=1e-12)
+    best = localize(Scores(["run"], {"a": video}, t0=0.123456, step=0.654321), settings).iloc[0]
+    times = (0.123456 + 0.654321, 0.123456 + 3 * 0.654321)
+    assert (best["t_start"], best["t_end"], best["score"]) == pytest.approx(
+        (*times, expected), abs=1e-12
+    )
+
+
 def test_nothing_found_keeps_the_columns(settings):
     quiet = VideoScores(np.zeros((4, 3)), np.zeros(4), np.zeros(2))
     frame = localize(Scores(["run", "jump"], {"a": quiet}), settings)

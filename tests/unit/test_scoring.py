@@ -66,7 +66,7 @@ class Fixed(torch.nn.Module):
 
 
 def test_a_method_may_bring_its_own_video_score_and_keeps_its_mode(tmp_path):
-    path, annotations = write_small_set(tmp_path)
+    path, annotations = write_small_set(tmp_path, t0=0.32)
     with FeatureFile(path) as features:
         nothing = Standardization(torch.empty(0), torch.empty(0))
         scorer = Scorer(features, ["v09"], ["rgb"], annotations.classes, nothing, CPU)
@@ -74,4 +74,5 @@ def test_a_method_may_bring_its_own_video_score_and_keeps_its_mode(tmp_path):
         scores = scorer(model, 7, seed=3)
     assert model.training and scores.iteration == 7 and scores.provenance == {"seed": 3}
     assert scores.activation == "probability"
+    assert (scores.t0, scores.step) == (0.32, 0.64)
     assert scores.videos["v09"].video_score.tolist() == pytest.approx([0.1, 0.2, 0.3])
