@@ -14,9 +14,9 @@ TRUTH = pd.DataFrame(
 )
 
 
-def scores(level):
+def scores(level, **grid):
     own = VideoScores(np.zeros((16, 3)), np.full(16, level), np.zeros(2))
-    return Scores(classes=["run", "jump"], videos=dict.fromkeys("abcd", own))
+    return Scores(classes=["run", "jump"], videos=dict.fromkeys("abcd", own), **grid)
 
 
 def test_videos_are_chosen_by_annotated_share_and_id():
@@ -34,3 +34,13 @@ def test_each_run_has_a_strip_of_its_own_attention():
     assert [float(strip.get_array()[0, 0]) for strip in strips] == [0.2, 0.9, 0.2, 0.9]
     assert strips[0].get_clim() == (0, 1) and figure.get_suptitle() == "demo data"
     assert figure.axes[0].get_title(loc="left") == "b: run"
+
+
+def test_a_strip_lies_where_its_snippets_do():
+    late, early = scores(0.2, t0=0.5, step=0.5), scores(0.9, t0=0.0, step=0.25)
+    annotated, *strips = plot_strips({"late": late, "early": early}, TRUTH, ["b"]).axes
+    assert [tuple(axis.images[0].get_extent()) for axis in strips] == [
+        (0.5, 8.5, 0, 1),
+        (0.0, 4.0, 0, 1),
+    ]
+    assert {axis.get_xlim() for axis in (annotated, *strips)} == {(0.0, 8.5)}

@@ -55,8 +55,10 @@ def plot_strips(
         _annotated(own[0], truth[truth["video_id"] == video], end, video)
         for axis, (name, scores) in zip(own[1:], runs.items(), strict=True):
             attention = np.asarray(scores.videos[video].attention, dtype=float)[None]
-            extent = (0, end, 0, 1)
+            covered = scores.t0, scores.t0 + scores.step * attention.shape[1]
+            extent = (*covered, 0, 1)
             axis.imshow(attention, cmap="Greys", vmin=0, vmax=1, aspect="auto", extent=extent)
+            axis.set_xlim(0, end)
             _bare(axis, name)
         own[-1].set_xticks(np.linspace(0, end, 5), [f"{t:.0f} s" for t in np.linspace(0, end, 5)])
     figure.suptitle(title)
