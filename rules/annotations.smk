@@ -45,7 +45,7 @@ rule annotations:
         code=code_digest("scripts/annotate.py"),
     shell:
         "python scripts/annotate.py --dataset {wildcards.dataset} --settings {params.settings:q}"
-        " --files {input.files} {params.facts} --output {output.annotations}"
+        " --files {input.files:q} {params.facts} --output {output.annotations}"
         " --training {output.training} --report {output.report} 2>&1 | tee {log}"
 
 
@@ -69,7 +69,7 @@ rule probe:
         listing=listing,
         code=code_digest("scripts/probe_videos.py"),
     shell:
-        "python scripts/probe_videos.py --annotations {input.annotations}"
+        "python scripts/probe_videos.py --annotations {input.annotations:q}"
         " --videos {params.videos:q} --shard {wildcards.shard} --shards {params.shards}"
         " --output {output} > {log} 2>&1"
 
@@ -91,5 +91,5 @@ rule manifest:
     params:
         code=code_digest("scripts/merge_manifest.py"),
     shell:
-        "python scripts/merge_manifest.py --annotations {input.annotations}"
-        " --shards {input.shards} --output {output} > {log} 2>&1"
+        "python scripts/merge_manifest.py --annotations {input.annotations:q}"
+        " --shards {input.shards:q} --output {output} > {log} 2>&1"

@@ -28,8 +28,6 @@ from wstal.config.validate import validated
 from wstal.errors import WstalError
 from wstal.tables.expand import table_runs
 
-prepare_jobs(ROOT)
-
 try:
     WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
     CATALOG = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", config)
@@ -37,6 +35,8 @@ try:
     config.update(validated(config, CATALOG.schemas["config"], "top layer of the configuration"))
 except WstalError as error:
     raise WorkflowError(str(error)) from None
+
+prepare_jobs(ROOT, config["accept_code"])
 
 DATASETS, RECIPES, RUNS = CATALOG.datasets, CATALOG.features, CATALOG.runs()
 GPUS = gpu_count()

@@ -9,7 +9,6 @@ rule fetch_weights:
         "results/logs/weights/{weights_file}.log",
     wildcard_constraints:
         weights_file=alternation(entry["file"] for entry in WEIGHTS.values()),
-    retries: 2
     localrule: True
     conda:
         "../envs/video.yaml"
@@ -17,7 +16,7 @@ rule fetch_weights:
         name=weights_name,
         folder=subpath(output[0], parent=True),
     shell:
-        "python scripts/fetch_weights.py {params.name} --folder {params.folder} > {log} 2>&1"
+        "python scripts/fetch_weights.py {params.name} --folder {params.folder} 2>&1 | tee {log}"
 
 
 rule i3d_rgb:
@@ -39,6 +38,7 @@ rule i3d_rgb:
     params:
         recipe=recipe_part("i3d"),
         weights=weights("i3d", "rgb", path=False),
+        identity=weights_identity("i3d", "rgb"),
         code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream rgb --frames {input.frames}"
@@ -66,6 +66,7 @@ rule i3d_flow:
     params:
         recipe=recipe_part("i3d"),
         weights=weights("i3d", "flow", path=False),
+        identity=weights_identity("i3d", "flow"),
         code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream flow --frames {input.frames} --flow {input.flow}"
@@ -93,6 +94,7 @@ rule vggish:
     params:
         recipe=recipe_part("vggish"),
         weights=weights("vggish", path=False),
+        identity=weights_identity("vggish"),
         code=code_digest("scripts/extract_vggish.py"),
     shell:
         "python scripts/extract_vggish.py --frames {input.frames} --audio {input.audio}"
@@ -121,11 +123,10 @@ rule pack:
     params:
         recipe=recipe_part(),
         max_missing=setting("max_missing"),
-        accepted=canonical(config["accept_code"]),
         code=code_digest("scripts/pack_features.py"),
     shell:
         "python scripts/pack_features.py --dataset {wildcards.dataset} --manifest {input.manifest}"
         " --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
-        " --shards {input.shards} --max-missing {params.max_missing} --accepted {params.accepted:q}"
+        " --shards {input.shards} --max-missing {params.max_missing:q}"
         " --features {output.features} --coverage {output.coverage} --missing {output.missing}"
-        " > {log} 2>&1"
+        " 2>&1 | tee {log}"

@@ -25,9 +25,9 @@ rule import_features:
         max_missing=setting("max_missing"),
         code=code_digest("scripts/import_features.py"),
     shell:
-        "python scripts/import_features.py --dataset {wildcards.dataset} --labels {input.labels}"
+        "python scripts/import_features.py --dataset {wildcards.dataset} --labels {input.labels:q}"
         " --recipe-name {wildcards.recipe} --recipe {params.recipe:q} --folder {params.folder:q}"
-        " --annotations {input.annotations} --max-missing {params.max_missing}"
+        " --annotations {input.annotations:q} --max-missing {params.max_missing}"
         " --features {output.features} --coverage {output.coverage} --missing {output.missing}"
         " --manifest {output.manifest} 2>&1 | tee {log}"
 
@@ -46,7 +46,7 @@ rule import_manifest:
     conda:
         "../envs/video.yaml"
     shell:
-        "cp {input} {output} 2> {log}"
+        "cp {input:q} {output} 2> {log}"
 
 
 rule score_given:
@@ -66,6 +66,6 @@ rule score_given:
         protocol=protocol,
         code=code_digest("scripts/evaluate.py"),
     shell:
-        "python scripts/evaluate.py --ground-truth {input.annotations}"
+        "python scripts/evaluate.py --ground-truth {input.annotations:q}"
         " --predictions {input.proposals:q} --checkpoint given --protocol {params.protocol:q}"
         " --output {output} 2>&1 | tee {log}"

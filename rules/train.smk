@@ -2,7 +2,7 @@
 
 
 rule train:
-    """Train a run on video-level labels; keep the last iterate and the test scores on the way."""
+    """Train a run on video-level labels; keep the last iterate, and scores on the way."""
     input:
         features="results/{dataset}/{recipe}/features.h5",
         labels="results/{dataset}/training_labels.json",

@@ -26,7 +26,7 @@ def setting(key):
 
     def value(wildcards):
         found = DATASETS[wildcards.dataset][key]
-        return canonical(found) if isinstance(found, dict) else found
+        return canonical(found) if found is None or isinstance(found, dict) else found
 
     return value
 
@@ -34,6 +34,17 @@ def setting(key):
 def weights_name(wildcards):
     """The name of a file of weights."""
     return next(n for n, entry in WEIGHTS.items() if entry["file"] == wildcards.weights_file)
+
+
+def weights_identity(section, stream=None):
+    """What identifies the checkpoint a recipe names: its content counts, not its date."""
+
+    def value(wildcards):
+        name = RECIPES[wildcards.recipe][section]["weights"]
+        entry = WEIGHTS.get(name[stream] if stream else name, {})
+        return entry.get("sha256") or entry.get("git_blob", "")
+
+    return value
 
 
 def label_settings(wildcards):

@@ -33,7 +33,7 @@ def main() -> None:
     add("--folder", type=Path, required=True, help="where the published files are")
     add("--annotations", type=Path, required=True, help="annotations.json")
     add("--labels", type=Path, nargs="*", default=[], help="label files; videoname.npy is used")
-    add("--max-missing", type=int, default=None)
+    add("--max-missing", type=json_argument, default=None)
     add("--features", type=Path, required=True, help="output: features.h5")
     add("--coverage", type=Path, required=True, help="output: every video and its rows")
     add("--missing", type=Path, required=True, help="output: videos without features")

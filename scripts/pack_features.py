@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cli import json_argument, parser
 from wstal.atomic import write_csv
+from wstal.checkout import accepted_code
 from wstal.errors import WstalError
 from wstal.features.pack import COVERAGE, gather_streams, grid_attrs, pack
 from wstal.manifest import read_rows
@@ -26,8 +27,7 @@ def main() -> None:
     arguments.add_argument("--recipe-name", required=True)
     arguments.add_argument("--recipe", type=json_argument, required=True)
     arguments.add_argument("--shards", type=Path, nargs="+", required=True)
-    arguments.add_argument("--accepted", type=json_argument, default={}, help="accept_code")
-    arguments.add_argument("--max-missing", type=int, default=None)
+    arguments.add_argument("--max-missing", type=json_argument, default=None, help="or null")
     arguments.add_argument("--features", type=Path, required=True)
     arguments.add_argument("--coverage", type=Path, required=True)
     arguments.add_argument("--missing", type=Path, required=True)
@@ -37,7 +37,7 @@ def main() -> None:
             args.features,
             read_rows(args.manifest),
             gather_streams(args.recipe["streams"], args.shards),
-            attrs=grid_attrs(args.dataset, args.recipe_name, args.recipe, args.accepted),
+            attrs=grid_attrs(args.dataset, args.recipe_name, args.recipe, accepted_code()),
             dtype=args.recipe["dtype"],
             max_missing=args.max_missing,
         )

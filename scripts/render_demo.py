@@ -1,8 +1,8 @@
 """Render the demo dataset: short untrimmed videos, labels.csv and segments.csv.
 
 Examples:
-  python scripts/render_demo.py --output /tmp/demo --config '{"seed": 7, "train": 24, "test": 12}'
-  python scripts/render_demo.py --output /tmp/demo --config @render.json --jobs 2
+  python scripts/render_demo.py --output demo_videos --config '{"seed": 7, "train": 24, "test": 12}'
+  python scripts/render_demo.py --output demo_videos --config @render.json --jobs 2
 """
 
 from __future__ import annotations

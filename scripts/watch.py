@@ -5,6 +5,7 @@ Examples:
   python scripts/watch.py --logs results/logs --minutes 30 --once
 """
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -41,10 +42,11 @@ def main() -> None:
     while True:
         clear = "\033[2J\033[H" if sys.stdout.isatty() and not args.once else ""
         print(clear + "\n".join(recent(args.logs, args.minutes) or ["no job is writing"]))
-        if args.once:
+        if args.once or not sys.stdout.isatty():
             return
         time.sleep(2)
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

@@ -2,14 +2,16 @@ import os
 import sys
 from pathlib import Path
 
-from wstal.checkout import gpu_count, prepare_jobs
+from wstal.checkout import accepted_code, gpu_count, prepare_jobs
 
 
 def test_jobs_find_this_checkout_first_and_once(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     monkeypatch.setenv("PATH", "/bin")
-    prepare_jobs("/project")
-    prepare_jobs("/project")
+    monkeypatch.setenv("WSTAL_ACCEPTED_CODE", "{}")
+    prepare_jobs("/project", {"a": "b"})
+    prepare_jobs("/project", {"a": "b"})
+    assert accepted_code() == {"a": "b"}
     assert os.environ["PYTHONPATH"] == "/project/workflow:/elsewhere"
     assert os.environ["PATH"] == f"{Path(sys.executable).parent}:/bin"
 

@@ -27,6 +27,17 @@ def test_each_lease_takes_a_gpu_of_its_own(tmp_path):
 
 def test_a_gpu_chosen_by_the_cluster_is_taken_as_it_is(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     with lease("auto") as device:
         assert device == torch.device("cuda", 0)
+
+
+def test_several_visible_gpus_are_leased_one_by_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    with lease("auto") as first, lease("auto") as second:
+        assert (first.index, second.index) == (0, 1)
+    assert {path.name.split("-")[1] for path in tmp_path.iterdir()} == {"gpu4", "gpu6"}

@@ -40,6 +40,7 @@ def test_only_video_extensions_are_cut():
         ("video,labels,split\na,,train\n", "training video 'a' has no label"),
         ("video,labels,split\na,run,test\n", "no row has the split train"),
         ("video,labels,split\n,run,train\n", "line 2: the video is not named"),
+        ("video,labels,split\na,run,train\n", "no row has the split test"),
     ],
 )
 def test_bad_labels_name_file_line_and_remedy(tmp_path, text, message):
@@ -71,3 +72,11 @@ def test_bad_segments_are_refused(labels, tmp_path, row, message):
 def test_missing_file_says_what_it_should_be(tmp_path):
     with pytest.raises(WstalError, match="CSV file with the columns video,labels,split"):
         read_folder_annotations(tmp_path / "labels.csv")
+
+
+def test_another_encoding_says_how_to_save_it(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_bytes("video,labels,split\nKöln,run,train\n".encode("latin-1"))
+    with pytest.raises(WstalError, match="is not UTF-8 .* save it as CSV UTF-8"):
+        read_folder_annotations(path)
+    assert len(folder_ids(path)) == 1

@@ -13,24 +13,28 @@ HANDFUL = {
     "hmdb51_Turnk_r_Pippi_Michel_cartwheel_f_cm_np2_le_med_6.avi": ("ice", "train"),
     "pose_squats.mp4": ("archery", "test"),
     "corrupted.mp4": ("ice", "test"),
+    "empty.mp4": ("ice", "train"),
 }
 RENAMED = {"test_avi.avi": "test.avi"}  # beside test.mp4: one id may not be two files
 ALL_TEST = {"test_avi.avi", "test.mp4", "nasa_13013.mp4", "demo.mp4", "corrupted.mp4"}
 
 
-def prepare(bare_project, reference, tmp_path, videos, recipe, max_missing):
+def prepare(bare_project, reference, tmp_path, videos, recipe):
     project = bare_project.copy(tmp_path / "wstal")
-    folder = project.root / "own"
+    folder = project.root / "own clips"  # a space in a path is the user's right
     folder.mkdir()
     for name in videos:
-        shutil.copy(reference / "data/videos" / RENAMED.get(name, name), folder / name)
+        if name == "empty.mp4":
+            (folder / name).touch()
+        else:
+            shutil.copy(reference / "data/videos" / RENAMED.get(name, name), folder / name)
     with (folder / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["video", "labels", "split"])
         writer.writerows([name, label, split] for name, (label, split) in videos.items())
     (project.root / "tiny.yaml").write_text(
-        "datasets:\n  own: {kind: folder, videos: own, shards: 2, seeds: [0], "
-        f"recipe: {recipe}, max_missing: {max_missing}}}\n"
+        "datasets:\n  own: {kind: folder, videos: own clips, shards: 2, seeds: [0], "
+        f"recipe: {recipe}}}\n"
         "models:\n  co2net: {data: {length: 20}, train: {iterations: 4, score_interval: 2}}\n"
     )
     return project
@@ -57,11 +61,12 @@ def check(project, videos, recipe, width):
 
 
 def test_a_handful_of_clips_ends_in_video_level_map(bare_project, reference, tmp_path):
-    project = prepare(bare_project, reference, tmp_path, HANDFUL, "demo_i3d", 1)
+    project = prepare(bare_project, reference, tmp_path, HANDFUL, "demo_i3d")
     done = project.snakemake("results/own/co2net_map.csv")
     manifest = check(project, HANDFUL, "demo_i3d", 256)
     assert manifest.loc["corrupted", "status"] in ("partial", "broken")
     assert "frames" in manifest.loc["corrupted", "reason"]
+    assert manifest.loc["empty", "status"] == "broken"  # and the run went on without it
     squats = manifest.loc["pose_squats"]
     assert squats["height"] > squats["width"] and abs(squats["fps"] - 5) < 1
     log = (project.root / "results/logs/own/demo_i3d/co2net/seed0/train.log").read_text()
@@ -77,7 +82,7 @@ def test_all_clips_at_full_size(bare_project, reference, tmp_path):
         name: (("odd", "even")[i % 2], "test" if name in ALL_TEST else "train")
         for i, name in enumerate(names)
     }
-    project = prepare(bare_project, reference, tmp_path, videos, "i3d_untrained", 2)
+    project = prepare(bare_project, reference, tmp_path, videos, "i3d_untrained")
     project.snakemake("results/own/co2net_map.csv")
     check(project, videos, "i3d_untrained", 1024)
     result = pd.read_csv(project.root / "results/own/co2net_map.csv")

@@ -1,11 +1,13 @@
 """Exactly which rules an edit makes run again: nothing more, nothing less."""
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 from workflow_project import VIDEOS, write_labels, write_video
+from wstal.codehash import code_digest
 
 TARGET = "results/tiny/co2net_map.csv"
 AFTER_TRAINING = {"score": 1, "localize": 1, "evaluate": 1, "summarize": 1, "headline": 1}
@@ -90,3 +92,23 @@ def test_why_says_what_and_because_of_what(copy):
 
 def test_another_device_is_no_reason_to_compute_again(copy):
     assert copy.rules(TARGET, "--config", "device=cpu") == {}
+
+
+def test_an_accepted_digest_keeps_what_the_old_code_made(copy, finished_project):
+    append(copy, "losses/norm.py")
+    pairs = {}
+    for script in ("scripts/train.py", "scripts/score.py"):
+        new, old = (
+            code_digest(root / script, root / "workflow/wstal", ["wstal.models.co2net"])
+            for root in (copy.root, finished_project.root)
+        )
+        assert new != old
+        pairs[new] = old
+    accept = "accept_code=" + json.dumps(pairs)
+    assert copy.rules(TARGET, "--config", accept) == {}
+
+
+def test_shipped_weights_count_by_content_not_by_date(copy):
+    for path in (copy.root / "workflow/reference/weights").iterdir():
+        os.utime(path)
+    assert copy.rules(TARGET) == {}

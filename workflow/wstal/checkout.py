@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+ACCEPTED = "WSTAL_ACCEPTED_CODE"
 
-def prepare_jobs(root: str | Path) -> None:
-    """Let every job use this checkout's package and this interpreter, wherever others are."""
+
+def prepare_jobs(root: str | Path, accepted: Mapping[str, str]) -> None:
+    """Let every job use this checkout's package and this interpreter, wherever others are.
+
+    `accepted` (new code digest: the older one it is equal to) travels in the environment: as a
+    parameter it would make jobs run again, which it is there to prevent.
+    """
+    os.environ[ACCEPTED] = json.dumps(dict(accepted), sort_keys=True)
     _prepend("PYTHONPATH", str(Path(root) / "workflow"))
     _prepend("PATH", str(Path(sys.executable).parent))
+
+
+def accepted_code() -> dict[str, str]:
+    """The accepted digests of the run that this job belongs to."""
+    return json.loads(os.environ.get(ACCEPTED, "{}"))
 
 
 def gpu_count() -> int:

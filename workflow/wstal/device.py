@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from wstal.errors import WstalError
+from wstal.store import safe_name
 
 DEVICES = ("auto", "cuda", "cpu")
 
@@ -22,9 +23,9 @@ def lease(device: str = "auto") -> Iterator[torch.device]:
     """Yield the device to compute on and hold it until the block ends.
 
     `auto` is a GPU where there is one, else the CPU; `cuda` raises WstalError where there is
-    none: nothing falls back in silence. A GPU already chosen by CUDA_VISIBLE_DEVICES (as a
-    cluster does) is taken as it is, otherwise the first whose lock file is free, or the first
-    of all if every one is taken.
+    none: nothing falls back in silence. One visible GPU (as a cluster gives by
+    CUDA_VISIBLE_DEVICES) is taken as it is; of several, the first whose lock file is free, or
+    the first of all if every one is taken.
     """
     if device not in DEVICES:
         raise WstalError(f"device {device!r} is not one of {', '.join(DEVICES)}")
@@ -32,7 +33,7 @@ def lease(device: str = "auto") -> Iterator[torch.device]:
         raise WstalError("device cuda was asked for, but torch sees no GPU; use auto or cpu")
     if device == "cpu" or not torch.cuda.is_available():
         yield torch.device("cpu")
-    elif os.environ.get("CUDA_VISIBLE_DEVICES"):
+    elif torch.cuda.device_count() == 1:
         yield torch.device("cuda", 0)
     else:
         with _free_gpu(torch.cuda.device_count()) as index:
@@ -42,8 +43,10 @@ def lease(device: str = "auto") -> Iterator[torch.device]:
 @contextmanager
 def _free_gpu(count: int, folder: str | Path | None = None) -> Iterator[int]:
     folder = Path(folder or tempfile.gettempdir())
-    for index in range(count):
-        with (folder / f"wstal-gpu{index}-{os.getuid()}.lock").open("w") as lock:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    names = visible if len(visible) == count else [str(index) for index in range(count)]
+    for index, name in enumerate(names):
+        with (folder / f"wstal-gpu{safe_name(name)}-{os.getuid()}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -88,15 +88,18 @@ def load_catalog(
     for kind in KINDS:
         files = {path.stem: path for path in sorted((folder / kind).glob("*.yaml"))}
         changes = (overrides or {}).get(kind) or {}
+        _check_mapping(changes, kind)
         content[kind] = {}
         for name in [*files, *(name for name in changes if name not in files)]:
             source = str(files[name]) if name in files else f"--config {kind}.{name}"
             base = read_yaml(files[name]) if name in files else {}
+            _check_mapping(changes.get(name) or {}, f"{kind}.{name}")
             sources[f"{kind}/{name}"] = source
             _check_name(name, kind, source)
             value = merged(base, changes.get(name) or {})
             content[kind][name] = _checked(kind, name, value, known, source, protocols)
     catalog = Catalog(**content, schemas=known, sources=sources)
+    _check_names(catalog)
     if both := set(catalog.runs()) & set(catalog.features):
         raise WstalError(f"{sorted(both)} name a feature recipe and a run; rename one of them")
     return catalog
@@ -109,13 +112,48 @@ def _checked(
         return validated(value, schemas[KINDS[kind]], source)
     if f"model_{name}" not in schemas:
         raise WstalError(f"{source}: there is no schema model_{name}.schema.json for this method")
-    validated(resolve_run(value, "", None), schemas[f"model_{name}"], source)
     for dataset, protocol in value.get("paper_protocols", {}).items():
         if protocol not in protocols:
             raise WstalError(f"{source}: paper_protocols.{dataset}: no protocol {protocol!r}")
     for variant in value.get("variants", {}):
         _check_name(variant, "variants", source)
     return value
+
+
+def _check_mapping(value: Any, where: str) -> None:
+    if not isinstance(value, Mapping):
+        raise WstalError(
+            f"--config or --configfile, {where}: expected a mapping, got {value!r}; "
+            "check braces and quotes"
+        )
+
+
+def _check_names(catalog: Catalog) -> None:
+    """Names that datasets and methods refer to must exist, and every overlay must be valid."""
+    for name, dataset in catalog.datasets.items():
+        source = catalog.sources[f"datasets/{name}"]
+        for key, known in (("recipe", catalog.features), ("protocol", catalog.protocols)):
+            if dataset[key] not in known:
+                raise WstalError(f"{source}: {key}: {_unknown(dataset[key], known)}")
+    for method, model in catalog.models.items():
+        source = catalog.sources[f"models/{method}"]
+        for overlay, known in (("datasets", catalog.datasets), ("recipes", catalog.features)):
+            for name in model.get(overlay) or {}:
+                if name not in known:
+                    raise WstalError(f"{source}: {overlay}: {_unknown(name, known)}")
+        schema = catalog.schemas[f"model_{method}"]
+        for dataset in ["", *(model.get("datasets") or {})]:
+            for variant in [None, *(model.get("variants") or {})]:
+                where = f"{source} ({variant or method} on {dataset or 'any dataset'})"
+                validated(resolve_run(model, dataset, variant), schema, where)
+        for recipe in model.get("recipes") or {}:
+            where = f"{source} (recipes.{recipe})"
+            validated(resolve_run(model, "", None, recipe), schema, where)
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> str:
+    near = get_close_matches(str(name), known, 3)
+    return f"{name!r} is not known; nearest: {', '.join(near) or ', '.join(sorted(known))}"
 
 
 def _check_name(name: str, kind: str, source: str) -> None:

@@ -8,6 +8,7 @@ segments.csv has video,t_start,t_end,label in seconds and serves evaluation only
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -29,7 +30,7 @@ def folder_ids(labels: str | Path) -> list[str]:
     """The ids listed in labels.csv; none while the file is absent or has no such column."""
     if not Path(labels).is_file():
         return []
-    with Path(labels).open(newline="", encoding="utf-8-sig") as file:
+    with Path(labels).open(newline="", encoding="utf-8-sig", errors="replace") as file:
         return [video_id(row.get("video") or "") for row in csv.DictReader(file)]
 
 
@@ -49,7 +50,8 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
                 f"{labels}, line {line}: split {split!r} is not one of {', '.join(SUBSETS)}"
             )
         if not video or video in database:
-            problem = f"{video!r} is listed twice" if video else "the video is not named"
+            twice = f"{video!r} is listed twice (extensions do not count)"
+            problem = twice if video else "the video is not named"
             raise WstalError(f"{labels}, line {line}: {problem}; keep one row per video")
         if split == "train" and not names:
             raise WstalError(
@@ -59,6 +61,10 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
         database[video] = {"subset": split, "duration": None, "labels": names, "annotations": []}
     if not any(entry["subset"] == "train" for entry in database.values()):
         raise WstalError(f"{labels}: no row has the split train; nothing can be learned")
+    if not any(entry["subset"] == "test" for entry in database.values()):
+        raise WstalError(
+            f"{labels}: no row has the split test; nothing would be scored. Mark some videos test"
+        )
     classes = sorted({name for entry in database.values() for name in entry["labels"]})
     for line, row in _rows(segments, ("video", "t_start", "t_end", "label")) if segments else ():
         _add_segment(database, classes, row, f"{segments}, line {line}")
@@ -88,7 +94,13 @@ def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dic
             f"{path} cannot be read ({error.strerror}); it should be a CSV file with the "
             f"columns {','.join(columns)}"
         ) from error
-    with file:
+    try:
+        text = file.read()
+    except UnicodeDecodeError as error:
+        raise WstalError(f"{path} is not UTF-8 ({error}); save it as CSV UTF-8") from error
+    finally:
+        file.close()
+    with io.StringIO(text) as file:
         reader = csv.DictReader(file)
         if absent := [name for name in columns if name not in (reader.fieldnames or ())]:
             raise WstalError(
