@@ -1,6 +1,6 @@
 """Record how a method's variants fared on a dataset: means over seeds and paired comparisons.
 
-Reads what the workflow made: {dataset}/{run}_map.csv and {dataset}/compare_{run}_vs_{other}.csv.
+Reads what the workflow made: each seed's map.csv and {dataset}/compare_{run}_vs_{other}.csv.
 
 Examples:
   snakemake --cores 2 results/tables/co2net_table3.on_demo.csv \\
@@ -19,12 +19,18 @@ from record import write_record
 from wstal.runtime import stage_costs
 
 
-def run_row(path: Path, metric: str) -> dict[str, Any]:
-    """The strict mean of a run, its spread and its note."""
-    table = pd.read_csv(path)
-    row = table[(table["metric"] == metric) & (table["reading"] == "strict")].iloc[0]
-    keys = ("run", "recipe", "mean", "sd", "n", "coverage", "note")
-    return plain({key: row[key] for key in keys})
+def run_row(folder: Path, metric: str) -> dict[str, Any]:
+    """The last iterates of a run's seeds: mean, spread, number."""
+    tables = [pd.read_csv(path) for path in sorted(folder.glob("seed*/map.csv"))]
+    last = [table[(table["checkpoint"] == "last") & (table["class"] == "all")] for table in tables]
+    chosen = [table[table["metric"] == metric].iloc[0] for table in last]
+    values = pd.Series([row["value"] for row in chosen])
+    return plain(
+        {
+            **{"run": folder.name, "recipe": folder.parent.name, "n": len(values)},
+            **{"mean": values.mean(), "sd": values.std(), "coverage": chosen[0]["coverage"]},
+        }
+    )
 
 
 def comparison(path: Path, metric: str) -> dict[str, Any]:
@@ -52,7 +58,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     args = parser.parse_args()
     folder = args.results / args.dataset
-    runs = [run_row(p, args.metric) for p in sorted(folder.glob(f"{args.method}*_map.csv"))]
+    seeds = sorted(folder.glob(f"*/{args.method}*/seed*/map.csv"))
+    runs = [run_row(each, args.metric) for each in dict.fromkeys(p.parent.parent for p in seeds)]
     compared = [comparison(p, args.metric) for p in sorted(folder.glob("compare_*.csv"))]
     costs = stage_costs(args.results / "benchmarks" / args.dataset)
     results = {
