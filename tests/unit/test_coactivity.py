@@ -46,3 +46,16 @@ def test_without_a_shared_class_the_loss_is_zero(pairs):
     loss = coactivity_loss(features, torch.randn(2, 6, 3), torch.eye(2), pairs)
     loss.backward()
     assert loss == 0 and not features.grad.any()
+
+
+def test_padded_videos_count_as_they_are_alone():
+    torch.manual_seed(1)
+    features, cas = torch.rand(2, 9, 3).double(), torch.randn(2, 9, 3).double()
+    mask = torch.ones(2, 9, dtype=torch.bool)
+    mask[:, 6:] = False
+    features.requires_grad_()
+    found = coactivity_loss(features, cas, torch.ones(2, 2).double(), 1, mask=mask)
+    alone = coactivity_loss(features[:, :6], cas[:, :6], torch.ones(2, 2).double(), 1)
+    assert found.item() == pytest.approx(alone.item(), rel=1e-12)
+    found.backward()
+    assert not features.grad[:, 6:].any() and features.grad[:, :6].isfinite().all()

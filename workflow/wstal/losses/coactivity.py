@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
 def coactivity_loss(
-    features: Tensor, cas: Tensor, labels: Tensor, pairs: int, margin: float = 0.5
+    features: Tensor,
+    cas: Tensor,
+    labels: Tensor,
+    pairs: int,
+    margin: float = 0.5,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Hinge loss over the pairs (0, 1), (2, 3), ... of a batch and the classes they share.
 
@@ -15,14 +21,19 @@ def coactivity_loss(
     under its complement; the two H shall be closer to each other, in cosine distance, than
     either is to the other video's L, by `margin`. Mean over all shared (pair, class).
     Without a shared class the loss is 0. T is at least 2: of one snippet L would be nothing.
+    With a mask `[B, T]` padding takes no part.
     """
     videos, classes = 2 * pairs, labels.shape[1]
     shared = labels[0:videos:2] * labels[1:videos:2]  # [P, C]
-    x = features[:videos]
-    weight = cas[:videos, :, :classes].softmax(1)  # over time
+    x, activity = features[:videos], cas[:videos, :, :classes]
+    others: int | Tensor = max(x.shape[1] - 1, 1)
+    if mask is not None:
+        valid = mask[:videos, :, None]
+        x, activity = x * valid, activity.masked_fill(~valid, -torch.inf)
+        others = (valid.sum(1, keepdim=True) - 1).clamp_min(1)
+    weight = activity.softmax(1)  # over time
     high = weight.mT @ x  # [2P, C, D]
-    # sum over t of (1 - a) x, without a second product
-    low = (x.sum(1, keepdim=True) - high) / max(x.shape[1] - 1, 1)
+    low = (x.sum(1, keepdim=True) - high) / others  # of (1 - a) x, without a second product
     first, second = high[0::2], high[1::2]
     attract = _distance(first, second)
     repel = _distance(first, low[1::2]), _distance(second, low[0::2])

@@ -7,10 +7,20 @@ from torch import Tensor
 
 from wstal.errors import WstalError
 
+EPS = 1e-7  # inside the logarithm of a probability
 
-def snippets_kept(length: int, divisor: int) -> int:
-    """k = max(1, floor(T / divisor))."""
-    return max(1, length // divisor)
+
+def snippets_kept(
+    length: int, divisor: int, mask: Tensor | None = None, *, round_up: bool = False
+) -> int | Tensor:
+    """k = max(1, floor(T / divisor)), or ceil with `round_up` (W-TALC).
+
+    With a mask `[B, T]` of what is no padding, int64 `[B]`: each video by its own length.
+    """
+    if mask is not None:
+        lengths = mask.sum(1) + (divisor - 1 if round_up else 0)
+        return (lengths // divisor).clamp_min(1)
+    return max(1, -(-length // divisor) if round_up else length // divisor)
 
 
 def suppress(cas: Tensor, attention: Tensor, mode: str = "anchored") -> Tensor:
@@ -28,12 +38,18 @@ def suppress(cas: Tensor, attention: Tensor, mode: str = "anchored") -> Tensor:
     return attention.unsqueeze(-1) * (cas - floor) + floor
 
 
-def video_logits(cas: Tensor, k: int) -> Tensor:
+def video_logits(cas: Tensor, k: int | Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean of the k largest values over time, each class its own: `[B, T, C] -> [B, C]`.
 
     The class axis is moved inward so that one selection over contiguous memory serves all.
+    With a mask `[B, T]`, k is `[B]` and padding is never among a video's largest.
     """
-    return cas.mT.contiguous().topk(k, dim=-1, sorted=False).values.mean(-1)
+    rows = cas.mT.contiguous()
+    if mask is None:
+        return rows.topk(k, dim=-1, sorted=False).values.mean(-1)
+    ordered = rows.masked_fill(~mask[:, None], -torch.inf).sort(-1, descending=True).values
+    beyond = torch.arange(cas.shape[1], device=cas.device) >= k[:, None]
+    return ordered.masked_fill(beyond[:, None], 0).sum(-1) / k[:, None]
 
 
 def mil_loss(cas: Tensor, labels: Tensor, k: int, *, background: float) -> Tensor:
@@ -46,3 +62,17 @@ def mil_loss(cas: Tensor, labels: Tensor, k: int, *, background: float) -> Tenso
     target = torch.cat([labels, labels.new_full((len(labels), 1), background)], 1)
     target = target / (target.sum(1, keepdim=True) + 1e-4)
     return -(target * video_logits(cas, k).log_softmax(1)).sum(1).mean()
+
+
+def probability_loss(probabilities: Tensor, targets: Tensor, eps: float = EPS) -> Tensor:
+    """-sum_c y_c log(p_c + eps), mean over the batch, for `[B, C+1]` each.
+
+    Targets are brought to sum 1; a video without any target adds nothing.
+    """
+    targets = targets / targets.sum(1, keepdim=True).clamp_min(1)
+    return -(targets * (probabilities + eps).log()).sum(1).mean()
+
+
+def background_only(labels: Tensor) -> Tensor:
+    """`[B, C]` -> `[B, 1]`: 1 for a video that shows none of the classes."""
+    return (labels.sum(1, keepdim=True) == 0).to(labels.dtype)
