@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 import yaml
 from wstal.errors import WstalError
-from wstal.localize.co2net import (
-    kept_classes,
-    localize,
-    proposals,
-    suppressed,
-    video_level,
-)
+from wstal.localize.co2net import localize, proposals, suppressed, video_level
 from wstal.localize.scores import Scores, VideoScores
 
 
@@ -127,11 +121,6 @@ def test_class_sequences_localize_without_attention(settings):
 def test_hard_suppression_leaves_one_of_equal_segments(settings):
     found = proposals(toy(), {**settings, "nms": {**settings["nms"], "kind": "hard"}})
     assert len(found[found[:, 2] == 1]) == 1
-
-
-def test_classes_below_the_threshold_fall_away_unless_all_do():
-    assert kept_classes(np.array([0.1, 0.2, 0.7]), 0.2).tolist() == [1, 2]
-    assert kept_classes(np.array([0.1, 0.15, 0.12]), 0.2).tolist() == [1]
 
 
 def test_suppression_modes():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from wstal.localize.nms import hard_nms, overlap, soft_nms
+from wstal.localize.nms import hard_nms, overlap, soft_nms, suppress_overlaps
 
 
 def test_overlap_with_and_without_the_extra_snippet():
@@ -45,3 +45,21 @@ def test_hard_suppression_keeps_what_overlaps_no_more_than_the_limit():
     segments = np.array([[0.0, 10.0], [0.0, 5.0], [8.0, 20.0]])
     assert hard_nms(segments, np.array([0.5, 0.9, 0.4]), 0.5).tolist() == [1, 0, 2]
     assert hard_nms(segments, np.array([0.5, 0.9, 0.4]), 0.4).tolist() == [1, 2]
+
+
+def test_the_configured_suppression_is_the_one_that_runs():
+    segments = np.array([[0.0, 10.0], [0.0, 5.0], [8.0, 20.0]])
+    scores = np.array([0.5, 0.9, 0.4])
+    nms = {"kind": "hard", "sigma": 0.3, "iou": 0.4, "plus_one": False}
+    order, kept = suppress_overlaps(segments, scores, nms)
+    assert order.tolist() == [1, 2] and kept.tolist() == [0.9, 0.4]
+    order, decayed = suppress_overlaps(segments, scores, {**nms, "kind": "soft"})
+    expected = soft_nms(segments, scores, 0.3)
+    assert order.tolist() == expected[0].tolist() and decayed.tolist() == expected[1].tolist()
+    with_one = {**nms, "iou": 0.54, "plus_one": True}  # 6 shared of 11 beside 5 of 10
+    assert suppress_overlaps(segments, scores, with_one)[0].tolist() == [1, 2]
+    assert suppress_overlaps(segments, scores, {**with_one, "plus_one": False})[0].tolist() == [
+        1,
+        0,
+        2,
+    ]

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from wstal.errors import WstalError
+from wstal.localize.class_rule import kept_classes, softmax
+from wstal.localize.detection_frame import all_rows, class_rows, detection_frame
 from wstal.localize.grouping import runs_above
-from wstal.localize.nms import hard_nms, soft_nms
+from wstal.localize.nms import suppress_overlaps
 from wstal.localize.outer_inner import outer_inner
 from wstal.localize.scores import Scores, VideoScores
-
-COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]
 
 
 def localize(scores: Scores, config: Mapping[str, Any]) -> pd.DataFrame:
@@ -28,26 +28,7 @@ def localize(scores: Scores, config: Mapping[str, Any]) -> pd.DataFrame:
     `config` is the `localize` section of the run's config. Videos in the order of `scores`,
     classes ascending, then in the order suppression chose.
     """
-    parts = []
-    for video, values in scores.videos.items():
-        found = proposals(values, config)
-        times = scores.t0 + found[:, :2] * scores.step
-        labels = [scores.classes[int(label)] for label in found[:, 2]]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "video_id": video,
-                    "t_start": times[:, 0],
-                    "t_end": times[:, 1],
-                    "label": labels,
-                    "score": found[:, 3],
-                }
-            )
-        )
-    parts = [part for part in parts if len(part)]
-    if not parts:
-        return pd.DataFrame({name: [] for name in COLUMNS})
-    return pd.concat(parts, ignore_index=True)
+    return detection_frame(scores, lambda video: proposals(video, config))
 
 
 def proposals(video: VideoScores, settings: Mapping[str, Any]) -> np.ndarray:
@@ -66,9 +47,8 @@ def proposals(video: VideoScores, settings: Mapping[str, Any]) -> np.ndarray:
         contrast = outer_inner(cas[:, label : label + 1], segments, settings["outer_margin"])
         score = contrast[:, 0] + settings["video_weight"] * video_scores[label]
         order, score = suppress_overlaps(segments, score, settings["nms"])
-        columns = (segments[order], np.full((len(order), 1), label), score[:, None])
-        found.append(np.concatenate(columns, axis=1, dtype=np.float64))
-    return np.concatenate([np.empty((0, 4)), *found])
+        found.append(class_rows(segments[order], label, score))
+    return all_rows(found)
 
 
 def suppressed(video: VideoScores, mode: str) -> np.ndarray:
@@ -91,27 +71,3 @@ def video_level(cas: np.ndarray, divisor: int) -> np.ndarray:
     k = max(1, len(cas) // divisor)
     strongest = np.partition(cas, len(cas) - k, axis=0)[-k:]
     return softmax(strongest.mean(0))[:-1]
-
-
-def kept_classes(video_scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Classes of at least `threshold`, or the best one if there is none."""
-    kept = np.flatnonzero(video_scores >= threshold)
-    return kept if len(kept) else np.array([int(np.argmax(video_scores))])
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, float64."""
-    x = np.asarray(x, dtype=np.float64)
-    weights = np.exp(x - x.max(-1, keepdims=True))
-    return weights / weights.sum(-1, keepdims=True)
-
-
-def suppress_overlaps(
-    segments: np.ndarray, scores: np.ndarray, nms: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Order and scores after the configured suppression."""
-    extra = 1.0 if nms["plus_one"] else 0.0
-    if nms["kind"] == "soft":
-        return soft_nms(segments, scores, nms["sigma"], extra)
-    keep = hard_nms(segments, scores, nms["iou"], extra)
-    return keep, scores[keep]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 
@@ -53,3 +56,14 @@ def hard_nms(
         keep.append(best)
         order = order[overlap(segments[best], segments[order], extra) <= iou]
     return np.array(keep, dtype=np.int64)
+
+
+def suppress_overlaps(
+    segments: np.ndarray, scores: np.ndarray, nms: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Order and scores after the suppression that a config's `nms` section names."""
+    extra = 1.0 if nms["plus_one"] else 0.0
+    if nms["kind"] == "soft":
+        return soft_nms(segments, scores, nms["sigma"], extra)
+    keep = hard_nms(segments, scores, nms["iou"], extra)
+    return keep, scores[keep]
