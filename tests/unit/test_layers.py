@@ -12,14 +12,22 @@ from wstal.models.layers import (
 )
 
 
-@pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_convolution_is_torchs_with_taps_first(kernel):
-    layer, x = TemporalConv(6, 4, kernel), torch.randn(2, 9, 6)
-    plain = nn.Conv1d(6, 4, kernel, padding=kernel // 2)
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (5, 1), (3, 2), (5, 3), (3, 20)])
+def test_convolution_is_torchs_with_taps_first(kernel, dilation):
+    layer, x = TemporalConv(6, 4, kernel, dilation=dilation), torch.randn(2, 9, 6)
+    plain = nn.Conv1d(6, 4, kernel, padding=kernel // 2 * dilation, dilation=dilation)
     plain.weight.data = layer.weight.data.permute(1, 2, 0).contiguous()
     plain.bias.data = torch.randn(4)
     layer.bias.data = plain.bias.data.clone()
     torch.testing.assert_close(layer(x), plain(x.mT).mT, rtol=1e-5, atol=1e-6)
+
+
+def test_distant_taps_never_take_the_fast_route():
+    torch.manual_seed(0)
+    layer, x = TemporalConv(700, 700, dilation=2), torch.randn(5, 40, 700)
+    plain = functional.conv1d(x.mT, layer.weight.permute(1, 2, 0), padding=2, dilation=2).mT
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), plain, rtol=0, atol=1e-4)
 
 
 def test_the_fast_route_gives_what_the_usual_one_gives(monkeypatch):
@@ -34,6 +42,7 @@ def test_the_fast_route_gives_what_the_usual_one_gives(monkeypatch):
 def test_windows_hold_the_neighbours():
     x = torch.arange(1.0, 4.0).view(1, 3, 1)
     assert windows(x, 3).tolist() == [[[0, 1, 2], [1, 2, 3], [2, 3, 0]]]
+    assert windows(x, 3, 2).tolist() == [[[0, 1, 3], [0, 2, 0], [1, 3, 0]]]
 
 
 def test_initial_weights_span_hes_range():

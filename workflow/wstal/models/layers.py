@@ -18,12 +18,16 @@ SLOPE = 0.2  # of every leaky ReLU of the HAM-Net family
 class TemporalConv(nn.Module):
     """Convolution over time, stride 1, zero-padded to the same length: `[B, T, D] -> [B, T, E]`.
 
-    The weight is tap-major, `[kernel, E, D]`. On the CPU long sequences take Winograd's route
-    and others one matrix product over windows: the same result to rounding, and faster.
+    The weight is tap-major, `[kernel, E, D]`; its taps lie `dilation` snippets apart. On the CPU
+    long sequences take Winograd's route (where the taps are neighbours) and others one matrix
+    product over windows: the same result to rounding, and faster.
     """
 
-    def __init__(self, channels: int, out_channels: int, kernel: int = 3) -> None:
+    def __init__(
+        self, channels: int, out_channels: int, kernel: int = 3, *, dilation: int = 1
+    ) -> None:
         super().__init__()
+        self.dilation = dilation
         self.weight = nn.Parameter(torch.empty(kernel, out_channels, channels))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         bound = he_bound(kernel * channels)
@@ -34,19 +38,25 @@ class TemporalConv(nn.Module):
         kernel = len(self.weight)
         if kernel == 1:
             return linear(x, self.weight[0], self.bias)
-        if worthwhile(x, self.weight):
+        if self.dilation == 1 and worthwhile(x, self.weight):
             return conv3(x, self.weight, self.bias)
         if x.device.type == "cpu":
-            return linear(windows(x, kernel), self.weight.mT.flatten(0, 1).mT, self.bias)
-        weight = self.weight.permute(1, 2, 0)
-        return functional.conv1d(x.mT, weight, self.bias, padding=kernel // 2).mT
+            taps = windows(x, kernel, self.dilation)
+            return linear(taps, self.weight.mT.flatten(0, 1).mT, self.bias)
+        weight, reach = self.weight.permute(1, 2, 0), kernel // 2 * self.dilation
+        out = functional.conv1d(x.mT, weight, self.bias, padding=reach, dilation=self.dilation)
+        return out.mT
 
 
-def windows(x: Tensor, size: int) -> Tensor:
-    """Each snippet beside its neighbours, zeros beyond the ends: `[B, T, D] -> [B, T, size D]`."""
-    half, length = size // 2, x.shape[1]
-    padded = functional.pad(x, (0, 0, half, half))
-    return torch.cat([padded[:, tap : tap + length] for tap in range(size)], -1)
+def windows(x: Tensor, size: int, dilation: int = 1) -> Tensor:
+    """Each snippet beside its neighbours, zeros beyond the ends: `[B, T, D] -> [B, T, size D]`.
+
+    The neighbours lie `dilation` snippets apart.
+    """
+    reach, length = size // 2 * dilation, x.shape[1]
+    padded = functional.pad(x, (0, 0, reach, reach))
+    starts = range(0, size * dilation, dilation)
+    return torch.cat([padded[:, start : start + length] for start in starts], -1)
 
 
 def he_bound(fan_in: int) -> float:
