@@ -6,6 +6,8 @@ rule train:
     input:
         features="results/{dataset}/{recipe}/features.h5",
         labels="results/{dataset}/training_labels.json",
+        upstream=of_run("scores_from", "scores_train.h5", "scores.h5"),
+        initial=of_run("init_from", "checkpoint.pt"),
     output:
         checkpoint="results/{dataset}/{recipe}/{run}/seed{seed}/checkpoint.pt",
         history="results/{dataset}/{recipe}/{run}/seed{seed}/log.csv",
@@ -20,34 +22,41 @@ rule train:
         gpu=GPU,
         device=config["device"],
     params:
-        method=method_of,
         config=run_part(),
+        given=options(upstream="--upstream", initial="--initial"),
         code=method_digest("scripts/train.py", "models"),
     shell:
-        "python scripts/train.py --method {params.method} --features {input.features}"
-        " --annotations {input.labels} --config {params.config:q} --seed {wildcards.seed}"
+        "python scripts/train.py --features {input.features} --annotations {input.labels}"
+        " {params.given} --config {params.config:q} --seed {wildcards.seed}"
         " --device {resources.device} --code {params.code} --checkpoint {output.checkpoint}"
         " --log {output.history} --scores-by-iteration {output.scores} > {log} 2>&1"
 
 
 rule score:
-    """The class activation sequences of the last iterate."""
+    """The class activation sequences of the last iterate, of the training videos on request."""
     input:
         features="results/{dataset}/{recipe}/features.h5",
         checkpoint="results/{dataset}/{recipe}/{run}/seed{seed}/checkpoint.pt",
+        upstream=of_run("scores_from", "scores{part}.h5"),
     output:
-        "results/{dataset}/{recipe}/{run}/seed{seed}/scores.h5",
+        "results/{dataset}/{recipe}/{run}/seed{seed}/scores{part}.h5",
     log:
-        "results/logs/{dataset}/{recipe}/{run}/seed{seed}/score.log",
+        "results/logs/{dataset}/{recipe}/{run}/seed{seed}/score{part}.log",
     benchmark:
-        "results/benchmarks/{dataset}/{recipe}/{run}/score.seed{seed}.tsv"
+        "results/benchmarks/{dataset}/{recipe}/{run}/score{part}.seed{seed}.tsv"
+    wildcard_constraints:
+        run=TRAINED,
+        part="|_train",
     conda:
         "../envs/gpu.yaml"
     resources:
         gpu=GPU,
         device=config["device"],
     params:
+        splits=scored_splits,
+        given=options(upstream="--upstream"),
         code=method_digest("scripts/score.py", "models"),
     shell:
         "python scripts/score.py --features {input.features} --checkpoint {input.checkpoint}"
-        " --device {resources.device} --output {output} > {log} 2>&1"
+        " --splits {params.splits} {params.given} --device {resources.device}"
+        " --output {output} > {log} 2>&1"

@@ -75,6 +75,21 @@ def run_part(localize=False):
     return part
 
 
+def scored_splits(wildcards):
+    """Whose videos scores.h5 holds, and scores_train.h5."""
+    return "train" if wildcards.part else "val test"
+
+
+def options(**names):
+    """The options of the inputs that a job has: `options(upstream="--upstream")`."""
+
+    def given(wildcards, input):
+        parts = ((option, input.get(name)) for name, option in names.items())
+        return " ".join(f"{option} {files}" for option, files in parts if files)
+
+    return given
+
+
 def from_dataset(which):
     """A function of (dataset's name, its YAML) as an input or params function."""
 

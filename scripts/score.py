@@ -12,7 +12,7 @@ from cli import parser, track
 from wstal.device import lease
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
-from wstal.localize.scores import write_scores
+from wstal.localize.scores import read_scores, write_scores
 from wstal.train.scoring import score_checkpoint
 
 
@@ -23,13 +23,15 @@ def main() -> None:
     add("--features", type=Path, required=True, help="features.h5")
     add("--checkpoint", type=Path, required=True, help="checkpoint.pt of the run")
     add("--splits", nargs="+", default=["val", "test"], help="whose videos to score")
+    add("--upstream", type=Path, help="scores.h5 of the run it builds on, of the same videos")
     add("--device", default="auto", help="auto, cuda or cpu")
     add("--output", type=Path, required=True, help="output: scores.h5")
     args = arguments.parse_args()
     try:
+        upstream = read_scores(args.upstream) if args.upstream else None
         with lease(args.device) as device, FeatureFile(args.features) as features:
             scores = score_checkpoint(
-                args.checkpoint, features, args.splits, device, track("score", "video")
+                args.checkpoint, features, args.splits, device, track("score", "video"), upstream
             )
     except WstalError as error:
         sys.exit(str(error))

@@ -4,7 +4,7 @@ A run that was killed continues where it last saved (`checkpoint.part.pt` beside
 if started again with the same arguments, and ends in the same bytes.
 
 Examples:
-  python scripts/train.py --method co2net --features results/demo/demo_i3d/features.h5 \\
+  python scripts/train.py --features results/demo/demo_i3d/features.h5 \\
       --annotations results/demo/training_labels.json --config @co2net.json --seed 0 \\
       --checkpoint seed0/checkpoint.pt --log seed0/log.csv \\
       --scores-by-iteration seed0/scores_by_iteration.h5
@@ -16,9 +16,12 @@ from pathlib import Path
 
 from cli import json_argument, parser, track
 from wstal.data.annotations import read_annotations
+from wstal.data.upstream import joined
 from wstal.device import lease
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
+from wstal.localize.scores import read_scores
+from wstal.train import checkpoint
 from wstal.train.run import RunFiles, train_run
 
 
@@ -26,7 +29,6 @@ def main() -> None:
     """Parse, train, say what to know about the run."""
     arguments = parser(__doc__)
     add = arguments.add_argument
-    add("--method", required=True, help="module of wstal.models, for example co2net")
     add("--features", type=Path, required=True, help="features.h5")
     add("--annotations", type=Path, required=True, help="training_labels.json")
     add("--config", type=json_argument, required=True, help="resolved run config, JSON or @file")
@@ -36,16 +38,21 @@ def main() -> None:
     add("--checkpoint", type=Path, required=True, help="output: checkpoint.pt")
     add("--log", type=Path, required=True, help="output: losses and mean attention, CSV")
     add("--scores-by-iteration", type=Path, required=True, help="output: val and test scores, HDF5")
+    add("--upstream", type=Path, nargs="+", default=[], help="scores of the run it builds on")
+    add("--initial", type=Path, help="checkpoint.pt of the run whose weights it starts from")
     add("--save-every", type=int, default=None, help="iterations between saves for resuming")
     args = arguments.parse_args()
     files = RunFiles(args.checkpoint, args.log, args.scores_by_iteration)
     try:
-        method = importlib.import_module(f"wstal.models.{args.method}")
+        method = importlib.import_module(f"wstal.models.{args.config['method']}")
         labels = read_annotations(args.annotations)
+        upstream = joined(read_scores(path) for path in args.upstream)
+        initial = checkpoint.load(args.initial) if args.initial else None
         with lease(args.device) as device, FeatureFile(args.features) as features:
             notes = train_run(
                 method, features, labels, args.config, files, seed=args.seed, code=args.code,
-                device=device, save_every=args.save_every, track=track("train", "block"),
+                device=device, save_every=args.save_every, upstream=upstream, initial=initial,
+                track=track("train", "block"),
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

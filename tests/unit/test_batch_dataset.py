@@ -7,6 +7,7 @@ from wstal.data.batch import Batch
 from wstal.data.dataset import TrainingSet
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
+from wstal.localize.scores import Scores, VideoScores
 
 CPU = torch.device("cpu")
 
@@ -79,3 +80,36 @@ def test_no_training_video_is_an_error(small, project):
     empty = Annotations(annotations.classes, {})
     with pytest.raises(WstalError, match="no training video has features"):
         TrainingSet(features, empty, small_config(project), CPU)
+
+
+def test_whole_videos_are_padded_with_zeros_under_a_mask(small, project):
+    features, annotations = small
+    config = small_config(project)
+    config["data"] |= {"standardize": "none", "length": None, "order": "epochs", "pairs": 0}
+    data = TrainingSet(features, training_view(annotations), config, CPU)
+    batch = data.draw(np.random.default_rng(0))
+    lengths = batch.mask.sum(1)
+    assert batch.features.shape[1] == lengths.max() and len(set(lengths.tolist())) > 1
+    assert not batch.features[~batch.mask].any()
+    known = {features.read(v, ["rgb", "flow"]).tobytes() for v in data.ids}
+    for rows, mask in zip(batch.features, batch.mask, strict=True):
+        assert rows[mask].numpy().tobytes() in known
+    assert data.updates_per_epoch == 2
+
+
+def test_upstream_scores_follow_the_snippets(small, project):
+    features, annotations = small
+    config = small_config(project)
+    config["data"]["standardize"] = "none"
+    videos = {
+        v: VideoScores(rows[:, :4], rows[:, 0], rows[0, :3])
+        for v in annotations.ids("train")
+        for rows in [features.read(v, ["rgb", "flow"])]
+    }
+    upstream = Scores(annotations.classes, videos)
+    data = TrainingSet(features, annotations, config, CPU, upstream)
+    batch = data.draw(np.random.default_rng(0))
+    assert torch.equal(batch.upstream["cas"], batch.features[..., :4])
+    assert torch.equal(batch.upstream["attention"], batch.features[..., 0])
+    assert batch.upstream["video_score"].shape == (6, 3)
+    assert data.digest() != TrainingSet(features, annotations, config, CPU).digest()

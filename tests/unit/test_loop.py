@@ -96,3 +96,15 @@ def test_half_precision_trains_near_single(start):
 def test_unknown_precision_is_refused():
     with pytest.raises(WstalError, match="'fp8' is not one of fp32, tf32, bf16"):
         autocast("fp8", CPU)
+
+
+def test_epochs_give_the_number_of_updates_and_the_schedule_its_rates(start):
+    trainer = start(
+        iterations=None, epochs=3, score_interval=1, schedule={"at": [0.34, 0.6], "factor": 0.1}
+    )
+    assert trainer.iterations == 6 and trainer.score_interval == 2  # 8 videos in batches of 6
+    rates = []
+    for _ in range(6):
+        trainer.step()
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([1e-3] * 3 + [1e-4] * 1 + [1e-5] * 2)

@@ -60,7 +60,7 @@ def test_a_run_writes_checkpoint_log_and_test_scores(train):
     assert set(content) >= {"model", "optimizer", "random", "versions", "classes"}
     assert list(pd.read_csv(files.log)["iteration"]) == [4, 8, 12]
     history = ScoreHistory(files.scores)
-    assert history.iterations == [5, 10]
+    assert history.iterations == [5, 10, 12]
     assert {frozenset(s.videos) for s in history} == {frozenset({"v08", "v09", "v10"})}
     assert sorted(p.name for p in files.checkpoint.parent.iterdir()) == [
         "checkpoint.pt",
@@ -89,7 +89,7 @@ def test_an_unfinished_run_of_other_code_or_seed_is_not_continued(train):
         assert notes == [
             f"an unfinished run was not continued, it differs in: {next(iter(change))}"
         ]
-        assert ScoreHistory(files.scores).iterations == [5, 10]
+        assert ScoreHistory(files.scores).iterations == [5, 10, 12]
         files.checkpoint.unlink()
 
 

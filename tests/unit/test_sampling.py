@@ -1,6 +1,13 @@
 import numpy as np
 import pytest
-from wstal.data.sampling import PairSampler, stratified_snippets
+from wstal.data.sampling import (
+    EpochSampler,
+    PairSampler,
+    build_sampler,
+    stratified_snippets,
+    whole_videos,
+)
+from wstal.errors import WstalError
 
 
 def by_hand(length, count):
@@ -66,3 +73,36 @@ def test_ineligible_videos_are_in_no_pair_but_in_batches(labels):
 
 def test_pairs_never_exceed_the_batch(labels):
     assert len(PairSampler(labels, 4, 3).draw(np.random.default_rng(0))) == 4
+
+
+def test_whole_videos_repeat_the_last_snippet_under_a_false_mask():
+    index, mask = whole_videos(np.array([2, 4]))
+    assert index.tolist() == [[0, 1, 1, 1], [0, 1, 2, 3]]
+    assert mask.tolist() == [[True, True, False, False], [True] * 4]
+
+
+def test_an_epoch_holds_every_video_once_and_epochs_differ():
+    sampler, rng = EpochSampler(10, 4), np.random.default_rng(0)
+    epochs = [[sampler.draw(rng) for _ in range(3)] for _ in range(2)]
+    assert [[len(b) for b in batches] for batches in epochs] == [[4, 4, 2]] * 2
+    first, second = (np.concatenate(batches) for batches in epochs)
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first.tolist() != second.tolist()
+
+
+def test_a_restored_epoch_goes_on_where_it_was():
+    sampler, rng = EpochSampler(10, 4), np.random.default_rng(0)
+    sampler.draw(rng)
+    other = EpochSampler(10, 4)
+    other.restore(sampler.state())
+    assert sampler.draw(rng).tolist() == other.draw(np.random.default_rng(5)).tolist()
+
+
+def test_the_data_section_names_the_sampler():
+    labels, nonzero = np.eye(4), np.ones(4, dtype=bool)
+    settings = {"batch": 2, "pairs": 0, "order": "epochs"}
+    assert isinstance(build_sampler(labels, settings, nonzero), EpochSampler)
+    with pytest.raises(WstalError, match="cannot draw data.pairs 1"):
+        build_sampler(labels, settings | {"pairs": 1}, nonzero)
+    with pytest.raises(WstalError, match="not one of random, epochs"):
+        build_sampler(labels, settings | {"order": "sorted"}, nonzero)

@@ -23,7 +23,7 @@ def test_from_features_to_proposals(tmp_path, project):
     localize = json.dumps(config.pop("localize"))
     out = tmp_path / "seed0"
     code, said = run(
-        project, "train.py", "--method", "co2net", "--features", features,
+        project, "train.py", "--features", features,
         "--annotations", tmp_path / "labels.json", "--config", json.dumps(config), "--seed", 0,
         "--device", "cpu", "--code", "abc", "--checkpoint", out / "checkpoint.pt",
         "--log", out / "log.csv", "--scores-by-iteration", out / "history.h5",
@@ -48,7 +48,7 @@ def test_from_features_to_proposals(tmp_path, project):
     assert code == 0, said
     found = read_detections(out / "proposals.json")
     assert set(found["video_id"]) <= set(annotations.ids("test"))
-    assert list(read_detections_by_iteration(out / "history.json.gz")) == [5, 10]
+    assert list(read_detections_by_iteration(out / "history.json.gz")) == [5, 10, 12]
     constant = read_detections(out / "constant.json")
     assert (constant["t_start"] == 0).all() and len(constant) >= 3
     code, said = run(

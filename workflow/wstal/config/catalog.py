@@ -47,17 +47,26 @@ class Catalog:
             for name in [method, *(f"{method}-{variant}" for variant in model.get("variants", {}))]
         ]
 
+    def fused(self) -> list[str]:
+        """The runs that join the proposals of others and are not trained (`fuse_from`)."""
+        resolved = {run: self._resolved(run, "", "") for run in self.runs()}
+        return [run for run, config in resolved.items() if config.get("fuse_from")]
+
+    def _resolved(self, run: str, dataset: str, recipe: str) -> dict[str, Any]:
+        method, variant = split_run(run)
+        return resolve_run(self.models[method], dataset, variant, recipe)
+
     def run_config(self, dataset: str, run: str, recipe: str | None = None) -> dict[str, Any]:
         """The resolved, validated config of a run on a dataset (and its default recipe).
 
         Raises WstalError for an unknown run, naming the nearest known one.
         """
-        method, variant = split_run(run)
+        method, _ = split_run(run)
         if run not in self.runs():
             near = get_close_matches(run, self.runs(), 3)
             raise WstalError(f"run {run!r} is not known; nearest: {', '.join(near) or 'none'}")
         recipe = recipe or self.datasets[dataset]["recipe"]
-        config = resolve_run(self.models[method], dataset, variant, recipe)
+        config = self._resolved(run, dataset, recipe)
         source = f"{self.sources[f'models/{method}']} ({run} on {dataset}, {recipe})"
         return validated(config, self.schemas[f"model_{method}"], source)
 
@@ -146,9 +155,20 @@ def _check_names(catalog: Catalog) -> None:
             for variant in [None, *(model.get("variants") or {})]:
                 where = f"{source} ({variant or method} on {dataset or 'any dataset'})"
                 validated(resolve_run(model, dataset, variant), schema, where)
+        for variant in [None, *(model.get("variants") or {})]:
+            for key, run in _runs_named(resolve_run(model, "", variant)):
+                if run not in catalog.runs():
+                    raise WstalError(f"{source}: {key}: {_unknown(run, catalog.runs())}")
         for recipe in model.get("recipes") or {}:
             where = f"{source} (recipes.{recipe})"
             validated(resolve_run(model, "", None, recipe), schema, where)
+
+
+def _runs_named(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(key, run) for every other run that a run's config builds on."""
+    named = [(key, config.get(key)) for key in ("scores_from", "init_from")]
+    named += [("fuse_from", run) for run in (config.get("fuse_from") or {}).values()]
+    return [(key, run) for key, run in named if run]
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> str:
@@ -177,4 +197,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _read_schemas(folder: Path) -> dict[str, dict[str, Any]]:
     files = sorted(folder.glob("*.schema.json"))
-    return {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in files}
+    read = {path.name: json.loads(path.read_text()) for path in files}
+    return {
+        name.removesuffix(".schema.json"): _with_parts(schema, read)
+        for name, schema in read.items()
+    }
+
+
+def _with_parts(schema: Any, files: Mapping[str, Any]) -> Any:
+    """A schema with what it refers to in other files (`file#/$defs/name`) put in place."""
+    if isinstance(schema, list):
+        return [_with_parts(item, files) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "#/$defs/" in str(schema.get("$ref", "")):
+        file, _, name = schema["$ref"].partition("#/$defs/")
+        own = {key: value for key, value in schema.items() if key != "$ref"}
+        return _with_parts(files[file]["$defs"][name] | own, files)
+    return {key: _with_parts(value, files) for key, value in schema.items()}

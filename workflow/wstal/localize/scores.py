@@ -27,18 +27,20 @@ class VideoScores:
     attention: np.ndarray  # [T]
     video_score: np.ndarray  # [C], probability of each class in the video
     attentions: dict[str, np.ndarray] = field(default_factory=dict)  # {stream: [T]}
+    extra: dict[str, np.ndarray] = field(default_factory=dict)  # what a method stores besides
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Every array under the name it has in a file."""
         named = {_PREFIX + name: array for name, array in self.attentions.items()}
         own = {"cas": self.cas, "attention": self.attention, "video_score": self.video_score}
-        return own | named
+        return own | named | self.extra
 
     def map(self, change: Callable[[np.ndarray], np.ndarray]) -> VideoScores:
         """The same with every array changed."""
         named = {name: change(array) for name, array in self.attentions.items()}
+        extra = {name: change(array) for name, array in self.extra.items()}
         return VideoScores(
-            change(self.cas), change(self.attention), change(self.video_score), named
+            change(self.cas), change(self.attention), change(self.video_score), named, extra
         )
 
 
@@ -173,9 +175,11 @@ def _read_group(group: h5py.Group, path: str | Path) -> Scores:
 
 def _read_video(entry: h5py.Group) -> VideoScores:
     named = [name for name in entry if name.startswith(_PREFIX)]
+    own = {"cas", "attention", "video_score", *named}
     return VideoScores(
         cas=entry["cas"][()],
         attention=entry["attention"][()],
         video_score=entry["video_score"][()],
         attentions={name.removeprefix(_PREFIX): entry[name][()] for name in named},
+        extra={name: entry[name][()] for name in entry if name not in own},
     )

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Output(NamedTuple):
     """Class activation sequence, attention and features of a batch; background is last.
 
-    `extra` holds what a method has besides; entries named `attention_*` `[B, T]` and
-    `video_score` `[B, C]` find their way into the score files.
+    `extra` holds what a method has besides; entries named `attention_*` `[B, T]`,
+    `video_score` `[B, C]` and those that the model's `stored` names find their way into the
+    score files.
     """
 
     cas: Tensor  # [B, T, C+1]
     attention: Tensor  # [B, T]
     features: Tensor  # [B, T, D]
     extra: dict[str, Tensor] = {}
+
+
+def apply(
+    model: nn.Module, features: Tensor, mask: Tensor | None, upstream: Mapping[str, Tensor]
+) -> NamedTuple:
+    """The model's output; it is told of padding and of upstream scores only where there are any."""
+    given = {"mask": mask} if mask is not None else {}
+    return model(features, **given, **({"upstream": upstream} if upstream else {}))
 
 
 def named_attentions(output: NamedTuple) -> dict[str, Tensor]:

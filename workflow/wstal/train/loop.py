@@ -12,15 +12,19 @@ from torch import Tensor, nn
 from wstal.data.batch import Batch
 from wstal.data.dataset import TrainingSet
 from wstal.errors import WstalError
-from wstal.models.output import as_float32, named_attentions
-from wstal.train.optimizer import build_optimizer
+from wstal.models.output import apply, as_float32, named_attentions
+from wstal.train.optimizer import build_optimizer, learning_rate
 from wstal.train.seeding import random_state, restore_random_state, seed_all
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 
 class Method(Protocol):
-    """What a module of `wstal.models` offers."""
+    """What a module of `wstal.models` offers.
+
+    It may also have `prepare(model, data, config)`, called once before training with the
+    TrainingSet: for weights that start from the training features.
+    """
 
     def build(self, config: Mapping[str, Any], dims: Mapping[str, int], classes: int) -> nn.Module:
         """The untrained model."""
@@ -50,15 +54,24 @@ class Trainer:
         self.method, self.data, self.config, self.device = method, data, config, device
         self.generator = seed_all(seed)
         self.model = method.build(config, dims, len(data.classes)).to(device).train()
-        self.optimizer = build_optimizer(self.model, config["train"])
-        self.autocast = autocast(config["train"]["precision"], device)
+        if hasattr(method, "prepare"):
+            method.prepare(self.model, data, config)
+        settings = config["train"]
+        self.optimizer = build_optimizer(self.model, settings)
+        self.autocast = autocast(settings["precision"], device)
+        epoch = data.updates_per_epoch if settings["epochs"] else 1
+        self.iterations = (settings["epochs"] or settings["iterations"]) * epoch
+        self.score_interval = settings["score_interval"] * epoch
         self.iteration = 0
         self.log: list[dict[str, float]] = []
         self.total: Tensor | None = None  # loss of the last step
 
     def step(self) -> None:
         """One update of the weights; logged at every `train.log_interval`."""
-        batch = self.data.draw(self.generator)
+        progress = self.iteration / self.iterations
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config["train"], progress)
+        batch = self.data.draw(self.generator)._replace(progress=progress)
         total, terms, output = update(
             self.method, self.model, self.optimizer, batch, self.config, self.autocast
         )
@@ -102,6 +115,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "random": random_state(self.generator),
+            "sampler": self.data.sampler.state(),
             "log": self.log,
         }
 
@@ -110,6 +124,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         restore_random_state(state["random"], self.generator)
+        self.data.sampler.restore(state["sampler"])
         self.iteration, self.log = state["iteration"], list(state["log"])
 
 
@@ -123,13 +138,14 @@ def update(
 ) -> tuple[Tensor, dict[str, Tensor], NamedTuple]:
     """One update of the weights on a batch, under `autocast`'s context; loss, terms, output."""
     with context:
-        output = model(batch.features)
+        output = apply(model, batch.features, batch.mask, batch.upstream)
     if config["train"]["precision"] == "bf16":
         output = as_float32(output)
     total, terms = method.loss(output, batch, config)
     optimizer.zero_grad(set_to_none=True)
-    total.backward()
-    optimizer.step()
+    if total.requires_grad:  # not where a run only passes scores on
+        total.backward()
+        optimizer.step()
     return total, terms, output
 
 

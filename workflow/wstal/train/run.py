@@ -15,8 +15,9 @@ from wstal.data.annotations import Annotations
 from wstal.data.dataset import TrainingSet
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
-from wstal.localize.scores import read_scores, write_iterations, write_scores
+from wstal.localize.scores import Scores, read_scores, write_iterations, write_scores
 from wstal.train import checkpoint
+from wstal.train.initial import initialize, weights_digest
 from wstal.train.loop import Method, Trainer
 from wstal.train.memory import keep_freed_memory
 from wstal.train.scoring import Scorer
@@ -67,21 +68,25 @@ def train_run(
     code: str,
     device: torch.device,
     save_every: int | None = None,
+    upstream: Scores | None = None,
+    initial: Mapping[str, Any] | None = None,
     track: Track = iter,
 ) -> list[str]:
     """Train one seed of a run and write its checkpoint, log and scores by iteration.
 
     A run that was killed continues from its last save (every `save_every` iterations, by default
     at each scoring interval) if config, code, seed and data are the same, and ends in the same
-    bytes; otherwise it starts anew. At each scoring interval the videos of val and test are
-    scored, for whoever chooses an iteration on either; their labels are never read. Returns
-    notes for the user.
+    bytes; otherwise it starts anew. At each scoring interval and at the end the videos of val
+    and test are scored, for whoever chooses an iteration on either; their labels are never read.
+
+    `upstream` are all videos' scores under the run that `scores_from` names, `initial` is the
+    content of the checkpoint that `init_from` names. Returns notes for the user.
     """
-    settings = config["train"]
     if device.type == "cpu":
         keep_freed_memory()
-    data = TrainingSet(features, annotations, config, device)
+    data = TrainingSet(features, annotations, config, device, upstream)
     trainer = Trainer(method, data, features.dims, config, seed, device)
+    start_notes = initialize(trainer.model, initial["model"]) if initial else []
     scorer = Scorer(
         features,
         features.ids("val") + features.ids("test"),
@@ -89,6 +94,7 @@ def train_run(
         data.classes,
         data.standardization,
         device,
+        upstream,
     )
     identity = {
         "config": dict(config),
@@ -99,20 +105,21 @@ def train_run(
         "features": {k: str(features.attrs.get(k)) for k in ("dataset", "recipe", "recipe_digest")},
         "training data": data.digest(),
         "scored videos": scorer.digest(),
+        "initial weights": weights_digest(initial["model"]) if initial else "",
         "standardization": data.standardization._asdict(),
         "device": device.type,
         "versions": checkpoint.versions(),
     }
-    notes = data.notes + resume(trainer, files, identity)
-    save_every = save_every or settings["score_interval"]
-    for block in track(blocks(trainer.iteration, settings["iterations"], settings["log_interval"])):
+    notes = data.notes + start_notes + resume(trainer, files, identity)
+    save_every, last = save_every or trainer.score_interval, trainer.iterations
+    for block in track(blocks(trainer.iteration, last, config["train"]["log_interval"])):
         for _ in range(block.start, block.stop):
             trainer.step()
-            if trainer.iteration % settings["score_interval"] == 0:
+            if trainer.iteration % trainer.score_interval == 0 or trainer.iteration == last:
                 trainer.require_finite()
                 name = f"{trainer.iteration:08d}.h5"
                 write_scores(files.score_parts / name, scorer(trainer.model, trainer.iteration))
-            if trainer.iteration % save_every == 0 and trainer.iteration < settings["iterations"]:
+            if trainer.iteration % save_every == 0 and trainer.iteration < last:
                 checkpoint.save(files.part, {**identity, **trainer.state()})
     finish(trainer, files, identity)
     return notes

@@ -13,15 +13,19 @@ from torch import Tensor, nn
 
 from wstal.data.digest import data_digest
 from wstal.data.standardize import Standardization
+from wstal.data.upstream import of_video
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, VideoScores
-from wstal.models.output import named_attentions
+from wstal.models.output import apply, named_attentions
 from wstal.train import checkpoint
 
 
 class Scorer:
-    """Scores the videos of a feature file with a model, all snippets of a video at once."""
+    """Scores the videos of a feature file with a model, all snippets of a video at once.
+
+    `upstream` are their scores under the run that the model builds on, if there is one.
+    """
 
     def __init__(
         self,
@@ -31,7 +35,9 @@ class Scorer:
         classes: list[str],
         standardization: Standardization,
         device: torch.device,
+        upstream: Scores | None = None,
     ) -> None:
+        self.upstream = upstream
         self.features, self.ids, self.streams = features, list(ids), streams
         self.classes, self.standardization, self.device = classes, standardization, device
 
@@ -59,21 +65,30 @@ class Scorer:
         )
 
     def digest(self) -> str:
-        """What is scored: ids and features."""
-        return data_digest(
-            part for video in self.ids for part in (video, self.features.read(video, self.streams))
-        )
+        """What is scored: ids, features and upstream scores."""
+        return data_digest(part for video in self.ids for part in self._parts(video))
+
+    def _parts(self, video: str) -> list[str | np.ndarray]:
+        rows = self.features.read(video, self.streams)
+        given = self._given(video, len(rows))
+        return [video, rows, *(part for name, a in given.items() for part in (name, a))]
+
+    def _given(self, video: str, count: int) -> dict[str, np.ndarray]:
+        return of_video(self.upstream, video, count) if self.upstream else {}
 
     def _score(self, model: nn.Module, video: str) -> VideoScores:
         x = torch.from_numpy(self.features.read(video, self.streams)).to(self.device)
-        output = model(self.standardization(x)[None])
-        given = output.extra.get("video_score")
-        score = video_score(output.cas[0], model.activation) if given is None else given[0]
+        given = self._given(video, len(x))
+        upstream = {name: torch.from_numpy(a).to(self.device) for name, a in given.items()}
+        output = apply(model, self.standardization(x)[None], None, upstream)
+        own = output.extra.get("video_score")
+        score = video_score(output.cas[0], model.activation) if own is None else own[0]
         return VideoScores(
             cas=_array(output.cas),
             attention=_array(output.attention),
             video_score=score.float().cpu().numpy(),
             attentions={name: _array(a) for name, a in named_attentions(output).items()},
+            extra={name: _array(output.extra[name]) for name in getattr(model, "stored", ())},
         )
 
 
@@ -107,12 +122,17 @@ def score_checkpoint(
     splits: Iterable[str],
     device: torch.device,
     track: Callable[[Iterable], Iterable] = iter,
+    upstream: Scores | None = None,
 ) -> Scores:
     """Scores of the splits' videos under a checkpoint.
 
-    Raises WstalError if the features have other widths than those it was trained on.
+    `upstream` are their scores under the run that the config's `scores_from` names. Raises
+    WstalError if the features have other widths than those it was trained on, and if it was
+    trained on scores that are not given.
     """
     content = checkpoint.load(path)
+    if (source := content["config"].get("scores_from")) and upstream is None:
+        raise WstalError(f"{path} was trained on the scores of {source}: give those too")
     streams = list(content["config"]["streams"])
     widths = {name: features.dims.get(name) for name in streams}
     if widths != {name: content["dims"][name] for name in streams}:
@@ -128,6 +148,7 @@ def score_checkpoint(
         content["classes"],
         Standardization(**content["standardization"]),
         device,
+        upstream,
     )
     about = {key: content[key] for key in ("seed", "code", "config", "features", "versions")}
     return scorer(load_model(content, device), content["iteration"], track, **about)
