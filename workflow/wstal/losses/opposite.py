@@ -1,15 +1,31 @@
-"""Attention is the opposite of the background's probability (paper: oppo, code: guide)."""
+"""Attention is the opposite of the background's probability (CO2-Net: oppo, TS-SAM: guide)."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
+from wstal.errors import WstalError
 
-def opposite_loss(attentions: Tensor, cas: Tensor) -> Tensor:
-    """Mean |1 - A - p_background| over stacked attentions `[N, B, T]`.
 
-    p_background is the last of the softmax over C+1 of the unsuppressed logits `[B, T, C+1]`;
-    gradient flows to both sides.
+def opposite_loss(
+    attentions: Tensor,
+    cas: Tensor,
+    *,
+    background: str = "probability",
+    reduction: str = "mean",
+    detach: bool = False,
+) -> Tensor:
+    """Mean |1 - A - background| over stacked attentions `[N, B, T]`, cas `[B, T, C+1]` logits.
+
+    The background is the last of the softmax over C+1 (`probability`), or the last `logit` as it
+    is, as TS-SAM's Eq. 7 literally says. `reduction` over time: `mean` (CO2-Net's code, TS-SAM) or
+    `sum` (ACM-Net's code); always the mean over videos and attentions. Gradient flows to both
+    sides; with `detach` not to the attentions (ACM-Net's code).
     """
-    background = cas.softmax(-1)[..., -1]
-    return (1 - attentions - background).abs().mean()
+    if background not in ("probability", "logit"):
+        raise WstalError(f"background {background!r} is not one of probability, logit")
+    if reduction not in ("mean", "sum"):
+        raise WstalError(f"reduction {reduction!r} is not one of mean, sum")
+    last = (cas.softmax(-1) if background == "probability" else cas)[..., -1]
+    gap = (1 - (attentions.detach() if detach else attentions) - last).abs()
+    return gap.mean() if reduction == "mean" else gap.sum(-1).mean()
