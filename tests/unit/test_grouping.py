@@ -21,3 +21,10 @@ def test_a_lone_first_snippet_is_skipped_only_on_request():
     grid = np.array([0.2, 0.5])
     assert runs_above(sequence, grid).tolist() == [[0, 1], [2, 3], [0, 1]]
     assert runs_above(sequence, grid, skip_lone_first=True).tolist() == [[0, 1], [2, 3]]
+
+
+def test_runs_that_are_too_short_fall_away():
+    sequence = np.array([0.9, 0.1, 0.9, 0.9, 0.1, 0.3, 0.3, 0.3])
+    grid = np.array([0.2, 0.5])
+    assert runs_above(sequence, grid, shortest=2).tolist() == [[2, 4], [5, 8], [2, 4]]
+    assert runs_above(sequence, grid, shortest=3).tolist() == [[5, 8]]

@@ -13,12 +13,17 @@ def runs(active: np.ndarray) -> np.ndarray:
 
 
 def runs_above(
-    sequence: np.ndarray, thresholds: np.ndarray, *, skip_lone_first: bool = False
+    sequence: np.ndarray,
+    thresholds: np.ndarray,
+    *,
+    skip_lone_first: bool = False,
+    shortest: int = 1,
 ) -> np.ndarray:
     """Runs of `sequence` `[T]` strictly above each threshold, pooled in order: `[N, 2]`.
 
     Runs that several thresholds yield alike are kept each time. `skip_lone_first` is a quirk of
     the official CO2-Net code: a threshold at which snippet 0 alone is active yields nothing.
+    Runs of fewer than `shortest` snippets are left out.
     """
     found = []
     for threshold in thresholds:
@@ -26,4 +31,5 @@ def runs_above(
         if skip_lone_first and not active[1:].any():
             continue
         found.append(runs(active))
-    return np.concatenate([np.empty((0, 2), dtype=np.int64), *found])
+    pooled = np.concatenate([np.empty((0, 2), dtype=np.int64), *found])
+    return pooled[pooled[:, 1] - pooled[:, 0] >= shortest]

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
+from wstal.errors import WstalError
 
-def outer_inner(scores: np.ndarray, segments: np.ndarray, margin: float = 0.25) -> np.ndarray:
+
+def outer_inner(
+    scores: np.ndarray, segments: np.ndarray, margin: float = 0.25, points: str = "existing"
+) -> np.ndarray:
     """Mean inside minus mean just outside: `scores` `[T, K]`, `segments` int `[N, 2]` -> `[N, K]`.
 
     Outside is `margin` of the segment's length on either side, cut at the video's ends: from
     max(0, int(first - margin n)) and up to min(T - 1, int(last + margin n)), both included;
-    where it is empty its mean counts as 0. Segments are half-open snippet ranges.
+    where it is empty its mean counts as 0. With `fixed` points the mean is over as many as there
+    would be without the ends: what lies beyond counts as 0. Segments are half-open ranges.
     """
+    if points not in ("existing", "fixed"):
+        raise WstalError(f"outer points {points!r} is not one of existing, fixed")
     length = len(scores)
     total = np.zeros((length + 1, scores.shape[1]))
     np.cumsum(scores, axis=0, dtype=np.float64, out=total[1:])
     start, stop = segments[:, 0], segments[:, 1]
     reach = margin * (stop - start)
-    before = np.maximum(0, (start - reach).astype(np.int64))
-    after = np.minimum(length - 1, (stop - 1 + reach).astype(np.int64)) + 1
+    first = np.floor(start - reach).astype(np.int64)
+    end = np.floor(stop - 1 + reach).astype(np.int64) + 1
+    before, after = np.maximum(0, first), np.minimum(length, end)
     inside = (total[stop] - total[start]) / (stop - start)[:, None]
-    count = (start - before) + (after - stop)
+    count = start - before + after - stop if points == "existing" else start - first + end - stop
     outside = (total[start] - total[before] + total[after] - total[stop]) / np.maximum(count, 1)[
         :, None
     ]
