@@ -7,7 +7,7 @@ alternations of reference / ours.
 Examples:
   python benchmarks/train_step.py
   python benchmarks/train_step.py --alternations 3 --length 60 --dry-run
-  python benchmarks/train_step.py --device cuda --precision bf16
+  python benchmarks/train_step.py --device cuda --precision bf16 --compile reduce-overhead
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from reference.co2net_step import Step, criterion
 from wstal.config.layers import resolve_run
 from wstal.data.batch import Batch
 from wstal.models import co2net
-from wstal.train.loop import autocast, update
+from wstal.train.loop import autocast, compiled, update
 from wstal.train.memory import keep_freed_memory
 from wstal.train.optimizer import build_optimizer
 
@@ -37,9 +37,10 @@ def our_step(model: torch.nn.Module, config: dict, batch: Batch) -> Callable[[],
     """A function that makes one update, the trainer's own, and returns the loss."""
     optimizer = build_optimizer(model, config["train"])
     context = autocast(config["train"]["precision"], batch.features.device)
+    forward = compiled(model, config["train"]["compile"])
 
     def step() -> float:
-        total, _, _ = update(co2net, model, optimizer, batch, config, context)
+        total, _, _ = update(co2net, forward, optimizer, batch, config, context)
         return total.item()
 
     return step
@@ -75,13 +76,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", help="of our step; theirs is fp32")
+    parser.add_argument("--compile", default="none", help="torch.compile's mode for our step")
     parser.add_argument("--dry-run", action="store_true", help="write no record")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     kept = keep_freed_memory()
     config = resolve_run(yaml.safe_load(CONFIG.read_text()), "thumos14", None)
-    config["train"]["precision"] = args.precision
+    config["train"] |= {"precision": args.precision, "compile": args.compile}
     device = torch.device(args.device)
     labels = torch.eye(20)[torch.arange(args.batch) // 2 % 20]
     features = torch.rand(args.batch, args.length, 2048)
@@ -95,7 +97,8 @@ def main() -> None:
         "ours": our_step(model, config, batch),
     }
     for step in steps.values():
-        step()  # warm up
+        for _ in range(3):  # compiling and capturing graphs too
+            step()
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     for _ in range(args.alternations):
         for name, step in steps.items():

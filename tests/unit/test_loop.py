@@ -108,3 +108,50 @@ def test_epochs_give_the_number_of_updates_and_the_schedule_its_rates(start):
         trainer.step()
         rates.append(trainer.optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([1e-3] * 3 + [1e-4] * 1 + [1e-5] * 2)
+
+
+def losses(trainer, steps):
+    values = []
+    for _ in range(steps):
+        trainer.step()
+        values.append(trainer.total.item())
+    return values
+
+
+@pytest.mark.slow
+def test_a_compiled_step_follows_the_plain_one(start):
+    """Without dropout, whose draws a compiled graph orders differently."""
+
+    def run(mode):
+        trainer = start(compile=mode)
+        for module in trainer.model.modules():
+            if hasattr(module, "p"):
+                module.p = 0.0
+        return losses(trainer, 6), trainer.model.state_dict()
+
+    (plain, weights), (fast, others) = run("none"), run("default")
+    assert fast == pytest.approx(plain, rel=1e-4)
+    assert weights.keys() == others.keys()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("precision", "compile"),
+    [("tf32", "none"), ("bf16", "none"), ("fp32", "reduce-overhead"), ("bf16", "reduce-overhead")],
+)
+def test_the_loss_curve_on_a_gpu_is_that_of_fp32(tmp_path, project, precision, compile):
+    device = torch.device("cuda")
+    path, annotations = write_small_set(tmp_path)
+    curves = {}
+    for name, changes in {
+        "fp32": {},
+        "other": {"precision": precision, "compile": compile},
+    }.items():
+        config = small_config(project)
+        config["train"] |= {"iterations": 60, **changes}
+        with FeatureFile(path) as features:
+            data = TrainingSet(features, annotations, config, device)
+            trainer = Trainer(co2net, data, features.dims, config, 0, device)
+            curves[name] = torch.tensor(losses(trainer, 60)).unfold(0, 20, 20).mean(1)
+    # Dropout's draws differ, so means over 20 steps are compared.
+    torch.testing.assert_close(curves["other"], curves["fp32"], rtol=0.1, atol=0)

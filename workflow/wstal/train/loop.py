@@ -59,6 +59,7 @@ class Trainer:
         settings = config["train"]
         self.optimizer = build_optimizer(self.model, settings)
         self.autocast = autocast(settings["precision"], device)
+        self.forward = compiled(self.model, settings.get("compile", "none"))
         epoch = data.updates_per_epoch if settings["epochs"] else 1
         self.iterations = (settings["epochs"] or settings["iterations"]) * epoch
         self.score_interval = settings["score_interval"] * epoch
@@ -73,7 +74,7 @@ class Trainer:
             group["lr"] = learning_rate(self.config["train"], progress)
         batch = self.data.draw(self.generator)._replace(progress=progress)
         total, terms, output = update(
-            self.method, self.model, self.optimizer, batch, self.config, self.autocast
+            self.method, self.forward, self.optimizer, batch, self.config, self.autocast
         )
         self.iteration += 1
         self.total = total.detach()
@@ -147,6 +148,15 @@ def update(
         total.backward()
         optimizer.step()
     return total, terms, output
+
+
+def compiled(model: nn.Module, mode: str) -> nn.Module:
+    """The model as torch.compile makes it, sharing its weights; `none` leaves it as it is.
+
+    `reduce-overhead` replays forward and backward as CUDA graphs: it pays where launching the
+    kernels takes longer than running them, for batches of one shape.
+    """
+    return model if mode == "none" else torch.compile(model, mode=mode)
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:
