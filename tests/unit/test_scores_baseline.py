@@ -79,7 +79,9 @@ def test_scores_must_fit_their_classes():
 
 def test_constant_attention_keeps_everything_else():
     scores = some()
+    scores.videos["c"].extra["cas_rgb"] = np.ones((1, 3))
     flat = constant_attention(scores)
+    assert flat.videos["c"].extra is scores.videos["c"].extra
     assert all((v.attention == 1).all() for v in flat.videos.values())
     assert all((v.attentions["rgb"] == 1).all() for v in flat.videos.values())
     assert flat.videos["c"].cas is scores.videos["c"].cas

@@ -1,0 +1,52 @@
+"""Join the results of two streams into those of a fused run.
+
+Each of --rgb, --flow and --output is four files: scores.h5, proposals.json,
+proposals_by_iteration.json.gz, proposals_constant_attention.json.
+
+Examples:
+  f="scores.h5 proposals.json proposals_by_iteration.json.gz proposals_constant_attention.json"
+  python scripts/fuse.py --rgb $(printf 'acn-rgb/seed0/%s ' $f) \\
+      --flow $(printf 'acn-flow/seed0/%s ' $f) --config @localize.json \\
+      --output $(printf 'acn/seed0/%s ' $f)
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from cli import json_argument, parser
+from wstal.errors import WstalError
+from wstal.evaluate.detections import read_detections, read_detections_by_iteration
+from wstal.localize.detections import summary, write_proposals, write_proposals_by_iteration
+from wstal.localize.fusion import fuse_histories, fuse_proposals, fuse_scores
+from wstal.localize.scores import read_scores, write_scores
+
+
+def main() -> None:
+    """Parse, fuse, write."""
+    arguments = parser(__doc__)
+    files = {"type": Path, "nargs": 4, "required": True}
+    arguments.add_argument("--rgb", help="files of the RGB stream's run", **files)
+    arguments.add_argument("--flow", help="files of the flow stream's run", **files)
+    arguments.add_argument("--config", type=json_argument, required=True, help="localize section")
+    arguments.add_argument("--output", help="outputs, in the same order", **files)
+    args = arguments.parse_args()
+    settings = args.config["fusion"]
+    try:
+        scores = fuse_scores({"rgb": read_scores(args.rgb[0]), "flow": read_scores(args.flow[0])})
+        for index in (1, 3):
+            flow, rgb = (read_detections(paths[index]) for paths in (args.flow, args.rgb))
+            found = fuse_proposals(flow, rgb, **settings)
+            write_proposals(args.output[index], found, scores, args.config)
+            print(summary(scores, found), file=sys.stderr)
+        histories = (read_detections_by_iteration(paths[2]) for paths in (args.flow, args.rgb))
+        fused = fuse_histories(*histories, **settings)
+        pairs = ((replace(scores, iteration=n), frame) for n, frame in fused.items())
+        write_proposals_by_iteration(args.output[2], pairs, args.config)
+        write_scores(args.output[0], scores)
+    except WstalError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
