@@ -14,6 +14,8 @@ rule localize:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/localize.log",
     benchmark:
         "results/benchmarks/{dataset}/{recipe}/{run}/localize.seed{seed}.tsv"
+    wildcard_constraints:
+        run=TRAINED,
     conda:
         "../envs/evaluate.yaml"
     params:

@@ -85,15 +85,17 @@ def feature_shards(wildcards):
     return [f"{folder}/{stage}/shard{shard}.csv" for stage in stages for shard in range(count)]
 
 
-def of_run(key, *files):
-    """Files of the run that a run's config names under `key`: same recipe, same seed."""
+def of_run(key, *files, stream=None):
+    """Files of the run that a run's config names under `key`: same recipe, same seed.
+
+    With `stream`, of the run that it names there for that stream.
+    """
 
     def paths(wildcards):
         full = CATALOG.run_config(wildcards.dataset, wildcards.run, wildcards.recipe)
-        folder = "results/{dataset}/{recipe}/{other}/seed{seed}".format(
-            other=full[key], **wildcards
-        )
-        return [f"{folder}/{file.format(**wildcards)}" for file in files if full[key]]
+        named = full[key][stream] if stream else full[key]
+        folder = "results/{dataset}/{recipe}/{other}/seed{seed}".format(other=named, **wildcards)
+        return [f"{folder}/{file.format(**wildcards)}" for file in files if named]
 
     return paths
 
