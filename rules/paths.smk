@@ -2,10 +2,13 @@
 
 
 def weights(section, stream=None, *, path):
-    """The checkpoint a recipe names: as an input (`path`), or as the script's argument."""
+    """The checkpoint a recipe names: as an input (`path`), or as the script's argument.
+
+    `section` may hold wildcards, as `{backbone}`.
+    """
 
     def value(wildcards):
-        name = RECIPES[wildcards.recipe][section]["weights"]
+        name = RECIPES[wildcards.recipe][section.format(**wildcards)]["weights"]
         name = name[stream] if stream else name
         found = weights_path(name, WEIGHTS)
         if not path:
@@ -25,7 +28,7 @@ def probe_annotations(wildcards):
     """
     name, dataset = wildcards.dataset, DATASETS[wildcards.dataset]
     if dataset["kind"] == "folder":
-        return ancient(annotation_files(name, dataset)[0])
+        return ancient(from_dataset(annotation_files)(wildcards)[0])
     return f"results/{name}/annotations.json"
 
 

@@ -16,6 +16,15 @@ def method_digest(script, package):
     return digest
 
 
+def backbone_digest(script):
+    """Digest of a script that imports the module of a backbone by name."""
+
+    def digest(wildcards):
+        return code_digest(script, f"wstal.nets.backbones.{wildcards.backbone}")
+
+    return digest
+
+
 def method_of(wildcards):
     """The method a run is a variant of."""
     return split_run(wildcards.run)[0]
@@ -40,7 +49,7 @@ def weights_identity(section, stream=None):
     """What identifies the checkpoint a recipe names: its content counts, not its date."""
 
     def value(wildcards):
-        name = RECIPES[wildcards.recipe][section]["weights"]
+        name = RECIPES[wildcards.recipe][section.format(**wildcards)]["weights"]
         entry = WEIGHTS.get(name[stream] if stream else name, {})
         return entry.get("sha256") or entry.get("git_blob", "")
 
@@ -58,7 +67,7 @@ def recipe_part(section=None):
 
     def part(wildcards):
         recipe = RECIPES[wildcards.recipe]
-        return canonical(recipe[section] if section else recipe)
+        return canonical(recipe[section.format(**wildcards)] if section else recipe)
 
     return part
 
@@ -94,7 +103,10 @@ def from_dataset(which):
     """A function of (dataset's name, its YAML) as an input or params function."""
 
     def value(wildcards):
-        return which(wildcards.dataset, DATASETS[wildcards.dataset])
+        try:
+            return which(wildcards.dataset, DATASETS[wildcards.dataset])
+        except WstalError as error:
+            raise WorkflowError(str(error)) from None
 
     return value
 

@@ -48,7 +48,7 @@ def test_a_dataset_may_come_from_the_command_line(project):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"datasets": {"demo": {"shard": 3}}}, r"demo\.yaml: shard: unknown key; did you mean 'shards'"),
+        ({"datasets": {"demo": {"shard": 3}}}, r"demo\.yaml .*: shard: unknown key; did you mean 'shards'"),
         ({"datasets": {"Mine": {"kind": "folder"}}}, "'Mine' cannot name one of the datasets"),
         ({"datasets": {"tables": {"kind": "folder"}}}, "'tables' cannot name one of the datasets"),
         ({"features": {"co2net": {}}}, r"\['co2net'\] name a feature recipe and a run"),
@@ -67,6 +67,27 @@ def test_a_dataset_may_come_from_the_command_line(project):
 def test_mistakes_are_named_where_they_are(project, overrides, message):
     with pytest.raises(WstalError, match=message):
         load(project, **overrides)
+
+
+def test_runs_that_others_build_on_must_be_known(project):
+    folder, schemas = project / "workflow/config", project / "workflow/schemas"
+    change = {"models": {"co2net": {"variants": {"late": {"init_from": "co2net-loss_mill"}}}}}
+    with pytest.raises(WstalError, match="init_from: 'co2net-loss_mill'.*co2net-loss_mil"):
+        load_catalog(folder, schemas, change)
+    change["models"]["co2net"]["variants"]["late"]["init_from"] = "co2net"
+    late = load_catalog(folder, schemas, change).run_config("demo", "co2net-late")
+    assert late["init_from"] == "co2net" and late["scores_from"] is None
+
+
+def test_a_mistake_laid_over_a_file_is_not_blamed_on_the_file_alone(project):
+    change = {"datasets": {"demo": {"shard": 3}}}
+    with pytest.raises(WstalError, match=r"--configfile \(datasets.demo\).*did you mean 'shards'"):
+        load_catalog(project / "workflow/config", project / "workflow/schemas", change)
+
+
+def test_sections_shared_by_methods_stand_in_one_schema(catalog):
+    data = catalog.schemas["model_co2net"]["properties"]["data"]
+    assert data == catalog.schemas["run_parts"]["$defs"]["data"]
 
 
 def test_unknown_run_names_its_neighbours(catalog):

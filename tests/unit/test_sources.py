@@ -3,6 +3,7 @@
 import pytest
 from wstal.config.sources import annotation_files, facts_argument, facts_file, videos_folder
 from wstal.data.sources import PAGES, how_to_get
+from wstal.errors import WstalError
 
 
 def dataset(kind, **keys):
@@ -74,3 +75,17 @@ def test_the_page_names_only_existing_password_variable_and_target(project):
     assert "WSTAL_THUMOS14_PASSWORD" in facts and "WSTAL_THUMOS14_PASSWORD" in PAGES["thumos14"]
     assert "results/thumos14/videos/fetched.csv" in PAGES["thumos14"]
     assert '"results/{dataset}/videos/fetched.csv"' in (project / "rules/videos.smk").read_text()
+
+
+def test_own_labels_that_are_not_there_are_named_with_what_to_write(here):
+    (here / "clips").mkdir()
+    (here / "clips/lables.csv").write_text("video,labels,split\n")
+    own = dataset("folder", videos="clips")
+    with pytest.raises(WstalError, match=r"clips/labels.csv is not there.*video,labels,split"):
+        annotation_files("mine", own)
+    with pytest.raises(WstalError, match="clips/lables.csv"):
+        annotation_files("mine", own)
+    (here / "clips/labels.csv").write_text("video,labels,split\n")
+    assert annotation_files("mine", own) == ["clips/labels.csv"]
+    with pytest.raises(WstalError, match=r"seg.csv is not there.*`segments:`"):
+        annotation_files("mine", own | {"segments": "clips/seg.csv"})

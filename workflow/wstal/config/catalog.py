@@ -103,6 +103,8 @@ def load_catalog(
             source = str(files[name]) if name in files else f"--config {kind}.{name}"
             base = read_yaml(files[name]) if name in files else {}
             _check_mapping(changes.get(name) or {}, f"{kind}.{name}")
+            if name in files and changes.get(name):
+                source += f" under --config or --configfile ({kind}.{name})"
             sources[f"{kind}/{name}"] = source
             _check_name(name, kind, source)
             value = merged(base, changes.get(name) or {})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wstal.data.folder import folder_ids
+from wstal.errors import WstalError
 from wstal.listing import shard_listing
 
 Dataset = Mapping[str, Any]
@@ -58,7 +59,10 @@ def facts_argument(name: str, dataset: Dataset) -> str:
 
 
 def annotation_files(name: str, dataset: Dataset) -> list[str]:
-    """The label files a dataset is read from, labels first, segments (if any) second."""
+    """The label files a dataset is read from, labels first, segments (if any) second.
+
+    Raises WstalError if those of the user's own videos are not there.
+    """
     if dataset["kind"] == "demo":
         return [f"results/{name}/videos/labels.csv", f"results/{name}/videos/segments.csv"]
     if dataset["kind"] in PUBLISHED:
@@ -69,7 +73,20 @@ def annotation_files(name: str, dataset: Dataset) -> list[str]:
     labels = dataset["labels"] or f"{folder}/labels.csv"
     segments = dataset["segments"] or f"{folder}/segments.csv"
     named = dataset["segments"] is not None
+    needed = {"labels": labels} | ({"segments": segments} if named else {})
+    for key, path in needed.items():
+        if not Path(path).is_file():
+            raise WstalError(_absent(name, key, Path(path)))
     return [labels, segments] if named or Path(segments).is_file() else [labels]
+
+
+def _absent(name: str, key: str, path: Path) -> str:
+    there = sorted(str(other) for other in path.parent.glob("*.csv"))
+    columns = {"labels": "video,labels,split", "segments": "video,t_start,t_end,label"}[key]
+    return (
+        f"dataset {name}: {path} is not there. Write it (columns {columns}), or name it under "
+        f"`{key}:` in the dataset's YAML; CSV files in its folder: {', '.join(there) or 'none'}"
+    )
 
 
 def video_listing(name: str, dataset: Dataset) -> list[str]:
