@@ -159,6 +159,8 @@ class TSSAM(nn.Module):
 
 def build(config: Mapping[str, Any], dims: Mapping[str, int], num_classes: int) -> TSSAM:
     """The model of a resolved run config; `dims` gives each stream's width."""
+    if config["data"]["length"] is None:
+        raise WstalError("tssam pools over a fixed number of snippets: give data.length a number")
     dim = sum(dims[name] for name in config["streams"])
     return TSSAM(num_classes, dim, **config["model"])
 
