@@ -12,18 +12,13 @@ def table_results(wildcards):
     return [f"results/{dataset}/{run}_map.csv" for dataset, run in pairs]
 
 
-def figure_table(wildcards):
-    """The table whose rows a figure shows."""
-    return next(t for t in CATALOG.tables.values() if t.get("figure") == wildcards.figure)
-
-
 def figure_files(wildcards):
     """Annotations, durations and the first seed's scores of each run in a figure."""
-    rows = figure_table(wildcards)["rows"]
-    dataset = wildcards.get("dataset") or rows[0]["dataset"]
+    figure = FIGURES[wildcards.figure]
+    dataset = wildcards.get("dataset") or figure.dataset
     recipe, seed = DATASETS[dataset]["recipe"], DATASETS[dataset]["seeds"][0]
     folder = f"results/{dataset}"
-    runs = [f"{folder}/{recipe}/{row['run']}/seed{seed}/scores.h5" for row in rows]
+    runs = [f"{folder}/{recipe}/{row['run']}/seed{seed}/scores.h5" for row in figure.rows]
     return {
         "annotations": f"{folder}/annotations.json",
         "manifest": f"{folder}/manifest.csv",
@@ -33,10 +28,16 @@ def figure_files(wildcards):
 
 def figure_names(wildcards):
     """What a figure calls its strips, as JSON."""
-    return canonical([row["variant"] for row in figure_table(wildcards)["rows"]])
+    return canonical([row["variant"] for row in FIGURES[wildcards.figure].rows])
+
+
+def figure_options(wildcards):
+    """What a figure shows of its runs, and which videos."""
+    figure = FIGURES[wildcards.figure]
+    return f"--shows {figure.shows} --skip {figure.skip}"
 
 
 def figure_title(wildcards):
     """A figure's title: the table's, and where the data is not the paper's, what it is."""
-    title, dataset = figure_table(wildcards)["title"], wildcards.get("dataset")
+    title, dataset = FIGURES[wildcards.figure].title, wildcards.get("dataset")
     return f"{title} ({DATASETS[dataset]['note'] or dataset})" if dataset else title

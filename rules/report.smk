@@ -86,11 +86,12 @@ rule figure:
     params:
         names=figure_names,
         title=figure_title,
+        options=figure_options,
         code=code_digest("scripts/plot_strips.py"),
     shell:
         "python scripts/plot_strips.py --annotations {input.annotations}"
         " --manifest {input.manifest} --scores {input.scores} --names {params.names:q}"
-        " --title={params.title:q} --output {output} > {log} 2>&1"
+        " {params.options} --title={params.title:q} --output {output} > {log} 2>&1"
 
 
 use rule figure as figure_elsewhere with:

@@ -1,4 +1,4 @@
-"""Draw the attention of several runs as strips under the annotated segments of two videos.
+"""Draw attention or class activation of several runs as strips under annotated segments.
 
 The videos are chosen by their annotation alone.
 
@@ -28,6 +28,8 @@ def main() -> None:
         "--names", type=json_argument, required=True, help="JSON list, as --scores"
     )
     arguments.add_argument("--videos", type=int, default=2, help="how many")
+    arguments.add_argument("--skip", type=int, default=0, help="pass over the first so many")
+    arguments.add_argument("--shows", choices=("attention", "class"), default="attention")
     arguments.add_argument("--title", default="")
     arguments.add_argument("--output", type=Path, nargs="+", required=True, help="SVG, PNG, ...")
     args = arguments.parse_args()
@@ -39,9 +41,12 @@ def main() -> None:
     scored = truth[truth["video_id"].isin(next(iter(runs.values())).videos)]
     if scored.empty:
         sys.exit(f"{args.annotations}: no scored test video has segments; strips need them")
-    videos = typical_videos(scored, read_durations(args.manifest), args.videos)
+    durations = read_durations(args.manifest)
+    videos = typical_videos(scored, durations, args.skip + args.videos)[args.skip :]
+    if not videos:
+        sys.exit(f"{args.annotations}: no more than {args.skip} videos have segments to show")
     for path in args.output:
-        save(plot_strips(runs, scored, videos, args.title), path)
+        save(plot_strips(runs, scored, videos, args.title, args.shows), path)
 
 
 if __name__ == "__main__":

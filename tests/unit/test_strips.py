@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 from wstal.localize.scores import Scores, VideoScores
-from wstal.plots.strips import plot_strips, typical_videos
+from wstal.plots.strips import plot_strips, strip, typical_videos
 
 TRUTH = pd.DataFrame(
     [
@@ -44,3 +44,16 @@ def test_a_strip_lies_where_its_snippets_do():
         (0.0, 4.0, 0, 1),
     ]
     assert {axis.get_xlim() for axis in (annotated, *strips)} == {(0.0, 8.5)}
+
+
+def test_a_strip_may_show_the_probability_of_the_annotated_classes():
+    own = VideoScores(np.array([[0.2, 0.3, 0.5]]), np.array([0.9]), np.zeros(2))
+    given = Scores(["run", "jump"], {"v": own}, "probability")
+    assert strip(given, "v").tolist() == [0.9]
+    assert strip(given, "v", {"jump"}).tolist() == [0.3]
+    assert strip(given, "v", {"jump", "run"}).tolist() == [0.5]
+    logits = Scores(["run", "jump"], {"v": own}, "logits")
+    expected = np.exp(0.3) / np.exp([0.2, 0.3, 0.5]).sum()
+    np.testing.assert_allclose(strip(logits, "v", {"jump"}), [expected])
+    shown = plot_strips({"x": scores(0.2)}, TRUTH, ["b"], shows="class").axes[1].images[0]
+    np.testing.assert_allclose(shown.get_array(), 1 / 3)

@@ -1,4 +1,4 @@
-"""Attention over time as strips, one per run, under the annotated segments."""
+"""Attention or class activation over time as strips, one per run, under annotated segments."""
 
 from __future__ import annotations
 
@@ -33,12 +33,17 @@ def typical_videos(
 
 
 def plot_strips(
-    runs: Mapping[str, Scores], truth: pd.DataFrame, videos: Sequence[str], title: str = ""
+    runs: Mapping[str, Scores],
+    truth: pd.DataFrame,
+    videos: Sequence[str],
+    title: str = "",
+    shows: str = "attention",
 ) -> Figure:
-    """Draw a block per video: annotated segments on top, below the attention of each run.
+    """Draw a block per video: annotated segments on top, below a strip for each run.
 
     `runs` maps a run's name to its scores; `truth` is a frame video_id, t_start, t_end, label
-    in seconds. Attention 0 is white, 1 is black.
+    in seconds. A strip `shows` the attention, or the probability of the annotated classes
+    (class). 0 is white, 1 is black.
     """
     rows = len(runs) + 1
     figure, axes = plt.subplots(
@@ -52,17 +57,30 @@ def plot_strips(
         own = axes[block * rows : (block + 1) * rows, 0]
         first = next(iter(runs.values()))
         end = first.t0 + first.step * len(first.videos[video].attention)
-        _annotated(own[0], truth[truth["video_id"] == video], end, video)
+        segments = truth[truth["video_id"] == video]
+        _annotated(own[0], segments, end, video)
         for axis, (name, scores) in zip(own[1:], runs.items(), strict=True):
-            attention = np.asarray(scores.videos[video].attention, dtype=float)[None]
-            covered = scores.t0, scores.t0 + scores.step * attention.shape[1]
+            values = strip(scores, video, set(segments["label"]) if shows == "class" else None)
+            covered = scores.t0, scores.t0 + scores.step * len(values)
             extent = (*covered, 0, 1)
-            axis.imshow(attention, cmap="Greys", vmin=0, vmax=1, aspect="auto", extent=extent)
+            axis.imshow(values[None], cmap="Greys", vmin=0, vmax=1, aspect="auto", extent=extent)
             axis.set_xlim(0, end)
             _bare(axis, name)
         own[-1].set_xticks(np.linspace(0, end, 5), [f"{t:.0f} s" for t in np.linspace(0, end, 5)])
     figure.suptitle(title)
     return figure
+
+
+def strip(scores: Scores, video: str, labels: set[str] | None = None) -> np.ndarray:
+    """A video's attention `[T]`, or the summed probability of the classes in `labels`."""
+    values = scores.videos[video]
+    if labels is None:
+        return np.asarray(values.attention, dtype=float)
+    cas = values.cas.astype(float)
+    if scores.activation == "logits":
+        cas = np.exp(cas - cas.max(1, keepdims=True))
+        cas /= cas.sum(1, keepdims=True)
+    return cas[:, [scores.classes.index(label) for label in sorted(labels)]].sum(1)
 
 
 def _annotated(axis: Axes, segments: pd.DataFrame, end: float, video: str) -> None:
