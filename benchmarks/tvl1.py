@@ -154,7 +154,7 @@ def storage(flows: np.ndarray) -> dict[str, float]:
             file = create_arrays(path, id="flow", stage="flow", key="", provenance={})
             with file as arrays:
                 parts = (flows[k : k + PAIRS] for k in range(0, len(flows), PAIRS))
-                write_flow(arrays, (encode(part, 20) for part in parts), "flow")
+                write_flow(arrays, (encode(part, 20) for part in parts))
 
         wrote = min(_seconds(write) for _ in range(3))
         read = min(_seconds(lambda: read_arrays(path)) for _ in range(3))

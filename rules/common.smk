@@ -26,14 +26,13 @@ from wstal.config.sources import (
 )
 from wstal.config.validate import validated
 from wstal.errors import WstalError
-from wstal.tables.expand import table_figures, table_runs
+from wstal.tables.expand import table_runs
 
 try:
     WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
     CATALOG = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", config)
     check_entries(CATALOG.datasets, CATALOG.features)
     config.update(validated(config, CATALOG.schemas["config"], "top layer of the configuration"))
-    FIGURES = {k: v for t in CATALOG.tables.values() for k, v in table_figures(t).items()}
 except WstalError as error:
     raise WorkflowError(str(error)) from None
 
@@ -70,6 +69,7 @@ IMPORTED = alternation(name for name in RECIPES if "import" in RECIPES[name])
 FUSED = alternation(CATALOG.fused())
 TRAINED = alternation(run for run in RUNS if run not in CATALOG.fused())
 EXTRACTED = alternation(name for name in RECIPES if "import" not in RECIPES[name])
+STREAMED = alternation(name for name in RECIPES if not RECIPES[name]["flow"]["cache_flow"])
 
 
 wildcard_constraints:
@@ -78,6 +78,6 @@ wildcard_constraints:
     run=alternation(RUNS),
     other=alternation(RUNS),
     table=alternation(CATALOG.tables),
-    figure=alternation(FIGURES),
+    figure=alternation(t["figure"] for t in CATALOG.tables.values() if "figure" in t),
     seed=r"\d+",
     shard=r"\d+",

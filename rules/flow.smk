@@ -1,4 +1,7 @@
-"""Optical flow."""
+"""Optical flow, kept or streamed into its network."""
+
+
+ruleorder: i3d_flow_streamed > i3d_flow
 
 
 rule flow:
@@ -13,9 +16,43 @@ rule flow:
         "results/benchmarks/{dataset}/{recipe}/flow/shard{shard}.tsv"
     conda:
         "../envs/gpu.yaml"
+    resources:
+        gpu=GPU,
+        device=config["device"] if GPU else "cpu",
     params:
         recipe=recipe_part("flow"),
         code=code_digest("scripts/extract_flow.py"),
     shell:
         "python scripts/extract_flow.py --frames {input} --recipe {params.recipe:q}"
-        " --code {params.code} --output {output} > {log} 2>&1"
+        " --device {resources.device} --code {params.code} --output {output} > {log} 2>&1"
+
+
+rule i3d_flow_streamed:
+    """As i3d_flow, with flow that is computed on the way (`cache_flow: false`)."""
+    input:
+        frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
+        weights=weights("i3d", "flow", path=True),
+    output:
+        "results/{dataset}/{recipe}/i3d_flow/shard{shard}.csv",
+    log:
+        "results/logs/{dataset}/{recipe}/i3d_flow/shard{shard}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{recipe}/i3d_flow/shard{shard}.tsv"
+    wildcard_constraints:
+        recipe=STREAMED,
+    conda:
+        "../envs/gpu.yaml"
+    resources:
+        gpu=GPU,
+        device=config["device"],
+    params:
+        recipe=recipe_part("i3d"),
+        flow=recipe_part("flow"),
+        weights=weights("i3d", "flow", path=False),
+        identity=weights_identity("i3d", "flow"),
+        code=code_digest("scripts/extract_i3d.py"),
+        flow_code=code_digest("scripts/extract_flow.py"),
+    shell:
+        "python scripts/stream_i3d_flow.py --frames {input.frames} --weights {params.weights}"
+        " --recipe {params.recipe:q} --flow-recipe {params.flow:q} --device {resources.device}"
+        " --code {params.code} --flow-code {params.flow_code} --output {output} > {log} 2>&1"

@@ -10,6 +10,7 @@ Examples (folder R is results/demo/demo_i3d):
 """
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,15 @@ from wstal.store import write_shard
 from wstal.video.frames import open_frames
 
 
+def leased(device: str) -> AbstractContextManager:
+    """The device to compute on; on the CPU without torch, which takes seconds to import."""
+    if device == "cpu":
+        return nullcontext(device)
+    from wstal.device import lease
+
+    return lease(device)
+
+
 def main() -> None:
     """Parse, compute, write."""
     arguments = parser(__doc__)
@@ -27,22 +37,23 @@ def main() -> None:
     add("--frames", type=Path, required=True, help="manifest of the frames")
     add("--recipe", type=json_argument, required=True, help="section flow, JSON or @file")
     add("--threads", type=int, help="pairs at a time; default $OMP_NUM_THREADS, else all CPUs")
-    add("--device", default="cpu", help="for the torch backend and RAFT")
+    add("--device", choices=("auto", "cuda", "cpu"), default="cpu")
     add("--code", required=True, help="digest of the code")
     add("--output", type=Path, required=True, help="manifest to write; files go beside it")
     args = arguments.parse_args()
     size = {name: args.recipe[name] for name in ("short_side", "interpolation")}
     try:
-        records = flow_shard(
-            args.frames,
-            args.recipe,
-            code=args.code,
-            directory=args.output.parent,
-            open_gray=partial(open_frames, pixels="gray", **size),
-            device=args.device,
-            threads=args.threads,
-            track=track("flow"),
-        )
+        with leased(args.device) as device:
+            records = flow_shard(
+                args.frames,
+                args.recipe,
+                code=args.code,
+                directory=args.output.parent,
+                open_gray=partial(open_frames, pixels="gray", **size),
+                device=str(device),
+                threads=args.threads,
+                track=track("flow"),
+            )
     except WstalError as error:
         sys.exit(str(error))
     write_shard(args.output, records)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser, track
+from torch.nn import Module
 from wstal.device import DEVICES, device_name, lease
 from wstal.errors import WstalError
 from wstal.features.i3d_stage import STREAMS, i3d_extractor
@@ -20,6 +21,14 @@ from wstal.nets.weights import UNTRAINED, load_i3d, untrained_i3d
 from wstal.store import write_shard
 
 SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
+
+
+def network_and_identity(weights: str, stream: str, width: float) -> tuple[Module, str]:
+    """The network of a stream with the weights in a file, or untrained; and what they are."""
+    if weights == UNTRAINED:
+        return untrained_i3d(STREAMS[stream], width), UNTRAINED
+    identity = identify(weights, read_sources(SOURCES))
+    return load_i3d(weights, STREAMS[stream], width), identity
 
 
 def main() -> None:
@@ -38,12 +47,9 @@ def main() -> None:
     shards = {"frames": args.frames} | ({"flow": args.flow} if args.flow else {})
     if ("flow" in shards) != (args.stream == "flow"):
         arguments.error("--flow goes with --stream flow, and only with it")
-    stage, size = f"i3d_{args.stream}", (STREAMS[args.stream], args.recipe["width"])
+    stage = f"i3d_{args.stream}"
     try:
-        network, weights = untrained_i3d(*size), UNTRAINED
-        if args.weights != UNTRAINED:
-            weights = identify(args.weights, read_sources(SOURCES))
-            network = load_i3d(args.weights, *size)
+        network, weights = network_and_identity(args.weights, args.stream, args.recipe["width"])
         with lease(args.device) as device:
             records = features_shard(
                 stage, shards, i3d_extractor(args.stream, network, args.recipe, device),

@@ -61,3 +61,10 @@ def test_gpu_jobs_are_limited_on_one_machine(bare_project):
     assert 'workflow.global_resources.setdefault("gpu"' in text
     done = bare_project.snakemake("-n", "results/demo/co2net_map.csv", "--config", "device=cuda")
     assert "gpu=1" in done.stdout + done.stderr
+
+
+def test_streamed_flow_is_no_stage_and_no_file(bare_project):
+    override = 'features={"i3d_tvl1": {"flow": {"cache_flow": false}}}'
+    listed = bare_project.rules("results/thumos14/i3d_tvl1/features.h5", "--config", override)
+    assert listed["i3d_flow_streamed"] == listed["i3d_rgb"]
+    assert "flow" not in listed and "i3d_flow" not in listed

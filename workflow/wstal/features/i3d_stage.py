@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,23 @@ from wstal.video.frames import open_frames
 STREAMS = {"rgb": 3, "flow": 2}  # input channels
 
 
+def kept_flow(video: StageInput) -> Iterable[np.ndarray]:
+    """Chunks of a video's flow file."""
+    return read_flow(video.files["flow"])
+
+
 def i3d_extractor(
-    stream: str, network: nn.Module, recipe: Mapping[str, Any], device: torch.device
+    stream: str,
+    network: nn.Module,
+    recipe: Mapping[str, Any],
+    device: torch.device,
+    open_flow: Callable[[StageInput], Iterable[np.ndarray]] = kept_flow,
 ) -> Callable[[StageInput], np.ndarray]:
     """A function from a video (stages `frames`, and `flow` for that stream) to `[T, 1024 * width]`.
 
-    `recipe` is the i3d section. A video of a single frame has no flow: its snippet is one of no
-    motion.
+    `recipe` is the i3d section. `open_flow` gives a video's int8 flow codes in chunks; by
+    default they come from its flow file. A video of a single frame has no flow: its snippet is
+    one of no motion.
     """
     # cuDNN would use TF32 for float32 convolutions: three digits.
     torch.backends.cudnn.allow_tf32 = False
@@ -35,7 +45,7 @@ def i3d_extractor(
         frames = video.files["frames"]
         rows = snippet_count(frames_and_fps(frames)[0], recipe["tail"])
         if stream == "flow":
-            pictures = read_flow(video.files["flow"])
+            pictures = open_flow(video)
         else:
             size = {name: recipe[name] for name in ("short_side", "interpolation")}
             pictures = open_frames(frames, pixels="rgb", **size)

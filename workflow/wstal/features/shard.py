@@ -27,13 +27,17 @@ def features_shard(
     device: str,
     code: str,
     directory: str | Path,
+    upstream_key: Callable[[StageInput], str] | None = None,
+    made_from: Mapping[str, Any] | None = None,
     track: Callable[[Iterable], Iterable] = iter,
 ) -> list[Record]:
     """Write `features` `[T, D]` for every video of the manifests `shards` and return the records.
 
     `weights` is the sha256 of the weights or `untrained`; it is part of the key, as the stage's
     section `recipe` is but for the batch size. A video keeps the worst status of the stages
-    before; one without files passes its status on.
+    before; one without files passes its status on. A stage before that leaves no manifest,
+    because its arrays are made on the way, has its key of a video from `upstream_key` (after
+    those of the manifests) and its provenance in `made_from`.
     """
     inputs, passed = join_shards(shards)
     part = {name: value for name, value in recipe.items() if name not in _NOT_KEY}
@@ -45,7 +49,12 @@ def features_shard(
         "code": code,
         "device": device,
         "versions": {"wstal": __version__} | {name: version(name) for name in PACKAGES},
+        **(made_from or {}),
     }
+
+    def key_of(video: StageInput) -> str:
+        source = video.source + (f" {upstream_key(video)}" if upstream_key else "")
+        return artefact_key(source, stage, part, code)
 
     def make(video: StageInput, file: ArrayFile) -> int:
         file.set_status(video.status, video.reason)
@@ -57,7 +66,7 @@ def features_shard(
         inputs,
         stage=stage,
         directory=directory,
-        key_of=lambda video: artefact_key(video.source, stage, part, code),
+        key_of=key_of,
         make=make,
         provenance=provenance,
         track=track,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from wstal.store import ArrayFile, Record, artefact_key, process_shard
 
 PACKAGES = ("numpy", "h5py", "hdf5plugin", "opencv-contrib-python-headless")
 _NOT_KEY = ("backend", "cache_flow")  # who computes it, and what is kept, is no part of the flow
+OpenGray = Callable[[Path], Iterable[np.ndarray]]
 
 
 def flow_shard(
@@ -28,7 +29,7 @@ def flow_shard(
     *,
     code: str,
     directory: str | Path,
-    open_gray: Callable[[Path], Iterable[np.ndarray]],
+    open_gray: OpenGray,
     device: str = "cpu",
     threads: int | None = None,
     track: Callable[[Iterable], Iterable] = iter,
@@ -42,12 +43,11 @@ def flow_shard(
     """
     inputs, passed = join_shards({"frames": frames})
     algorithm = flow_algorithm(recipe, device=device, threads=threads)
-    part = {name: value for name, value in recipe.items() if name not in _NOT_KEY}
     made = process_shard(
         inputs,
         stage="flow",
         directory=directory,
-        key_of=lambda video: artefact_key(video.source, "flow", part, code),
+        key_of=lambda video: flow_key(video, recipe, code),
         make=lambda video, file: _make(video, file, recipe, algorithm, open_gray),
         provenance={
             "stage": "flow",
@@ -62,31 +62,49 @@ def flow_shard(
     return made + passed
 
 
+def flow_key(frames: StageInput, recipe: Mapping[str, Any], code: str) -> str:
+    """What names the flow of a video; `code` is the flow stage's, whoever computes."""
+    part = {name: value for name, value in recipe.items() if name not in _NOT_KEY}
+    return artefact_key(frames.source, "flow", part, code)
+
+
+def stream_flow(
+    video: StageInput, algorithm: FlowAlgorithm, bound: float, open_gray: OpenGray
+) -> Iterator[np.ndarray]:
+    """int8 flow codes `[n, H, W, 2]` of a video, the next being computed while these are used.
+
+    Raises MediaError for a video without any frame.
+    """
+    none = True
+    gray = open_gray(video.files["frames"])
+    for chunk in read_ahead(flow_chunks(gray, algorithm.flow, bound=bound)):
+        none = False
+        yield chunk
+    if none:
+        raise MediaError(f"{video.id}: no frame could be read for flow")
+
+
 def _make(
     video: StageInput,
     file: ArrayFile,
     recipe: Mapping[str, Any],
     algorithm: FlowAlgorithm,
-    open_gray: Callable[[Path], Iterable[np.ndarray]],
+    open_gray: OpenGray,
 ) -> int:
     file.set_status(video.status, video.reason)
     file.attrs.update(algorithm.attrs)
     file.attrs["bound"] = float(recipe["bound"])
     file.attrs["short_side"] = int(recipe["short_side"])
-    chunks = open_gray(video.files["frames"])
-    return write_flow(file, flow_chunks(chunks, algorithm.flow, bound=recipe["bound"]), video.id)
+    return write_flow(file, stream_flow(video, algorithm, recipe["bound"], open_gray))
 
 
-def write_flow(file: ArrayFile, chunks: Iterable[np.ndarray], name: str) -> int:
-    """Append int8 chunks `[n, H, W, 2]` to the dataset `flow`, the next being computed
-    meanwhile; the number of pairs. Raises MediaError for a video without any frame."""
+def write_flow(file: ArrayFile, chunks: Iterable[np.ndarray]) -> int:
+    """Append int8 chunks `[n, H, W, 2]` to the dataset `flow`; the number of pairs."""
     stream, pairs = None, 0
-    for chunk in read_ahead(chunks):
+    for chunk in chunks:
         if stream is None:
             filters = hdf5plugin.Zstd(1)
             stream = file.stream("flow", chunk.shape[1:], np.int8, chunk_rows=SNIPPET, **filters)
         stream.append(chunk)
         pairs += len(chunk)
-    if stream is None:
-        raise MediaError(f"{name}: no frame could be read for flow")
     return pairs
