@@ -1,8 +1,10 @@
-"""Render the demo dataset: short untrimmed videos, labels.csv and segments.csv.
+"""Render a demo dataset, short untrimmed videos or AVE-like clips: labels.csv, segments.csv.
 
 Examples:
   python scripts/render_demo.py --output demo_videos --config '{"seed": 7, "train": 24, "test": 12}'
   python scripts/render_demo.py --output demo_videos --config @render.json --jobs 2
+  python scripts/render_demo.py --output demo_ave_videos --config '{"content": "events",
+      "seed": 11, "train": 120, "background": 8, "val": 40, "test": 64}'
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ def main() -> None:
         "--config",
         type=json_argument,
         required=True,
-        help="JSON or @file with the keys seed, train and test (numbers of videos)",
+        help="JSON or @file: seed, train, test; with `content: events` val and background too",
     )
     arguments.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     given = arguments.parse_args()

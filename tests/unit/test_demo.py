@@ -106,3 +106,19 @@ def test_progress_sees_every_video_before_the_labels_stand(tmp_path, monkeypatch
     plans = render_demo(tmp_path, SMALL, track=track)
     assert seen == [plan.id for plan in plans]
     assert (tmp_path / "segments.csv").exists()
+
+
+def test_clips_of_events_read_as_own_videos_with_background(tmp_path):
+    config = {"content": "events", "seed": 1, "train": 2, "background": 1, "val": 1, "test": 1}
+    plans = render_demo(tmp_path, config)
+    annotations = read_folder_annotations(tmp_path / "labels.csv", tmp_path / "segments.csv")
+    assert [len(annotations.ids(split)) for split in ("train", "val", "test")] == [3, 1, 1]
+    assert annotations.database["background_000"]["labels"] == []
+    for plan in plans:
+        entry = annotations.database[plan.id]
+        assert [a["segment"] for a in entry["annotations"]] == [
+            [a.start, a.end] for a in plan.actions
+        ]
+        with av.open(str(tmp_path / f"{plan.id}.mp4")) as file:
+            assert file.streams.video[0].average_rate == 16 and file.streams.audio
+            assert sum(1 for _ in file.decode(video=0)) == 160

@@ -31,6 +31,18 @@ def test_only_video_extensions_are_cut():
     assert video_id("clip.final.MP4") == "clip.final" and video_id("v1.2") == "v1.2"
 
 
+def test_background_stands_for_no_class(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("video,labels,split\na,run,train\nb,background,train\nc,run,test\n")
+    found = read_folder_annotations(path)
+    assert found.classes == ["run"]
+    assert found.database["b"]["labels"] == [] and found.database["b"]["subset"] == "train"
+    assert found.label_matrix(["a", "b"]).tolist() == [[1], [0]]
+    path.write_text("video,labels,split\na,run;background,train\nc,run,test\n")
+    with pytest.raises(WstalError, match=r"labels.csv, line 2: background stands for no class"):
+        read_folder_annotations(path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

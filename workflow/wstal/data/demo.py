@@ -13,7 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from wstal.atomic import atomic_path, write_csv
+from wstal.data.folder import BACKGROUND
 from wstal.data.render.encode import write_mp4
+from wstal.data.render.event_clip import draw_clip_frames, draw_clip_sound
+from wstal.data.render.events import ClipPlan, plan_events
 from wstal.data.render.plan import VideoPlan, plan_videos
 from wstal.data.render.untrimmed import draw_frames, draw_soundtrack
 
@@ -30,18 +33,19 @@ class Rendered:
 
 def render_demo(
     directory: str | Path,
-    config: Mapping[str, int],
+    config: Mapping[str, int | str],
     *,
     jobs: int = 1,
     track: Callable[[Iterable], Iterable] = iter,
-) -> list[VideoPlan]:
+) -> list[VideoPlan] | list[ClipPlan]:
     """Write every planned video, labels.csv and segments.csv; return the plan.
 
-    `config` has seed, train and test (see `plan_videos`, which raises WstalError). The label
-    files come last: where they stand, all videos do.
+    `config` has seed, train and test for untrimmed videos (`plan_videos`), and with `content:
+    events` those of AVE-like clips (`plan_events`); both raise WstalError. The label files come
+    last: where they stand, all videos do.
     """
     directory = Path(directory)
-    plans = plan_videos(config)
+    plans = plan_events(config) if config.get("content") == "events" else plan_videos(config)
     draw = partial(render_video, directory=directory)
     if jobs > 1:
         with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
@@ -53,7 +57,10 @@ def render_demo(
     write_csv(
         directory / "labels.csv",
         ("video", "labels", "split"),
-        ({"video": p.id, "labels": ";".join(p.labels), "split": p.split} for p in plans),
+        (
+            {"video": p.id, "labels": ";".join(p.labels) or BACKGROUND, "split": p.split}
+            for p in plans
+        ),
     )
     write_csv(
         directory / "segments.csv",
@@ -67,13 +74,14 @@ def render_demo(
     return plans
 
 
-def render_video(plan: VideoPlan, directory: Path) -> Rendered:
+def render_video(plan: VideoPlan | ClipPlan, directory: Path) -> Rendered:
     """Write `directory`/{id}.mp4 atomically, cut short where the plan says so."""
     rng = np.random.default_rng(plan.seed)
     rate = int(rng.choice((22050, 44100, 48000)))
+    clip = isinstance(plan, ClipPlan)
     sound = None
     if plan.audio:
-        sound = draw_soundtrack(plan, rate)
+        sound = draw_clip_sound(plan, rate) if clip else draw_soundtrack(plan, rate)
         if rng.random() < 0.5:
             sound = np.stack([sound * rng.uniform(0.6, 1), sound * rng.uniform(0.6, 1)])
     options = {
@@ -86,7 +94,7 @@ def render_video(plan: VideoPlan, directory: Path) -> Rendered:
     with atomic_path(path) as temporary:
         write_mp4(
             temporary,
-            draw_frames(plan),
+            draw_clip_frames(plan) if clip else draw_frames(plan),
             Fraction(*plan.fps),
             (plan.width, plan.height),
             sound=sound,

@@ -1,7 +1,8 @@
 """Own videos: a labels.csv, optionally a segments.csv, turned into the annotation database.
 
 labels.csv has the columns video,labels,split: the video's id (its file name without the
-extension, or its path below the folder), labels joined by ";", and train, val or test.
+extension, or its path below the folder), labels joined by ";", and train, val or test. The label
+`background` says that a video shows none of the classes; it trains as such.
 segments.csv has video,t_start,t_end,label in seconds and serves evaluation only.
 """
 
@@ -16,6 +17,7 @@ from wstal.data.annotations import SUBSETS, Annotations
 from wstal.errors import WstalError
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
+BACKGROUND = "background"  # the label of a video without any class
 
 
 def video_id(name: str) -> str:
@@ -56,8 +58,15 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
         if split == "train" and not names:
             raise WstalError(
                 f"{labels}, line {line}: training video {video!r} has no label; "
-                "name at least one class or remove the row"
+                f"name at least one class, or {BACKGROUND} if it shows none, or remove the row"
             )
+        if BACKGROUND in names:
+            if len(names) > 1:
+                raise WstalError(
+                    f"{labels}, line {line}: {BACKGROUND} stands for no class and cannot be "
+                    f"joined with others ({row['labels']}); keep one or the other"
+                )
+            names = []
         database[video] = {"subset": split, "duration": None, "labels": names, "annotations": []}
     if not any(entry["subset"] == "train" for entry in database.values()):
         raise WstalError(f"{labels}: no row has the split train; nothing can be learned")

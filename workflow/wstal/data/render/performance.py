@@ -91,7 +91,7 @@ def draw_stay(
     ends = [*(action.start for action in actions), duration]
     for start, end in zip(starts, ends, strict=True):
         state, heading = rng.random(), rng.uniform(0, 2 * np.pi)
-        step = rng.uniform(3, 7) * (end - start) ** 0.5
+        step = rng.uniform(3, 7) * max(end - start, 0.0) ** 0.5
         keys.append((start + 0.01, *place))
         if state < 0.3:
             place = np.clip(
