@@ -52,3 +52,48 @@ def test_lines_cut_off_and_of_another_width(tmp_path):
     wide = recipe("autoloc", dims={"rgb": 7, "flow": 7})["import"]
     with pytest.raises(WstalError, match="import.dims"):
         find_autoloc(tmp_path, wide).videos[0].read()
+
+
+def numbered(content):
+    """The same videos by the number in their name."""
+    return {str(int(video[-7:])): streams for video, streams in content.items()}
+
+
+def test_numbers_of_thumos_are_counted_in_each_subset(tmp_path):
+    content = features()
+    for name, word in (("val", "validation"), ("test", "test")):
+        own = {video: streams for video, streams in content.items() if f"_{word}_" in video}
+        write_autoloc(tmp_path / f"att_unfused/{name}.all.tsv", numbered(own))
+    found = {video.name: video.read().streams for video in find_autoloc(tmp_path, SETTINGS).videos}
+    assert found.keys() == content.keys()
+    for video, streams in content.items():
+        np.testing.assert_array_equal(found[video]["rgb"], streams["rgb"])
+
+
+def test_files_of_single_videos_with_numbers(tmp_path):
+    content = features()
+    for video in VIDEOS:
+        folder = "val" if "_validation_" in video else "test"
+        write_autoloc(tmp_path / f"{folder}/{video[-7:]}.tsv", numbered({video: content[video]}))
+    assert {video.name for video in find_autoloc(tmp_path, SETTINGS).videos} == set(VIDEOS)
+
+
+@pytest.mark.parametrize("place", ["att_unfused_onlytrain", ".", ".."])
+def test_numbers_of_activitynet_stand_in_a_list(tmp_path, place):
+    folder = tmp_path / "features"
+    path = folder / "att_unfused_onlytrain/train.all.tsv"
+    one, other, *_ = features().values()
+    write_autoloc(path, {"1": one, "0000002": other})
+    (folder / place / "org2idx.map").write_text("train\t-abc_DEF123\t0000001\nval\tx\t0000002\n")
+    found = find_autoloc(folder, SETTINGS)
+    assert [video.name for video in found.videos] == ["-abc_DEF123", "x"]
+
+
+def test_numbers_that_stand_for_nothing(tmp_path):
+    (video, streams), *_ = features().items()
+    write_autoloc(tmp_path / "train.all.tsv", {"7": streams})
+    with pytest.raises(WstalError, match=r"video 7 .* org2idx.map"):
+        find_autoloc(tmp_path, SETTINGS)
+    (tmp_path / "org2idx.map").write_text("train\tabc\t0000001\n")
+    with pytest.raises(WstalError, match=r"video 7 .* org2idx.map"):
+        find_autoloc(tmp_path, SETTINGS)

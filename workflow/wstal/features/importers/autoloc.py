@@ -3,10 +3,14 @@
 Columns: id, labels, features `T x 2048`, class activation `T x 2 x K` (softmax over classes),
 attention `T x 2` (logits); numbers joined by ";", flow before RGB in each. The last two become
 streams of their own: `rgb_scp`, `flow_scp` `[T, K]`, `rgb_attention`, `flow_attention` `[T, 1]`.
+
+Ids are numbers: of THUMOS14 those in the videos' names, counted anew in each subset; of
+ActivityNet places in AutoLoc's own list of videos, org2idx.map (`subset id number`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -25,8 +29,10 @@ from wstal.features.importers.published import (
 )
 
 MAX_ID = 256  # bytes
+MAP = "org2idx.map"
+SUBSETS = {"val": "validation", "validation": "validation", "test": "test", "train": ""}
 PAGE = """the folder att_unfused (ActivityNet: att_unfused_onlytrain): val.all.tsv and
-     test.all.tsv, or one .tsv per video
+     test.all.tsv, or one .tsv per video; for ActivityNet data/AN/org2idx.map beside them
    From the README of https://github.com/zhengshou/AutoLoc"""
 
 
@@ -36,16 +42,42 @@ def find_autoloc(folder: Path, settings: Mapping[str, Any]) -> PublishedFeatures
     The stacked files (*.all.tsv) come before those of single videos.
     """
     videos: dict[str, PublishedVideo] = {}
+    originals = _originals(folder)
     files = sorted(files_below(folder, ".tsv"), key=lambda p: not p.name.endswith(".all.tsv"))
     for path in files:
         own = () if path.name.endswith(".all.tsv") else (path,)
         for name, place in _lines(path):
+            name = _full_name(name, path, originals)
             read = partial(_read, path, place, settings)
             videos.setdefault(name, PublishedVideo(name, own, read))
     if not videos:
         raise NothingThere("no .tsv file")
     shared = tuple(path for path in files if path.name.endswith(".all.tsv"))
     return PublishedFeatures(list(videos.values()), shared, {"order": list(settings["order"])})
+
+
+def _originals(folder: Path) -> dict[int, str]:
+    """{number: id} of AutoLoc's list of videos, in the folder, below it or beside it."""
+    found = [*files_below(folder, MAP), *(p for p in [folder.parent / MAP] if p.is_file())]
+    rows = (line.split() for line in found[0].read_text().splitlines()) if found else ()
+    return {int(number): name for _, name, number in rows}
+
+
+def _full_name(name: str, path: Path, originals: Mapping[int, str]) -> str:
+    """The video that a number in a file stands for; a name stays as it is."""
+    if not name.isdigit():
+        return name
+    if int(name) in originals:
+        return originals[int(name)]
+    words = [word for word in re.split(r"[^a-z]+", path.stem.lower()) if word in SUBSETS]
+    subset = SUBSETS.get(words[0] if words else path.parent.name.lower())
+    if originals or not subset:
+        raise WstalError(
+            f"{path}: video {name} is a number that stands in no {MAP}, nor does the file "
+            "belong to a subset of THUMOS14; place data/AN/org2idx.map of AutoLoc beside the files, or name "
+            "the file by its subset (val.all.tsv)"
+        )
+    return f"video_{subset}_{int(name):07d}"
 
 
 def _lines(path: Path) -> Iterator[tuple[str, int]]:
