@@ -26,13 +26,14 @@ from wstal.config.sources import (
 )
 from wstal.config.validate import validated
 from wstal.errors import WstalError
-from wstal.tables.expand import table_runs
+from wstal.tables.expand import table_figures, table_runs
 
 try:
     WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
     CATALOG = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", config)
     check_entries(CATALOG.datasets, CATALOG.features)
     config.update(validated(config, CATALOG.schemas["config"], "top layer of the configuration"))
+    FIGURES = {k: v for t in CATALOG.tables.values() for k, v in table_figures(t).items()}
 except WstalError as error:
     raise WorkflowError(str(error)) from None
 
@@ -78,6 +79,6 @@ wildcard_constraints:
     run=alternation(RUNS),
     other=alternation(RUNS),
     table=alternation(CATALOG.tables),
-    figure=alternation(t["figure"] for t in CATALOG.tables.values() if "figure" in t),
+    figure=alternation(FIGURES),
     seed=r"\d+",
     shard=r"\d+",
