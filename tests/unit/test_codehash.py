@@ -78,3 +78,25 @@ def test_scripts_beside_it_count_but_for_the_command_line(tree):
     through_sibling = digest(tree, "flow")
     edit(tree, "scripts/shared.py", "\n", "\nY = 1\n")
     assert len({flow, through_sibling, digest(tree, "flow")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("int x;  // why\n", True),
+        ("/* why\n   not */\n\n  int x;\n", True),
+        ("int y;\n", False),
+        ('const char* s = "// no comment";\nint x;\n', False),
+    ],
+)
+def test_comments_and_indentation_of_compiled_sources_change_nothing(tree, text, same):
+    before = digest(tree, "flow")
+    (tree / "pkg/fast.cpp").write_text(text)
+    assert (digest(tree, "flow") == before) is same
+
+
+def test_what_looks_like_a_comment_in_a_string_counts(tree):
+    (tree / "pkg/fast.cpp").write_text('const char* s = "// a";\n')
+    before = digest(tree, "flow")
+    edit(tree, "pkg/fast.cpp", "// a", "// b")
+    assert digest(tree, "flow") != before

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 SOURCES = (".cpp", ".cu", ".h", ".html")  # named by a string in the module beside them
+_STRING = r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
+_C_TOKENS = re.compile(rf"(?P<string>{_STRING})|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 def code_digest(script: str | Path, package: str | Path, modules: Iterable[str] = ()) -> str:
@@ -30,7 +33,7 @@ def code_digest(script: str | Path, package: str | Path, modules: Iterable[str] 
         name = path.relative_to(package.parent) if path in closure else path.name
         digest.update(f"{name}\0{_meaning(path)}\0".encode())
         for source in _compiled_sources(path):
-            digest.update(source.read_bytes())
+            digest.update(_compiled_meaning(source))
     return digest.hexdigest()[:16]
 
 
@@ -66,6 +69,14 @@ def _meaning(path: Path) -> str:
         ) and (ast.get_docstring(node, clean=False) is not None):
             node.body = body[1:]
     return ast.unparse(tree)
+
+
+def _compiled_meaning(source: Path) -> bytes:
+    """A source beside a module; of C++ without comments, indentation and empty lines."""
+    if source.suffix == ".html":
+        return source.read_bytes()
+    text = _C_TOKENS.sub(lambda found: found["string"] or " ", source.read_text(encoding="utf-8"))
+    return "\n".join(line for each in text.splitlines() if (line := each.strip())).encode()
 
 
 @cache
