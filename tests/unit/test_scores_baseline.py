@@ -88,6 +88,14 @@ def test_constant_attention_keeps_everything_else():
     assert scores.videos["c"].attention[0] != 1
 
 
+def test_constant_attention_passes_every_threshold_of_unbounded_attentions():
+    scores = some()
+    scores.videos["c"].attention[0] = 7.5
+    flat = constant_attention(scores)
+    for video in flat.videos.values():
+        assert (video.attention == 7.5).all() and (video.attentions["rgb"] == 7.5).all()
+
+
 def test_logits_beyond_half_precision_stay_finite_and_localize(tmp_path, project):
     settings = yaml.safe_load((project / "workflow/config/models/co2net.yaml").read_text())
     scores = some(5)

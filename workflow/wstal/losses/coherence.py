@@ -25,7 +25,8 @@ def product_prefix(features: Tensor, mask: Tensor | None = None, *, center: bool
         count = features.shape[1] if mask is None else mask.sum(1)[:, None, None]
         features = features - features.sum(1, keepdim=True) / count
         features = features if mask is None else features * mask[..., None]
-    products = (features @ features.mT).double()
+    features = features.double()  # a difference of sums, which reduced precision would swamp
+    products = features @ features.mT
     return functional.pad(products.cumsum(1).cumsum(2), (1, 0, 1, 0))
 
 
