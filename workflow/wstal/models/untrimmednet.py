@@ -34,6 +34,7 @@ class Snippets(NamedTuple):
     """What a head says of each snippet."""
 
     logits: Tensor  # [B, T, K]
+    probabilities: Tensor  # [B, T, K]
     attention: Tensor  # [B, T], unbounded
 
 
@@ -51,20 +52,22 @@ class StreamHead(nn.Module):
     def forward(self, x: Tensor) -> Snippets:
         """`[B, T, D]` -> Snippets."""
         x = self.dropout(x)
-        return Snippets(self.action(x), self.attention(x).squeeze(-1))
+        logits = self.action(x)
+        return Snippets(logits, logits.softmax(-1), self.attention(x).squeeze(-1))
 
 
 class PublishedHead(nn.Module):
     """The published probabilities `[B, T, K]` and attention logits `[B, T, 1]` as they are.
 
     Only probabilities are published. Their logarithm is the logit up to a constant per snippet,
-    which no softmax over classes sees, nor that of a mean of snippets with weights of sum 1.
+    which no softmax over classes sees, nor that of a mean of snippets with weights of sum 1. Where
+    not all classes of the softmax are published, the video's score is over those that are.
     """
 
     def forward(self, scp: Tensor, attention: Tensor) -> Snippets:
         """`[B, T, K]`, `[B, T, 1]` -> Snippets; a probability of 0 becomes the smallest one."""
         tiny = torch.finfo(scp.dtype).tiny
-        return Snippets(scp.clamp_min(tiny).log(), attention.squeeze(-1))
+        return Snippets(scp.clamp_min(tiny).log(), scp, attention.squeeze(-1))
 
 
 class UntrimmedNet(nn.Module):
@@ -101,11 +104,11 @@ class UntrimmedNet(nn.Module):
         given = dict(zip(self.widths, x.split(list(self.widths.values()), -1), strict=True))
         extra: dict[str, Tensor] = {}
         for stream, head in self.heads.items():
-            logits, attention = head(*(given[name] for name in self.parts[stream]))
-            video = attended_logits(logits, attention, self.temperature).softmax(-1)
-            extra[f"logits_{stream}"] = self._picked(logits)
-            extra[f"cas_{stream}"] = self._picked(logits.softmax(-1))
-            extra[f"attention_{stream}"] = attention
+            said = head(*(given[name] for name in self.parts[stream]))
+            video = attended_logits(said.logits, said.attention, self.temperature).softmax(-1)
+            extra[f"logits_{stream}"] = self._picked(said.logits)
+            extra[f"cas_{stream}"] = self._picked(said.probabilities)
+            extra[f"attention_{stream}"] = said.attention
             extra[f"video_score_{stream}"] = self._picked(video)
         extra["video_score"] = self._mean(extra, "video_score")
         cas = functional.pad(self._mean(extra, "cas"), (0, 1))

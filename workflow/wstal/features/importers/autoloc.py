@@ -74,8 +74,8 @@ def _full_name(name: str, path: Path, originals: Mapping[int, str]) -> str:
     if originals or not subset:
         raise WstalError(
             f"{path}: video {name} is a number that stands in no {MAP}, nor does the file "
-            "belong to a subset of THUMOS14; place data/AN/org2idx.map of AutoLoc beside the files, or name "
-            "the file by its subset (val.all.tsv)"
+            "belong to a subset of THUMOS14; place data/AN/org2idx.map of AutoLoc beside the "
+            "files, or name the file by its subset (val.all.tsv)"
         )
     return f"video_{subset}_{int(name):07d}"
 
