@@ -7,9 +7,14 @@ def table_paper(wildcards):
 
 
 def table_results(wildcards):
-    """The headline file of every run in a table, on the paper's dataset or on {dataset}."""
-    pairs = table_runs(CATALOG.tables[wildcards.table], wildcards.get("dataset"))
-    return [f"results/{dataset}/{run}_map.csv" for dataset, run in pairs]
+    """The headline file of every run in a table, on the paper's dataset or on {dataset}.
+
+    Where the table has the metric mmacs, the runs' costs too.
+    """
+    table = CATALOG.tables[wildcards.table]
+    kinds = ["map", "macs"] if "mmacs" in table["metrics"] else ["map"]
+    pairs = table_runs(table, wildcards.get("dataset"))
+    return [f"results/{dataset}/{run}_{kind}.csv" for kind in kinds for dataset, run in pairs]
 
 
 def figure_files(wildcards):

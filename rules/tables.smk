@@ -44,3 +44,23 @@ rule table_elsewhere:
         "python scripts/make_table.py --table {params.table:q} --paper {input.paper}"
         " --results {input.results} --dataset {wildcards.dataset} --note={params.note:q}"
         " --output {output.csv} --markdown {output.markdown} > {log} 2>&1"
+
+
+rule macs:
+    """What a trained run computes per snippet."""
+    input:
+        default_recipe_seeds("checkpoint.pt", first=True),
+    output:
+        "results/{dataset}/{run}_macs.csv",
+    log:
+        "results/logs/{dataset}/{run}/macs.log",
+    wildcard_constraints:
+        run=TRAINED,
+    conda:
+        "../envs/gpu.yaml"
+    params:
+        recipe=setting("recipe"),
+        code=method_digest("scripts/count_macs.py", "models"),
+    shell:
+        "python scripts/count_macs.py --checkpoint {input} --dataset {wildcards.dataset}"
+        " --recipe {params.recipe} --run {wildcards.run} --output {output} > {log} 2>&1"

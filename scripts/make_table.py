@@ -20,14 +20,18 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--table", type=json_argument, required=True, help="its YAML as JSON")
     arguments.add_argument("--paper", type=Path, required=True, help="the paper's numbers, CSV")
-    arguments.add_argument("--results", type=Path, nargs="+", required=True, help="_map.csv files")
+    arguments.add_argument(
+        "--results", type=Path, nargs="+", required=True, help="_map.csv, _macs.csv"
+    )
     arguments.add_argument("--dataset", help="take every row on this dataset; no paper numbers")
     arguments.add_argument("--note", default="", help="stands in the title, e.g. demo data")
     arguments.add_argument("--output", type=Path, required=True)
     arguments.add_argument("--markdown", type=Path, required=True)
     args = arguments.parse_args()
-    frames = [pd.read_csv(path) for path in args.results]
-    results = {(frame["dataset"][0], frame["run"][0]): frame for frame in frames}
+    results: dict[tuple[str, str], pd.DataFrame] = {}
+    for frame in map(pd.read_csv, args.results):  # a run's metrics and its cost are two files
+        key = frame["dataset"][0], frame["run"][0]
+        results[key] = pd.concat([results[key], frame]) if key in results else frame
     try:
         table = build_table(args.table, pd.read_csv(args.paper), results, args.dataset)
     except WstalError as error:

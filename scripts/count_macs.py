@@ -1,0 +1,48 @@
+"""Count a trained run's multiply-accumulates per snippet (millions), as rows for the tables.
+
+Products with weights make the number; what attention between snippets adds to it depends on the
+length of a video and stands in the note.
+
+Examples:
+  snakemake --cores 2 results/demo/cavf_macs.csv
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from cli import parser
+from wstal.atomic import write_csv
+from wstal.errors import WstalError
+from wstal.evaluate.summary import COLUMNS
+from wstal.models.macs import count_macs
+from wstal.train import checkpoint
+from wstal.train.scoring import load_model
+
+
+def main() -> None:
+    """Parse, count, write."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--checkpoint", type=Path, required=True)
+    for name in ("dataset", "recipe", "run"):
+        arguments.add_argument(f"--{name}", required=True)
+    arguments.add_argument("--length", type=int, default=160, help="snippets of the note's video")
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args()
+    try:
+        content = checkpoint.load(args.checkpoint)
+        model = load_model(content, torch.device("cpu"))
+    except WstalError as error:
+        sys.exit(f"{error}")
+    found = count_macs(model, sum(content["dims"].values()), args.length)
+    note = "counted from the model"
+    if found.total > found.layers:
+        note += f"; {found.total / 1e6:.2f}M with attention over {args.length} snippets"
+    about = {key: getattr(args, key) for key in ("dataset", "recipe", "run")}
+    row = {**about, "metric": "mmacs", "mean": round(found.layers / 1e6, 6), "n": 1, "note": note}
+    readings = ("strict", "paper")  # the cost is the same in both
+    write_csv(args.output, COLUMNS, [{**row, "reading": reading} for reading in readings])
+
+
+if __name__ == "__main__":
+    main()
