@@ -1,6 +1,8 @@
 """The flow stage: files, attributes, statuses passed on, bounded memory."""
 
 import json
+import subprocess
+import sys
 import tracemalloc
 
 import h5py
@@ -113,3 +115,38 @@ def test_memory_does_not_grow_with_the_video(run):
 
     peak("warm", 256)
     assert peak("long", 2048) < 1.3 * peak("short", 512)
+
+
+LONG_VIDEO = """
+import resource
+import sys
+from pathlib import Path
+import numpy as np
+from wstal.flow.stage import flow_shard
+from wstal.store import Record, write_shard
+
+folder, chunks = Path(sys.argv[1]), int(sys.argv[2])
+write_shard(folder / "frames.csv", [Record("v", "ok", 50 * chunks, "", "v.h5", "k")])
+frames = np.add.outer(np.arange(50), np.add.outer(np.arange(240), np.arange(320))).astype(np.uint8)
+rounds = {name: 1 for name in ("nscales", "warps", "inner_iterations", "outer_iterations")}
+recipe = {"algorithm": "tvl1", "short_side": 240, "bound": 20, "params": rounds}
+made = flow_shard(
+    folder / "frames.csv", recipe, code="c", directory=folder / "flow", threads=2,
+    open_gray=lambda path: (frames.copy() for _ in range(chunks)),
+)
+assert made[0].rows == 50 * chunks - 1
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def test_an_hour_of_320x240_fits_into_a_gigabyte_and_a_half(tmp_path):
+    """The peak of two minutes, and what their second minute added for each further one."""
+    peaks = []
+    for chunks in (30, 60):  # of 2 s
+        command = [sys.executable, "-c", LONG_VIDEO, tmp_path, str(chunks)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        peaks.append(float(done.stdout))
+        (tmp_path / "flow/v.h5").unlink()
+    grown = max(0, peaks[1] - peaks[0])
+    assert peaks[1] + 58 * grown < 1.5e9
