@@ -16,8 +16,8 @@ def write_small_set(
     folder: Path, *, train: int = 8, test: int = 3, classes: int = 3, dim: int = 6, seed: int = 0,
     val: int = 0, t0: float = 0.0,
 ) -> tuple[Path, Annotations]:  # fmt: skip
-    """Write features.h5 (streams rgb and flow) and return its path and the annotations."""
-    rng = np.random.default_rng(seed)
+    """Write features.h5 (streams rgb, flow, audio) and return its path and the annotations."""
+    rng, sound = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     prototypes = rng.normal(size=(2, classes, dim)) * 3
     names = [f"class{i}" for i in range(classes)]
     database = {}
@@ -38,6 +38,9 @@ def write_small_set(
                 rows = rng.normal(size=(length, dim))
                 rows[start : start + 5] += prototype[label]
                 group[stream] = rows.astype(np.float32)
+            heard = sound.normal(size=(length, dim // 2))
+            heard[start : start + 5, label % (dim // 2)] += 3
+            group["audio"] = heard.astype(np.float32)
             segment = [start * STEP, (start + 5) * STEP]
             database[video] = {
                 "subset": split,

@@ -1,12 +1,12 @@
 """Every run the config names, and the tables made of them."""
 
 import csv
-import json
 
 import pytest
 import torch
 import yaml
 from small_set import small_config, write_small_set
+from wstal.config.catalog import load_catalog
 from wstal.config.layers import resolve_run
 from wstal.config.validate import validated
 from wstal.data.dataset import TrainingSet
@@ -19,6 +19,7 @@ VARIANTS = [
     None, "loss_mil", "loss_mil_oppo", "loss_mil_oppo_ml", "loss_without_norm", "loss_without_cas",
     "mutual_mae", "mutual_kl", "mutual_js", "main_local_aux_local", "main_local_aux_global",
     "fusion_add", "fusion_concat", "fusion_ssma", "fusion_se", "attention_free", "as_written",
+    "audio",
 ]  # fmt: skip
 
 
@@ -29,7 +30,8 @@ def model(project):
 
 @pytest.fixture(scope="module")
 def schema(project):
-    return json.loads((project / "workflow/schemas/model_co2net.schema.json").read_text())
+    catalog = load_catalog(project / "workflow/config", project / "workflow/schemas")
+    return catalog.schemas["model_co2net"]
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +130,9 @@ def test_tables_name_known_runs_for_every_row_of_ours(number, project, model):
     for row in table["rows"]:
         if "reading:" in row["variant"]:
             assert "reading" in row["note"]
+
+
+def test_more_streams_are_two_modalities(project):
+    config = small_config(project, "audio")
+    dims = {"rgb": 6, "flow": 5, "audio": 3}
+    assert co2net.build(config, dims, 2).dims == [11, 3]

@@ -161,12 +161,14 @@ def _tap_major(value: Tensor) -> Tensor:
 
 
 def build(config: Mapping[str, Any], dims: Mapping[str, int], num_classes: int) -> CO2Net:
-    """The model of a resolved run config; `dims` gives each stream's width."""
-    streams = config["streams"]
-    if len(streams) != 2:
-        raise WstalError(f"co2net joins two streams, the config names {len(streams)}: {streams}")
-    rgb, flow = (dims[name] for name in streams)
-    return CO2Net(num_classes, (rgb, flow), **config["model"])
+    """The model of a resolved run config; `dims` gives each stream's width.
+
+    It joins two modalities: the last stream is one, all before it together are the other.
+    """
+    *first, last = (dims[name] for name in config["streams"])
+    if not first:
+        raise WstalError(f"co2net joins two streams, the config names {config['streams']}")
+    return CO2Net(num_classes, (sum(first), last), **config["model"])
 
 
 def loss(
