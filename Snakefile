@@ -18,6 +18,7 @@ report: "workflow/report/workflow.rst"
 include: "rules/common.smk"
 include: "rules/values.smk"
 include: "rules/paths.smk"
+include: "rules/tasks.smk"
 include: "rules/papers.smk"
 include: "rules/videos.smk"
 include: "rules/simulate.smk"
@@ -51,3 +52,11 @@ rule demo:
         "results/demo/co2net/timelines",
         "results/demo/co2net/diagnosis",
         "results/demo/missing.csv",
+
+
+rule demo_all:
+    """Every method on the rendered sets, with its own recipe of training."""
+    input:
+        rules.demo.input,
+        expand("results/demo/{run}_map.csv", run=["untrimmednet", "acn", "cavf", "tssam"]),
+        "results/demo_ave/cavf_map.csv",
