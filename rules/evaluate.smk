@@ -1,17 +1,25 @@
-"""Evaluation: from proposals to the headline numbers, with baselines and uncertainty."""
+"""Evaluation: from proposals, or a class per second, to the headline, with its uncertainty."""
+
+SEED = "results/{dataset}/{recipe}/{run}/seed{seed}"
+OF_SEED = {
+    "intervals": "--scores-by-iteration",
+    "proposals": "--predictions",
+    "history": "--proposals-by-iteration",
+}
 
 
 rule evaluate:
-    """mAP of one seed, at the last iterate and at the checkpoint the paper's code would keep."""
+    """One seed's mAP, or accuracy: last iterate, best on validation, what the paper's code keeps."""
     input:
         annotations="results/{dataset}/annotations.json",
         coverage="results/{dataset}/{recipe}/coverage.csv",
-        scores="results/{dataset}/{recipe}/{run}/seed{seed}/scores.h5",
-        proposals="results/{dataset}/{recipe}/{run}/seed{seed}/proposals.json",
-        history="results/{dataset}/{recipe}/{run}/seed{seed}/proposals_by_iteration.json.gz",
-        constant="results/{dataset}/{recipe}/{run}/seed{seed}/proposals_constant_attention.json",
+        scores=f"{SEED}/scores.h5",
+        intervals=for_task("events", f"{SEED}/scores_by_iteration.h5"),
+        proposals=for_task("detection", f"{SEED}/proposals.json"),
+        history=for_task("detection", f"{SEED}/proposals_by_iteration.json.gz"),
+        constant=for_task("detection", f"{SEED}/proposals_constant_attention.json"),
     output:
-        "results/{dataset}/{recipe}/{run}/seed{seed}/map.csv",
+        f"{SEED}/map.csv",
     log:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/evaluate.log",
     benchmark:
@@ -21,13 +29,12 @@ rule evaluate:
     params:
         protocol=protocol,
         paper=paper_protocol,
+        given=options(**OF_SEED, constant="--constant-attention"),
         code=code_digest("scripts/evaluate.py"),
     shell:
         "python scripts/evaluate.py --ground-truth {input.annotations} --coverage {input.coverage}"
-        " --scores {input.scores} --predictions {input.proposals}"
-        " --proposals-by-iteration {input.history} --constant-attention {input.constant}"
-        " --protocol {params.protocol:q} --paper-protocol {params.paper:q}"
-        " --output {output} > {log} 2>&1"
+        " --scores {input.scores} {params.given} --protocol {params.protocol:q}"
+        " --paper-protocol {params.paper:q} --output {output} > {log} 2>&1"
 
 
 rule baselines:
@@ -88,12 +95,14 @@ rule headline:
 
 
 rule ledger:
-    """The same proposals under every protocol and checkpoint."""
+    """The same proposals, or classes of seconds, under every protocol and checkpoint."""
     input:
         annotations="results/{dataset}/annotations.json",
         coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
-        proposals=default_recipe_seeds("proposals.json"),
-        history=default_recipe_seeds("proposals_by_iteration.json.gz"),
+        scores=for_task("events", default_recipe_seeds("scores.h5")),
+        intervals=for_task("events", default_recipe_seeds("scores_by_iteration.h5")),
+        proposals=for_task("detection", default_recipe_seeds("proposals.json")),
+        history=for_task("detection", default_recipe_seeds("proposals_by_iteration.json.gz")),
     output:
         in_report(
             "results/{dataset}/{run}_protocols.csv",
@@ -107,21 +116,20 @@ rule ledger:
         "../envs/evaluate.yaml"
     params:
         protocols=ledger_protocols,
+        given=options(**OF_SEED, scores="--scores"),
         note=setting("note"),
         code=code_digest("scripts/ledger.py"),
     shell:
         "python scripts/ledger.py --ground-truth {input.annotations} --coverage {input.coverage}"
-        " --predictions {input.proposals} --proposals-by-iteration {input.history}"
-        " --protocols {params.protocols:q} --note={params.note:q} --output {output} > {log} 2>&1"
+        " {params.given} --protocols {params.protocols:q} --note={params.note:q} --output {output} > {log} 2>&1"
 
 
 rule compare:
     """Paired bootstrap over videos: is one run better than the other?"""
     input:
+        unpack(compared_files),
         annotations="results/{dataset}/annotations.json",
         coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
-        a=default_recipe_seeds("proposals.json"),
-        b=default_recipe_seeds("proposals.json", run="other"),
     output:
         in_report(
             "results/{dataset}/compare_{run}_vs_{other}.csv",
@@ -135,9 +143,10 @@ rule compare:
         "../envs/evaluate.yaml"
     params:
         protocol=protocol,
+        given=options(a_intervals="--a-by-iteration", b_intervals="--b-by-iteration"),
         note=setting("note"),
         code=code_digest("scripts/compare_runs.py"),
     shell:
         "python scripts/compare_runs.py --ground-truth {input.annotations}"
-        " --coverage {input.coverage} --a {input.a} --b {input.b} --names {wildcards.run} {wildcards.other} --protocol {params.protocol:q}"
+        " --coverage {input.coverage} --a {input.a} --b {input.b} {params.given} --names {wildcards.run} {wildcards.other} --protocol {params.protocol:q}"
         " --note={params.note:q} --output {output} > {log} 2>&1"

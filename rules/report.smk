@@ -6,7 +6,7 @@ rule timelines:
     input:
         annotations="results/{dataset}/annotations.json",
         scores=default_recipe_seeds("scores.h5", first=True),
-        proposals=default_recipe_seeds("proposals.json", first=True),
+        proposals=for_task("detection", default_recipe_seeds("proposals.json", first=True)),
     output:
         report(
             directory("results/{dataset}/{run}/timelines"),
@@ -20,11 +20,12 @@ rule timelines:
     conda:
         "../envs/evaluate.yaml"
     params:
+        given=options(proposals="--proposals"),
         note=setting("note"),
         code=code_digest("scripts/plot_timelines.py"),
     shell:
         "python scripts/plot_timelines.py --annotations {input.annotations}"
-        " --scores {input.scores} --proposals {input.proposals} --note={params.note:q}"
+        " --scores {input.scores} {params.given} --note={params.note:q}"
         " --output {output} > {log} 2>&1"
 
 
@@ -34,7 +35,7 @@ rule diagnosis:
         annotations="results/{dataset}/annotations.json",
         manifest=videos_manifest,
         coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
-        proposals=default_recipe_seeds("proposals.json", first=True),
+        proposals=detections_of(default_recipe_seeds("proposals.json", first=True)),
     output:
         report(
             directory("results/{dataset}/{run}/diagnosis"),

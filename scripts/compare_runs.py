@@ -1,6 +1,7 @@
 """Paired bootstrap over videos: is run A better than run B? Writes compare_{a}_vs_{b}.csv.
 
-It compares the last iterates, whose detections proposals.json holds; nothing is chosen on test.
+It compares the last iterates, whose detections proposals.json holds; of events (scores.h5) the
+best on validation, where scores by iteration are given. Nothing is chosen on test.
 
 Examples:
   python scripts/compare_runs.py --ground-truth results/demo/annotations.json --protocol demo \\
@@ -12,11 +13,11 @@ import sys
 from pathlib import Path
 
 from cli import track
-from scoring import read_fitting, read_found, read_truth, scoring_parser
+from scoring import read_fitting, read_truth, scoring_parser, tell
 from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.bootstrap import compare
-from wstal.evaluate.protocols import prepare
+from wstal.evaluate.run_rows import strict_runs
 
 
 def main() -> None:
@@ -25,6 +26,8 @@ def main() -> None:
     add = arguments.add_argument
     add("--a", type=Path, nargs="+", required=True, help="proposals.json of A, one per seed")
     add("--b", type=Path, nargs="+", required=True, help="proposals.json of B")
+    add("--a-by-iteration", type=Path, nargs="*", default=[], help="A's scores_by_iteration.h5")
+    add("--b-by-iteration", type=Path, nargs="*", default=[], help="the same of B")
     add("--names", nargs=2, default=("a", "b"), help="what to call them")
     add("--resamples", type=int, default=1000)
     add("--seed", type=int, default=0, help="of the draws")
@@ -33,13 +36,12 @@ def main() -> None:
     args = arguments.parse_args()
     try:
         protocol, (truth, usable) = read_fitting(args.protocol, args), read_truth(args)
-        runs = [
-            [prepare(truth, read_found(truth, protocol, path), protocol, usable) for path in paths]
-            for paths in (args.a, args.b)
-        ]
+        given = (args.a, args.a_by_iteration), (args.b, args.b_by_iteration)
+        checkpoint, runs = strict_runs(truth, protocol, usable, given, tell)
         table = compare(
             *runs,
             protocol,
+            checkpoint=checkpoint,
             names=args.names,
             resamples=args.resamples,
             seed=args.seed,

@@ -9,6 +9,8 @@ Examples:
       --predictions detections.json --protocol th14_212_snippets_filter --output map.csv
   python scripts/evaluate.py --ground-truth results/mine/annotations.json --protocol folder \\
       --scores results/mine/i3d_tvl1/co2net/seed0/scores.h5
+  python scripts/evaluate.py --ground-truth results/ave/annotations.json --protocol ave \\
+      --scores seed0/scores.h5 --scores-by-iteration seed0/scores_by_iteration.h5
 """
 
 import sys
@@ -28,6 +30,7 @@ def main() -> None:
     add("--predictions", type=Path, help="detections in ActivityNet's format: proposals.json")
     add("--checkpoint", default="last", help="what to call these predictions (default: last)")
     add("--scores", type=Path, help="scores.h5, for video-level mAP or events")
+    add("--scores-by-iteration", type=Path, help="adds best_val and best_test of events")
     add("--proposals-by-iteration", type=Path, help="adds best_val and best_test")
     add("--paper-protocol", help="of best_test: name, file or JSON (default: --protocol)")
     add("--constant-attention", type=Path, help="proposals of that baseline")
@@ -43,6 +46,7 @@ def main() -> None:
             predictions={name: path for name, path in given.items() if path},
             history=args.proposals_by_iteration,
             scores=args.scores,
+            score_history=args.scores_by_iteration,
             paper=read_fitting(args.paper_protocol, args) if args.paper_protocol else None,
             tell=tell,
         )

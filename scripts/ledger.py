@@ -1,4 +1,4 @@
-"""Score the same proposals under every protocol and checkpoint at once: {run}_protocols.csv.
+"""Score the same results under every protocol and checkpoint at once: {run}_protocols.csv.
 
 The first protocol is the one the others are compared with.
 
@@ -18,7 +18,7 @@ from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.ledger import ledger
 from wstal.evaluate.protocol_file import read_protocol
-from wstal.evaluate.run_rows import known_detections, known_history
+from wstal.evaluate.run_rows import event_seeds, known_detections, known_history
 
 
 def main() -> None:
@@ -26,8 +26,10 @@ def main() -> None:
     arguments = scoring_parser(__doc__, protocol=False)
     add = arguments.add_argument
     add("--protocols", nargs="+", required=True, help="names, YAML files, or one JSON list")
-    add("--predictions", type=Path, nargs="+", required=True, help="proposals.json per seed")
+    add("--predictions", type=Path, nargs="*", default=[], help="proposals.json per seed")
     add("--proposals-by-iteration", type=Path, nargs="*", default=[], help="one per seed")
+    add("--scores", type=Path, nargs="*", default=[], help="of events: scores.h5 per seed")
+    add("--scores-by-iteration", type=Path, nargs="*", default=[], help="one per seed")
     add("--note", default="")
     add("--output", type=Path, required=True)
     args = arguments.parse_args()
@@ -36,15 +38,19 @@ def main() -> None:
         sources = [json.dumps(each) for each in json.loads(sources[0])]
     try:
         truth, usable = read_truth(args)
-        histories = [known_history(truth, path) for path in args.proposals_by_iteration]
-        found = [known_detections(truth, path) for path in args.predictions]
         protocols = [read_protocol(source) for source in sources]
+        if protocols[0].task == "events":
+            seeds = event_seeds(truth, protocols[0], args.scores, args.scores_by_iteration)
+        else:
+            histories = [known_history(truth, path) for path in args.proposals_by_iteration]
+            found = [known_detections(truth, path) for path in args.predictions]
+            seeds = list(zip(found, histories or [{}] * len(found), strict=True))
         for reason in filter(None, (each.misfit(args.step, args.t0) for each in protocols)):
             tell(f"left out: {reason}")
         table = ledger(
             truth,
             [each for each in protocols if not each.misfit(args.step, args.t0)],
-            list(zip(found, histories or [{}] * len(found), strict=True)),
+            seeds,
             usable,
             note=args.note,
             track=track("ledger", "protocol"),

@@ -11,6 +11,7 @@ from cli import parser, track
 from wstal.data.annotations import read_annotations
 from wstal.errors import WstalError
 from wstal.evaluate.detections import read_detections
+from wstal.localize.events import event_detections
 from wstal.localize.scores import read_scores
 from wstal.plots.style import save
 from wstal.plots.timeline import plot_timeline
@@ -22,13 +23,14 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--annotations", type=Path, required=True)
     arguments.add_argument("--scores", type=Path, required=True)
-    arguments.add_argument("--proposals", type=Path, required=True)
+    arguments.add_argument("--proposals", type=Path, help="default: the likeliest class over time")
     arguments.add_argument("--note", default="", help="beside the title, e.g. demo data")
     arguments.add_argument("--output", type=Path, required=True, help="folder of SVG files")
     args = arguments.parse_args()
     try:
         annotations = read_annotations(args.annotations)
-        scores, detections = read_scores(args.scores), read_detections(args.proposals)
+        scores = read_scores(args.scores)
+        detections = read_detections(args.proposals) if args.proposals else event_detections(scores)
     except WstalError as error:
         sys.exit(f"{error}")
     truth = annotations.ground_truth("test")

@@ -1,5 +1,7 @@
 """Baselines: seeded, within their videos, and no better than they can be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from evaluation_cases import DATABASE, PROTOCOL, truth
@@ -59,3 +61,18 @@ def test_rows_per_seed_and_durations_from_elsewhere(tmp_path):
 def test_without_segments_there_is_nothing_to_beat(tmp_path):
     bare = {video: {**entry, "annotations": []} for video, entry in DATABASE.items()}
     assert not len(baseline_rows(truth(tmp_path, database=bare), PROTOCOL, None, {}))
+
+
+def test_events_have_the_majority_and_perfect_classification(tmp_path):
+    """v1 has dive in seconds 1-2 and jump in 8-9, v2 dive in 0-3: 12 of 20 are background."""
+    own = truth(tmp_path)
+    protocol = replace(PROTOCOL, task="events")
+    table = baseline_rows(own, protocol, None, {}).set_index("baseline")
+    assert table["value"].to_dict() == {"majority_class": 60, "true_class_throughout": 30}
+    assert set(table["metric"]) == {"accuracy"} and set(table["seed"]) == {0}
+    one = baseline_rows(own, protocol, {"v2"}, {}).set_index("baseline")
+    assert one["value"].to_dict() == {"majority_class": 60, "true_class_throughout": 40}
+    assert set(one["coverage"]) == {"1/2 videos; 1/3 instances"}
+    missed = replace(protocol, coverage_rule="missing_is_miss")
+    one = baseline_rows(own, missed, {"v2"}, {}).set_index("baseline")
+    assert one["value"].to_dict() == {"majority_class": 30, "true_class_throughout": 20}

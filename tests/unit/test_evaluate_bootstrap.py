@@ -1,14 +1,17 @@
 """The bootstrap: weights equal copies, intervals mean what they say, and it is fast."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from evaluation_cases import PROTOCOL, TIOUS, detections, frame, random_case
+from wstal.errors import WstalError
 from wstal.evaluate import detection_map
-from wstal.evaluate.bootstrap import compare, paired_bootstrap, weighted_ap
+from wstal.evaluate.bootstrap import compare, event_draws, paired_bootstrap, weighted_ap
 from wstal.evaluate.coverage import Coverage
+from wstal.evaluate.event_table import Judged
 from wstal.evaluate.matching import match
 from wstal.evaluate.protocols import Prepared
 
@@ -148,3 +151,39 @@ def test_empty_run_scores_zero():
     )
     row = paired_bootstrap([many_videos(1, 0.7)], [empty], PROTOCOL, resamples=20)[0]
     assert row["b_value"] == 0 and row["a_value"] > 0
+
+
+def judged(right, names=None):
+    """Runs of ten seconds per video, of which the first `right[v]` are right."""
+    given = (np.arange(10) >= np.asarray(right)[:, None]).astype(int)
+    videos = names or [f"v{i:02d}" for i in range(len(right))]
+    coverage = Coverage(len(right), len(right), len(right), len(right))
+    return Judged(videos, np.zeros_like(given), given, coverage)
+
+
+def test_accuracy_is_drawn_over_videos():
+    """Against a loop that repeats the videos drawn, and the standard error of a mean."""
+    rng = np.random.default_rng(3)
+    run = judged(rng.integers(0, 11, 40))
+    weights = rng.multinomial(40, np.full(40, 1 / 40), size=30)
+    found = event_draws(run, run.videos, weights)[:, 0]
+    for drawn, value in zip(weights, found, strict=True):
+        copies = np.repeat(run.given == run.labels, drawn, axis=0)
+        assert value == pytest.approx(copies.mean())
+    protocol = replace(PROTOCOL, task="events")
+    other = judged(rng.integers(0, 11, 40))
+    (row,) = paired_bootstrap([run], [other], protocol, resamples=4000)
+    gap = run.share_right - other.share_right
+    half = 196 * gap.std() / 40**0.5
+    assert row["metric"] == "accuracy"
+    assert row["difference"] == pytest.approx(100 * gap.mean(), abs=1e-4)
+    assert row["high"] - row["low"] == pytest.approx(2 * half, rel=0.1)
+
+
+def test_better_in_every_video_is_better_and_videos_must_agree():
+    protocol = replace(PROTOCOL, task="events")
+    table = compare([judged([8, 9, 7])], [judged([5, 6, 2])], protocol, checkpoint="best_val")
+    line = table.iloc[0]
+    assert line["low"] > 0 and line["checkpoint"] == "best_val" and line["valid"] == 1000
+    with pytest.raises(WstalError, match="video v00 is scored in one run"):
+        compare([judged([8, 9])], [judged([5, 6], ["x", "y"])], protocol)

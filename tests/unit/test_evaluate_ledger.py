@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from evaluation_cases import PERFECT, PROTOCOL, detections, truth
@@ -34,6 +35,22 @@ def test_missing_ambiguous_list_stops_the_ledger(tmp_path):
         ledger(truth(tmp_path), [PROTOCOL, strict], [(detections(PERFECT), {})], None)
 
 
-def test_nothing_to_score_is_an_empty_table(tmp_path):
-    empty = ledger(truth(tmp_path), [EVENTS], [(detections(PERFECT), {})], None)
+def test_no_protocol_is_an_empty_table(tmp_path):
+    empty = ledger(truth(tmp_path), [], [(detections(PERFECT), {})], None)
     assert isinstance(empty, pd.DataFrame) and list(empty.columns) == COLUMNS and not len(empty)
+
+
+def test_events_under_their_protocols(tmp_path):
+    test = {"v1": np.array([2, 0, 0, 2, 2, 2, 2, 2, 1, 1]), "v2": np.full(10, 2)}  # v2: 6 right
+    seeds = [({**test, "v3": np.full(10, 2)}, {5: {**test, "v3": np.full(10, 1)}})]  # 8, 2 right
+    both = replace(EVENTS, name="both", subsets=("val", "test"))
+    table = ledger(truth(tmp_path), [EVENTS, PROTOCOL, both], seeds, None)
+    found = table.set_index(["protocol", "checkpoint"])["mean"].to_dict()
+    assert set(table["metric"]) == {"accuracy"}
+    assert found == {
+        ("events", "last"): 80,
+        ("events", "best_val"): 80,
+        ("events", "best_test"): 80,
+        ("both", "last"): 80,
+        ("both", "best_test"): 60,
+    }

@@ -4,18 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pytest
 from evaluation_cases import DATABASE, PERFECT, PROTOCOL, detections, truth
 from wstal.evaluate.map_table import (
     ALL,
     checkpoint_rows,
     detection_rows,
-    event_rows,
     frame_of,
     has_segments,
     video_rows,
 )
-from wstal.evaluate.protocols import Protocol, prepare
+from wstal.evaluate.protocols import prepare
 
 SHIFTED = detections([(v, s + 1, e + 1, c, x) for v, s, e, c, x in PERFECT])
 VAL = detections([("v3", 2.0, 4.0, "jump", 0.5)])
@@ -99,33 +97,6 @@ def test_video_level(tmp_path):
     assert found == {ALL: 75, "dive": 100, "jump": 50}  # v1 ranks below v2 in every class
     found = video_rows(truth(tmp_path), PROTOCOL, scores)
     assert found[0]["coverage"] == "1/2 videos; 1/3 instances" and found[0]["value"] == 100
-
-
-def test_events_with_the_majority_beside_them(tmp_path):
-    protocol = Protocol("ave", (), (), "", task="events", videos=2)
-    events = {"v1": np.array([2, 0, 0, 2, 2, 2, 2, 2, 1, 1]), "v2": np.full(10, 2)}
-    rows = event_rows(truth(tmp_path), protocol, events)
-    found = means(rows)
-    # v1: seconds 1-2 dive, 8-9 jump (its middle 9.5 lies before 9.7); v2: 0-3 dive.
-    assert found["last", "accuracy"] == 80.0
-    assert found["majority_class", "accuracy"] == 60.0
-    recall = {r["class"]: r["value"] for r in rows if r["class"] != ALL}
-    assert recall == {"dive": pytest.approx(100 / 3), "jump": 100, "background": 100}
-    assert {r["class"]: r["gt"] for r in rows}["background"] == 12
-
-
-def test_seconds_of_missing_videos_are_wrong_or_left_out(tmp_path):
-    right = {"v1": np.array([2, 0, 0, 2, 2, 2, 2, 2, 1, 2])}  # 9.5 lies before 9.7: one wrong
-    protocol = Protocol("ave", (), (), "", task="events", videos=2)
-    rows = event_rows(truth(tmp_path), protocol, right)
-    assert means(rows)["last", "accuracy"] == 90 and rows[0]["gt"] == 10
-    missing = replace(protocol, coverage_rule="missing_is_miss")
-    rows = event_rows(truth(tmp_path), missing, right)
-    assert means(rows)["last", "accuracy"] == 45 and rows[0]["gt"] == rows[0]["predictions"] == 20
-    assert means(rows)["majority_class", "accuracy"] == 60  # of all seconds
-    recall = {r["class"]: r["value"] for r in rows if r["class"] != ALL}
-    assert recall["dive"] == pytest.approx(200 / 6)  # v2's four are missed
-    assert rows[0]["coverage"] == "1/2 videos; 2/3 instances"
 
 
 def test_has_segments(tmp_path):

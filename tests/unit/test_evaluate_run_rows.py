@@ -10,7 +10,8 @@ import pytest
 from evaluation_cases import DATABASE, PERFECT, PROTOCOL, detections, truth
 from wstal.errors import WstalError
 from wstal.evaluate.detections import results_of, write_detections
-from wstal.evaluate.run_rows import run_rows
+from wstal.evaluate.run_rows import run_rows, strict_runs
+from wstal.localize.scores import Scores, VideoScores, write_iterations, write_scores
 
 
 def files(folder):
@@ -69,3 +70,82 @@ def test_nothing_given(tmp_path):
 def test_events_need_scores(tmp_path):
     with pytest.raises(WstalError, match="--scores"):
         run_rows(truth(tmp_path), replace(PROTOCOL, task="events"), predictions={})
+
+
+def event_files(folder, name, last, history):
+    """scores.h5 and scores_by_iteration.h5 that answer as given: {video: classes of seconds}."""
+
+    def scores(answers, iteration=0):
+        videos = {
+            video: VideoScores(np.eye(3)[each], np.zeros(len(each)), np.zeros(2))
+            for video, each in answers.items()
+        }
+        return Scores(["dive", "jump"], videos, iteration=iteration, step=1.0)
+
+    write_scores(folder / f"{name}.h5", scores(last))
+    made = (scores(each, iteration) for iteration, each in history.items())
+    write_iterations(folder / f"{name}_history.h5", made)
+    return folder / f"{name}.h5", folder / f"{name}_history.h5"
+
+
+V1 = [2, 0, 0, 2, 2, 2, 2, 2, 1, 1]
+V2 = [0, 0, 0, 0, 2, 2, 2, 2, 2, 2]
+V3 = [2, 2, 1, 1, 2, 2, 2, 2, 2, 2]
+EMPTY = [2] * 10
+EVENTS = replace(PROTOCOL, task="events")
+HISTORY = {
+    10: {"v1": V1, "v2": V2, "v3": EMPTY},  # 100 % of test, 80 % of validation
+    20: {"v1": V1, "v2": EMPTY, "v3": V3},  # 80 %, 100 %
+    30: {"v1": EMPTY, "v2": EMPTY, "v3": V3},  # 60 %, 100 %: not the first of equals
+}
+
+
+def test_events_are_scored_at_every_checkpoint(tmp_path):
+    scores, history = event_files(tmp_path, "a", HISTORY[30], HISTORY)
+    own = truth(tmp_path)
+    rows = run_rows(own, EVENTS, predictions={}, scores=scores, score_history=history)
+    found = {(r["checkpoint"], r["metric"]): r["value"] for r in rows if r["class"] == "all"}
+    assert found == {
+        ("last", "accuracy"): 60,
+        ("best_val", "accuracy"): 80,
+        ("best_val", "iteration"): 20,
+        ("best_test", "accuracy"): 100,
+        ("best_test", "iteration"): 10,
+    }
+    both = replace(EVENTS, name="both", subsets=("val", "test"))
+    rows = run_rows(own, EVENTS, predictions={}, scores=scores, score_history=history, paper=both)
+    (best,) = [
+        r
+        for r in rows
+        if (r["checkpoint"], r["metric"], r["class"]) == ("best_test", "accuracy", "all")
+    ]
+    assert (best["protocol"], best["gt"]) == ("both", 30) and best["value"] == pytest.approx(
+        280 / 3
+    )
+
+
+def test_runs_of_events_are_compared_at_the_best_on_validation(tmp_path):
+    own = truth(tmp_path)
+    a = event_files(tmp_path, "a", HISTORY[30], HISTORY)
+    b = event_files(tmp_path, "b", HISTORY[30], {30: HISTORY[30]})
+    given = [([a[0]], [a[1]]), ([b[0]], [b[1]])]
+    checkpoint, runs = strict_runs(own, EVENTS, None, given)
+    assert checkpoint == "best_val"
+    assert [run[0].share_right.tolist() for run in runs] == [[1, 0.6], [0.6, 0.6]]
+    checkpoint, runs = strict_runs(own, EVENTS, None, [([a[0]], []), ([b[0]], [])])
+    assert checkpoint == "last" and runs[0][0].share_right.tolist() == [0.6, 0.6]
+    with pytest.raises(WstalError, match="best_val, last cannot be compared"):
+        strict_runs(own, EVENTS, None, [([a[0]], [a[1]]), ([b[0]], [])])
+    with pytest.raises(WstalError, match="1 files of scores and 2 of scores by iteration"):
+        strict_runs(own, EVENTS, None, [([a[0]], [a[1], a[1]])])
+
+
+def test_runs_of_detections_are_compared_at_the_last_iterate(tmp_path):
+    proposals, _, _ = files(tmp_path)
+    said = []
+    outside = tmp_path / "val.json"
+    write_detections(outside, detections([("v3", 2.0, 4.0, "jump", 0.5)]))
+    given = [([proposals], []), ([outside], [])]
+    checkpoint, runs = strict_runs(truth(tmp_path), PROTOCOL, None, given, said.append)
+    assert checkpoint == "last" and [len(run[0].predictions) for run in runs] == [3, 0]
+    assert len(said) == 1 and "val.json: 1 detections" in said[0]

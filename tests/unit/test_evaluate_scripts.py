@@ -5,11 +5,13 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from evaluation_cases import DATABASE, PERFECT, detections, write_truth
 from wstal.evaluate.detections import results_of, write_detections
 from wstal.evaluate.map_table import COLUMNS
+from wstal.localize.scores import Scores, VideoScores, write_iterations, write_scores
 
 
 @pytest.fixture
@@ -166,3 +168,56 @@ def test_unknown_videos_protocols_and_help(case):
     said = run("evaluate", *COMMON[:2], "--protocol", "dem", "--predictions", "x", fails=True)
     assert "nearest: demo" in said
     assert "Examples:" in run("evaluate", "--help")
+
+
+def write_answers(folder, name, answers):
+    """scores.h5 and one of the same as iteration 7, as one-hot sequences of a second each."""
+    videos = {
+        video: VideoScores(np.eye(3)[each], np.zeros(10), np.zeros(2))
+        for video, each in answers.items()
+    }
+    scores = Scores(["dive", "jump"], videos, iteration=7, step=1.0)
+    write_scores(folder / f"{name}.h5", scores)
+    write_iterations(folder / f"{name}_all.h5", [scores])
+
+
+def test_events_from_scores_to_every_table(case):
+    folder, run = case
+    right = {"v1": [2, 0, 0, 2, 2, 2, 2, 2, 1, 1], "v2": [0] * 4 + [2] * 6, "v3": [2] * 10}
+    write_answers(folder, "good", right)
+    write_answers(folder, "half", {**right, "v2": [2] * 10})
+    common = ["--ground-truth", "gt.json", "--protocol", "demo_ave"]
+    for name in ("good", "half"):
+        run(
+            *("evaluate", *common, "--scores", f"{name}.h5", "--output", f"{name}.csv"),
+            *("--scores-by-iteration", f"{name}_all.h5"),
+        )
+    run("baselines", *common, "--output", "baselines.csv")
+    run(
+        *("summarize", "--seeds", "good.csv", "half.csv", "--baselines", "baselines.csv"),
+        *("--dataset", "d", "--recipe", "r", "--run", "cavf", "--output", "map.csv"),
+    )
+    table = pd.read_csv(folder / "map.csv").set_index(["run", "reading"])
+    assert table["mean"].to_dict() == {
+        ("cavf", "strict"): 90,
+        ("cavf", "paper"): 90,
+        ("majority_class", "baseline"): 60,
+        ("true_class_throughout", "baseline"): 30,
+    }
+    assert table.loc[("cavf", "strict"), "checkpoint"] == "best_val"
+    assert set(table["metric"]) == {"accuracy"} and "paper protocol" in table["note"].iloc[1]
+    run(
+        *("compare_runs", *common, "--a", "good.h5", "--b", "half.h5", "--output", "compare.csv"),
+        *("--a-by-iteration", "good_all.h5", "--b-by-iteration", "half_all.h5"),
+    )
+    line = pd.read_csv(folder / "compare.csv").iloc[0]
+    assert (line["metric"], line["difference"], line["checkpoint"]) == ("accuracy", 20, "best_val")
+    run(
+        *("ledger", "--ground-truth", "gt.json", "--scores", "good.h5", "half.h5"),
+        *("--scores-by-iteration", "good_all.h5", "half_all.h5", "--output", "ledger.csv"),
+        *("--protocols", "demo_ave", "demo_ave_with_val", "demo"),
+    )
+    table = pd.read_csv(folder / "ledger.csv").set_index(["protocol", "checkpoint"])
+    assert table.loc[("demo_ave", "last"), "mean"] == 90
+    assert table.loc[("demo_ave_with_val", "last"), "mean"] == pytest.approx(100 * 52 / 60)
+    assert "demo" not in table.index.unique("protocol")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from wstal.errors import WstalError
 from wstal.evaluate.detections import COLUMNS
+from wstal.evaluate.event_table import event_rows, judge
 from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.map_table import ALL, detection_rows, has_segments
 from wstal.evaluate.protocols import Protocol, listed_videos, prepare
@@ -68,8 +69,10 @@ def baseline_rows(
     `durations` in seconds fill in for annotations without them. Raises WstalError for a
     scored video of which no duration is known. Without annotated segments there are no rows.
     """
-    if protocol.task != "detection" or not has_segments(truth, protocol):
+    if not has_segments(truth, protocol):
         return pd.DataFrame(columns=BASELINE_COLUMNS)
+    if protocol.task == "events":
+        return pd.DataFrame(event_baselines(truth, protocol, usable), columns=BASELINE_COLUMNS)
     videos = listed_videos(truth, protocol)
     videos = [video for video in videos if usable is None or video in usable]
     known = {video: truth.duration.get(video) or durations.get(video) for video in videos}
@@ -92,6 +95,33 @@ def baseline_rows(
         if row["class"] == ALL
     ]
     return pd.DataFrame(rows, columns=BASELINE_COLUMNS)
+
+
+def event_baselines(
+    truth: GroundTruth, protocol: Protocol, usable: set[str] | None
+) -> list[dict[str, object]]:
+    """Accuracy of the most frequent class everywhere, and of each video's true class throughout.
+
+    The second is what perfect classification without any localization reaches; a video of
+    several classes answers the first, one without a class background.
+    """
+    index = {name: number for number, name in enumerate(truth.classes)}
+    none = len(truth.classes)
+    videos = [v for v in listed_videos(truth, protocol) if usable is None or v in usable]
+    first = {v: index[names[0]] if (names := truth.labels[v]) else none for v in videos}
+    counts = np.bincount(
+        judge(truth, protocol, dict.fromkeys(videos, none)).labels.ravel(), minlength=none + 1
+    )
+    made = {
+        "majority_class": dict.fromkeys(videos, counts.argmax()),
+        "true_class_throughout": first,
+    }
+    return [
+        {"baseline": name, "seed": 0, **row}
+        for name, answers in made.items()
+        for row in event_rows(truth, protocol, answers, "")
+        if row["class"] == ALL
+    ]
 
 
 def _random_segments(

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wstal.errors import WstalError
 from wstal.evaluate.average_precision import class_mean
+from wstal.evaluate.event_table import Judged
 from wstal.evaluate.map_table import metric_values
 from wstal.evaluate.matching import Matches, match
 from wstal.evaluate.protocols import Prepared, Protocol
@@ -63,15 +65,15 @@ def _area(weight: np.ndarray, counted: np.ndarray, positives: np.ndarray) -> np.
 
 
 def paired_bootstrap(
-    a: Sequence[Prepared],
-    b: Sequence[Prepared],
+    a: Sequence[Prepared] | Sequence[Judged],
+    b: Sequence[Prepared] | Sequence[Judged],
     protocol: Protocol,
     *,
     resamples: int = 1000,
     seed: int = 0,
     track: Callable = iter,
 ) -> list[dict[str, Any]]:
-    """Compare run `a` with run `b`, each given as its seeds' prepared results.
+    """Compare run `a` with run `b`, each given as its seeds' prepared (or judged) results.
 
     Returns a row per metric: a_value and b_value (mean over seeds, percent), difference (a
     minus b) with the ends `low` and `high` of its 95 % percentile interval, and `p`, twice the
@@ -80,15 +82,23 @@ def paired_bootstrap(
     interval and p are made. Are they fewer than half, those are NaN, and `note` says why.
     """
     videos = sorted(set(a[0].videos))
-    metrics = list(metric_values(protocol, np.zeros((len(protocol.tious), 1))))
+    events = protocol.task == "events"
+    metrics = ["accuracy"]
+    if not events:
+        metrics = list(metric_values(protocol, np.zeros((len(protocol.tious), 1))))
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(len(videos), np.full(len(videos), 1 / len(videos)), size=resamples)
     weights = np.concatenate([np.ones((1, len(videos)), dtype=draws.dtype), draws])
     means = []
     for run in (a, b):
         means.append(np.zeros((len(weights), len(metrics))))
-        for prepared in track(run):
-            means[-1] += _metric_draws(prepared, protocol, videos, weights) / len(run)
+        for result in track(run):
+            drawn = (
+                event_draws(result, videos, weights)
+                if events
+                else _metric_draws(result, protocol, videos, weights)
+            )
+            means[-1] += drawn / len(run)
     difference = means[0] - means[1]
     rows = []
     for index, metric in enumerate(metrics):
@@ -134,9 +144,23 @@ def _metric_draws(
     return np.concatenate(parts)
 
 
+def event_draws(judged: Judged, videos: list[str], weights: np.ndarray) -> np.ndarray:
+    """Accuracy over all seconds on every draw `[R, 1]`; every video has as many seconds.
+
+    Raises WstalError for a video that was not judged.
+    """
+    place = pd.Index(judged.videos).get_indexer(pd.Index(videos))
+    if (place < 0).any():
+        raise WstalError(
+            f"video {videos[int((place < 0).argmax())]} is scored in one run and not in the other; "
+            "compare runs on the same features"
+        )
+    return (weights @ judged.share_right[place] / weights.sum(axis=1))[:, None]
+
+
 def compare(
-    a: Sequence[Prepared],
-    b: Sequence[Prepared],
+    a: Sequence[Prepared] | Sequence[Judged],
+    b: Sequence[Prepared] | Sequence[Judged],
     protocol: Protocol,
     *,
     names: Sequence[str] = ("a", "b"),

@@ -13,9 +13,8 @@ from wstal.errors import WstalError
 def event_accuracy(events: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
     """Share of seconds classified rightly, background being class `classes` (the last).
 
-    `events` and `labels` are integer `[V, T]`. Returns fractions: `accuracy`; `majority` and
-    `majority_class`, what answering the most frequent label everywhere reaches; `recall`
-    `[C+1]` per class (NaN for a class that does not occur); and the number of `seconds`.
+    `events` and `labels` are integer `[V, T]`. Returns fractions: `accuracy`, `recall` `[C+1]`
+    per class (NaN for a class that does not occur); and the number of `seconds`.
     (The protocol of Tian et al., ECCV 2018: all seconds of all videos, background too.)
 
     Raises WstalError for unequal shapes, no seconds, or a class outside 0..C.
@@ -33,8 +32,6 @@ def event_accuracy(events: np.ndarray, labels: np.ndarray, classes: int) -> dict
     found = np.bincount(labels[right], minlength=classes + 1)
     return {
         "accuracy": float(right.mean()),
-        "majority": float(counts.max() / labels.size),
-        "majority_class": int(counts.argmax()),
         "recall": np.divide(found, counts, out=np.full(classes + 1, np.nan), where=counts > 0),
         "seconds": int(labels.size),
     }
@@ -55,3 +52,14 @@ def event_labels(
         covered = (item.t_start <= middle) & (middle < item.t_end)
         labels[row[item.video_id], covered] = column[item.label]
     return labels
+
+
+def second_answers(cas: np.ndarray, t0: float, step: float, seconds: int = 10) -> np.ndarray:
+    """The likeliest class of each second, background included: `[T, C+1]` -> int64 `[seconds]`.
+
+    A second is answered by the snippet over its middle, snippet i being `[t0 + i step, t0 +
+    (i + 1) step)`; where there is none, because a video file ends early, by the nearest one.
+    Of equal classes the first is taken. (CAVF: argmax over the classes and background.)
+    """
+    snippet = np.floor((np.arange(seconds) + 0.5 - t0) / step).astype(np.int64)
+    return np.asarray(cas).argmax(axis=1)[np.clip(snippet, 0, len(cas) - 1)]

@@ -1,4 +1,4 @@
-"""The protocol ledger: the same proposals under every protocol and checkpoint, side by side."""
+"""The protocol ledger: the same results under every protocol and checkpoint, side by side."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
+from wstal.evaluate.event_table import Events, event_checkpoint_rows, event_rows
 from wstal.evaluate.ground_truth import GroundTruth
-from wstal.evaluate.map_table import ALL, Row, checkpoint_rows, detection_rows
+from wstal.evaluate.map_table import ALL, checkpoint_rows, detection_rows
 from wstal.evaluate.protocols import Protocol, prepare
 
 COLUMNS = [
     *("protocol", "checkpoint", "metric", "mean", "sd", "n", "difference", "gt"),
     *("coverage", "title", "note"),
 ]
-Seed = tuple[pd.DataFrame, Mapping[int, pd.DataFrame]]  # proposals, and those by iteration
+# Proposals and those by iteration, or with a protocol of events those by video.
+Seed = tuple[pd.DataFrame, Mapping[int, pd.DataFrame]] | tuple[Events, Mapping[int, Events]]
 
 
 def ledger(
@@ -29,15 +31,17 @@ def ledger(
     """Mean and sd over seeds (percent) for every protocol, checkpoint and metric.
 
     `difference` is to the first protocol's last iterate in the same metric: what the
-    convention alone moves. Protocols of another task than detection are left out.
+    convention alone moves. Protocols of another task than the first are left out.
     """
     tables = []
-    for protocol in track([p for p in protocols if p.task == "detection"]):
-        for number, (predictions, history) in enumerate(seeds):
-            rows: list[Row] = detection_rows(
-                prepare(truth, predictions, protocol, usable), protocol, "last"
-            )
-            rows += checkpoint_rows(truth, protocol, history, usable)
+    for protocol in track([p for p in protocols if p.task == protocols[0].task]):
+        for number, (found, history) in enumerate(seeds):
+            if protocol.task == "events":
+                rows = event_rows(truth, protocol, found)
+                rows += event_checkpoint_rows(truth, protocol, history)
+            else:
+                rows = detection_rows(prepare(truth, found, protocol, usable), protocol, "last")
+                rows += checkpoint_rows(truth, protocol, history, usable)
             tables.append(pd.DataFrame(rows).assign(seed=number, title=protocol.title))
     if not tables:
         return pd.DataFrame(columns=COLUMNS)

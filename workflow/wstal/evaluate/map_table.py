@@ -11,7 +11,6 @@ import pandas as pd
 from wstal.evaluate.average_precision import class_mean
 from wstal.evaluate.coverage import coverage_of
 from wstal.evaluate.detection_ap import match_ap
-from wstal.evaluate.events import event_accuracy, event_labels
 from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.matching import match
 from wstal.evaluate.protocols import Prepared, Protocol, listed_videos, prepare
@@ -96,49 +95,6 @@ def video_rows(
         }
         for name, value, count in named
     ]
-
-
-def event_rows(
-    truth: GroundTruth, protocol: Protocol, events: Mapping[str, np.ndarray]
-) -> list[Row]:
-    """Per-second accuracy of `events` (per video int `[T]`), the majority answer beside it.
-
-    Videos without events are left out under `restricted`; under `missing_is_miss` all their
-    seconds count as wrong.
-    """
-    expected = listed_videos(truth, protocol)
-    videos = [video for video in expected if video in events]
-    coverage = coverage_of(truth.segments(expected), expected, set(videos), protocol.videos)
-    given = np.array([events[video] for video in videos])
-    seconds = given.shape[1] if given.ndim == 2 else 0
-    labels = event_labels(truth.segments(videos), videos, truth.classes, seconds)
-    if protocol.coverage_rule == "missing_is_miss" and len(videos):
-        missing = sorted(set(expected) - set(videos))
-        lost = event_labels(truth.segments(missing), missing, truth.classes, seconds)
-        labels = np.concatenate([labels, lost])
-        # Any class but the right one.
-        given = np.concatenate([given, (lost + 1) % (len(truth.classes) + 1)])
-    result = event_accuracy(given, labels, len(truth.classes))
-    names = [*truth.classes, "background"]
-    head = {"protocol": protocol.name, "metric": "accuracy"}
-    tail = {"predictions": result["seconds"], "coverage": str(coverage)}
-    rows = [
-        {**head, "checkpoint": "last", "class": ALL, "value": percent(result["accuracy"])},
-        {
-            **head,
-            "checkpoint": "majority_class",
-            "class": ALL,
-            "value": percent(result["majority"]),
-        },
-    ]
-    rows += [
-        {**head, "checkpoint": "last", "class": name, "value": percent(recall)}
-        for name, recall in zip(names, result["recall"], strict=True)
-        if not np.isnan(recall)
-    ]
-    counts = np.bincount(labels.ravel(), minlength=len(names))
-    gt = {ALL: result["seconds"], **dict(zip(names, counts.tolist(), strict=True))}
-    return [{**row, "gt": gt[row["class"]], **tail} for row in rows]
 
 
 def checkpoint_rows(

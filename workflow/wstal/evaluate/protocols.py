@@ -26,7 +26,7 @@ class Protocol:
     `videos` is how many the list should name; `units` seconds or snippets, of which there are
     `snippets_per_second`; `averages` are ranges such as "0.1:0.7" over `tious`; `select` is
     the average by which a checkpoint is chosen; `duplicates` maps a class to the one whose
-    instances it repeats.
+    instances it repeats; `seconds` is how many of each video `task: events` scores.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Protocol:
     ambiguous: str = "ignore"
     duplicates: Mapping[str, str] | None = None
     coverage_rule: str = "restricted"
+    seconds: int = 10
 
     def average_indices(self, average: str) -> list[int]:
         """Positions in `tious` that an average takes in; WstalError if its ends are not there."""

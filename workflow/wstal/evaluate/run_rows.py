@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,17 +13,24 @@ from wstal.evaluate.detections import (
     read_detections,
     read_detections_by_iteration,
 )
+from wstal.evaluate.event_table import (
+    Events,
+    Judged,
+    event_checkpoint_rows,
+    event_rows,
+    judge,
+    strict_events,
+)
 from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.map_table import (
     Row,
     checkpoint_rows,
     detection_rows,
-    event_rows,
     has_segments,
     video_rows,
 )
-from wstal.evaluate.protocols import Protocol, notices, prepare, unscored
-from wstal.evaluate.score_file import read_events, read_video_scores
+from wstal.evaluate.protocols import Prepared, Protocol, notices, prepare, unscored
+from wstal.evaluate.score_file import read_event_history, read_events, read_video_scores
 
 
 def run_rows(
@@ -34,6 +41,7 @@ def run_rows(
     predictions: Mapping[str, Path],
     history: Path | None = None,
     scores: Path | None = None,
+    score_history: Path | None = None,
     paper: Protocol | None = None,
     tell: Callable[[str], object] = lambda line: None,
 ) -> list[Row]:
@@ -41,7 +49,8 @@ def run_rows(
 
     `predictions` are proposals.json files by what to call their checkpoint (`last`; another
     name makes a baseline of it), `history` the proposals of each evaluation interval,
-    `scores` scores.h5. best_test is chosen and scored under the protocol `paper` (None: under
+    `scores` scores.h5 and `score_history` scores_by_iteration.h5, from which events are scored.
+    best_test is chosen and scored under the protocol `paper` (None: under
     `protocol`). Without annotated segments only the video-level mAP is left. `tell` is given
     what a person should know (`notices`, `unscored`), line by line.
 
@@ -57,7 +66,12 @@ def run_rows(
     if protocol.task == "events":
         if scores is None:
             raise WstalError(f"protocol {protocol.name} scores events: give scores.h5 (--scores)")
-        return event_rows(truth, protocol, read_events(scores))
+        rows = event_rows(truth, protocol, read_events(scores, truth.classes, protocol.seconds))
+        if score_history is not None:
+            seconds = (paper or protocol).seconds
+            events = read_event_history(score_history, truth.classes, seconds)
+            rows += event_checkpoint_rows(truth, protocol, events, paper)
+        return rows
     rows: list[Row] = []
     if has_segments(truth, protocol):
         for checkpoint, path in predictions.items():
@@ -94,3 +108,57 @@ def known_history(truth: GroundTruth, path: Path) -> dict[int, pd.DataFrame]:
     for frame in frames.values():
         check_detections(frame, truth.subset, truth.classes, path)
     return frames
+
+
+def event_seeds(
+    truth: GroundTruth, protocol: Protocol, scores: Sequence[Path], histories: Sequence[Path]
+) -> list[tuple[Events, dict[int, Events]]]:
+    """Events of each seed from its scores.h5, and those by iteration where there are any.
+
+    Raises WstalError unless there is one file by iteration per seed, or none at all.
+    """
+    if histories and len(histories) != len(scores):
+        raise WstalError(
+            f"{len(scores)} files of scores and {len(histories)} of scores by iteration; "
+            "give one of each per seed"
+        )
+    known = truth.classes, protocol.seconds
+    by_iteration = [read_event_history(path, *known) for path in histories]
+    last = [read_events(path, *known) for path in scores]
+    return list(zip(last, by_iteration or [{} for _ in last], strict=True))
+
+
+def strict_runs(
+    truth: GroundTruth,
+    protocol: Protocol,
+    usable: set[str] | None,
+    given: Sequence[tuple[Sequence[Path], Sequence[Path]]],
+    tell: Callable[[str], object] = lambda line: None,
+) -> tuple[str, list[list[Prepared]] | list[list[Judged]]]:
+    """What two or more runs are compared by: the checkpoint, and each run's seeds as scored.
+
+    `given` has per run the files of its seeds: proposals.json, of which the last iterate is
+    taken; under a protocol of events scores.h5 and (or none) scores_by_iteration.h5, which give
+    the best on validation. Raises WstalError if checkpoints could not be chosen alike.
+    """
+    how, runs = set(), []
+    for files, histories in given:
+        runs.append([])
+        if protocol.task == "events":
+            for last, history in event_seeds(truth, protocol, files, histories):
+                name, events = strict_events(truth, protocol, last, history)
+                how.add(name)
+                runs[-1].append(judge(truth, protocol, events))
+            continue
+        how.add("last")
+        for path in files:
+            found = known_detections(truth, path)
+            if line := unscored(truth, protocol, found):
+                tell(f"{path}: {line}")
+            runs[-1].append(prepare(truth, found, protocol, usable))
+    if len(how) > 1:
+        raise WstalError(
+            f"checkpoints {', '.join(sorted(how))} cannot be compared; give scores by iteration "
+            "of every run, or of none"
+        )
+    return how.pop(), runs

@@ -1,4 +1,4 @@
-"""What evaluation reads of HDF5 files: video-level scores, AVE's events, untrained weights."""
+"""What evaluation reads of HDF5 files: scores of videos and of seconds, untrained weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from wstal.errors import WstalError
+from wstal.evaluate.events import second_answers
 
 
 def read_video_scores(path: str | Path, classes: list[str]) -> dict[str, np.ndarray]:
@@ -17,28 +18,47 @@ def read_video_scores(path: str | Path, classes: list[str]) -> dict[str, np.ndar
     Raises WstalError if the file's classes are others than the ground truth's.
     """
     with _open(path) as file:
-        stored = json.loads(file.attrs["classes_json"])
-        if set(stored) != set(classes):
-            raise WstalError(
-                f"{path}: its classes {stored} are not the ground truth's {classes}; "
-                "the run was trained on other annotations, train it again"
-            )
-        columns = [stored.index(name) for name in classes]
+        columns = _columns(file, path, classes)
         return {_id(group): group["video_score"][()][columns] for group in file.values()}
 
 
-def read_events(path: str | Path) -> dict[str, np.ndarray]:
-    """Per video the class of each second, int `[T]`, background last.
+def read_events(path: str | Path, classes: list[str], seconds: int) -> dict[str, np.ndarray]:
+    """Per video the likeliest class of each second, int `[seconds]` (`second_answers`).
 
-    Raises WstalError if the run predicts no events.
+    Numbers are of `classes`, background last. Raises WstalError if the file's classes are others.
     """
     with _open(path) as file:
-        if without := [_id(group) for group in file.values() if "events" not in group]:
-            raise WstalError(
-                f"{path}: video {without[0]} has no events; an events protocol scores runs on "
-                "datasets of `task: events`"
-            )
-        return {_id(group): group["events"][()].astype(np.int64) for group in file.values()}
+        return _events(file, path, classes, seconds)
+
+
+def read_event_history(
+    path: str | Path, classes: list[str], seconds: int
+) -> dict[int, dict[str, np.ndarray]]:
+    """The same of each evaluation interval, from scores_by_iteration.h5: {iteration: events}."""
+    with _open(path) as file:
+        return {int(name): _events(file[name], path, classes, seconds) for name in sorted(file)}
+
+
+def _events(
+    group: h5py.Group, path: str | Path, classes: list[str], seconds: int
+) -> dict[str, np.ndarray]:
+    columns = [*_columns(group, path, classes), len(classes)]
+    grid = float(group.attrs["t0"]), float(group.attrs["step"])
+    return {
+        _id(video): second_answers(video["cas"][()][:, columns], *grid, seconds)
+        for video in group.values()
+    }
+
+
+def _columns(group: h5py.Group, path: str | Path, classes: list[str]) -> list[int]:
+    """Where `classes` stand in the file's order."""
+    stored = json.loads(group.attrs["classes_json"])
+    if set(stored) != set(classes):
+        raise WstalError(
+            f"{path}: its classes {stored} are not the ground truth's {classes}; "
+            "the run was trained on other annotations, train it again"
+        )
+    return [stored.index(name) for name in classes]
 
 
 def weights_note(features: str | Path) -> str:

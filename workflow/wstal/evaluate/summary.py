@@ -19,7 +19,8 @@ NOTES = {
     "random_segments_true_classes": "random segments, given the video's true classes",
     "whole_video": "one proposal over the whole video for each of its true classes",
     "constant_attention": "the run's own localization with an attention of 1 everywhere",
-    "majority_class": "the most frequent answer everywhere",
+    "majority_class": "the most frequent class everywhere",
+    "true_class_throughout": "the video's true class in every second",
     "best_test": "paper protocol: checkpoint chosen on test",
 }
 
