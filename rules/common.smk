@@ -82,3 +82,4 @@ wildcard_constraints:
     figure=alternation(FIGURES),
     seed=r"\d+",
     shard=r"\d+",
+    backbone=alternation(path.stem for path in (PACKAGE / "nets/backbones").glob("[a-z]*.py")),

@@ -74,6 +74,33 @@ rule i3d_flow:
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
+rule backbone:
+    """Features of 16-frame RGB snippets by another public network."""
+    input:
+        frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
+        weights=weights("{backbone}", path=True),
+    output:
+        "results/{dataset}/{recipe}/{backbone}/shard{shard}.csv",
+    log:
+        "results/logs/{dataset}/{recipe}/{backbone}/shard{shard}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{recipe}/{backbone}/shard{shard}.tsv"
+    conda:
+        "../envs/gpu.yaml"
+    resources:
+        gpu=GPU,
+        device=config["device"],
+    params:
+        recipe=recipe_part("{backbone}"),
+        weights=weights("{backbone}", path=False),
+        identity=weights_identity("{backbone}"),
+        code=backbone_digest("scripts/extract_backbone.py"),
+    shell:
+        "python scripts/extract_backbone.py --network {wildcards.backbone} --frames {input.frames}"
+        " --weights {params.weights} --recipe {params.recipe:q} --device {resources.device}"
+        " --code {params.code} --output {output} > {log} 2>&1"
+
+
 rule vggish:
     """VGGish features of the sound around each snippet."""
     input:

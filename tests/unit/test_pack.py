@@ -5,6 +5,7 @@ from wstal.features.pack import FeatureFile, gather_streams, grid_attrs, pack
 from wstal.store import Record, create_arrays, safe_name, write_shard
 
 RECIPE = {
+    "streams": {"rgb": "i3d_rgb", "audio": "vggish"},
     "frames": {"fps": 25},
     "i3d": {"snippet": 16, "stride": 16, "weights": {"rgb": "untrained", "flow": "f"}},
     "vggish": {"weights": "v"},
@@ -32,6 +33,15 @@ def row(video, split="train", **more):
 
 def attrs():
     return grid_attrs("demo", "r", RECIPE, {})
+
+
+def test_a_grid_is_untrained_if_a_network_it_uses_is():
+    recipe = {"frames": {"fps": 16}, "i3d": RECIPE["i3d"], "s3d": {"weights": "s"}}
+    used = {"streams": {"visual": "s3d"}}
+    assert grid_attrs("a", "r", recipe | used, {})["weights"] == "pretrained"
+    assert grid_attrs("a", "r", recipe | used, {})["step"] == 1.0
+    recipe["s3d"]["weights"] = "untrained"
+    assert grid_attrs("a", "r", recipe | used, {})["weights"] == "untrained"
 
 
 def test_streams_are_packed_on_one_grid(tmp_path):

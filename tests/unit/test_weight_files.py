@@ -74,8 +74,22 @@ def test_identify(tmp_path):
         identify(tmp_path / "near.pt", table)
 
 
+def test_a_file_without_a_published_hash_is_known_by_its_content_alone(tmp_path):
+    weights = WeightFile("net", "w.pyth", "Net", url="http://x/w.pyth", unhashed=True)
+    with pytest.raises(WstalError, match=r"download http://x/w.pyth to "):
+        identify(tmp_path / "w.pyth", {"net": weights})
+    (tmp_path / "w.pyth").write_bytes(CONTENT)
+    assert identify(tmp_path / "w.pyth", {"net": weights}) == hashlib.sha256(CONTENT).hexdigest()
+
+
 @pytest.mark.parametrize(
-    "identity", [{}, {"sha256": "12"}, {"sha256": "0" * 8, "git_blob": "1" * 40}]
+    "identity",
+    [
+        {},
+        {"sha256": "12"},
+        {"sha256": "0" * 8, "git_blob": "1" * 40},
+        {"sha256": "0" * 8, "unhashed": True},
+    ],
 )
 def test_an_entry_needs_one_identity(identity):
     with pytest.raises(WstalError, match="weights n"):

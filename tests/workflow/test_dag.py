@@ -26,6 +26,14 @@ def test_shards_are_the_jobs_of_a_large_dataset(bare_project):
     assert sum(listed.values()) < 8 * shards + 10
 
 
+@pytest.mark.parametrize("recipe", ["ave_resnet152", "s3d", "slowfast_r50"])
+def test_a_recipe_of_another_backbone_runs_that_and_not_i3d(bare_project, recipe):
+    listed = bare_project.rules(f"results/ave/{recipe}/features.h5")
+    assert listed["backbone"] == listed["vggish"] == listed["frames"] == 16
+    assert listed["fetch_weights"] == 2
+    assert not {"i3d_rgb", "i3d_flow", "flow"} & set(listed)
+
+
 def test_every_row_of_the_tables_resolves_and_shared_runs_train_once(bare_project):
     trainings = {1: 3, 2: 3, 3: 18, 4: 12, 5: 9, 6: 15}
     for table, expected in trainings.items():

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wstal.config.recipes import check_recipe
 from wstal.errors import WstalError
 
 Configs = Mapping[str, Mapping[str, Any]]
@@ -15,7 +16,11 @@ RENDERED = ("demo", "simulated")  # kinds that make their own data
 
 
 def check_entries(datasets: Configs, recipes: Configs) -> None:
-    """Raise WstalError for a dataset whose `source` its other keys contradict."""
+    """Raise WstalError for a dataset whose `source` its other keys contradict, or a recipe that
+    lacks what its streams need.
+    """
+    for name, recipe in recipes.items():
+        check_recipe(name, recipe)
     imported = [name for name, recipe in recipes.items() if "import" in recipe]
     for name, dataset in datasets.items():
         source, recipe = dataset["source"], dataset["recipe"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from wstal.atomic import atomic_path
 from wstal.config.layers import canonical
+from wstal.config.recipes import section_of
 from wstal.errors import WstalError
 from wstal.store import (
     MISSING,
@@ -26,6 +27,7 @@ from wstal.store import (
     read_shard,
     safe_name,
 )
+from wstal.timegrid import SNIPPET, snippet_step
 
 SCHEMA = "wstal-features-1"
 COVERAGE = ["id", "split", "status", "rows", "reason"]
@@ -153,11 +155,14 @@ def grid_attrs(
     dataset: str, name: str, recipe: Mapping[str, Any], accepted: Mapping[str, str]
 ) -> dict[str, Any]:
     """Root attributes: identity of the recipe and its time grid (seconds)."""
-    fps, i3d = recipe["frames"]["fps"], recipe["i3d"]
-    untrained = "untrained" in (*i3d["weights"].values(), recipe["vggish"]["weights"])
+    fps = recipe["frames"]["fps"]
+    sections = {section_of(stage) for stage in recipe["streams"].values()}
+    weights = [recipe[section]["weights"] for section in sections]
+    names = [n for each in weights for n in (each.values() if isinstance(each, dict) else [each])]
+    untrained = "untrained" in names
     return {
         **{"dataset": dataset, "recipe": name, "fps": fps, "t0": 0.0},
-        **{"snippet": i3d["snippet"], "stride": i3d["stride"], "step": i3d["stride"] / fps},
+        **{"snippet": SNIPPET, "stride": SNIPPET, "step": snippet_step(fps)},
         "recipe_digest": hashlib.sha256(canonical(recipe).encode()).hexdigest(),
         "weights": "untrained" if untrained else "pretrained",
         "accepted_code": canonical(accepted),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ def features_shard(
     directory: str | Path,
     upstream_key: Callable[[StageInput], str] | None = None,
     made_from: Mapping[str, Any] | None = None,
+    packages: Sequence[str] = (),
     track: Callable[[Iterable], Iterable] = iter,
 ) -> list[Record]:
     """Write `features` `[T, D]` for every video of the manifests `shards` and return the records.
@@ -37,7 +38,8 @@ def features_shard(
     section `recipe` is but for the batch size. A video keeps the worst status of the stages
     before; one without files passes its status on. A stage before that leaves no manifest,
     because its arrays are made on the way, has its key of a video from `upstream_key` (after
-    those of the manifests) and its provenance in `made_from`.
+    those of the manifests) and its provenance in `made_from`. `packages` are those whose
+    versions are recorded beside the common ones.
     """
     inputs, passed = join_shards(shards)
     part = {name: value for name, value in recipe.items() if name not in _NOT_KEY}
@@ -48,7 +50,7 @@ def features_shard(
         "weights": weights,
         "code": code,
         "device": device,
-        "versions": {"wstal": __version__} | {name: version(name) for name in PACKAGES},
+        "versions": {"wstal": __version__} | {n: version(n) for n in (*PACKAGES, *packages)},
         **(made_from or {}),
     }
 

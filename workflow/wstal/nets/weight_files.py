@@ -21,7 +21,8 @@ class WeightFile:
     """One file of weights.
 
     Its identity is `sha256` (the first 8 digits or more) or `git_blob`, the id under which git
-    stores it. It is published at `url`, or `shipped` with the project.
+    stores it; it is `unhashed` where the publisher gives none. It is published at `url`, or
+    `shipped` with the project.
     """
 
     name: str
@@ -31,11 +32,15 @@ class WeightFile:
     git_blob: str = ""
     url: str = ""
     shipped: bool = False
+    unhashed: bool = False
 
     def __post_init__(self) -> None:
         known = [text for text in (self.sha256, self.git_blob) if text]
-        if len(known) != 1 or len(known[0]) < _SHORTEST:
-            raise WstalError(f"weights {self.name}: give sha256 or git_blob, 8 digits or more")
+        if len(known) != 1 - self.unhashed or any(len(text) < _SHORTEST for text in known):
+            raise WstalError(
+                f"weights {self.name}: give sha256 or git_blob, 8 digits or more; or, if none is "
+                "published, unhashed: true"
+            )
         if self.shipped == bool(self.url):
             raise WstalError(f"weights {self.name}: give a url, or say shipped: true")
 
@@ -68,7 +73,12 @@ def _digest(path: str | Path, digest: Any) -> str:
 
 
 def verify(path: str | Path, weights: WeightFile) -> None:
-    """Raise WstalError, naming what was expected and found, if `path` is another file."""
+    """Raise WstalError, naming what was expected and found, if `path` is another file.
+
+    Of an unhashed one nothing can be said: its layout is checked when it is loaded.
+    """
+    if weights.unhashed:
+        return
     kind, expected, measure = _identity(weights)
     found = measure(path)
     if not found.startswith(expected.lower()):
@@ -103,9 +113,9 @@ def absence(weights: WeightFile, path: Path) -> str:
     """What to do about weights that are not there."""
     if weights.shipped:
         return f"{path} is missing; it ships with the project, restore it from version control"
-    kind, expected, _ = _identity(weights)
+    known = "" if weights.unhashed else " ({} {})".format(*_identity(weights)[:2])
     return (
         f"the weights of {weights.network} are missing: run python scripts/fetch_weights.py "
-        f"{weights.name}, or download {weights.url} ({kind} {expected}) to {path}. To try the "
+        f"{weights.name}, or download {weights.url}{known} to {path}. To try the "
         "pipeline without them, ask for weights: untrained in the feature recipe"
     )

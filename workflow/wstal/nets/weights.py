@@ -25,8 +25,9 @@ _COUNTER = "num_batches_tracked"  # of batch norm; no part of the function
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict from a `.safetensors` file or a plain torch file.
 
-    Only tensors and plain types are read (no pickled objects). Raises WstalError if the file is
-    absent or holds anything else.
+    Where one lies under `model_state`, beside what training left, that one is read. Only tensors
+    and plain types are read (no pickled objects). Raises WstalError if the file is absent or
+    holds anything else.
     """
     path = Path(path)
     try:
@@ -41,6 +42,8 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         raise WstalError(f"{path} holds no readable weights: {error}") from error
     except Exception as error:  # pickle.UnpicklingError and what a damaged file may raise
         raise WstalError(f"{path} is not a plain state dict of tensors: {error}") from error
+    if isinstance(state, Mapping) and isinstance(state.get("model_state"), Mapping):
+        state = state["model_state"]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WstalError(f"{path} is not a plain state dict of tensors")
     return dict(state)

@@ -1,0 +1,18 @@
+"""A recipe has what its streams need, and what its name says."""
+
+import pytest
+from wstal.config.recipes import check_recipe, section_of
+from wstal.errors import WstalError
+
+
+def test_sections():
+    assert section_of("i3d_rgb") == section_of("i3d_flow") == "i3d"
+    assert section_of("s3d") == "s3d" and section_of("vggish") == "vggish"
+
+
+def test_a_stream_without_its_section_is_named():
+    with pytest.raises(WstalError, match="recipe mine: the stream visual is made by s3d.*`s3d:`"):
+        check_recipe("mine", {"streams": {"visual": "s3d"}, "i3d": {}})
+    check_recipe("mine", {"streams": {"visual": "s3d"}, "s3d": {}})
+    check_recipe("other", {"streams": {"rgb": "imported", "flow": "simulated"}})
+    check_recipe("bare", {})

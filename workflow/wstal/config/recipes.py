@@ -1,0 +1,26 @@
+"""Which section of a feature recipe belongs to which stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wstal.errors import WstalError
+
+_SHARED = {"i3d_rgb": "i3d", "i3d_flow": "i3d"}  # stages that share a section
+_WITHOUT = ("simulated", "imported")  # stages without a network
+
+
+def section_of(stage: str) -> str:
+    """The recipe's section for a stage that makes a stream: its own name but for I3D's two."""
+    return _SHARED.get(stage, stage)
+
+
+def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
+    """Raise WstalError for a recipe without the section that one of its streams needs."""
+    for stream, stage in recipe.get("streams", {}).items():
+        if stage not in _WITHOUT and section_of(stage) not in recipe:
+            raise WstalError(
+                f"recipe {name}: the stream {stream} is made by {stage}, which needs a section "
+                f"`{section_of(stage)}:` with at least weights, short_side and crop"
+            )
