@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from wstal.data.render.clip import MOTIONS, SOUNDS
-from wstal.features.snippets import scaled_flow, scaled_rgb
+from wstal.features.snippets import scaled
 from wstal.flow.quantize import encode
 from wstal.nets.weight_files import read_sources, verify
 from wstal.nets.weights import load_i3d, load_vggish
@@ -55,13 +55,13 @@ def test_motions_of_unseen_clips(folder):
         *(make_clip(motion, UNSEEN + i, spec, {}) for i, motion in enumerate(MOTIONS)), strict=True
     )
     inputs = {
-        "rgb": scaled_rgb(np.stack(clips)[:, :16]),
-        "flow": scaled_flow(encode(np.stack(flows), 20)),
+        "rgb": scaled(torch.from_numpy(np.stack(clips)[:, :16])),
+        "flow": scaled(torch.from_numpy(encode(np.stack(flows), 20))),
     }
     for stream, x in inputs.items():
         network = load_i3d(folder / f"demo_i3d_{stream}.safetensors", x.shape[-1], width=0.25)
         with torch.no_grad():
-            logits = network(torch.from_numpy(x).permute(0, 4, 1, 2, 3)).mean(2)
+            logits = network(x.permute(0, 4, 1, 2, 3)).mean(2)
         assert (logits.argmax(1) == torch.arange(len(MOTIONS))).sum() >= 9, stream
 
 

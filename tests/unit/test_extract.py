@@ -6,7 +6,7 @@ import pytest
 import torch
 from wstal.features.extract import i3d_features, read_flow, vggish_features
 from wstal.features.logmel import snippet_windows
-from wstal.nets.fold_batchnorm import for_inference
+from wstal.nets.i3d_inference import for_inference
 from wstal.nets.weights import untrained_i3d, untrained_vggish
 
 CPU = torch.device("cpu")
@@ -20,7 +20,7 @@ def test_i3d(channels, dtype):
     network = untrained_i3d(channels, 0.125)
     chunks = (pictures[i : i + 11] for i in range(0, 50, 11))
     settings = {"crop": 32, "batch": 2, "device": CPU}
-    features = i3d_features(for_inference(network), chunks, 3, **settings)
+    features = i3d_features(for_inference(network, CPU), chunks, 3, **settings)
     assert features.shape == (3, 128) and features.dtype == np.float32
     middle = pictures[16:32, 4:36, 2:34].astype(np.float32)
     middle = middle / 127.5 - 1 if channels == 3 else middle / 127

@@ -2,7 +2,7 @@
 
 import torch
 from torch import nn
-from wstal.nets.fold_batchnorm import fold_batchnorm, for_inference
+from wstal.nets.fold_batchnorm import fold_batchnorm
 from wstal.nets.inception_i3d import InceptionI3D
 
 
@@ -22,10 +22,10 @@ def network():
 def test_folded_features_equal_the_plain_ones():
     net, x = network(), torch.randn(2, 3, 16, 64, 64)
     expected = net.features(x)
-    for folded in (fold_batchnorm(net), for_inference(net)):
-        error = (folded.features(x) - expected).norm() / expected.norm()
-        assert error < 1e-5
-        assert not any(isinstance(m, nn.BatchNorm3d) for m in folded.modules())
+    folded = fold_batchnorm(net)
+    error = (folded.features(x) - expected).norm() / expected.norm()
+    assert error < 1e-5
+    assert not any(isinstance(m, nn.BatchNorm3d) for m in folded.modules())
 
 
 @torch.no_grad()
@@ -35,8 +35,3 @@ def test_the_original_is_untouched():
     fold_batchnorm(net)
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name])
-
-
-def test_weights_lie_channels_last():
-    weight = for_inference(network()).Conv3d_2c_3x3.conv3d.weight
-    assert weight.is_contiguous(memory_format=torch.channels_last_3d)

@@ -2,7 +2,7 @@ import threading
 import time
 
 import pytest
-from wstal.flow.read_ahead import read_ahead
+from wstal.read_ahead import read_ahead
 
 
 def test_items_come_in_order_and_all():

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 from wstal.errors import WstalError
-from wstal.features.snippets import batches, centre_crop, scaled_flow, scaled_rgb, snippets
+from wstal.features.snippets import batches, centre_crop, scaled, snippets
 
 
 def numbered(count, height=2, width=2, channels=1):
@@ -61,8 +62,9 @@ def test_batches():
 
 
 def test_scales():
-    pixels = np.array([[0, 255], [51, 204]], np.uint8)
-    np.testing.assert_allclose(scaled_rgb(pixels), [[-1, 1], [-0.6, 0.6]], atol=1e-6)
-    codes = np.array([-127, 0, 127], np.int8)
-    assert scaled_flow(codes).tolist() == [-1, 0, 1]
-    assert scaled_rgb(pixels).dtype == scaled_flow(codes).dtype == np.float32
+    pixels = torch.tensor([[0, 255], [51, 204]], dtype=torch.uint8)
+    expected = torch.tensor([[-1, 1], [-0.6, 0.6]])
+    torch.testing.assert_close(scaled(pixels), expected, rtol=0, atol=1e-6)
+    codes = torch.tensor([-127, 0, 127], dtype=torch.int8)
+    assert scaled(codes).tolist() == [-1, 0, 1]
+    assert scaled(pixels).dtype == scaled(codes).dtype == torch.float32

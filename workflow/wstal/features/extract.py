@@ -8,10 +8,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wstal.features.logmel import snippet_windows
-from wstal.features.snippets import batches, scaled_flow, scaled_rgb, snippets
+from wstal.features.snippets import batches, scaled, snippets
+from wstal.read_ahead import read_ahead
 
 FLOW_CHUNK = 64  # pairs read at a time
 
@@ -28,16 +29,24 @@ def i3d_features(
 ) -> np.ndarray:
     """Inception-I3D over the first `rows` snippets: float32 `[rows, 1024 * width]`.
 
-    `pictures` are chunks of uint8 RGB `[n, H, W, 3]` or int8 flow `[n, H, W, 2]`; at most one
-    batch of snippets and one chunk are in memory. `network` must lie on `device`.
+    `pictures` are chunks of uint8 RGB `[n, H, W, 3]` or int8 flow `[n, H, W, 2]`. A thread reads
+    them while the network computes: at most three batches of snippets and one chunk are in
+    memory. They travel to the device as bytes. `network` must lie on `device`.
     """
+    ready = (_loaded(group, device) for group in batches(snippets(pictures, rows, crop), batch))
     out = []
-    for group in batches(snippets(pictures, rows, crop), batch):
-        scaled = scaled_flow(group) if group.dtype == np.int8 else scaled_rgb(group)
-        # The channels are last in memory already: the fast layout of the folded network.
-        x = torch.from_numpy(scaled).to(device).permute(0, 4, 1, 2, 3)
-        out.append(network.features(x).float().cpu().numpy())
-    return np.concatenate(out)
+    for group in read_ahead(ready):
+        x = scaled(group.to(device, non_blocking=True))
+        # The channels are last in memory already, as the fast network has them. What it gives
+        # stays on the device: nothing waits for a batch's end.
+        out.append(network.features(x.permute(0, 4, 1, 2, 3)).float())
+    return torch.cat(out).cpu().numpy()
+
+
+def _loaded(group: np.ndarray, device: torch.device) -> Tensor:
+    """In page-locked memory for a GPU, whose copy then runs beside its work."""
+    loaded = torch.from_numpy(group)
+    return loaded.pin_memory() if device.type == "cuda" else loaded
 
 
 @torch.inference_mode()

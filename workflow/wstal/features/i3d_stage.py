@@ -11,7 +11,7 @@ from torch import nn
 
 from wstal.features.extract import i3d_features, read_flow
 from wstal.features.stage_inputs import StageInput, frames_and_fps
-from wstal.nets.fold_batchnorm import for_inference
+from wstal.nets.i3d_inference import EXACT, for_inference
 from wstal.timegrid import snippet_count
 from wstal.video.frames import open_frames
 
@@ -36,9 +36,7 @@ def i3d_extractor(
     default they come from its flow file. A video of a single frame has no flow: its snippet is
     one of no motion.
     """
-    # cuDNN would use TF32 for float32 convolutions: three digits.
-    torch.backends.cudnn.allow_tf32 = False
-    fast = for_inference(network).to(device)
+    fast = for_inference(network, device, recipe.get("precision", EXACT))
     settings = {"crop": recipe["crop"], "batch": recipe["batch"], "device": device}
 
     def extract(video: StageInput) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from wstal.errors import WstalError
 from wstal.flow.quantize import LEVELS
@@ -59,11 +61,11 @@ def batches(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
         yield np.stack(batch)
 
 
-def scaled_rgb(pixels: np.ndarray) -> np.ndarray:
-    """uint8 RGB `[B, 16, S, S, 3]` -> float32 in [-1, 1], the same layout."""
-    return pixels.astype(np.float32) * np.float32(2 / 255) - np.float32(1)
+def scaled(pictures: Tensor) -> Tensor:
+    """What Inception-I3D takes, float32 in [-1, 1], shape and device kept.
 
-
-def scaled_flow(codes: np.ndarray) -> np.ndarray:
-    """int8 flow codes `[B, 16, S, S, 2]` -> float32 flow over its bound, in [-1, 1]."""
-    return codes.astype(np.float32) / np.float32(LEVELS)
+    uint8 is RGB, black at -1; int8 is flow codes, the bound at 1.
+    """
+    if pictures.dtype == torch.int8:
+        return pictures.float() / LEVELS
+    return pictures.float() * (2 / 255) - 1

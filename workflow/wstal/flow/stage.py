@@ -15,7 +15,7 @@ from wstal.errors import MediaError
 from wstal.features.stage_inputs import StageInput, join_shards
 from wstal.flow.algorithm import FlowAlgorithm, flow_algorithm
 from wstal.flow.chunks import SNIPPET, flow_chunks
-from wstal.flow.read_ahead import read_ahead
+from wstal.read_ahead import read_ahead
 from wstal.store import ArrayFile, Record, artefact_key, process_shard
 
 PACKAGES = ("numpy", "h5py", "hdf5plugin", "opencv-contrib-python-headless")

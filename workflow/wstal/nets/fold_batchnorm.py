@@ -28,8 +28,3 @@ def fold_batchnorm(network: nn.Module) -> nn.Module:
         conv.bias = nn.Parameter(bias.to(conv.weight.dtype), requires_grad=False)
         module.bn = nn.Identity()
     return folded
-
-
-def for_inference(network: nn.Module) -> nn.Module:
-    """Folded and channels-last: the exact fast form (about 1.7 times the plain one on CPUs)."""
-    return fold_batchnorm(network).to(memory_format=torch.channels_last_3d)

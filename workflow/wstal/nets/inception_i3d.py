@@ -27,7 +27,7 @@ _MIXED = {
     "5b": (256, 160, 320, 32, 128, 128),
     "5c": (384, 192, 384, 48, 128, 128),
 }
-_ORDER = [
+ORDER = [
     *("Conv3d_1a_7x7", "MaxPool3d_2a_3x3", "Conv3d_2b_1x1", "Conv3d_2c_3x3", "MaxPool3d_3a_3x3"),
     *("Mixed_3b", "Mixed_3c", "MaxPool3d_4a_3x3"),
     *("Mixed_4b", "Mixed_4c", "Mixed_4d", "Mixed_4e", "Mixed_4f", "MaxPool3d_5a_2x2"),
@@ -119,7 +119,7 @@ class InceptionI3D(nn.Module):
                 f"I3D got snippets of shape {tuple(x.shape)}; it needs [B, {self.in_channels}, T, "
                 f"H, W] with T of at least {MIN_FRAMES} frames"
             )
-        for name in _ORDER:
+        for name in ORDER:
             x = getattr(self, name)(x)
         return x
 

@@ -1,0 +1,104 @@
+"""The fast network computes the plain one's features; what is not exact says so."""
+
+import pytest
+import torch
+from torch import nn
+from wstal.errors import WstalError
+from wstal.nets.i3d_inference import FastI3D, for_inference
+from wstal.nets.inception_i3d import InceptionI3D
+
+CPU = torch.device("cpu")
+
+
+def calibrated(channels, width, size):
+    """A network whose activations neither vanish nor explode, with uneven batch norms."""
+    torch.manual_seed(0)
+    network = InceptionI3D(channels, width, num_classes=5)
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight)
+        if isinstance(module, nn.BatchNorm3d):
+            module.momentum = None
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.2)
+    with torch.no_grad():
+        network.train().trunk(torch.randn(2, channels, 16, size, size))
+    return network.eval()
+
+
+def relative_error(found, expected):
+    return ((found - expected).norm() / expected.norm()).item()
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+@torch.inference_mode()
+def test_full_width_network_is_exact_to_rounding(channels):
+    network = calibrated(channels, 1.0, 64)
+    x = torch.randn(2, channels, 16, 64, 64)
+    found = for_inference(network, CPU).features(x)
+    assert found.dtype == torch.float32 and found.shape == (2, 1024)
+    assert relative_error(found, network.features(x)) < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(16, 112, 80), (17, 33, 47), (24, 64, 64), (31, 32, 50)])
+@torch.inference_mode()
+def test_any_length_and_size(shape):
+    network = calibrated(3, 0.125, 64)
+    x = torch.randn(1, 3, *shape)
+    found = for_inference(network, CPU).features(x)
+    assert relative_error(found, network.features(x)) < 1e-4
+
+
+@torch.inference_mode()
+def test_snippets_of_a_batch_do_not_meet_and_their_memory_layout_is_free():
+    network = for_inference(calibrated(2, 0.125, 64), CPU)
+    x = torch.randn(5, 2, 16, 64, 64)
+    expected = torch.cat([network.features(part) for part in x.split(1)])
+    last = x.contiguous(memory_format=torch.channels_last_3d)
+    for batch in (x, last):
+        assert relative_error(network.features(batch), expected) < 1e-5
+
+
+@torch.inference_mode()
+def test_bfloat16_is_near_and_not_exact():
+    network = calibrated(3, 0.125, 64)
+    x = torch.randn(2, 3, 16, 64, 64)
+    found = for_inference(network, CPU, "bf16").features(x)
+    assert found.dtype == torch.float32
+    assert 1e-3 < relative_error(found, network.features(x)) < 0.2
+
+
+@torch.inference_mode()
+def test_layout_for_gpus_is_the_same_function():
+    network = calibrated(3, 0.125, 64).double()
+    fast = FastI3D(network, CPU, torch.float64)  # not float32 on a CPU: direct, time second
+    fast.on_cpu = False
+    x = torch.randn(2, 3, 16, 64, 80).double()
+    expected = network.features(x)
+    assert relative_error(fast.features(x), expected) < 1e-6
+
+
+def test_the_original_is_untouched_and_other_networks_are_folded():
+    network = calibrated(3, 0.125, 32)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    for_inference(network, CPU, "bf16")
+    for_inference(network, CPU)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+    other = for_inference(network.Mixed_3b, CPU)
+    assert not any(isinstance(module, nn.BatchNorm3d) for module in other.modules())
+    assert other.b1b.conv3d.weight.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize(
+    ("precision", "message"),
+    [("fp16", "needs a GPU"), ("tf32", "fp32 or bf16"), ("int8", "none of fp32, tf32")],
+)
+def test_precisions_that_the_device_lacks_are_refused(precision, message):
+    with pytest.raises(WstalError, match=message):
+        for_inference(InceptionI3D(3, 0.0625), CPU, precision)
+
+
+def test_lower_precision_is_for_inception_alone():
+    with pytest.raises(WstalError, match="Inception-I3D"):
+        for_inference(nn.Identity(), CPU, "bf16")
