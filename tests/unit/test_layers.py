@@ -22,6 +22,20 @@ def test_convolution_is_torchs_with_taps_first(kernel, dilation):
     torch.testing.assert_close(layer(x), plain(x.mT).mT, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (3, 4)])
+def test_padding_is_left_out_and_stays_zero(kernel, dilation):
+    torch.manual_seed(0)
+    layer = TemporalConv(6, 4, kernel, dilation=dilation)
+    nn.init.normal_(layer.bias)
+    mask = torch.arange(9) < torch.tensor([[9], [5]])
+    x = (torch.randn(2, 9, 6) * mask[..., None]).requires_grad_()
+    found = layer(x, mask)
+    expected = layer(x) * mask[..., None]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    gradients = [torch.autograd.grad(y.square().sum(), layer.weight)[0] for y in (found, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-6)
+
+
 def test_distant_taps_never_take_the_fast_route():
     torch.manual_seed(0)
     layer, x = TemporalConv(700, 700, dilation=2), torch.randn(5, 40, 700)

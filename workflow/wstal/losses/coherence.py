@@ -25,9 +25,9 @@ def product_prefix(features: Tensor, mask: Tensor | None = None, *, center: bool
         count = features.shape[1] if mask is None else mask.sum(1)[:, None, None]
         features = features - features.sum(1, keepdim=True) / count
         features = features if mask is None else features * mask[..., None]
-    features = features.double()  # a difference of sums, which reduced precision would swamp
-    products = features @ features.mT
-    return functional.pad(products.cumsum(1).cumsum(2), (1, 0, 1, 0))
+    # Double precision: a proposal's inner products are small differences of large sums.
+    sums = functional.pad(features.double().cumsum(1), (0, 0, 1, 0))
+    return sums @ sums.mT
 
 
 def coherence(prefix: Tensor, areas: Areas, lengths: Tensor) -> Tensor:

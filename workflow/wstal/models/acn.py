@@ -71,11 +71,10 @@ class RegressionNetwork(nn.Module):
         nn.init.normal_(self.layers[-1].weight, std=0.01)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`mask [B, T]` keeps what is padded at zero, as beyond the ends of a video."""
+        """What `mask [B, T]` leaves out has to be zero; its shifts mean nothing."""
         for layer in self.layers[:-1]:
-            x = layer(x).relu()
-            x = x if mask is None else x * mask[..., None]
-        out = self.layers[-1](x)
+            x = layer(x, mask).relu()
+        out = self.layers[-1](x, mask)
         out = out.to(torch.promote_types(out.dtype, torch.float32))
         # The sigmoid holds a shift within half an anchor: start and end never change places.
         return self.anchor * (out.sigmoid() - 0.5)

@@ -33,9 +33,16 @@ class TemporalConv(nn.Module):
         bound = he_bound(kernel * channels)
         nn.init.uniform_(self.weight, -bound, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`[B, T, D] -> [B, T, E]`."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`[B, T, D] -> [B, T, E]`; zero, and not computed, where `mask [B, T]` is false.
+
+        There `x` has to be zero, as it is beyond the ends.
+        """
         kernel = len(self.weight)
+        if mask is not None:
+            taps = windows(x, kernel, self.dilation)[mask]
+            out = linear(taps, self.weight.mT.flatten(0, 1).mT, self.bias)
+            return out.new_zeros(*mask.shape, len(self.bias)).index_put((mask,), out)
         if kernel == 1:
             return linear(x, self.weight[0], self.bias)
         if self.dilation == 1 and worthwhile(x, self.weight):
