@@ -96,6 +96,10 @@ def of_run(key, *files, stream=None):
 
     def paths(wildcards):
         full = CATALOG.run_config(wildcards.dataset, wildcards.run, wildcards.recipe)
+        if (joined := full.get("fuse_from")) and not stream:
+            raise WorkflowError(
+                f"{wildcards.run} is not trained, it joins {', '.join(joined.values())}: ask for theirs"
+            )
         named = full[key][stream] if stream else full[key]
         folder = "results/{dataset}/{recipe}/{other}/seed{seed}".format(other=named, **wildcards)
         return [f"{folder}/{file.format(**wildcards)}" for file in files if named]
