@@ -38,7 +38,7 @@ def main() -> None:
         database = read(args.annotations).database
     except WstalError as error:
         sys.exit(str(error))
-    files = {video: entry.get("file", video) for video, entry in database.items()}
+    files = {v: e.get("file", v) for v, e in database.items() if not e.get("features_only")}
     rows = probe_videos(
         [video for video, name in files.items() if shard_of(name, args.shards) == args.shard],
         args.videos,

@@ -102,7 +102,7 @@ def write_autoloc(path: Path, content: dict, classes: int = 4) -> dict[str, np.n
     return activations
 
 
-def write_ave_arrays(folder: Path, rows: int) -> dict[str, np.ndarray]:
+def write_ave_arrays(folder: Path, rows: int, suffix: str = "") -> dict[str, np.ndarray]:
     """VGG-19 and VGGish arrays of so many rows, narrow."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
@@ -111,6 +111,6 @@ def write_ave_arrays(folder: Path, rows: int) -> dict[str, np.ndarray]:
         "audio": rng.random((rows, 10, 5), dtype=np.float32),
     }
     for name, array in arrays.items():
-        with h5py.File(folder / f"{name}_feature.h5", "w") as file:
+        with h5py.File(folder / f"{name}_feature{suffix}.h5", "w") as file:
             file["avadataset"] = array
     return arrays

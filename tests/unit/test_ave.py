@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import yaml
 from published_sets import write_ave
+from wstal.data.annotations import training_view
 from wstal.data.ave import read_ave
 from wstal.data.published import NothingThere
 from wstal.errors import WstalError
@@ -70,11 +71,47 @@ def test_order_files_win_and_their_difference_is_counted(tmp_path):
     assert C in read(tmp_path, split="text")[0].ids("train") and C in text
 
 
-def test_background_clips_are_counted(tmp_path):
+def write_noisy(folder, rows=7):
+    with h5py.File(folder / "labels_noisy.h5", "w") as file:
+        file["avadataset"] = np.zeros((rows, 29))
+
+
+def test_background_clips_train_without_a_label(tmp_path):
     write_ave(tmp_path)
-    with h5py.File(tmp_path / "labels_noisy.h5", "w") as file:
-        file["avadataset"] = np.zeros((7, 29))
-    assert counts(read(tmp_path)[1])["background_clips"] == 7
+    write_noisy(tmp_path)
+    annotations, report = read(tmp_path)
+    assert counts(report)["background_clips"] == 7
+    assert annotations.ids("train")[:3] == [A, B, C]
+    clips = annotations.ids("train")[3:]
+    assert clips == [f"background_{i:03d}" for i in range(7)]
+    assert annotations.database["background_004"] == {
+        **{"row": 4, "features_only": True, "subset": "train", "duration": 10.0},
+        **{"labels": [], "annotations": []},
+    }
+    assert not training_view(annotations).label_matrix(clips).any()
+    assert read(tmp_path, background_clips="leave_out")[0].ids("train") == [A, B, C]
+
+
+def test_background_clips_of_ones_own_have_videos(tmp_path):
+    write_ave(tmp_path)
+    write_noisy(tmp_path)
+    (tmp_path / "background_clips.txt").write_text("xxx\n\nyyy\n")
+    annotations, report = read(tmp_path)
+    assert annotations.ids("train")[3:] == ["xxx", "yyy"]
+    assert annotations.database["xxx"]["file"] == "xxx"
+    assert "features_only" not in annotations.database["xxx"]
+    assert any("2 of the training clips are background" in note for note in report.notes)
+    assert len(read(tmp_path, background_clips="features")[0].ids("train")) == 10
+    (tmp_path / "background_clips.txt").write_text(f"{E}\n")
+    with pytest.raises(WstalError, match=f"{E} is an annotated clip"):
+        read(tmp_path)
+
+
+def test_background_clips_asked_for_must_be_there(tmp_path):
+    write_ave(tmp_path)
+    for wanted, file in (("features", "labels_noisy"), ("videos", "background_clips.txt")):
+        with pytest.raises(NothingThere, match=file):
+            read(tmp_path, background_clips=wanted)
 
 
 def test_absent_and_unfitting_files_are_named(tmp_path):
@@ -117,14 +154,14 @@ def test_published_counts(reference, project):
     facts = yaml.safe_load((project / "workflow/reference/datasets/ave.yaml").read_text())
     files = sorted((reference / "data/annotations/ave").iterdir())
     annotations, report = read_ave(files, {}, facts)
-    assert len(annotations.database) == 4143 and len(annotations.classes) == 28
-    assert len({entry["file"] for entry in annotations.database.values()}) == 4097
+    assert len(annotations.database) == 4143 + 178 and len(annotations.classes) == 28
+    assert len({entry.get("file") for entry in annotations.database.values()}) == 4097 + 1
     sizes = {subset: len(annotations.ids(subset)) for subset in ("train", "val", "test")}
-    assert sizes == {"train": 3339, "val": 402, "test": 402}
+    assert sizes == {"train": 3339 + 178, "val": 402, "test": 402}
     assert counts(report)["repeated_videos"] == 4143 - 4097
     assert counts(report)["zero_length"] == 1 and counts(report)["background_clips"] == 178
     assert len(annotations.lists["ave_test804"]) == 804
-    train = {annotations.database[video]["file"] for video in annotations.ids("train")}
+    train = {annotations.database[video].get("file") for video in annotations.ids("train")}
     shared = facts["shared_with_train"]
     for subset in ("val", "test"):
         files_of = [annotations.database[video]["file"] for video in annotations.ids(subset)]
@@ -139,5 +176,11 @@ def test_labels_agree_with_the_published_ones(reference, project):
     annotations, _ = read_ave(sorted(folder.iterdir()), {}, {})
     with h5py.File(folder / "mil_labels.h5") as file:
         labels = file["avadataset"][:]
-    ids = sorted(annotations.database, key=lambda video: annotations.database[video]["row"])
+    database = annotations.database
+    clips = [video for video, entry in database.items() if "features_only" in entry]
+    ids = sorted(database.keys() - set(clips), key=lambda video: database[video]["row"])
     np.testing.assert_array_equal(annotations.label_matrix(ids), labels[:, :28])
+    with h5py.File(folder / "labels_noisy.h5") as file:
+        noisy = file["avadataset"][:]
+    np.testing.assert_array_equal(annotations.label_matrix(clips), noisy[:, :28])
+    assert noisy[:, 28].all()

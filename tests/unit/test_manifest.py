@@ -23,3 +23,9 @@ def test_every_annotated_video_has_a_row_with_its_split(tmp_path):
     assert "run again" in merged[0]["reason"] and merged[0]["duration"] == "0"
     write_csv(tmp_path / "manifest.csv", COLUMNS, merged)
     assert read_rows(tmp_path / "manifest.csv")[1]["fps"] == "25"
+
+
+def test_what_has_only_published_features_is_no_missing_video():
+    features_only = {**ENTRY, "subset": "train", "labels": [], "features_only": True}
+    database = {"a": {**ENTRY, "subset": "test"}, "background_000": features_only}
+    assert [row["id"] for row in merge_manifest(Annotations(["x"], database), [])] == ["a"]

@@ -25,11 +25,13 @@ def merge_manifest(annotations: Annotations, shards: Iterable[Path]) -> list[dic
     """Rows of all shards with their split, in the annotations' order.
 
     A video without a row (its shard was probed before it was annotated) is `missing` and says
-    what to do.
+    what to do. One of which only features were ever published is left out.
     """
     probed = {row["id"]: row for shard in shards for row in read_rows(shard)}
     rows = []
     for video, entry in annotations.database.items():
+        if entry.get("features_only"):
+            continue
         absent = {"id": video, "status": MISSING, "reason": "not probed yet; run again"}
         row = dict.fromkeys(COLUMNS, "") | probed.get(video, absent)
         rows.append(row | {"split": entry["subset"], "duration": row["duration"] or "0"})

@@ -25,7 +25,8 @@ class Annotations:
 
     An entry holds `subset`, `duration` (seconds or None), `labels` (the video-level labels,
     all that training may read) and `annotations` (`{"segment": [s, e], "label": name}`,
-    seconds, half-open). It may hold `file` (the video file's name where that is not the id) and
+    seconds, half-open). It may hold `file` (the video file's name where that is not the id),
+    `features_only` (true: no video, only published features) and
     `ambiguous` (segments that are neither action nor background; the list `ambiguous` names the
     videos that have some).
     """

@@ -2,6 +2,8 @@
 
 A row of Annotations.txt is `category&video&quality&start&end`; the order files index its rows.
 A video with several rows (other categories, same times) is several entries with one file.
+Training has clips of background alone besides, as in the authors' weakly supervised code: 178 of
+which only the features are published, or videos that the user names.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ ROWS = "Annotations.txt"
 ORDERS = {"train": "train_order.h5", "val": "val_order.h5", "test": "test_order.h5"}
 SETS = {"train": "trainSet.txt", "val": "valSet.txt", "test": "testSet.txt"}
 NOISY = "labels_noisy.h5"
+LISTED = "background_clips.txt"
 CHOICES = (
     Choice(
         "split",
@@ -51,8 +54,13 @@ CHOICES = (
     ),
     Choice(
         "background_clips",
-        "the ids of the 178 background-only training clips are lost; their features remain",
-        {"leave_out": "not in the database"},
+        "the ids of the 178 training clips of background alone are lost; their features remain",
+        {
+            "auto": f"videos if {LISTED} is there, else features if {NOISY} is",
+            "features": "of published features only (visual_feature_noisy.h5, audio_...)",
+            "videos": f"those that {LISTED} names, an id a line, such as the author's new 178",
+            "leave_out": "not in the database",
+        },
     ),
 )
 
@@ -86,17 +94,17 @@ def read_ave(
     report = Report(f"AVE, {ROWS}, split by {tally.values['split']} files", notes=notes)
     report.files = digests([named[ROWS], *used])
     report.notes.insert(0, f"{len(rows)} rows, {'one' if header else 'no'} header line.")
-    if NOISY in named:
-        report.files |= digests([named[NOISY]])
-        for index in range(len(_h5(named[NOISY], "avadataset"))):
-            tally.add("background_clips", f"row {index}")
+    clips = _background_clips(named, database, tally)
+    report.files |= digests([named[name] for name in (NOISY, LISTED) if name in named])
+    if clips:
+        report.notes.append(f"{len(clips)} of the training clips are background alone.")
     classes = list(dict.fromkeys(row.category for row in rows))
     if expected := facts.get("classes"):
         if set(classes) != set(expected):
             raise WstalError(f"{named[ROWS]}: the categories are not AVE's {len(expected)}")
         classes = list(expected)
     report.decisions = tally.decisions()
-    return Annotations(classes, database, _lists(database)), report
+    return Annotations(classes, database | clips, _lists(database)), report
 
 
 def read_rows(path: Path) -> tuple[list[Row], bool]:
@@ -188,6 +196,33 @@ def _database(
             "annotations": [{"segment": [row.start, row.end], "label": row.category}] * some,
         }
     return database
+
+
+def _background_clips(
+    named: Mapping[str, Path], database: Mapping[str, Any], tally: Tally
+) -> dict[str, dict[str, Any]]:
+    """Training clips without a class. `features_only` marks those that no video file has."""
+    listed, noisy = named.get(LISTED), named.get(NOISY)
+    wanted = tally.values["background_clips"]
+    if wanted == "auto":
+        wanted = "videos" if listed else "features" if noisy else "leave_out"
+        tally.values["background_clips"] = wanted
+    missing = {"features": (noisy, NOISY), "videos": (listed, LISTED)}.get(wanted, (True, ""))
+    if not missing[0]:
+        raise NothingThere(f"choices.background_clips is {wanted}: no {missing[1]} among the files")
+    clips: dict[str, dict[str, Any]] = {}
+    if wanted == "videos":
+        for line in filter(None, map(str.strip, listed.read_text().splitlines())):
+            clips[line] = {"file": line}
+    if wanted == "features":
+        for row in range(len(_h5(noisy, "avadataset"))):
+            clips[f"background_{row:03d}"] = {"row": row, "features_only": True}
+    if both := sorted(set(clips) & set(database)):
+        raise WstalError(f"{listed}: {both[0]} is an annotated clip of AVE; it shows an event")
+    for name, about in clips.items():
+        tally.add("background_clips", name)
+        about |= {"subset": "train", "duration": DURATION, "labels": [], "annotations": []}
+    return clips
 
 
 def _lists(database: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:

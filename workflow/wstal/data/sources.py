@@ -44,7 +44,8 @@ Terms: the annotations are free to use; the videos are YouTube content.""",
 1. Annotations into {labels}
      Annotations.txt, train_order.h5, val_order.h5 and test_order.h5 from the folder data of
      https://github.com/YapengTian/AVE-ECCV18 (or trainSet.txt, valSet.txt, testSet.txt of the
-     dataset's archive)
+     dataset's archive); for background clips in training labels_noisy.h5 (published features), or
+     background_clips.txt with the ids of your own, one a line (the author's 178 new ones: issue 35)
 2. Videos into {videos}, or any folder that `videos:` names
      AVE_Dataset.zip: the Google Drive link in that repository's README.
 Terms: no licence is stated; a subset of AudioSet (labels CC BY 4.0), the videos are YouTube

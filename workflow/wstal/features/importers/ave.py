@@ -1,7 +1,8 @@
 """AVE's published arrays: VGG-19 and VGGish, ten seconds per row of Annotations.txt.
 
 `visual_feature.h5` `[4143, 10, 7, 7, 512]` becomes `rgb` `[10, 512]`, the mean over the picture;
-`audio_feature.h5` `[4143, 10, 128]` becomes `audio`.
+`audio_feature.h5` `[4143, 10, 128]` becomes `audio`. The 178 training clips of background alone
+stand in `visual_feature_noisy.h5` and `audio_feature_noisy.h5`.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from wstal.features.importers.published import (
 
 KEY = "avadataset"
 FILES = {"rgb": "visual_feature.h5", "audio": "audio_feature.h5"}
-PAGE = """visual_feature.h5 (7.7 GB) and audio_feature.h5
-   From the README of https://github.com/YapengTian/AVE-ECCV18"""
+PAGE = """visual_feature.h5 (7.7 GB) and audio_feature.h5, and for the background clips of training
+   visual_feature_noisy.h5 and audio_feature_noisy.h5 (without them: choices: {background_clips:
+   leave_out}). From https://github.com/YapengTian/AVE-ECCV18, README and data/"""
 
 
 def find_ave(
@@ -38,20 +40,35 @@ def find_ave(
     Raises WstalError if the arrays have other shapes or fewer rows than the annotations name.
     """
     found = {path.name: path for path in files_below(folder, ".h5")}
-    if absent := [FILES[s] for s in settings["order"] if FILES.get(s) not in found]:
-        raise NothingThere(f"no {' and no '.join(absent)}")
-    files = {stream: found[FILES[stream]] for stream in settings["order"]}
-    rows = {video: entry.get("row") for video, entry in annotations.database.items()}
+    files = _files(found, FILES, settings["order"])
+    clips = {v: e["row"] for v, e in annotations.database.items() if e.get("features_only")}
+    rows = {v: e.get("row") for v, e in annotations.database.items() if v not in clips}
     if not rows or None in rows.values():
         raise WstalError(
             "the layout `ave` needs annotations read from AVE's Annotations.txt (kind: ave), "
             "whose rows number the features"
         )
-    for path in files.values():
-        _check(path, max(rows.values()))
-    videos = [PublishedVideo(v, (), partial(_read, files, row)) for v, row in rows.items()]
+    parts = [(files, rows)]
+    if clips:
+        noisy = {stream: name.replace(".h5", "_noisy.h5") for stream, name in FILES.items()}
+        parts.append((_files(found, noisy, settings["order"]), clips))
+    videos = []
+    for paths, numbers in parts:
+        for path in paths.values():
+            _check(path, max(numbers.values()))
+        videos += [PublishedVideo(v, (), partial(_read, paths, row)) for v, row in numbers.items()]
+    used = tuple(path for paths, _ in parts for path in paths.values())
     facts = {"order": list(settings["order"]), "pooled": "mean over the 7 x 7 picture"}
-    return PublishedFeatures(videos, tuple(files.values()), facts)
+    return PublishedFeatures(videos, used, facts)
+
+
+def _files(
+    found: Mapping[str, Path], names: Mapping[str, str], order: list[str]
+) -> dict[str, Path]:
+    """The file of each stream."""
+    if absent := [names[stream] for stream in order if names.get(stream) not in found]:
+        raise NothingThere(f"no {' and no '.join(absent)}")
+    return {stream: found[names[stream]] for stream in order}
 
 
 def _check(path: Path, last: int) -> None:
