@@ -38,3 +38,11 @@ def test_equal_figures_are_equal_files_and_empty_videos_draw(tmp_path):
     for name in ("a", "b"):
         save(plot_timeline("v", make_scores(), truth[:0], found[:0]), tmp_path / f"{name}.svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_attention_beyond_a_share_stays_in_sight():
+    truth, found = frames()
+    scores = make_scores()
+    assert plot_timeline("v", scores, truth, found).axes[-1].get_ylim() == (0, 1)
+    scores.videos["v"].attentions["rgb"] = np.linspace(-4, 9, 20)
+    assert plot_timeline("v", scores, truth, found).axes[-1].get_ylim() == (-4, 9)

@@ -73,6 +73,8 @@ def _draw_attention(axis: Axes, own: VideoScores, times: np.ndarray) -> None:
     axis.fill_between(times, own.attention, color=FUSED, alpha=0.3, linewidth=0, label="fused")
     for name, values in own.attentions.items():
         axis.plot(times, values, color=STREAM_COLOURS.get(name), linewidth=0.8, label=name)
-    axis.set_ylim(0, 1)
+    # UntrimmedNet's attention is a logit; most others are a share.
+    every = np.concatenate([own.attention, *own.attentions.values()])
+    axis.set_ylim(min(0, every.min()), max(1, every.max()))
     axis.set_ylabel("attention")
     axis.legend(loc="upper right", ncols=4, fontsize=6)
