@@ -107,6 +107,7 @@ rule vggish:
         frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
         audio="results/{dataset}/{recipe}/audio/shard{shard}.csv",
         weights=weights("vggish", path=True),
+        pca=pca_parameters,
     output:
         "results/{dataset}/{recipe}/vggish/shard{shard}.csv",
     log:
@@ -121,12 +122,13 @@ rule vggish:
     params:
         recipe=recipe_part("vggish"),
         weights=weights("vggish", path=False),
+        pca=options(pca="--pca"),
         identity=weights_identity("vggish"),
         code=code_digest("scripts/extract_vggish.py"),
     shell:
         "python scripts/extract_vggish.py --frames {input.frames} --audio {input.audio}"
-        " --weights {params.weights} --recipe {params.recipe:q} --device {resources.device}"
-        " --code {params.code} --output {output} > {log} 2>&1"
+        " --weights {params.weights} {params.pca} --recipe {params.recipe:q}"
+        " --device {resources.device} --code {params.code} --output {output} > {log} 2>&1"
 
 
 rule pack:

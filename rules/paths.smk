@@ -20,6 +20,14 @@ def weights(section, stream=None, *, path):
     return value
 
 
+def pca_parameters(wildcards):
+    """The parameters of VGGish's postprocess, if the recipe asks for one."""
+    vggish = RECIPES[wildcards.recipe]["vggish"]
+    if vggish["postprocess"] == "none":
+        return []
+    return weights_path(vggish["pca"], WEIGHTS) or vggish["pca"]
+
+
 def probe_annotations(wildcards):
     """What names the videos of a shard.
 

@@ -11,7 +11,7 @@ from wstal.features.logmel import snippet_windows
 from wstal.features.stage_inputs import StageInput
 from wstal.features.vggish_stage import vggish_extractor
 from wstal.nets.weights import untrained_vggish
-from wstal.store import Record, create_arrays, read_arrays, read_shard, write_shard
+from wstal.store import Record, create_arrays, read_arrays, read_attrs, read_shard, write_shard
 
 RECIPE = {
     "weights": "untrained",
@@ -82,3 +82,21 @@ def test_script(stages, tmp_path, project):
         "heard": ("ok", 5),
         "mute": ("no_audio", 5),
     }
+
+
+def test_script_with_principal_components(stages, tmp_path, project):
+    parameters = {"pca_eigen_vectors": np.eye(128), "pca_means": np.full((128, 1), 0.5)}
+    torch.save(parameters, tmp_path / "pca.pth")
+    call = [sys.executable, project / "scripts/extract_vggish.py", "--weights", "untrained"]
+    call += ["--frames", stages["frames"], "--audio", stages["audio"], "--code", "c"]
+    call += ["--device", "cpu", "--output", tmp_path / "vggish/shard0.csv", "--recipe"]
+    recipe = json.dumps({**RECIPE, "postprocess": "pca"})
+    refused = subprocess.run([*call, recipe], capture_output=True, text=True)
+    assert refused.returncode == 2 and "--pca goes with" in refused.stderr
+    subprocess.run([*call, recipe, "--pca", tmp_path / "pca.pth"], check=True, capture_output=True)
+    plain = vggish_extractor(untrained_vggish(RECIPE["width"], "pre"), RECIPE, CPU)
+    file = tmp_path / "vggish/heard.h5"
+    expected = plain(video(stages, "heard")) - 0.5
+    np.testing.assert_allclose(read_arrays(file)["features"], expected, atol=1e-5)
+    weights = json.loads(read_attrs(file)["provenance_json"])["weights"].split()
+    assert weights[0] == "untrained" and len(weights[1]) == 64

@@ -34,6 +34,13 @@ def test_a_recipe_of_another_backbone_runs_that_and_not_i3d(bare_project, recipe
     assert not {"i3d_rgb", "i3d_flow", "flow"} & set(listed)
 
 
+def test_the_parameters_of_vggishs_components_are_fetched_where_the_recipe_wants_them(bare_project):
+    override = 'features={"wanted": {"vggish": {"activation": "pre", "postprocess": "pca8"}}}'
+    listed = bare_project.rules("results/ave/wanted/vggish/shard0.csv", "--config", override)
+    assert listed["fetch_weights"] == 2
+    assert bare_project.rules("results/ave/i3d_tvl1/vggish/shard0.csv")["fetch_weights"] == 1
+
+
 def test_every_row_of_the_tables_resolves_and_shared_runs_train_once(bare_project):
     trainings = {1: 3, 2: 3, 3: 18, 4: 12, 5: 9, 6: 15}
     for table, expected in trainings.items():

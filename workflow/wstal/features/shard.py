@@ -14,7 +14,8 @@ from wstal.features.stage_inputs import StageInput, join_shards
 from wstal.store import ArrayFile, Record, artefact_key, process_shard
 
 PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless")
-_NOT_KEY = ("batch", "weights")  # weights enter the key by what they are, not by their name
+# Weights enter the key by what they are, not by their names.
+_NOT_KEY = ("batch", "weights", "pca")
 
 
 def features_shard(

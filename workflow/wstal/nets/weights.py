@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.nets.inception_i3d import InceptionI3D
+from wstal.nets.plain_file import read_plain
 from wstal.nets.vggish import VGGish
 
 UNTRAINED = "untrained"
@@ -25,23 +26,18 @@ _COUNTER = "num_batches_tracked"  # of batch norm; no part of the function
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict from a `.safetensors` file or a plain torch file.
 
-    Where one lies under `model_state`, beside what training left, that one is read. Only tensors
-    and plain types are read (no pickled objects). Raises WstalError if the file is absent or
-    holds anything else.
+    Where one lies under `model_state`, beside what training left, that one is read. Raises
+    WstalError if the file is absent or holds anything else; nothing in it is run.
     """
     path = Path(path)
-    try:
-        if path.suffix == ".safetensors":
+    if not path.exists():
+        raise WstalError(f"no weights at {path}; run python scripts/fetch_weights.py --list")
+    if path.suffix == ".safetensors":
+        try:
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise WstalError(
-            f"no weights at {path}; run python scripts/fetch_weights.py --list"
-        ) from error
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
-        raise WstalError(f"{path} holds no readable weights: {error}") from error
-    except Exception as error:  # pickle.UnpicklingError and what a damaged file may raise
-        raise WstalError(f"{path} is not a plain state dict of tensors: {error}") from error
+        except (SafetensorError, OSError, ValueError) as error:
+            raise WstalError(f"{path} holds no readable weights: {error}") from error
+    state = read_plain(path)
     if isinstance(state, Mapping) and isinstance(state.get("model_state"), Mapping):
         state = state["model_state"]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
