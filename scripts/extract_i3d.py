@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser, track
-from torch.nn import Module
 from wstal.device import DEVICES, device_name, lease
 from wstal.errors import WstalError
 from wstal.features.i3d_stage import STREAMS, i3d_extractor
+from wstal.features.precision_gate import precision_stamp
 from wstal.features.shard import features_shard
 from wstal.nets.weight_files import identify, read_sources
 from wstal.nets.weights import UNTRAINED, load_i3d, untrained_i3d
@@ -23,7 +23,7 @@ from wstal.store import write_shard
 SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
 
 
-def network_and_identity(weights: str, stream: str, width: float) -> tuple[Module, str]:
+def network_and_identity(weights: str, stream: str, width: float) -> tuple:
     """The network of a stream with the weights in a file, or untrained; and what they are."""
     if weights == UNTRAINED:
         return untrained_i3d(STREAMS[stream], width), UNTRAINED
@@ -47,14 +47,14 @@ def main() -> None:
     shards = {"frames": args.frames} | ({"flow": args.flow} if args.flow else {})
     if ("flow" in shards) != (args.stream == "flow"):
         arguments.error("--flow goes with --stream flow, and only with it")
-    stage = f"i3d_{args.stream}"
     try:
         network, weights = network_and_identity(args.weights, args.stream, args.recipe["width"])
         with lease(args.device) as device:
+            stamp = precision_stamp(args.recipe["precision"], args.weights, weights, device)
             records = features_shard(
-                stage, shards, i3d_extractor(args.stream, network, args.recipe, device),
+                f"i3d_{args.stream}", shards, i3d_extractor(args.stream, network, args.recipe, device),
                 args.recipe, weights=weights, device=device_name(device), code=args.code,
-                directory=args.output.parent, track=track(stage),
+                directory=args.output.parent, made_from={"precision": stamp}, track=track(args.stream),
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

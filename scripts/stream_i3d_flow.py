@@ -1,7 +1,6 @@
 """Inception-I3D features of optical flow that is computed on the way and not kept.
 
-They are those of extract_flow.py and extract_i3d.py, under the same keys: a recipe whose
-`cache_flow` is switched computes nothing again.
+They have the keys of those of kept flow: switching a recipe's `cache_flow` computes nothing.
 
 Examples (R is results/demo/demo_i3d, W is workflow/reference/weights):
   python scripts/stream_i3d_flow.py --frames R/frames/shard0.csv --recipe @i3d.json \\
@@ -18,6 +17,7 @@ from extract_i3d import network_and_identity
 from wstal.device import DEVICES, device_name, lease
 from wstal.errors import WstalError
 from wstal.features.i3d_stage import i3d_extractor
+from wstal.features.precision_gate import precision_stamp
 from wstal.features.shard import features_shard
 from wstal.flow.algorithm import flow_algorithm
 from wstal.flow.stage import flow_key, stream_flow
@@ -47,13 +47,14 @@ def main() -> None:
             algorithm = flow_algorithm(flow, device=str(device), threads=args.threads)
             gray = partial(open_frames, pixels="gray", **size)
             flow_of = {"algorithm": algorithm, "bound": flow["bound"], "open_gray": gray}
+            made = {"flow": {"recipe": flow, "code": args.flow_code, **algorithm.attrs}}
+            made["precision"] = precision_stamp(recipe["precision"], args.weights, weights, device)
             records = features_shard(
                 "i3d_flow", {"frames": args.frames},
                 i3d_extractor("flow", network, recipe, device, partial(stream_flow, **flow_of)),
                 recipe, weights=weights, device=device_name(device), code=args.code,
-                directory=args.output.parent, track=track("i3d_flow"),
+                directory=args.output.parent, track=track("i3d_flow"), made_from=made,
                 upstream_key=partial(flow_key, recipe=flow, code=args.flow_code),
-                made_from={"flow": {"recipe": flow, "code": args.flow_code, **algorithm.attrs}},
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

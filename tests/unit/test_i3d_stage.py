@@ -90,9 +90,16 @@ def test_the_second_snippet_of_flow_ends_in_a_repeated_one(stages, tmp_path):
     np.testing.assert_allclose(extract(cut)[1], expected[0], rtol=1e-4, atol=1e-6)
 
 
-def script(project, stages, stream, weights, output):
+def script(project, stages, stream, weights, output, **changes):
     call = [sys.executable, project / "scripts/extract_i3d.py", "--stream", stream]
-    call += ["--frames", stages["frames"], "--weights", weights, "--recipe", json.dumps(RECIPE)]
+    call += [
+        "--frames",
+        stages["frames"],
+        "--weights",
+        weights,
+        "--recipe",
+        json.dumps(RECIPE | changes),
+    ]
     call += ["--flow", stages["flow"]] if stream == "flow" else []
     call += ["--code", "c", "--device", "cpu", "--output", output]
     return subprocess.run(call, capture_output=True, text=True)
@@ -110,6 +117,7 @@ def test_script(stages, tmp_path, project):
     assert features.dtype == np.float32
     provenance = json.loads(read_attrs(file)["provenance_json"])
     assert len(provenance["weights"]) == 64 and provenance["device"].startswith("cpu")
+    assert provenance["precision"] == {"mode": "fp32", "status": "exact"}
     extract = i3d_extractor("flow", untrained_i3d(2, 0.0625), RECIPE, torch.device("cpu"))
     np.testing.assert_allclose(features, extract(video(stages, "long")), rtol=0.02, atol=1e-3)
 
@@ -122,3 +130,15 @@ def test_script_says_untrained_and_refuses_absent_weights(stages, tmp_path, proj
     absent = script(project, stages, "rgb", tmp_path / "rgb_imagenet.pt", tmp_path / "x/s.csv")
     assert absent.returncode and "fetch_weights.py i3d_rgb_imagenet" in absent.stderr
     assert "Traceback" not in absent.stderr
+
+
+def test_a_lower_precision_is_stamped_unverified(stages, tmp_path, project):
+    output = tmp_path / "i3d_rgb/shard0.csv"
+    done = script(project, stages, "rgb", "untrained", output, precision="bf16")
+    assert done.returncode == 0, done.stderr
+    provenance = json.loads(
+        read_attrs(output.parent / read_shard(output)[0].path)["provenance_json"]
+    )
+    assert provenance["precision"] == {"mode": "bf16", "status": "unverified"}
+    refused = script(project, stages, "rgb", "untrained", tmp_path / "x/s.csv", precision="fp16")
+    assert refused.returncode and "needs a GPU" in refused.stderr

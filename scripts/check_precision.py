@@ -1,0 +1,60 @@
+"""Gate of a lower precision of I3D: its features beside float32's, with given weights.
+
+The first snippets of each video are compared. The verdict is kept beside the weights, where
+extraction finds it: features are `verified` if the least cosine is over 0.9999, refused if it is
+not, `unverified` without a verdict. Exit status 1 says that it failed.
+
+Examples (W is results/weights):
+  python scripts/check_precision.py --stream rgb --weights W/rgb_imagenet.pt --precision bf16 \\
+      --videos clips/*.mp4
+  python scripts/check_precision.py --stream flow --weights W/flow_imagenet.pt --precision fp16 \\
+      --device cuda --videos clips/*.mp4 --snippets 32
+"""
+
+import sys
+from pathlib import Path
+
+from cli import parser
+from extract_i3d import network_and_identity
+from wstal.device import DEVICES, lease
+from wstal.errors import WstalError
+from wstal.features.i3d_stage import STREAMS
+from wstal.features.precision_gate import judge, write_verdict
+from wstal.features.sample_snippets import sample_snippets
+from wstal.features.snippets import batches
+from wstal.nets.i3d_inference import EXACT, PRECISIONS
+
+
+def main() -> None:
+    """Parse, compare, keep the verdict."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--stream", choices=STREAMS, required=True)
+    add("--weights", type=Path, required=True)
+    add("--precision", choices=[name for name in PRECISIONS if name != EXACT], required=True)
+    add("--videos", type=Path, nargs="+", required=True)
+    add("--snippets", type=int, default=8, help="of each video")
+    add("--short-side", type=int, default=256)
+    add("--crop", type=int, default=224)
+    add("--width", type=float, default=1.0, help="of the network")
+    add("--device", choices=DEVICES, default="auto")
+    args = arguments.parse_args()
+    size = {"short_side": args.short_side, "crop": args.crop}
+    try:
+        network, weights = network_and_identity(str(args.weights), args.stream, args.width)
+        with lease(args.device) as device:
+            found = (
+                snippet
+                for video in args.videos
+                for snippet in sample_snippets(video, args.stream, args.snippets, **size)
+            )
+            verdict = judge(network, weights, batches(found, 4), args.precision, device)
+            path = write_verdict(args.weights, verdict, device)
+    except WstalError as error:
+        sys.exit(str(error))
+    print(f"{'pass' if verdict.passed else 'fail'}: {verdict}; kept in {path}")
+    sys.exit(not verdict.passed)
+
+
+if __name__ == "__main__":
+    main()
