@@ -12,7 +12,7 @@ MODEL = {"audio_width": 5, "visual_width": 6, "dropout": 0.0}
 LOSS = {
     "weights": {"mil": 1.0, "coactivity": 0.8, "continuity": 0.8, "pseudo": 1.0},
     "topk": 8,
-    "mil_bg_positive": False,
+    "mil_background": 0.0,
     "continuity": {"neighbours": 4, "sigma": 1.0, "normalize": True},
     "pseudo": {"neighbours": 4, "threshold": 0.4},
 }
@@ -148,7 +148,7 @@ def test_background_is_a_target_of_videos_without_a_class():
     given = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
     found = cavf.classification_loss(p, given, LOSS)
     assert found.item() == pytest.approx(-(np.log(0.5) + np.log(0.3)) / 2, abs=1e-6)
-    found = cavf.classification_loss(p, given, {**LOSS, "mil_bg_positive": True})
+    found = cavf.classification_loss(p, given, {**LOSS, "mil_background": 1.0})
     expected = -((np.log(0.5) + np.log(0.3)) / 2 + np.log(0.3)) / 2
     assert found.item() == pytest.approx(expected, abs=1e-6)
 

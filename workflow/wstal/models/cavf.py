@@ -162,13 +162,11 @@ def classification_loss(
 ) -> Tensor:
     """Cross-entropy of each class's k strongest snippets' mean probability, background included.
 
-    The paper has no formula for it. A video of actions has no background target unless
-    `mil_bg_positive` (two thirds of AVE's clips show nothing but their event), one of background
-    only has that target alone.
+    The paper has no formula for it. A video of background alone has that one target; beside the
+    classes of any other, background has the weight `mil_background`: 0 (two thirds of AVE's
+    clips show nothing but their event) to 1, as much as a class.
     """
-    background = background_only(labels)
-    if settings["mil_bg_positive"]:
-        background = torch.ones_like(background)
+    background = background_only(labels).clamp_min(settings["mil_background"])
     k = snippets_kept(probabilities.shape[1], settings["topk"], mask, round_up=True)
     video = video_logits(probabilities, k, mask)
     return probability_loss(video, torch.cat([labels, background], 1))
