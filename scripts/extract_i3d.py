@@ -50,11 +50,11 @@ def main() -> None:
     try:
         network, weights = network_and_identity(args.weights, args.stream, args.recipe["width"])
         with lease(args.device) as device:
-            stamp = precision_stamp(args.recipe["precision"], args.weights, weights, device)
+            extract = i3d_extractor(args.stream, network, args.recipe, device)
             records = features_shard(
-                f"i3d_{args.stream}", shards, i3d_extractor(args.stream, network, args.recipe, device),
-                args.recipe, weights=weights, device=device_name(device), code=args.code,
-                directory=args.output.parent, made_from={"precision": stamp}, track=track(args.stream),
+                f"i3d_{args.stream}", shards, extract, args.recipe, weights=weights, code=args.code,
+                made_from={"precision": precision_stamp(args.recipe, args.weights, weights, device)},
+                device=device_name(device), directory=args.output.parent, track=track(args.stream),
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

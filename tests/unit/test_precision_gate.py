@@ -64,28 +64,30 @@ def test_untrained_weights_and_no_snippets_are_no_measurement():
 
 def test_stamps(tmp_path):
     weights = tmp_path / "net.pt"
-    assert precision_stamp("fp32", weights, "sha", CPU)["status"] == "exact"
-    assert precision_stamp("bf16", weights, "sha", CPU)["status"] == "unverified"
+    for recipe in ({}, {"precision": "fp32"}):
+        assert precision_stamp(recipe, weights, "sha", CPU)["status"] == "exact"
+    lower = {"precision": "bf16"}
+    assert precision_stamp(lower, weights, "sha", CPU)["status"] == "unverified"
     path = write_verdict(weights, GOOD, CPU)
     assert path == verdict_path(weights, "bf16", CPU) and path.parent == tmp_path
-    stamp = precision_stamp("bf16", weights, "sha", CPU)
+    stamp = precision_stamp(lower, weights, "sha", CPU)
     assert stamp["status"] == "verified" and stamp["cosine"] == 0.99995
-    assert precision_stamp("bf16", weights, "other weights", CPU)["status"] == "unverified"
-    assert precision_stamp("bf16", weights, "sha", torch.device("cuda"))["status"] == "unverified"
+    assert precision_stamp(lower, weights, "other weights", CPU)["status"] == "unverified"
+    assert precision_stamp(lower, weights, "sha", torch.device("cuda"))["status"] == "unverified"
 
 
 def test_a_failed_gate_stops_the_extraction(tmp_path):
     weights = tmp_path / "net.pt"
     write_verdict(weights, replace(GOOD, cosine=0.9998), CPU)
     with pytest.raises(WstalError, match=r"0\.999800.*Use precision: fp32"):
-        precision_stamp("bf16", weights, "sha", CPU)
+        precision_stamp({"precision": "bf16"}, weights, "sha", CPU)
 
 
 @pytest.mark.parametrize("content", ["not json", "[]", '{"cosine": 1}'])
 def test_a_damaged_verdict_is_named(tmp_path, content):
     verdict_path(tmp_path / "net.pt", "bf16", CPU).write_text(content)
     with pytest.raises(WstalError, match=r"net\.pt\.bf16\.cpu\.json is no verdict"):
-        precision_stamp("bf16", tmp_path / "net.pt", "sha", CPU)
+        precision_stamp({"precision": "bf16"}, tmp_path / "net.pt", "sha", CPU)
 
 
 @pytest.mark.parametrize("stream", ["rgb", "flow"])

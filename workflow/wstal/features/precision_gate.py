@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -88,13 +88,14 @@ def write_verdict(weights: str | Path, verdict: Verdict, device: torch.device) -
 
 
 def precision_stamp(
-    precision: str, weights: str | Path, identity: str, device: torch.device
+    recipe: Mapping[str, Any], weights: str | Path, identity: str, device: torch.device
 ) -> dict[str, Any]:
     """What an artefact's provenance says of its precision; `identity` as in `Verdict.weights`.
 
-    The status is `exact`, `verified` (with the verdict) or, where no verdict on these weights
+    `recipe` is a network's section; without `precision` it is float32. The status is `exact`, `verified` (with the verdict) or, where no verdict on these weights
     lies beside them, `unverified`. Raises WstalError if the verdict is that they differ.
     """
+    precision = recipe.get("precision", EXACT)
     if precision == EXACT:
         return {"mode": precision, "status": "exact"}
     path = verdict_path(weights, precision, device)
