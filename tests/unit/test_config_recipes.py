@@ -16,3 +16,12 @@ def test_a_stream_without_its_section_is_named():
     check_recipe("mine", {"streams": {"visual": "s3d"}, "s3d": {}})
     check_recipe("other", {"streams": {"rgb": "imported", "flow": "simulated"}})
     check_recipe("bare", {})
+
+
+def test_ten_crops_stand_in_the_name():
+    with pytest.raises(WstalError, match="crop_mode is ten.*with `tencrop`"):
+        check_recipe("mine", {"i3d": {"crop_mode": "ten"}})
+    with pytest.raises(WstalError, match="crop_mode is centre.*without `tencrop`"):
+        check_recipe("mine_tencrop", {"i3d": {"crop_mode": "centre"}})
+    check_recipe("mine_tencrop", {"i3d": {"crop_mode": "ten"}})
+    check_recipe("mine", {"i3d": {"crop_mode": "centre"}})

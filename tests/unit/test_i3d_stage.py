@@ -9,6 +9,7 @@ import pytest
 import torch
 from wstal.features.i3d_stage import i3d_extractor
 from wstal.features.stage_inputs import StageInput
+from wstal.nets.ten_crop import TenCrop
 from wstal.nets.weights import save_half, untrained_i3d
 from wstal.store import Record, create_arrays, read_arrays, read_attrs, read_shard, write_shard
 
@@ -59,6 +60,11 @@ def video(stages, name):
     return StageInput(name, "ok", "", "k", files)
 
 
+def assert_close(ours, expected):
+    """On the scale of the largest: random narrow networks give small numbers."""
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-3 * expected.max())
+
+
 @pytest.mark.parametrize("stream", ["rgb", "flow"])
 @pytest.mark.parametrize(("tail", "rows"), [("drop", [2, 1, 1]), ("repeat", [3, 1, 1])])
 def test_rows_follow_the_time_grid(stages, stream, tail, rows):
@@ -87,7 +93,24 @@ def test_the_second_snippet_of_flow_ends_in_a_repeated_one(stages, tmp_path):
     snippet = np.concatenate([flow[16:], flow[-1:]])[:, :, 3:35].astype(np.float32) / 127
     with torch.no_grad():
         expected = network.features(torch.from_numpy(snippet.transpose(3, 0, 1, 2))[None])
-    np.testing.assert_allclose(extract(cut)[1], expected[0], rtol=1e-4, atol=1e-6)
+    assert_close(extract(cut)[1], expected[0].numpy())
+
+
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_ten_crops_of_whole_pictures_are_averaged(stages, stream):
+    """Pictures of 32 x 38: the first corner is a crop of its own, the whole is their mean."""
+    network = untrained_i3d({"rgb": 3, "flow": 2}[stream], RECIPE["width"])
+    ten = {**RECIPE, "crop_mode": "ten"}
+    rows = i3d_extractor(stream, network, ten, torch.device("cpu"))(video(stages, "long"))
+    assert rows.shape == (2, 64)
+    if stream == "flow":
+        codes = read_arrays(stages["flow"].parent / "long.h5")["flow"][:16]
+        x = torch.from_numpy(codes.astype(np.float32) / 127).permute(3, 0, 1, 2)[None]
+        with torch.no_grad():
+            views = [network.features(view) for view in TenCrop(network, 32).crops(x)]
+        assert_close(rows[0], torch.cat(views).mean(0).numpy())
+    centre = i3d_extractor(stream, network, RECIPE, torch.device("cpu"))(video(stages, "long"))
+    assert np.abs(rows - centre).max() > 1e-2 * centre.max()
 
 
 def script(project, stages, stream, weights, output, **changes):

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from wstal.errors import WstalError
@@ -12,14 +14,18 @@ RECIPE = {
 }
 
 
-def stage(folder, rows, statuses=None):
+def stage(folder, rows, statuses=None, made=None):
     records = []
     for video, count in rows.items():
         path = folder / f"{safe_name(video)}.h5"
         status = (statuses or {}).get(video, "ok")
         if count:
             with create_arrays(
-                path, id=video, stage=folder.name, key="k", provenance={"d": 1}
+                path,
+                id=video,
+                stage=folder.name,
+                key="k",
+                provenance=(made or {}).get(video, {"d": 1}),
             ) as f:
                 f.write("features", np.full((count, 3), len(video), np.float32))
         records.append(Record(video, status if count else "broken", count, "s", path.name, "k", ""))
@@ -33,6 +39,22 @@ def row(video, split="train", **more):
 
 def attrs():
     return grid_attrs("demo", "r", RECIPE, {})
+
+
+def test_provenance_is_the_streams_own_and_says_what_varies(tmp_path):
+    flow = {"flow": {"recipe": {"semantics": "opencv_cpu"}, "backend": "cpu"}, "stage": "i3d_flow"}
+    other = {
+        "flow": {"recipe": {"semantics": "opencv_cpu"}, "backend": "torch"},
+        "stage": "i3d_flow",
+    }
+    shard = stage(tmp_path / "i3d_flow", {"a": 2, "b": 2}, made={"a": flow, "b": other})
+    streams = gather_streams({"flow": "i3d_flow"}, [shard])
+    rows = [row("a", sha256="1f"), row("b", sha256="2f")]
+    pack(tmp_path / "f.h5", rows, streams, attrs=attrs())
+    with FeatureFile(tmp_path / "f.h5") as features:
+        made = json.loads(features.attrs["provenance_json"])
+        assert made == {"flow": flow | {"varies": ["flow"]}}
+        assert features.video_attrs("b")["source_sha256"] == "2f"
 
 
 def test_a_grid_is_untrained_if_a_network_it_uses_is():

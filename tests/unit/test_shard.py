@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from wstal.errors import MediaError
 from wstal.features.shard import features_shard
-from wstal.store import Record, read_arrays, read_attrs, write_shard
+from wstal.store import Record, create_arrays, read_arrays, read_attrs, write_shard
 
 RECIPE = {"width": 0.25, "crop": 112, "batch": 8, "weights": {"rgb": "demo_i3d_rgb"}}
 
@@ -21,6 +21,11 @@ def run(tmp_path):
         Record("c", "missing", 0, "", "", "kc", "not in the folder"),
     ]
     write_shard(frames, rows)
+    for video, decoder in (("a", "pyav"), ("b", "decord")):
+        made = {"stage": "frames", "recipe": {"decoder": decoder}}
+        path = frames.parent / f"{video}.h5"
+        with create_arrays(path, id=video, stage="frames", key="k", provenance=made):
+            pass
 
     def extract(video):
         run.seen.append(video.id)
@@ -60,6 +65,14 @@ def test_statuses_and_provenance(run):
     assert provenance["weights"] == "f" * 64 and provenance["device"] == "cpu"
     assert provenance["recipe"] == RECIPE and provenance["code"] == "c1"
     assert {"wstal", "torch"} <= set(provenance["versions"])
+
+
+def test_each_file_says_how_the_files_before_it_were_made(run):
+    records = run()
+    files = {video: run.folder / records[video].path for video in ("a", "b")}
+    made = {video: json.loads(read_attrs(file)["provenance_json"]) for video, file in files.items()}
+    assert made["a"]["frames"] == {"stage": "frames", "recipe": {"decoder": "pyav"}}
+    assert made["b"]["frames"]["recipe"]["decoder"] == "decord"
 
 
 def test_only_what_changes_the_features_makes_them_anew(run):

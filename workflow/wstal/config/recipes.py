@@ -17,10 +17,19 @@ def section_of(stage: str) -> str:
 
 
 def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
-    """Raise WstalError for a recipe without the section that one of its streams needs."""
+    """Raise WstalError for a recipe without the section that one of its streams needs, and for one
+    whose name is silent about ten crops: numbers made with them are never taken for others.
+    """
     for stream, stage in recipe.get("streams", {}).items():
         if stage not in _WITHOUT and section_of(stage) not in recipe:
             raise WstalError(
                 f"recipe {name}: the stream {stream} is made by {stage}, which needs a section "
                 f"`{section_of(stage)}:` with at least weights, short_side and crop"
             )
+    ten = recipe.get("i3d", {}).get("crop_mode") == "ten"
+    if ten != ("tencrop" in name):
+        mode, remedy = ("ten", "with") if ten else ("centre", "without")
+        raise WstalError(
+            f"recipe {name}: i3d.crop_mode is {mode}; give it a name {remedy} `tencrop` in it, "
+            "or change the mode"
+        )

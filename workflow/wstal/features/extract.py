@@ -23,7 +23,7 @@ def i3d_features(
     pictures: Iterable[np.ndarray],
     rows: int,
     *,
-    crop: int,
+    crop: int | None,
     batch: int,
     device: torch.device,
 ) -> np.ndarray:
@@ -31,7 +31,8 @@ def i3d_features(
 
     `pictures` are chunks of uint8 RGB `[n, H, W, 3]` or int8 flow `[n, H, W, 2]`. A thread reads
     them while the network computes: at most three batches of snippets and one chunk are in
-    memory. They travel to the device as bytes. `network` must lie on `device`.
+    memory. They travel to the device as bytes. `network` must lie on `device`; without `crop` it
+    is given whole pictures.
     """
     ready = (_loaded(group, device) for group in batches(snippets(pictures, rows, crop), batch))
     out = []

@@ -12,6 +12,7 @@ from torch import nn
 from wstal.features.extract import i3d_features, read_flow
 from wstal.features.stage_inputs import StageInput, frames_and_fps
 from wstal.nets.i3d_inference import EXACT, for_inference
+from wstal.nets.ten_crop import TenCrop
 from wstal.timegrid import snippet_count
 from wstal.video.frames import open_frames
 
@@ -38,6 +39,8 @@ def i3d_extractor(
     """
     fast = for_inference(network, device, recipe.get("precision", EXACT))
     settings = {"crop": recipe["crop"], "batch": recipe["batch"], "device": device}
+    if recipe.get("crop_mode") == "ten":
+        fast, settings["crop"] = TenCrop(fast, recipe["crop"]), None
 
     def extract(video: StageInput) -> np.ndarray:
         frames = video.files["frames"]

@@ -38,7 +38,9 @@ class FeatureFile:
 
     Root attributes: schema, dataset, recipe, recipe_digest, fps, snippet, stride, t0, step
     (seconds), provenance_json. One group per video with float arrays `rgb`, `flow`, `audio`
-    `[T, D]` and the attributes id, split, duration (seconds), status.
+    `[T, D]` and the attributes id, split, duration (seconds), status, source_sha256 (of the
+    video file). The provenance says of each stream how it and the stages before it were made:
+    the first video's, and under `varies` what of it is not the same for all.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -109,7 +111,7 @@ def pack(
     coverage = []
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update({"schema": SCHEMA, **attrs})
-        provenance: dict[str, Any] = {}
+        provenance: dict[str, tuple[dict[str, Any], set[str]]] = {}
         for row in manifest:
             records = [stream.records.get(row["id"]) for stream in streams]
             coverage.append(_coverage_row(row, records))
@@ -121,15 +123,20 @@ def pack(
                 split=row["split"],
                 duration=float(row["duration"]),
                 status=coverage[-1]["status"],
+                source_sha256=row.get("sha256", ""),
             )
             for stream, record in zip(streams, records, strict=True):
                 source = stream.directory / record.path
                 group[stream.name] = read_arrays(source, ["features"])["features"].astype(dtype)
                 group[stream.name].attrs["sha256"] = record.sha256
-                provenance.setdefault(
-                    stream.name, json.loads(read_attrs(source)["provenance_json"])
-                )
-        file.attrs["provenance_json"] = json.dumps(provenance, sort_keys=True)
+                made = json.loads(read_attrs(source)["provenance_json"])
+                first, varies = provenance.setdefault(stream.name, (made, set()))
+                varies |= {key for key in made | first if made.get(key) != first.get(key)}
+        about = {
+            name: made | ({"varies": sorted(varies)} if varies else {})
+            for name, (made, varies) in provenance.items()
+        }
+        file.attrs["provenance_json"] = json.dumps(about, sort_keys=True)
         absent = [row for row in coverage if row["rows"] == 0]
         if max_missing is not None and len(absent) > max_missing:
             names = "; ".join(f"{row['id']} ({row['status']}: {row['reason']})" for row in absent)

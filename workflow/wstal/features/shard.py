@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from wstal import __version__
 from wstal.features.stage_inputs import StageInput, join_shards
-from wstal.store import ArrayFile, Record, artefact_key, process_shard
+from wstal.store import ArrayFile, Record, artefact_key, process_shard, read_attrs
 
 PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless")
 # Weights enter the key by what they are, not by their names.
@@ -39,8 +40,8 @@ def features_shard(
     section `recipe` is but for the batch size. A video keeps the worst status of the stages
     before; one without files passes its status on. A stage before that leaves no manifest,
     because its arrays are made on the way, has its key of a video from `upstream_key` (after
-    those of the manifests) and its provenance in `made_from`. `packages` are those whose
-    versions are recorded beside the common ones.
+    those of the manifests) and its provenance in `made_from`. That of the others is copied from
+    each video's files. `packages` are those whose versions are recorded beside the common ones.
     """
     inputs, passed = join_shards(shards)
     part = {name: value for name, value in recipe.items() if name not in _NOT_KEY}
@@ -61,6 +62,9 @@ def features_shard(
 
     def make(video: StageInput, file: ArrayFile) -> int:
         file.set_status(video.status, video.reason)
+        upstream = {s: read_attrs(path)["provenance_json"] for s, path in video.files.items()}
+        about = provenance | {stage: json.loads(text) for stage, text in upstream.items()}
+        file.attrs["provenance_json"] = json.dumps(about, sort_keys=True)
         features = extract(video)
         file.write("features", features)
         return len(features)

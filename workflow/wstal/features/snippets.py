@@ -28,14 +28,14 @@ def centre_crop(pictures: np.ndarray, size: int) -> np.ndarray:
     return pictures[:, top : top + size, left : left + size]
 
 
-def snippets(pictures: Iterable[np.ndarray], count: int, crop: int) -> Iterator[np.ndarray]:
-    """Cut chunks `[n, H, W, C]` into `count` snippets `[16, crop, crop, C]`.
+def snippets(pictures: Iterable[np.ndarray], count: int, crop: int | None) -> Iterator[np.ndarray]:
+    """Cut chunks `[n, H, W, C]` into `count` snippets `[16, crop, crop, C]`, or whole ones.
 
     Where the pictures end early the last one is repeated: the one flow that always lacks, and
     the tail that a recipe pads. Without any picture (flow of a single frame) they are zeros. At
     least one chunk must come, which may be empty. What lies beyond the snippets is not read.
     """
-    chunks = (centre_crop(chunk, crop) for chunk in pictures)
+    chunks = iter(pictures) if crop is None else (centre_crop(chunk, crop) for chunk in pictures)
     waiting = next(chunks, None)
     if waiting is None:
         raise WstalError("no pictures and not even an empty chunk came for the snippets")
