@@ -147,3 +147,11 @@ def test_the_tables_have_ninety_rows_and_fifty_five_trainings(catalog):
     tables = [catalog.tables[f"cavf_table{n}"] for n in range(1, 11)]
     rows = [(row["dataset"], row["run"]) for table in tables for row in table["rows"]]
     assert (len(rows), len(set(rows))) == (90, 55)
+
+
+def test_streams_are_those_of_each_recipe(catalog):
+    for name, recipe in catalog.features.items():
+        streams = set(catalog.run_config("thumos14", "cavf", name)["streams"])
+        assert streams <= set(recipe["streams"]), name
+        if "audio" in recipe["streams"]:
+            assert "audio" in streams, name
