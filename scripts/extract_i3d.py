@@ -53,7 +53,7 @@ def main() -> None:
             extract = i3d_extractor(args.stream, network, args.recipe, device)
             records = features_shard(
                 f"i3d_{args.stream}", shards, extract, args.recipe, weights=weights, code=args.code,
-                made_from={"precision": precision_stamp(args.recipe, args.weights, weights, device)},
+                made_from=precision_stamp(args.recipe, args.weights, weights, device),
                 device=device_name(device), directory=args.output.parent, track=track(args.stream),
             )  # fmt: skip
     except WstalError as error:

@@ -48,7 +48,7 @@ def main() -> None:
             gray = partial(open_frames, pixels="gray", **size)
             flow_of = {"algorithm": algorithm, "bound": flow["bound"], "open_gray": gray}
             made = {"flow": {"recipe": flow, "code": args.flow_code, **algorithm.attrs}}
-            made["precision"] = precision_stamp(recipe, args.weights, weights, device)
+            made |= precision_stamp(recipe, args.weights, weights, device)
             records = features_shard(
                 "i3d_flow", {"frames": args.frames},
                 i3d_extractor("flow", network, recipe, device, partial(stream_flow, **flow_of)),

@@ -62,18 +62,22 @@ def test_untrained_weights_and_no_snippets_are_no_measurement():
         judge(network, "sha", [], "bf16", CPU)
 
 
+def status(*arguments):
+    return precision_stamp(*arguments)["precision"]
+
+
 def test_stamps(tmp_path):
     weights = tmp_path / "net.pt"
     for recipe in ({}, {"precision": "fp32"}):
-        assert precision_stamp(recipe, weights, "sha", CPU)["status"] == "exact"
+        assert status(recipe, weights, "sha", CPU)["status"] == "exact"
     lower = {"precision": "bf16"}
-    assert precision_stamp(lower, weights, "sha", CPU)["status"] == "unverified"
+    assert status(lower, weights, "sha", CPU)["status"] == "unverified"
     path = write_verdict(weights, GOOD, CPU)
     assert path == verdict_path(weights, "bf16", CPU) and path.parent == tmp_path
-    stamp = precision_stamp(lower, weights, "sha", CPU)
+    stamp = status(lower, weights, "sha", CPU)
     assert stamp["status"] == "verified" and stamp["cosine"] == 0.99995
-    assert precision_stamp(lower, weights, "other weights", CPU)["status"] == "unverified"
-    assert precision_stamp(lower, weights, "sha", torch.device("cuda"))["status"] == "unverified"
+    assert status(lower, weights, "other weights", CPU)["status"] == "unverified"
+    assert status(lower, weights, "sha", torch.device("cuda"))["status"] == "unverified"
 
 
 def test_a_failed_gate_stops_the_extraction(tmp_path):

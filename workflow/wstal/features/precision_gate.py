@@ -90,12 +90,19 @@ def write_verdict(weights: str | Path, verdict: Verdict, device: torch.device) -
 def precision_stamp(
     recipe: Mapping[str, Any], weights: str | Path, identity: str, device: torch.device
 ) -> dict[str, Any]:
-    """What an artefact's provenance says of its precision; `identity` as in `Verdict.weights`.
+    """What an artefact's provenance says of its precision, as its entry `precision`.
 
-    `recipe` is a network's section; without `precision` it is float32. The status is `exact`, `verified` (with the verdict) or, where no verdict on these weights
-    lies beside them, `unverified`. Raises WstalError if the verdict is that they differ.
+    `recipe` is a network's section; without `precision` it is float32. `identity` is as in
+    `Verdict.weights`. The status is `exact`, `verified` (with the verdict) or, where no verdict
+    on these weights lies beside them, `unverified`. Raises WstalError if the verdict is that
+    they differ.
     """
-    precision = recipe.get("precision", EXACT)
+    return {"precision": _status(recipe.get("precision", EXACT), weights, identity, device)}
+
+
+def _status(
+    precision: str, weights: str | Path, identity: str, device: torch.device
+) -> dict[str, Any]:
     if precision == EXACT:
         return {"mode": precision, "status": "exact"}
     path = verdict_path(weights, precision, device)

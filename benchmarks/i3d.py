@@ -1,0 +1,151 @@
+"""Inception-I3D: time per snippet of the network as it is and of the fast forms, in turns.
+
+The plain network is what features are extracted with elsewhere: float32, batch norm of its own,
+torch's contiguous layout, a snippet at a time (on GPUs also in batches). Weights are random with
+calibrated batch norms: times are those of real ones, the distances from float32 (cosine of the
+worst snippet, relative L2 norm of the differences) are larger; for real weights ask
+scripts/check_precision.py. Beside wall time stands the processor time of all threads, which a
+loaded machine stretches less; `times_plain` are medians over the turns.
+
+Examples:
+  OMP_NUM_THREADS=1 python benchmarks/i3d.py
+  python benchmarks/i3d.py --device cuda --batch 64 --turns 5
+  python benchmarks/i3d.py --batch 2 --turns 1 --size 64 --dry-run
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from record import write_record
+from torch import Tensor, nn
+from torch.nn import functional as F
+from wstal.device import lease
+from wstal.features.snippets import scaled
+from wstal.nets.i3d_inference import for_inference
+from wstal.nets.inception_i3d import InceptionI3D
+
+FORMS = {
+    "cpu": ("plain", "fp32", "bf16"),
+    "cuda": ("plain", "plain_batched", "fp32", "tf32", "bf16", "fp16"),
+}
+STREAMS = {"rgb": 3, "flow": 2}
+
+
+def moving_textures(count: int, channels: int, size: int) -> Tensor:
+    """Smooth snippets `[count, 16, size, size, channels]`, uint8 (RGB) or int8 (flow codes)."""
+    coarse = torch.randn(count, channels, 4, size // 16, size // 16)
+    x = F.interpolate(coarse, size=(16, size, size), mode="trilinear")
+    x = (x + 0.2 * torch.randn_like(x)).clamp(-1, 1).permute(0, 2, 3, 4, 1).contiguous()
+    return (x * 127.5 + 127.5).byte() if channels == 3 else (x * 127).to(torch.int8)
+
+
+def calibrated(channels: int, size: int) -> InceptionI3D:
+    """A full-width network with random weights whose activations keep their scale."""
+    network = InceptionI3D(channels)
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight)
+        if isinstance(module, nn.BatchNorm3d):
+            module.momentum = None
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.2)
+    with torch.no_grad():
+        network.train().trunk(scaled(moving_textures(4, channels, size)).permute(0, 4, 1, 2, 3))
+    return network.eval()
+
+
+def form(name: str, network: nn.Module, pictures: Tensor, device: torch.device) -> Callable:
+    """A call that computes features of snippets in the form `name`."""
+    if name.startswith("plain"):
+        x = scaled(pictures.to(device)).permute(0, 4, 1, 2, 3).contiguous()
+        x = x if name == "plain_batched" else x[:1]
+        for_inference(nn.Identity(), device)  # TF32 off
+        return lambda: network.features(x)
+    fast = for_inference(network, device, name)
+
+    def run() -> Tensor:
+        x = scaled(pictures.to(device, non_blocking=True))
+        return fast.features(x.permute(0, 4, 1, 2, 3))
+
+    return run
+
+
+def clocks(run: Callable[[], Tensor], device: torch.device) -> tuple[float, float]:
+    """Wall and processor milliseconds per snippet of a call."""
+    wall, processor = time.perf_counter(), time.process_time()
+    count = len(run())
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    return 1000 * wall / count, 1000 * processor / count
+
+
+@torch.inference_mode()
+def measure(stream: str, device: torch.device, batch: int, turns: int, size: int) -> dict:
+    """Milliseconds per snippet, ratios to the plain network and distances, by form."""
+    torch.manual_seed(0)
+    network = calibrated(STREAMS[stream], size).to(device)
+    pictures = moving_textures(batch, STREAMS[stream], size)
+    if device.type == "cuda":
+        pictures = pictures.pin_memory()
+    found: dict[str, Tensor] = {}
+    spent: dict[str, list] = {name: [] for name in FORMS[device.type]}
+    for _ in range(turns):
+        for name in spent:
+            run = form(name, network, pictures, device)
+            found[name] = run().double().cpu()  # warm
+            spent[name].append(clocks(run, device))
+    x = scaled(pictures.to(device)).double().permute(0, 4, 1, 2, 3)
+    exact = network.double().features(x).cpu()
+    return {name: _row(name, spent, found[name], exact) for name in spent}
+
+
+def _row(name: str, spent: dict, found: Tensor, exact: Tensor) -> dict[str, float]:
+    wall, processor = zip(*spent[name], strict=True)
+    ratio = [
+        [a / b for a, b in zip(plain, own, strict=True)]
+        for plain, own in zip(spent["plain"], spent[name], strict=True)
+    ]
+    exact = exact[: len(found)]
+    return {
+        "ms_per_snippet": round(min(wall), 3),
+        "processor_ms_per_snippet": round(min(processor), 3),
+        "snippets_per_s": round(1000 / min(wall), 2),
+        "times_plain": round(median(wall for wall, _ in ratio), 2),
+        "times_plain_processor": round(median(processor for _, processor in ratio), 2),
+        "cosine": round(F.cosine_similarity(found, exact).min().item(), 7),
+        "relative_error": float(f"{((found - exact).norm() / exact.norm()).item():.2e}"),
+    }
+
+
+def main() -> None:
+    """Measure both streams, print, record."""
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = arguments.add_argument
+    add("--device", choices=("cpu", "cuda"), default="cpu")
+    add("--batch", type=int, default=8, help="snippets at a time of the fast forms")
+    add("--turns", type=int, default=9)
+    add("--size", type=int, default=224)
+    add("--dry-run", action="store_true", help="write no record")
+    args = arguments.parse_args()
+    results = {}
+    with lease(args.device) as device:
+        for stream in STREAMS:
+            rows = measure(stream, device, args.batch, args.turns, args.size)
+            results[stream] = rows
+            print(stream, *(f"\n  {name}: {row}" for name, row in rows.items()))
+    if not args.dry_run:
+        settings = {"batch": args.batch, "turns": args.turns, "frames": 16, "size": args.size}
+        name = "i3d" if args.device == "cpu" else f"i3d_{args.device}"
+        print(write_record(name, results, settings=settings, packages=("torch", "numpy")))
+
+
+if __name__ == "__main__":
+    main()
