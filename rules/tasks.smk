@@ -14,11 +14,19 @@ def compared_files(wildcards):
 
 
 def for_task(task, files):
-    """Files (a pattern, or a function of the wildcards) where the dataset has this task, else none."""
+    """Files (a pattern, or a function of the wildcards) where the dataset has this task, else none.
+
+    A run that joins proposals has nothing to say on seconds: it is refused.
+    """
 
     def chosen(wildcards):
         if DATASETS[wildcards.dataset]["task"] != task:
             return []
+        if task == "events" and wildcards.run in CATALOG.fused():
+            raise WorkflowError(
+                f"dataset {wildcards.dataset} has `task: events`, and {wildcards.run} joins the "
+                "proposals of other runs: it names no class for a second; ask for one of those runs"
+            )
         return files(wildcards) if callable(files) else files.format(**wildcards)
 
     return chosen

@@ -71,6 +71,14 @@ def test_ineligible_videos_are_in_no_pair_but_in_batches(labels):
     assert 1 not in draws[:, :6] and 1 in draws[:, 6:]
 
 
+def test_videos_without_a_class_are_in_no_pair_but_in_batches():
+    labels = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [0, 0], [0, 0]])
+    sampler = PairSampler(labels, 6, 2)
+    drawn = np.array([sampler.draw(np.random.default_rng(seed)) for seed in range(60)])
+    assert sampler.unpaired_classes == []
+    assert drawn[:, :4].max() == 3 and {4, 5} <= set(drawn[:, 4:].ravel())
+
+
 def test_pairs_never_exceed_the_batch(labels):
     assert len(PairSampler(labels, 4, 3).draw(np.random.default_rng(0))) == 4
 

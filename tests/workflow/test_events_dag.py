@@ -32,3 +32,8 @@ def test_a_diagnosis_of_events_is_refused_with_a_reason(bare_project):
     done = bare_project.snakemake("-n", "results/demo_ave/co2net/diagnosis", check=False)
     assert done.returncode
     assert "dataset demo_ave has `task: events`" in done.stdout + done.stderr
+
+
+def test_a_run_that_joins_proposals_is_refused_on_events(bare_project):
+    done = bare_project.snakemake("-n", "results/demo_ave/acn_map.csv", check=False)
+    assert done.returncode and "names no class for a second" in done.stdout + done.stderr
