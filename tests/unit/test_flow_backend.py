@@ -1,5 +1,8 @@
 """Which backend is chosen, that the choice is told, and what tvl1 refuses."""
 
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 from wstal.errors import WstalError
@@ -38,6 +41,36 @@ def test_illumination_goes_to_a_backend_that_has_it():
     chosen = resolve_backend("auto", "opencv_cpu", TVL1Parameters(gamma=0.1))
     assert chosen.name == "opencv"
     assert "gamma" in chosen.reason
+
+
+@pytest.fixture
+def with_triton(monkeypatch):
+    """Make `import triton` succeed, or fail, whatever is installed."""
+
+    def pretend(there):
+        monkeypatch.setitem(sys.modules, "triton", ModuleType("triton") if there else None)
+        backend._triton_trouble.cache_clear()
+
+    yield pretend
+    backend._triton_trouble.cache_clear()
+
+
+def test_on_a_gpu_auto_is_triton_or_says_why_not(with_triton):
+    with_triton(True)
+    assert resolve_backend("auto", "opencv_cuda", device="cuda:1").name == "triton"
+    chosen = resolve_backend("auto", "opencv_cpu", TVL1Parameters(gamma=0.1), "cuda")
+    assert chosen.name == "torch"
+    assert "gamma" in chosen.reason
+    with_triton(False)
+    chosen = resolve_backend(device="cuda")
+    assert chosen.name == "torch"
+    assert "Triton cannot be imported" in chosen.reason
+
+
+def test_triton_asked_for_without_it_is_refused(with_triton):
+    with_triton(False)
+    with pytest.raises(WstalError, match="install triton"):
+        tvl1(np.zeros((2, 20, 20), np.uint8), "triton")
 
 
 def test_a_named_backend_is_never_replaced(no_compiler):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from wstal.errors import WstalError
@@ -34,3 +35,14 @@ def test_nan_and_a_bound_of_zero_are_refused():
         encode(np.zeros(1), 0)
     with pytest.raises(WstalError, match="bound"):
         decode(np.zeros(1, np.int8), float("nan"))
+
+
+def test_a_tensor_is_encoded_alike():
+    flow = np.random.default_rng(0).normal(size=(3, 40, 50, 2)).astype(np.float32) * 12
+    codes = np.arange(-127, 127, dtype=np.float32) + 0.5  # ties
+    for values in (flow, codes * np.float32(20 / 127)):
+        found = encode(torch.from_numpy(values), 20)
+        assert found.dtype == np.int8
+        np.testing.assert_array_equal(found, encode(values, 20))
+    with pytest.raises(WstalError, match="NaN"):
+        encode(torch.tensor([float("nan")]), 20)

@@ -12,13 +12,16 @@ def golden(project):
         return dict(arrays)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "opencv", "torch"])
+BACKENDS = ["cpu", "opencv", "torch", pytest.param("triton", marks=pytest.mark.gpu)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_one_scale_one_warp_is_opencvs_field(golden, backend):
     flow = tvl1(golden["frames"][:3], backend, nscales=1, warps=1)
     assert end_point_error(flow, golden["one_scale"]).mean() < 1e-5
 
 
-@pytest.mark.parametrize("backend", ["cpu", "opencv", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_full_defaults_are_opencvs_field(golden, backend):
     error = end_point_error(tvl1(golden["frames"], backend), golden["full"].astype(np.float32))
     assert error.mean() < 0.05

@@ -12,6 +12,7 @@ import numpy as np
 
 from wstal.errors import WstalError
 from wstal.flow.backend import resolve_backend, tvl1
+from wstal.flow.chunks import GPU_PAIRS, PAIRS
 from wstal.flow.parameters import TVL1Parameters
 
 ALGORITHMS = ("tvl1", "dis", "raft")
@@ -19,10 +20,12 @@ ALGORITHMS = ("tvl1", "dis", "raft")
 
 @dataclass(frozen=True)
 class FlowAlgorithm:
-    """`flow`: gray uint8 `[N, H, W]` -> float32 px `[N-1, H, W, 2]`; `attrs`: how, for the file."""
+    """`flow`: gray uint8 `[N, H, W]` -> float32 px `[N-1, H, W, 2]`, an array or, from a GPU, a
+    tensor; `attrs`: how, for the file; `pairs`: how many to give it at a time."""
 
     flow: Callable[[np.ndarray], np.ndarray]
     attrs: dict[str, str]
+    pairs: int = PAIRS
 
 
 def flow_algorithm(
@@ -52,13 +55,12 @@ def _tvl1(
 ) -> FlowAlgorithm:
     parameters = TVL1Parameters.of(**params)
     semantics = recipe.get("semantics", "opencv_cpu")
-    backend = resolve_backend(recipe.get("backend", "auto"), semantics, parameters)
+    backend = resolve_backend(recipe.get("backend", "auto"), semantics, parameters, device)
     flow = partial(tvl1, backend=backend.name, semantics=semantics, threads=threads, **params)
-    if backend.name == "torch":
-        flow = partial(flow, device=device)
-    return FlowAlgorithm(
-        flow, _attrs("tvl1", backend.name, backend.reason, semantics, asdict(parameters))
-    )
+    if backend.name in ("torch", "triton"):
+        flow = partial(flow, device=device, on_device=True)
+    attrs = _attrs("tvl1", backend.name, backend.reason, semantics, asdict(parameters))
+    return FlowAlgorithm(flow, attrs, GPU_PAIRS if backend.name == "triton" else PAIRS)
 
 
 def _attrs(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from wstal.errors import WstalError
 from wstal.flow.frames import check_frames
 from wstal.flow.parameters import SEMANTICS, TVL1Parameters
 
-BACKENDS = ("auto", "cpu", "opencv", "torch")
+if TYPE_CHECKING:
+    from torch import Tensor  # seconds to import, and most backends need none of it
+
+BACKENDS = ("auto", "cpu", "opencv", "torch", "triton")
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,14 @@ def resolve_backend(
     backend: str = "auto",
     semantics: str = "opencv_cpu",
     parameters: TVL1Parameters | None = None,
+    device: str = "cpu",
 ) -> Backend:
     """What `backend` stands for on this machine, to be recorded beside the flow.
 
-    `auto` is the C++ backend. Where there is no compiler it is OpenCV, tens of times slower,
-    with a warning; for `gamma > 0`, which only OpenCV and torch compute, one of those. A
-    backend named outright is never replaced.
+    `auto` is the Triton backend where `device` is a GPU, and torch there without Triton. On the
+    CPU it is the C++ backend; where there is no compiler OpenCV, tens of times slower, with a
+    warning. `gamma > 0` only OpenCV and torch compute: it goes to one of those. A backend named
+    outright is never replaced.
     """
     if backend not in BACKENDS:
         raise WstalError(f"flow backend {backend!r} is not one of {', '.join(BACKENDS)}")
@@ -41,15 +46,29 @@ def resolve_backend(
         raise WstalError(f"TV-L1 semantics {semantics!r} is not one of {', '.join(SEMANTICS)}")
     if backend != "auto":
         return Backend(backend)
-    other = "opencv" if semantics == "opencv_cpu" else "torch"
+    on_gpu = device.startswith("cuda")
+    other = "torch" if on_gpu or semantics != "opencv_cpu" else "opencv"
     if parameters is not None and parameters.gamma:
-        return Backend(other, "the C++ backend has no illumination field (gamma > 0)")
+        fast = "Triton" if on_gpu else "C++"
+        return Backend(other, f"the {fast} backend has no illumination field (gamma > 0)")
+    if on_gpu:
+        missing = _triton_trouble()
+        return Backend("torch", missing) if missing else Backend("triton", "on a GPU")
     missing = _compiler_trouble()
     if not missing:
         return Backend("cpu", "compiled C++")
     reason = f"fell back from the C++ backend: {missing}"
     warnings.warn(f"TV-L1 by {other}, tens of times slower: {missing}", stacklevel=2)
     return Backend(other, reason)
+
+
+@cache
+def _triton_trouble() -> str:
+    try:
+        import triton  # noqa: F401
+    except ImportError as error:
+        return f"Triton cannot be imported: {error}"
+    return ""
 
 
 @cache
@@ -70,20 +89,22 @@ def tvl1(
     semantics: str = "opencv_cpu",
     *,
     threads: int | None = None,
-    device: str = "cpu",
+    device: str | None = None,
+    on_device: bool = False,
     **params: Any,
-) -> np.ndarray:
+) -> np.ndarray | Tensor:
     """TV-L1 optical flow between consecutive gray frames.
 
     Args:
         frames: `[N, H, W]` uint8, or floating point in 0..1; sides of at least 3 px.
-        backend: `cpu` (C++), `opencv`, `torch`, or `auto` (see `resolve_backend`).
+        backend: `cpu` (C++), `opencv`, `torch`, `triton`, or `auto` (see `resolve_backend`).
         semantics: `opencv_cpu` is what `cv::optflow::DualTVL1OpticalFlow` computes, the flow
             of the original I3D; `opencv_cuda` what `cv::cuda::OpticalFlowDual_TVL1` does, the
             flow of denseflow.
         threads: pairs computed at a time by `cpu`; default `$OMP_NUM_THREADS`, else all
             CPUs of the process. The result does not depend on it.
-        device: where `torch` computes.
+        device: where `torch` and `triton` compute; default `cuda` for `triton`, else `cpu`.
+        on_device: let these two return their tensor where it is.
         params: changes to the defaults of `TVL1Parameters`.
 
     Returns:
@@ -95,7 +116,8 @@ def tvl1(
     """
     parameters = TVL1Parameters.of(**params)
     images = check_frames(frames)
-    name = resolve_backend(backend, semantics, parameters).name
+    device = device or ("cuda" if backend == "triton" else "cpu")
+    name = resolve_backend(backend, semantics, parameters, device).name
     if name == "cpu":
         from wstal.flow.tvl1_cpu import tvl1_cpu
 
@@ -104,6 +126,14 @@ def tvl1(
         from wstal.flow.tvl1_opencv import tvl1_opencv
 
         return tvl1_opencv(images, parameters, semantics)
-    from wstal.flow.tvl1_torch import tvl1_torch
+    if name == "triton":
+        from wstal.flow.tvl1_triton import tvl1_triton
 
-    return tvl1_torch(images, parameters, semantics, device=device).cpu().numpy()
+        if trouble := _triton_trouble():
+            raise WstalError(f"flow backend triton: {trouble}; install triton, or choose another")
+        flow = tvl1_triton(images, parameters, semantics, device=device)
+    else:
+        from wstal.flow.tvl1_torch import tvl1_torch
+
+        flow = tvl1_torch(images, parameters, semantics, device=device)
+    return flow if on_device else flow.cpu().numpy()

@@ -10,7 +10,8 @@ from wstal.flow.quantize import encode
 from wstal.read_ahead import read_ahead
 
 SNIPPET = 16  # pairs in one chunk of a flow file
-PAIRS = 4 * SNIPPET  # pairs computed at a time: enough to keep many threads or a GPU busy
+PAIRS = 4 * SNIPPET  # pairs computed at a time: enough to keep many threads busy
+GPU_PAIRS = 8 * SNIPPET  # the same for a GPU, where the slowest pairs of a batch cost most
 
 
 def flow_chunks(

@@ -23,18 +23,28 @@ def resize(
     return images
 
 
-def _resize_axis(images: Tensor, axis: int, length: int, ratio: float, cuda: bool) -> Tensor:
-    last = images.shape[axis] - 1
-    k = torch.arange(length, dtype=torch.float64, device=images.device)
+def linear_taps(
+    old: int, new: int, ratio: float, cuda: bool, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Where `new` pixels read among `old` ones along an axis: the first of two neighbours,
+    int64 `[new]`, and the weight of the second."""
+    k = torch.arange(new, dtype=torch.float64, device=device)
     # cv::resize puts pixel centres at k + 1/2, cv::cuda::resize at k.
     at = (k * ratio if cuda else (k + 0.5) * ratio - 0.5).float()
     first = at.floor()
-    weight = (at - first).masked_fill((first < 0) | (first >= last), 0)
-    a = first.long().clamp(0, last)
-    b = (a + 1).clamp(max=last)
+    weight = (at - first).masked_fill((first < 0) | (first >= old - 1), 0)
+    return first.long().clamp(0, old - 1), weight
+
+
+def _resize_axis(images: Tensor, axis: int, length: int, ratio: float, cuda: bool) -> Tensor:
+    old = images.shape[axis]
+    first, weight = linear_taps(old, length, ratio, cuda, images.device)
+    second = (first + 1).clamp(max=old - 1)
     if axis == -2:
         weight = weight[:, None]
-    return images.index_select(axis, a) * (1 - weight) + images.index_select(axis, b) * weight
+    return (
+        images.index_select(axis, first) * (1 - weight) + images.index_select(axis, second) * weight
+    )
 
 
 def central_gradient(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,17 +88,17 @@ class CubicWarp:
         if self.cuda:
             at = at.clamp(-3, length + 1)  # beyond it all taps are the edge
             floor = at.floor()
-            weights = _cubic_weights(at - floor, -0.5)
+            weights = cubic_weights(at - floor, -0.5)
             total = sum(weights)
             return floor.long() - 1, [weight / total for weight in weights]
         # beyond 4 px outside all taps are zero
         fixed = (at.clamp(-5, length + 5) * FRACTIONS).round().long()
-        weights = _cubic_weights((fixed % FRACTIONS).float() / FRACTIONS, -0.75)
+        weights = cubic_weights((fixed % FRACTIONS).float() / FRACTIONS, -0.75)
         first = fixed.div(FRACTIONS, rounding_mode="floor") - 1
         return first.clamp(-MARGIN, length), weights
 
 
-def _cubic_weights(x: Tensor, a: float) -> list[Tensor]:
+def cubic_weights(x: Tensor, a: float) -> list[Tensor]:
     """Keys' kernel at distances 1 + x, x, 1 - x, 2 - x."""
     first = ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a
     second = ((a + 2) * x - (a + 3)) * x * x + 1

@@ -19,6 +19,7 @@ from wstal.read_ahead import read_ahead
 from wstal.store import ArrayFile, Record, artefact_key, process_shard
 
 PACKAGES = ("numpy", "h5py", "hdf5plugin", "opencv-contrib-python-headless")
+TENSOR_PACKAGES = {"torch": ("torch",), "triton": ("torch", "triton")}  # by backend
 _NOT_KEY = ("backend", "cache_flow")  # who computes it, and what is kept, is no part of the flow
 OpenGray = Callable[[Path], Iterable[np.ndarray]]
 
@@ -43,6 +44,7 @@ def flow_shard(
     """
     inputs, passed = join_shards({"frames": frames})
     algorithm = flow_algorithm(recipe, device=device, threads=threads)
+    packages = PACKAGES + TENSOR_PACKAGES.get(algorithm.attrs["backend"], ())
     made = process_shard(
         inputs,
         stage="flow",
@@ -54,7 +56,7 @@ def flow_shard(
             "recipe": dict(recipe),
             "code": code,
             "device": device,
-            "versions": {"wstal": __version__} | {name: version(name) for name in PACKAGES},
+            "versions": {"wstal": __version__} | {name: version(name) for name in packages},
             **algorithm.attrs,
         },
         track=track,
@@ -77,7 +79,7 @@ def stream_flow(
     """
     none = True
     gray = open_gray(video.files["frames"])
-    for chunk in read_ahead(flow_chunks(gray, algorithm.flow, bound=bound)):
+    for chunk in read_ahead(flow_chunks(gray, algorithm.flow, bound=bound, pairs=algorithm.pairs)):
         none = False
         yield chunk
     if none:

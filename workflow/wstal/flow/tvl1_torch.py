@@ -40,14 +40,21 @@ def tvl1_torch(
     return torch.cat([empty, *(fields[:, :2].permute(0, 2, 3, 1) for fields in parts)])
 
 
-def _solve(images: Tensor, parameters: TVL1Parameters, cuda: bool) -> Tensor:
-    """Coarse to fine over the pyramid: frames `[B+1, H, W]` -> fields `[B, C, H, W]`."""
-    pyramid = [images]
-    while len(pyramid) < parameters.nscales:
-        size = tuple(round(side * parameters.scale_step) for side in pyramid[-1].shape[1:])
+def pyramid_sizes(height: int, width: int, parameters: TVL1Parameters) -> list[tuple[int, int]]:
+    """Heights and widths of the scales, the finest first."""
+    sizes = [(height, width)]
+    while len(sizes) < parameters.nscales:
+        size = tuple(round(side * parameters.scale_step) for side in sizes[-1])
         if min(size) < SMALLEST_SIDE:
             break
-        ratio = 1 / parameters.scale_step
+        sizes.append(size)
+    return sizes
+
+
+def _solve(images: Tensor, parameters: TVL1Parameters, cuda: bool) -> Tensor:
+    """Coarse to fine over the pyramid: frames `[B+1, H, W]` -> fields `[B, C, H, W]`."""
+    pyramid, ratio = [images], 1 / parameters.scale_step
+    for size in pyramid_sizes(*images.shape[1:], parameters)[1:]:
         pyramid.append(resize(pyramid[-1], size, (ratio, ratio), cuda))
     channels = 3 if parameters.gamma else 2
     fields = images.new_zeros(len(images) - 1, channels, *pyramid[-1].shape[1:])

@@ -1,0 +1,136 @@
+"""The iteration's kernels against the torch backend's iteration and a plain loop of its tests."""
+
+import pytest
+import torch
+from triton_device import DEVICE, MARKS
+
+pytest.importorskip("triton")
+
+from wstal.flow.parameters import TVL1Parameters
+from wstal.flow.tvl1_kernels import iterate, judge
+from wstal.flow.tvl1_torch import _Iteration
+
+pytestmark = MARKS
+PAIRS, HEIGHT, WIDTH = 2, 20, 24
+PARAMETERS = TVL1Parameters()
+
+
+def random_state(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    fields = torch.randn(PAIRS, 2, HEIGHT, WIDTH, generator=generator)
+    duals = torch.randn(2, PAIRS, 2, HEIGHT, WIDTH, generator=generator) * 0.5
+    image = torch.randn(3, PAIRS, HEIGHT, WIDTH, generator=generator) * 20
+    return fields, duals, image
+
+
+def reference(fields, duals, image, steps):
+    """The state `[B, 6, H, W]` after `steps` iterations, and the change of each `[B, steps]`."""
+    state = _Iteration(fields, PARAMETERS)
+    state.dual_x, state.dual_y = duals[0].clone(), duals[1].clone()
+    state.linearise(*image)
+    everyone = torch.ones(PAIRS, dtype=torch.bool)
+    changes = [state.step(everyone) for _ in range(steps)]
+    x, y = state.dual_x, state.dual_y
+    planes = [*state.fields.unbind(1), x[:, 0], y[:, 0], x[:, 1], y[:, 1]]
+    return torch.stack(planes, dim=1), torch.stack(changes, dim=1)
+
+
+def run(fields, duals, image, steps, halo, tile, smooth=None, **marks):
+    """The same by the kernel; `marks` are going, again, turn, smoothed of the pairs."""
+    (x, y), pixels = duals, HEIGHT * WIDTH
+    planes = [*fields.unbind(1), x[:, 0], y[:, 0], x[:, 1], y[:, 1]]
+    given = {"going": [1] * PAIRS} | marks
+    marks = [
+        torch.tensor(given.get(name, [0] * PAIRS), dtype=torch.int32, device=DEVICE)
+        for name in ("going", "again", "turn", "smoothed")
+    ]
+    state = torch.full((2, 6, PAIRS, pixels), 77.0, device=DEVICE)
+    for pair, turn in enumerate(marks[2].tolist()):
+        state[turn, :, pair] = torch.stack(planes)[:, pair].flatten(1).to(DEVICE)
+    if smooth is not None:
+        state[:, :2] = 55.0
+        smooth = smooth.transpose(0, 1).flatten(2).contiguous().to(DEVICE)
+    residual, ix, iy = image
+    squared = (ix * ix + iy * iy).clamp(min=1e-20)
+    terms = torch.stack([ix, iy, residual, 1 / squared]).flatten(2).contiguous().to(DEVICE)
+    across, down = -(-WIDTH // (tile[1] - 2 * halo)), -(-HEIGHT // (tile[0] - 2 * halo))
+    change = torch.full((PAIRS, halo, across * down), 99.0, device=DEVICE)
+    p = PARAMETERS
+    iterate[(across * down, PAIRS)](
+        state, state if smooth is None else smooth, terms, change, *marks,
+        PAIRS, HEIGHT, WIDTH, across, halo, steps, p.lambda_ * p.theta, p.theta, p.tau / p.theta,
+        TILE_Y=tile[0], TILE_X=tile[1], num_warps=4,
+    )  # fmt: skip
+    return state.unflatten(3, (HEIGHT, WIDTH)).cpu(), change.cpu()
+
+
+@pytest.mark.parametrize(("tile", "halo"), [((32, 32), 4), ((16, 16), 3), ((16, 32), 2)])
+def test_tiles_with_margins_iterate_as_the_whole_picture(tile, halo):
+    given = random_state()
+    expected, changes = reference(*given, halo)
+    state, change = run(*given, halo, halo, tile, turn=[0, 1])
+    for pair, turn in enumerate((0, 1)):
+        torch.testing.assert_close(state[1 - turn, :, pair], expected[pair], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(change.sum(2), changes, rtol=1e-4, atol=0)
+
+
+def test_fewer_steps_again_or_none():
+    given = random_state(1)
+    state, _ = run(*given, 3, 3, (32, 32), again=[1, 0], going=[1, 0])
+    torch.testing.assert_close(state[1, :, 0], reference(*given, 1)[0][0], rtol=1e-4, atol=1e-5)
+    assert (state[1, :, 1] == 77).all()  # a pair that has ended is left alone
+    state, _ = run(*given, 2, 3, (32, 32))
+    torch.testing.assert_close(state[1, :, 1], reference(*given, 2)[0][1], rtol=1e-4, atol=1e-5)
+
+
+def test_the_flow_may_come_from_the_median_filter():
+    fields, duals, image = random_state(2)
+    state, _ = run(fields, duals, image, 1, 1, (32, 32), smooth=fields, smoothed=[1, 1])
+    expected = reference(fields, duals, image, 1)[0]
+    torch.testing.assert_close(state[1].transpose(0, 1), expected, rtol=1e-4, atol=1e-5)
+
+
+def judged(changes, marks, *, cuda=False, begun=0, enough=1.0, count=0.0):
+    """going, again, turn, smoothed and count of one pair after its changes were judged."""
+    tiles, halo = 3, 8
+    change = torch.full((1, halo, tiles), 1e9)
+    for step, total in enumerate(changes):
+        change[0, step] = torch.tensor([0.25, 0.5, 0.25]) * total
+    arrays = [torch.tensor([mark], dtype=torch.int32, device=DEVICE) for mark in marks]
+    count = torch.tensor([count], dtype=torch.float64, device=DEVICE)
+    judge[(1,)](
+        change.to(DEVICE), *arrays, count, tiles, halo, len(changes), begun, enough,
+        CUDA=cuda, TILES=4, num_warps=1,
+    )  # fmt: skip
+    return [array.item() for array in arrays], count.item()
+
+
+@pytest.mark.parametrize(
+    ("changes", "before", "after"),
+    [
+        ([5, 4, 3], (1, 0, 0, 1), [1, 0, 1, 0]),  # goes on from the new state
+        ([5, 4, 1], (1, 0, 0, 1), [0, 0, 1, 0]),  # ended with its last iteration
+        ([5, 0.5, 0.2], (1, 0, 1, 1), [1, 2, 1, 1]),  # ended before: back, and two of them again
+        ([9, 9, 9], (1, 2, 1, 1), [0, 0, 0, 0]),  # these were done again: ended
+        ([0.1, 0, 0], (0, 0, 1, 0), [0, 0, 1, 0]),  # had ended before
+        ([], (1, 0, 0, 0), [0, 0, 1, 0]),  # no rounds left
+    ],
+)
+def test_a_pair_ends_with_the_iteration_that_changed_little(changes, before, after):
+    assert judged(changes, before)[0] == after
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cuda_semantics_look_where_the_torch_backend_looks(seed):
+    changes = torch.rand(6, generator=torch.Generator().manual_seed(seed)) * 4
+    enough, count, end = 1.5, 0.0, 0
+    for n, change in enumerate(changes.tolist()):
+        look = count < enough and n % 2
+        if look and change <= enough:
+            end = n + 1
+            break
+        count = change if look else count - enough
+    (going, again, _, _), left = judged(changes.tolist(), (1, 0, 0, 0), cuda=True, enough=enough)
+    assert (going, again) == ((0, 0) if end == 6 else (1, end))
+    if not end:
+        assert left == pytest.approx(count, rel=1e-6)

@@ -1,0 +1,232 @@
+"""The Triton kernels of TV-L1 around its iteration: warp, median filter and resizing.
+
+What they compute is told by `resampling.py`; how pairs' fields lie, by `tvl1_kernels.py`.
+"""
+
+import triton
+import triton.language as tl
+
+from wstal.flow.tvl1_kernels import INVERSE, IX, IY, RHO, STATE
+
+WHOLE = tl.constexpr(12582912.0)  # 1.5 * 2**23: adding it leaves no fraction, ties to even
+NO_GRADIENT = tl.constexpr(1e-20)  # divides in place of a vanished squared gradient
+
+
+@triton.jit(do_not_specialize=["pairs", "height", "width"])
+def warp(
+    images, gradients, state, terms, table, going, again, turn, smoothed, count,
+    pairs, height, width, CUDA: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Linearise a pair's image term around its flow, and set it going.
+
+    `images` `[N, H, W]`, of which a pair is two neighbours; `gradients` `[2, N, H, W]` along x
+    and y; `table` `[32, 4]`: weights of cv::remap by fraction of a pixel.
+    """
+    pair = tl.program_id(1)
+    if tl.program_id(0) == 0:
+        tl.store(going + pair, 1)
+        tl.store(again + pair, 0)
+        tl.store(smoothed + pair, 0)
+        tl.store(count + pair, tl.cast(0.0, tl.float64))
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    pixels = height * width
+    inside = at < pixels
+    plane = tl.cast(pairs, tl.int64) * pixels
+    first = tl.cast(pair, tl.int64) * pixels
+    flow = state + (tl.load(turn + pair) * STATE * plane + first)
+    u = tl.load(flow + at, inside, 0.0)
+    v = tl.load(flow + plane + at, inside, 0.0)
+    x, y = (at % width).to(tl.float32) + u, (at // width).to(tl.float32) + v
+    if CUDA:
+        left, a0, a1, a2, a3 = _taps_cuda(x, width)
+        top, b0, b1, b2, b3 = _taps_cuda(y, height)
+    else:
+        left, a0, a1, a2, a3 = _taps(x, width, table)
+        top, b0, b1, b2, b3 = _taps(y, height, table)
+    second = images + (first + pixels)
+    dx = gradients + (first + pixels)
+    dy = dx + (plane + pixels)  # a plane of all frames, one more than pairs
+    i0, gx0, gy0 = _row(second, dx, dy, left, top, a0, a1, a2, a3, height, width, CUDA)
+    i1, gx1, gy1 = _row(second, dx, dy, left, top + 1, a0, a1, a2, a3, height, width, CUDA)
+    i2, gx2, gy2 = _row(second, dx, dy, left, top + 2, a0, a1, a2, a3, height, width, CUDA)
+    i3, gx3, gy3 = _row(second, dx, dy, left, top + 3, a0, a1, a2, a3, height, width, CUDA)
+    warped = i0 * b0 + i1 * b1 + i2 * b2 + i3 * b3
+    ix = gx0 * b0 + gx1 * b1 + gx2 * b2 + gx3 * b3
+    iy = gy0 * b0 + gy1 * b1 + gy2 * b2 + gy3 * b3
+    rho = warped - ix * u - iy * v - tl.load(images + first + at, inside, 0.0)
+    terms += first
+    tl.store(terms + IX * plane + at, ix, inside)
+    tl.store(terms + IY * plane + at, iy, inside)
+    tl.store(terms + RHO * plane + at, rho, inside)
+    tl.store(terms + INVERSE * plane + at, 1.0 / tl.maximum(ix * ix + iy * iy, NO_GRADIENT), inside)
+
+
+@triton.jit
+def _taps(at, length, table):
+    """The first of four taps along one axis, and their weights, of cv::remap."""
+    # From 4 px outside on all taps are zero.
+    at = tl.minimum(tl.maximum(at, -5.0), (length + 5).to(tl.float32))
+    fixed = ((at * 32.0 + WHOLE) - WHOLE).to(tl.int32)
+    row = table + (fixed & 31) * 4
+    return (
+        (fixed >> 5) - 1,
+        tl.load(row), tl.load(row + 1), tl.load(row + 2), tl.load(row + 3),
+    )  # fmt: skip
+
+
+@triton.jit
+def _taps_cuda(at, length):
+    """The same of OpenCV's CUDA module."""
+    # Beyond these all taps are the edge.
+    at = tl.minimum(tl.maximum(at, -3.0), (length + 1).to(tl.float32))
+    floor = tl.floor(at)
+    x = at - floor
+    y = 1.0 - x
+    a = ((-0.5 * (x + 1) + 2.5) * (x + 1) - 4.0) * (x + 1) + 2.0
+    b = (1.5 * x - 2.5) * x * x + 1.0
+    c = (1.5 * y - 2.5) * y * y + 1.0
+    d = ((-0.5 * (y + 1) + 2.5) * (y + 1) - 4.0) * (y + 1) + 2.0
+    gain = 1.0 / (a + b + c + d)
+    return floor.to(tl.int32) - 1, a * gain, b * gain, c * gain, d * gain
+
+
+@triton.jit
+def _row(image, dx, dy, left, y, a0, a1, a2, a3, height, width, CUDA: tl.constexpr):
+    """Four taps of image and gradient in row `y`, weighted."""
+    i0, gx0, gy0 = _tap(image, dx, dy, left, y, height, width, CUDA)
+    i1, gx1, gy1 = _tap(image, dx, dy, left + 1, y, height, width, CUDA)
+    i2, gx2, gy2 = _tap(image, dx, dy, left + 2, y, height, width, CUDA)
+    i3, gx3, gy3 = _tap(image, dx, dy, left + 3, y, height, width, CUDA)
+    return (
+        i0 * a0 + i1 * a1 + i2 * a2 + i3 * a3,
+        gx0 * a0 + gx1 * a1 + gx2 * a2 + gx3 * a3,
+        gy0 * a0 + gy1 * a1 + gy2 * a2 + gy3 * a3,
+    )
+
+
+@triton.jit
+def _tap(image, dx, dy, x, y, height, width, CUDA: tl.constexpr):
+    """Image and gradient at whole places; outside, the edge (CUDA) or zero."""
+    clamped = _clamp(y, height) * width + _clamp(x, width)
+    valid = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    if CUDA:
+        valid = x == x
+    return (
+        tl.load(image + clamped, valid, 0.0),
+        tl.load(dx + clamped, valid, 0.0),
+        tl.load(dy + clamped, valid, 0.0),
+    )
+
+
+@triton.jit
+def _clamp(k, length):
+    return tl.minimum(tl.maximum(k, 0), length - 1)
+
+
+@triton.jit(do_not_specialize=["pairs", "height", "width"])
+def median(
+    state, smooth, going, again, turn, smoothed, pairs, height, width,
+    SIDE: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """The flow of every pair that goes on through a 3x3 or 5x5 median filter, the edge repeated."""
+    pair, component = tl.program_id(1), tl.program_id(2)
+    if (tl.load(going + pair) == 0) | (tl.load(again + pair) > 0):
+        return
+    if (tl.program_id(0) == 0) & (component == 0):
+        tl.store(smoothed + pair, 1)
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < height * width
+    plane = tl.cast(pairs, tl.int64) * (height * width)
+    first = component * plane + tl.cast(pair, tl.int64) * (height * width)
+    flow = state + (tl.load(turn + pair) * STATE * plane + first)
+    x, y = at % width, at // width
+    if SIDE == 5:
+        a0, a1, a2, a3, a4 = _column5(flow, x - 2, y, height, width)
+        b0, b1, b2, b3, b4 = _column5(flow, x - 1, y, height, width)
+        c0, c1, c2, c3, c4 = _column5(flow, x, y, height, width)
+        d0, d1, d2, d3, d4 = _column5(flow, x + 1, y, height, width)
+        e0, e1, e2, e3, e4 = _column5(flow, x + 2, y, height, width)
+        # Rows of equal rank sorted too, 13 candidates lie on three antidiagonals: the median is
+        # that of the greatest of the first, the median of the second, the least of the third.
+        a0, b0, c0, d0, e0 = _sort5(a0, b0, c0, d0, e0)
+        a1, b1, c1, d1, e1 = _sort5(a1, b1, c1, d1, e1)
+        a2, b2, c2, d2, e2 = _sort5(a2, b2, c2, d2, e2)
+        a3, b3, c3, d3, e3 = _sort5(a3, b3, c3, d3, e3)
+        a4, b4, c4, d4, e4 = _sort5(a4, b4, c4, d4, e4)
+        low = tl.maximum(tl.maximum(d0, c1), tl.maximum(b2, a3))
+        high = tl.minimum(tl.minimum(e1, d2), tl.minimum(c3, b4))
+        _, _, middle, _, _ = _sort5(e0, d1, c2, b3, a4)
+    else:
+        a0, a1, a2 = _column3(flow, x - 1, y, height, width)
+        b0, b1, b2 = _column3(flow, x, y, height, width)
+        c0, c1, c2 = _column3(flow, x + 1, y, height, width)
+        low = tl.maximum(tl.maximum(a0, b0), c0)
+        middle = _middle(a1, b1, c1)
+        high = tl.minimum(tl.minimum(a2, b2), c2)
+    tl.store(smooth + first + at, _middle(low, middle, high), inside)
+
+
+@triton.jit
+def _column5(flow, x, y, height, width):
+    column = flow + _clamp(x, width)
+    return _sort5(
+        tl.load(column + _clamp(y - 2, height) * width),
+        tl.load(column + _clamp(y - 1, height) * width),
+        tl.load(column + _clamp(y, height) * width),
+        tl.load(column + _clamp(y + 1, height) * width),
+        tl.load(column + _clamp(y + 2, height) * width),
+    )
+
+
+@triton.jit
+def _column3(flow, x, y, height, width):
+    column = flow + _clamp(x, width)
+    a = tl.load(column + _clamp(y - 1, height) * width)
+    b = tl.load(column + _clamp(y, height) * width)
+    c = tl.load(column + _clamp(y + 1, height) * width)
+    low, high = tl.minimum(a, b), tl.maximum(a, b)
+    return tl.minimum(low, c), _middle(a, b, c), tl.maximum(high, c)
+
+
+@triton.jit
+def _middle(a, b, c):
+    return tl.maximum(tl.minimum(a, b), tl.minimum(tl.maximum(a, b), c))
+
+
+@triton.jit
+def _sort5(a, b, c, d, e):
+    a, b = tl.minimum(a, b), tl.maximum(a, b)
+    d, e = tl.minimum(d, e), tl.maximum(d, e)
+    c, e = tl.minimum(c, e), tl.maximum(c, e)
+    c, d = tl.minimum(c, d), tl.maximum(c, d)
+    b, e = tl.minimum(b, e), tl.maximum(b, e)
+    a, d = tl.minimum(a, d), tl.maximum(a, d)
+    a, c = tl.minimum(a, c), tl.maximum(a, c)
+    b, d = tl.minimum(b, d), tl.maximum(b, d)
+    b, c = tl.minimum(b, c), tl.maximum(b, c)
+    return a, b, c, d, e
+
+
+@triton.jit(do_not_specialize=["height", "width", "new_height", "new_width"])
+def resize(
+    source, target, near_x, weight_x, near_y, weight_y,
+    height, width, new_height, new_width, gain, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Bilinear: images `[N, height, width]` -> `[N, new_height, new_width]`, times `gain`.
+
+    `near` and `weight` are a column's (row's) first tap and the weight of the one after it.
+    """
+    image = tl.cast(tl.program_id(1), tl.int64)
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < new_height * new_width
+    y, x = at // new_width, at % new_width
+    left, across = tl.load(near_x + x, inside, 0), tl.load(weight_x + x, inside, 0.0)
+    top, down = tl.load(near_y + y, inside, 0), tl.load(weight_y + y, inside, 0.0)
+    right, bottom = tl.minimum(left + 1, width - 1), tl.minimum(top + 1, height - 1)
+    source += image * height * width
+    above = tl.load(source + top * width + left) * (1 - across)
+    above += tl.load(source + top * width + right) * across
+    under = tl.load(source + bottom * width + left) * (1 - across)
+    under += tl.load(source + bottom * width + right) * across
+    mixed = (above * (1 - down) + under * down) * gain
+    tl.store(target + image * new_height * new_width + at, mixed, inside)

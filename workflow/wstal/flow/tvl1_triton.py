@@ -1,0 +1,258 @@
+"""TV-L1 on NVIDIA GPUs by Triton kernels: many pairs at a time, several iterations per launch.
+
+Pairs stop one by one, as the test after each of their iterations says; the decision is taken on
+the device (`tvl1_kernels.judge`), and the host looks only once a round of iterations whether any
+pair goes on, at what the round before left, while the next is already queued.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wstal.errors import WstalError
+from wstal.flow.chunks import GPU_PAIRS
+from wstal.flow.parameters import TVL1Parameters
+from wstal.flow.resampling import FRACTIONS, central_gradient, cubic_weights, linear_taps
+from wstal.flow.tvl1_torch import pyramid_sizes
+
+ROUND = 30  # iterations between two looks where the parameters set none (even: see `judge`)
+BLOCK = 256  # pixels of a program of the warp, median and resizing kernels
+TRANSFER = 3.5  # a launch reads and writes a tile in the time of so many iterations (estimate)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How the work is cut. A tile of 4,096 px with its neighbours' margins fills the registers
+    of an SM of the Hopper kind; more pairs hide the few that need many iterations."""
+
+    batch: int = GPU_PAIRS  # pairs at a time; 8 MB of memory each at 340x256
+    tile: tuple[int, int] = (64, 64)  # px, powers of two
+    halo: int | None = None  # margin in px, also iterations per launch; None: by the frame's size
+    warps: int = 16
+    graphs: bool = True  # a round of launches as one CUDA graph
+
+
+def tvl1_triton(
+    frames: np.ndarray | Tensor,
+    parameters: TVL1Parameters,
+    semantics: str = "opencv_cpu",
+    *,
+    device: str | torch.device = "cuda",
+    launch: Launch | None = None,
+) -> Tensor:
+    """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]` in 0..255, on `device`.
+
+    A pair's result does not depend on the others. On the CPU it runs under Triton's interpreter
+    only (TRITON_INTERPRET=1), for tests. Raises WstalError where there is no illumination
+    field (`gamma > 0`), and on a CPU otherwise.
+    """
+    if parameters.gamma:
+        raise WstalError("flow backend triton has no illumination field: gamma must be 0")
+    if torch.device(device).type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+        raise WstalError("flow backend triton needs a GPU: choose device cuda, or another backend")
+    launch = launch or Launch()
+    images = torch.as_tensor(frames, dtype=torch.float32, device=device)
+    flow = images.new_empty(len(images) - 1, *images.shape[1:], 2)
+    with torch.cuda.device(images.device) if images.is_cuda else nullcontext():
+        for start in range(0, len(flow), launch.batch):
+            part = images[start : start + launch.batch + 1]
+            _solve(part, parameters, semantics == "opencv_cuda", launch, flow[start:])
+    return flow
+
+
+def _solve(
+    images: Tensor, parameters: TVL1Parameters, cuda: bool, launch: Launch, out: Tensor
+) -> None:
+    """Coarse to fine: frames `[B+1, H, W]` -> the first B of `out` `[.., H, W, 2]`."""
+    ratio = 1 / parameters.scale_step
+    pyramid = [images.contiguous()]
+    for size in pyramid_sizes(*images.shape[1:], parameters)[1:]:
+        pyramid.append(_resize(pyramid[-1], size, (ratio, ratio), cuda))
+    flow = None
+    for level in reversed(pyramid):
+        scale = _Scale(level, parameters, cuda, launch)
+        if flow is not None:
+            size, old = level.shape[1:], flow.shape[2:]
+            ratios = tuple(1 / (new / was) for new, was in zip(size, old, strict=True))
+            target = scale.state[0, :2].unflatten(2, size)
+            _resize(flow.flatten(0, 1), size, ratios, cuda, ratio, target.flatten(0, 1))
+        scale.solve()
+        flow = scale.flow()
+    out[: len(images) - 1] = flow.permute(1, 2, 3, 0)
+
+
+def _resize(
+    images: Tensor,
+    size: tuple[int, int],
+    ratios: tuple[float, float],
+    cuda: bool,
+    gain: float = 1.0,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Bilinear `[N, H, W]` -> `[N, *size]`, times `gain`; `ratios` as `resampling.resize`."""
+    from wstal.flow.picture_kernels import resize
+
+    height, width = images.shape[1:]
+    out = images.new_empty(len(images), *size) if out is None else out
+    taps = []
+    for old, new, ratio in zip((width, height), size[::-1], ratios[::-1], strict=True):
+        first, weight = linear_taps(old, new, ratio, cuda, images.device)
+        taps += [first.int(), weight]
+    grid = (-(-size[0] * size[1] // BLOCK), len(images))
+    resize[grid](images, out, *taps, height, width, *size, gain, BLOCK=BLOCK)
+    return out
+
+
+def best_halo(size: tuple[int, int], tile: tuple[int, int]) -> int:
+    """The margin at which iterations of a frame `size` take least: a wider one means fewer
+    launches, of more tiles."""
+
+    def cost(halo: int) -> float:
+        tiles = 1
+        for side, length in zip(size, tile, strict=True):
+            tiles *= -(-side // (length - 2 * halo))
+        return tiles * (1 + TRANSFER / halo)
+
+    return min(range(1, max(2, min(tile) // 3)), key=cost)
+
+
+class _Scale:
+    """All warps of a batch of pairs at one scale."""
+
+    def __init__(
+        self, images: Tensor, parameters: TVL1Parameters, cuda: bool, launch: Launch
+    ) -> None:
+        self.images, self.parameters, self.cuda, self.launch = images, parameters, cuda, launch
+        self.pairs, (self.height, self.width) = len(images) - 1, images.shape[1:]
+        pixels, device = self.height * self.width, images.device
+        self.halo = launch.halo or best_halo((self.height, self.width), launch.tile)
+        self.across, down = (
+            -(-side // (length - 2 * self.halo))
+            for side, length in zip((self.width, self.height), launch.tile[::-1], strict=True)
+        )
+        self.tiles = self.across * down
+        self.gradients = torch.stack(central_gradient(images))
+        self.state = images.new_zeros(2, 6, self.pairs, pixels)
+        self.smooth = images.new_empty(2, self.pairs, pixels)
+        self.terms = images.new_empty(4, self.pairs, pixels)
+        self.change = images.new_empty(self.pairs, self.halo, self.tiles)
+        self.going, self.again, self.turn, self.smoothed = (
+            torch.zeros(self.pairs, dtype=torch.int32, device=device) for _ in range(4)
+        )
+        self.count = torch.zeros(self.pairs, dtype=torch.float64, device=device)
+        fractions = torch.arange(FRACTIONS, device=device) / FRACTIONS
+        self.table = torch.stack(cubic_weights(fractions, -0.75), dim=1).contiguous()
+        self.rounds = _Rounds(self.going, launch.graphs)
+
+    def flow(self) -> Tensor:
+        """The current flow `[2, B, H, W]`."""
+        turn = (self.turn == 0)[:, None]
+        return torch.where(turn, *self.state[:, :2]).unflatten(2, (self.height, self.width))
+
+    def solve(self) -> None:
+        """Every warp from the flow in `state` on."""
+        for _ in range(self.parameters.warps):
+            self.warp()
+            if not self.rounds.run(self.round, self.plan()):
+                self.iterate(0, 0)  # those that ended within the very last launch
+
+    def plan(self) -> list[int]:
+        """Iterations of each round."""
+        if not self.cuda:
+            return [self.parameters.inner_iterations] * self.parameters.outer_iterations
+        whole, rest = divmod(self.parameters.iterations, ROUND)
+        return [ROUND] * whole + [rest] * bool(rest)
+
+    def round(self, iterations: int) -> None:
+        """The median filter, then so many iterations, of all pairs that go on."""
+        if not self.cuda and self.parameters.median_filtering > 1:
+            self.median()
+        for begun in range(0, iterations, self.halo):
+            self.iterate(min(self.halo, iterations - begun), begun)
+
+    def warp(self) -> None:
+        from wstal.flow.picture_kernels import warp
+
+        warp[(-(-self.height * self.width // BLOCK), self.pairs)](
+            self.images, self.gradients, self.state, self.terms, self.table, self.going,
+            self.again, self.turn, self.smoothed, self.count, self.pairs, self.height,
+            self.width, CUDA=self.cuda, BLOCK=BLOCK,
+        )  # fmt: skip
+
+    def median(self) -> None:
+        from wstal.flow.picture_kernels import median
+
+        median[(-(-self.height * self.width // BLOCK), self.pairs, 2)](
+            self.state, self.smooth, self.going, self.again, self.turn, self.smoothed,
+            self.pairs, self.height, self.width,
+            SIDE=self.parameters.median_filtering, BLOCK=BLOCK,
+        )  # fmt: skip
+
+    def iterate(self, steps: int, begun: int) -> None:
+        """`steps` iterations, and the judgement on them."""
+        from wstal.flow.tvl1_kernels import iterate, judge
+
+        p, (tile_y, tile_x) = self.parameters, self.launch.tile
+        iterate[(self.tiles, self.pairs)](
+            self.state, self.smooth, self.terms, self.change, self.going, self.again,
+            self.turn, self.smoothed, self.pairs, self.height, self.width, self.across,
+            self.halo, steps, p.lambda_ * p.theta, p.theta, p.tau / p.theta,
+            TILE_Y=tile_y, TILE_X=tile_x, num_warps=self.launch.warps, num_stages=1,
+        )  # fmt: skip
+        enough = p.epsilon**2 * (self.height * self.width)
+        judge[(self.pairs,)](
+            self.change, self.going, self.again, self.turn, self.smoothed, self.count,
+            self.tiles, self.halo, steps, begun, enough,
+            CUDA=self.cuda, TILES=1 << (self.tiles - 1).bit_length(), num_warps=1,
+        )  # fmt: skip
+
+
+class _Rounds:
+    """Rounds of launches until no pair goes on; the host looks one round behind the device."""
+
+    def __init__(self, going: Tensor, graphs: bool) -> None:
+        self.going, self.graphs = going, graphs and going.is_cuda
+        self.recorded: dict[int, torch.cuda.CUDAGraph] = {}
+        if going.is_cuda:
+            self.seen = torch.empty(2, len(going), dtype=going.dtype, pin_memory=True)
+            self.looks = [torch.cuda.Event(), torch.cuda.Event()]
+
+    def run(self, launch: Callable[[int], None], plan: Sequence[int]) -> bool:
+        """`launch` for each number of iterations in `plan`; whether all pairs ended before."""
+        for number, iterations in enumerate(plan):
+            if iterations in self.recorded:
+                self.recorded[iterations].replay()
+            else:
+                launch(iterations)  # also compiles, which must not happen while recording
+                if self.graphs:
+                    self.recorded[iterations] = self._record(launch, iterations)
+            if self._ended(number):
+                return True
+        return False
+
+    def _record(self, launch: Callable[[int], None], iterations: int) -> torch.cuda.CUDAGraph:
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            # Other threads may use the GPU meanwhile (streamed features).
+            graph.capture_begin(capture_error_mode="thread_local")
+            launch(iterations)
+            graph.capture_end()
+        return graph
+
+    def _ended(self, number: int) -> bool:
+        if not self.going.is_cuda:
+            return not self.going.any()
+        self.seen[number % 2].copy_(self.going, non_blocking=True)
+        self.looks[number % 2].record()
+        if number == 0:
+            return False
+        self.looks[(number - 1) % 2].synchronize()
+        return not self.seen[(number - 1) % 2].any()
