@@ -4,6 +4,8 @@
 #   make test                       the test suite (test-slow, test-gpu: the marked ones)
 #   make why TARGET=path            what would run for a target, and because of what
 #   make watch                      the last log line of each running job
+#   make verify-weights             the public weights against what their publishers got
+#                                   (VERIFY_FROM=folder: golden files from there, no download)
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -16,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 # Material to compare with (reference outputs, real clips), where a checkout has it beside it.
 export WSTAL_REFERENCE ?= $(realpath $(wildcard ../shared))
 
-.PHONY: setup demo demo-all test test-slow test-gpu lint why watch lock clean
+.PHONY: setup demo demo-all test test-slow test-gpu lint why watch verify-weights lock clean
 
 setup: .venv/installed
 
@@ -58,6 +60,9 @@ why: setup
 
 watch: setup
 	@$(BIN)/python scripts/watch.py
+
+verify-weights: setup
+	@$(BIN)/python scripts/verify_weights.py $(if $(VERIFY_FROM),--from "$(VERIFY_FROM)")
 
 lock: setup
 	$(BIN)/python envs/install.py --lock

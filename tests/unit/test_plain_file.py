@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from wstal.errors import WstalError
-from wstal.nets.plain_file import read_plain
+from wstal.nets.plain_file import Inert, read_plain
 
 
 class Hostile:
@@ -36,6 +36,23 @@ def test_what_would_run_is_refused_without_running(tmp_path, capsys, content):
     with pytest.raises(WstalError, match=r"hostile\.pt"):
         read_plain(tmp_path / "hostile.pt")
     assert "run" not in capsys.readouterr().out
+
+
+class Settings:
+    """Of a library that a reader may not have."""
+
+    def __init__(self):
+        self.values = {"streams": None, "nested": [Hostile()]}
+
+
+def test_arrays_beside_other_objects(tmp_path, capsys):
+    """As the public reference features are stored: with the settings that made them."""
+    torch.save({"args": Settings(), "data": np.arange(4.0)}, tmp_path / "a.pt")
+    with pytest.raises(WstalError, match="Settings|print"):
+        read_plain(tmp_path / "a.pt")
+    read = read_plain(tmp_path / "a.pt", others_inert=True)
+    assert read["data"].tolist() == [0, 1, 2, 3] and isinstance(read["args"], Inert)
+    assert not vars(read["args"]) and "run" not in capsys.readouterr().out
 
 
 def test_absent_and_damaged(tmp_path):

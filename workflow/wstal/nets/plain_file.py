@@ -22,14 +22,33 @@ _ARRAYS = [
 ]
 
 
-def read_plain(path: str | Path) -> Any:
+class Inert:
+    """What stands for a thing that is not read: it takes any arguments and does nothing."""
+
+    def __new__(cls, *_: Any) -> Inert:
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def read_plain(path: str | Path, *, others_inert: bool = False) -> Any:
     """What was saved at `path`, on the CPU.
 
-    Raises WstalError if the file is absent, damaged, or holds anything that reading would have
-    to call.
+    With `others_inert` other things are replaced by `Inert`, whatever they are: for a file whose
+    arrays are wanted, beside objects of libraries that are not installed. Raises WstalError if
+    the file is absent, damaged, or holds anything that reading would have to call.
     """
     try:
-        with torch.serialization.safe_globals(_ARRAYS):
+        allowed = list(_ARRAYS)
+        if others_inert:
+            with torch.serialization.safe_globals(_ARRAYS):
+                others = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+            allowed += [(Inert, name) for name in others]
+        with torch.serialization.safe_globals(allowed):
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WstalError(f"there is no file {path}") from error

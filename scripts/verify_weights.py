@@ -1,0 +1,52 @@
+"""Verify the public weights: do they give, through this code, what their publishers got?
+
+Checks whatever weights lie in the folder (`python scripts/fetch_weights.py` gets them) and says
+pass, fail or skip for each, with the figures. The inputs and expected values are fetched by
+commit and hash, or taken from a folder that holds them, at any depth. Ends with 1 if a check
+fails, with 2 if none could be made.
+
+Examples:
+  python scripts/verify_weights.py
+  python scripts/verify_weights.py --from /data/reference --weights results/weights
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+from cli import byte_bar, parser
+from wstal.config.catalog import read_yaml
+from wstal.errors import WstalError
+from wstal.features.golden_files import GoldenFiles, weights_in
+from wstal.features.weight_checks import FAIL, PASS, weight_checks
+from wstal.nets.weight_files import read_sources
+
+REFERENCE = Path(__file__).resolve().parent.parent / "workflow/reference/weights"
+
+
+def main() -> None:
+    """Parse, check, say what was found."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--from", dest="folder", type=Path, help="folder with the golden files; no download then")
+    add("--weights", type=Path, default=Path("results/weights"), help="folder with the weights")
+    add("--sources", type=Path, default=REFERENCE / "sources.yaml")
+    add("--golden", type=Path, default=REFERENCE / "golden.yaml", help="what is expected")
+    args = arguments.parse_args()
+    statuses = []
+    try:
+        golden = read_yaml(args.golden)
+        files = GoldenFiles(golden, args.weights / "golden", args.folder, byte_bar)
+        weights = partial(weights_in, args.weights, read_sources(args.sources))
+        for check in weight_checks(golden, files, weights):
+            statuses.append(check.status)
+            print(f"{check.status:4}  {check.name}: {check.detail}", flush=True)
+    except WstalError as error:
+        sys.exit(str(error))
+    passed, failed = statuses.count(PASS), statuses.count(FAIL)
+    print(f"{passed} passed, {failed} failed, {len(statuses) - passed - failed} skipped")
+    sys.exit(1 if failed else 0 if passed else 2)
+
+
+if __name__ == "__main__":
+    main()

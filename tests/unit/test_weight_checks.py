@@ -1,0 +1,248 @@
+"""The verification of weights: passes on what they give, fails on anything else, skips aloud.
+
+The expected values are made here by the plain networks, torchvggish's examples and PIL's frames.
+"""
+
+import hashlib
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+import torch
+import yaml
+from backbone_cases import untrained
+from PIL import Image
+from torchvggish import vggish_input
+from torchvggish.torchvggish import Postprocessor
+from video_clips import write_clip
+from wstal.features.golden_files import GoldenFiles, weights_in
+from wstal.features.weight_checks import weight_checks
+from wstal.nets.backbones import r2plus1d
+from wstal.nets.inception_i3d import InceptionI3D
+from wstal.nets.vggish import VGGish
+from wstal.nets.weight_files import WeightFile
+
+WIDTH = 0.0625
+NAMES = ("i3d_rgb_imagenet", "i3d_flow_imagenet", "r2plus1d_kinetics", "vggish", "vggish_pca")
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def sound_of(path):
+    with av.open(str(path)) as file:
+        return np.concatenate([f.to_ndarray()[0] for f in file.decode(audio=0)])
+
+
+def pixels_of(path):
+    with av.open(str(path)) as file:
+        return np.stack([f.to_ndarray(format="rgb24") for f in file.decode(video=0)])
+
+
+def random(network, seed):
+    torch.manual_seed(seed)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, 0.02, 0.1)
+    return network.eval()
+
+
+def write_gif(path, count, seed):
+    """Few colours a picture: what is written is what is read."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (count, 4, 4, 3)).astype(np.uint8).repeat(8, 1).repeat(8, 2)
+    pictures = [Image.fromarray(block) for block in blocks]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=40)
+    return blocks
+
+
+def statistics(values):
+    return {"mean": float(values.mean()), "sd": float(values.std(correction=0))}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder of weights, a folder of golden files, and the description of both."""
+    root = tmp_path_factory.mktemp("golden")
+    rng = np.random.default_rng(0)
+    networks = {
+        "i3d_rgb_imagenet": random(InceptionI3D(3, WIDTH), 1),
+        "i3d_flow_imagenet": random(InceptionI3D(2, WIDTH), 2),
+        "r2plus1d_kinetics": untrained("r2plus1d").network,
+        "vggish": random(VGGish(WIDTH), 3),
+    }
+    states = {name: network.state_dict() for name, network in networks.items()}
+    states["vggish_pca"] = {
+        "pca_eigen_vectors": rng.standard_normal((128, 128)) / 5,
+        "pca_means": rng.uniform(0, 1, (128, 1)),
+    }
+    (root / "weights").mkdir()
+    for name, state in states.items():
+        torch.save(state, root / f"weights/{name}.pt")
+    tone = np.sin(np.arange(48000) / 7)[None] * 0.5 + rng.uniform(-0.2, 0.2, (1, 48000))
+    (root / "files").mkdir()
+    clip = write_clip(
+        root / "files/clip.mkv", 40, size=(48, 32), sound=tone, sound_codec="pcm_s16le"
+    )
+    pixels = pixels_of(clip)[:32, :, 8:40].astype(np.float32)
+    rgb_gif = write_gif(root / "files/rgb.gif", 16, 1)
+    flow_gif = write_gif(root / "files/flow.gif", 16, 2)
+    golden = {"features": {}, "logits": {"tolerance": 1e-3, "width": WIDTH}}
+    with torch.inference_mode():
+        x = torch.from_numpy(pixels.reshape(2, 16, 32, 32, 3)).permute(0, 4, 1, 2, 3)
+        arrays = {"i3d_rgb": networks["i3d_rgb_imagenet"].features(x / 127.5 - 1)}
+        mean, std = (torch.tensor(v)[:, None, None, None] for v in (r2plus1d.MEAN, r2plus1d.STD))
+        arrays["r2plus1d"] = r2plus1d.features(
+            networks["r2plus1d_kinetics"], (x / 255 - mean) / std
+        )
+        heard = vggish_input.waveform_to_examples(sound_of(clip) / 32768.0, 16000, False)
+        arrays["vggish"] = networks["vggish"](torch.from_numpy(np.asarray(heard)).float()[:, None])
+        rgb = torch.from_numpy(rgb_gif / 127.5 - 1).float().permute(3, 0, 1, 2)[None]
+        flow = torch.from_numpy((flow_gif[..., :2] + 0.5) / 127.5 - 1).float()
+        logits = {
+            "rgb": networks["i3d_rgb_imagenet"](rgb)[0].mean(1),
+            "flow": networks["i3d_flow_imagenet"](flow.permute(3, 0, 1, 2)[None])[0].mean(1),
+        }
+        logits["joint"] = logits["rgb"] + logits["flow"]
+        golden["vggish"] = {"width": WIDTH, "sine": []}
+        golden["vggish"]["rows"] = statistics(arrays["vggish"]) | {"tolerance": 0.01}
+        seconds = np.arange(0, 3, 1 / 16000)
+        sine = vggish_input.waveform_to_examples(np.sin(2000 * np.pi * seconds), 16000, False)
+        pre = VGGish(WIDTH, "pre")
+        pre.load_state_dict(states["vggish"])
+        rows = pre(torch.from_numpy(np.asarray(sine)).float()[:, None])
+    post = object.__new__(Postprocessor)
+    post._pca_matrix = torch.from_numpy(states["vggish_pca"]["pca_eigen_vectors"]).float()
+    post._pca_means = torch.from_numpy(states["vggish_pca"]["pca_means"]).float()
+    tone = {"activation": "pre", "rate": 16000} | statistics(rows)
+    components = statistics(post.postprocess(rows))
+    golden["vggish"]["sine"] = [tone | {f"pca_{k}": v for k, v in components.items()}]
+    golden["vggish"]["rows"]["cosine"] = 0.999
+    for name, side in (("i3d_rgb", 32), ("r2plus1d", 32)):
+        golden["features"][name] = {"stack": 16, "short_side": side, "crop": 32, "cosine": 0.999}
+    golden["features"]["i3d_rgb"]["width"] = WIDTH
+    golden["logits"]["class"] = int(logits["joint"].argmax())
+    for name, values in logits.items():
+        logit = float(values[golden["logits"]["class"]])
+        golden["logits"][name] = {"logit": logit, "norm": float(values.norm())}
+    golden["best"] = {name: int(values.argmax()) for name, values in logits.items()}
+    golden["files"] = {
+        name: {"file": path.name, "sha256": digest(path.read_bytes()), "url": "http://x/"}
+        for name, path in [
+            ("clip", clip),
+            ("rgb_gif", root / "files/rgb.gif"),
+            ("flow_gif", root / "files/flow.gif"),
+        ]
+    }
+    golden["arrays"] = {}
+    noise = torch.randn(arrays["i3d_rgb"].shape, generator=torch.Generator().manual_seed(4))
+    arrays["perturbed"] = arrays["i3d_rgb"] + 0.1 * arrays["i3d_rgb"].std() * noise
+    for name, values in arrays.items():
+        torch.save({"data": values.numpy()}, root / f"files/{name}.pt")
+        entry = {"file": f"{name}.pt", "packed": name, "url": "http://x/"}
+        golden["arrays"][name] = entry | {"sha256": digest(values.numpy().tobytes())}
+    return root, golden
+
+
+def sources_of(folder):
+    return {
+        name: WeightFile(name, f"{name}.pt", name, url="http://x/", unhashed=True) for name in NAMES
+    }
+
+
+def run(root, golden, weights=None):
+    files = GoldenFiles(golden, root / "cache", root / "files")
+    folder = weights or root / "weights"
+    found = weight_checks(golden, files, lambda name: weights_in(folder, sources_of(folder), name))
+    return {check.name: check for check in found}
+
+
+def statuses(checks):
+    return [check.status for check in checks.values()]
+
+
+@pytest.fixture
+def expected(made):
+    """All that the networks give: the class only of the joint logits is theirs for sure."""
+    root, golden = made
+    best = golden["best"]
+    silent = {f"I3D {'RGB' if s == 'rgb' else s}, logits" for s in best if best[s] != best["joint"]}
+    return root, golden, silent
+
+
+def test_what_the_weights_give_passes(expected):
+    root, golden, other_class = expected
+    checks = run(root, golden)
+    assert len(checks) == 8
+    for name, check in checks.items():
+        if name in other_class:
+            assert check.status == "fail" and "the largest logit" in check.detail
+            assert "expected" not in check.detail
+        else:
+            assert check.status == "pass", check
+
+
+@pytest.mark.parametrize(
+    ("change", "failing"),
+    [
+        (lambda g: g["arrays"].update(i3d_rgb=g["arrays"]["perturbed"]), {"I3D RGB, features of a clip"}),
+        (lambda g: g["features"]["r2plus1d"].update(stack=20), {"R(2+1)D, features of a clip"}),
+        (lambda g: g["logits"]["joint"].update(norm=1.002 * g["logits"]["joint"]["norm"]), {"I3D joint, logits"}),
+        (lambda g: g["vggish"]["rows"].update(mean=g["vggish"]["rows"]["mean"] * 1.02), {"VGGish, embeddings of a clip"}),
+        (lambda g: g["vggish"]["sine"][0].update(sd=g["vggish"]["sine"][0]["sd"] * 1.3), {"VGGish, pre-activation, sine at 16000 Hz"}),
+        (lambda g: g["vggish"]["sine"][0].update(pca_mean=255), {"VGGish, pre-activation, sine at 16000 Hz, 8-bit components"}),
+    ],
+)  # fmt: skip
+def test_anything_else_fails(expected, change, failing):
+    root, golden, other_class = expected
+    golden = yaml.safe_load(yaml.safe_dump(golden))
+    change(golden)
+    checks = run(root, golden)
+    assert {n for n, check in checks.items() if check.status == "fail"} == failing | other_class
+
+
+def test_other_weights_fail(expected, tmp_path):
+    root, golden, _ = expected
+    torch.save(random(InceptionI3D(3, WIDTH), 9).state_dict(), tmp_path / "i3d_rgb_imagenet.pt")
+    torch.save(random(VGGish(2 * WIDTH), 9).state_dict(), tmp_path / "vggish.pt")
+    checks = run(root, golden, tmp_path)
+    assert checks["I3D RGB, logits"].status == "fail"
+    assert checks["VGGish, embeddings of a clip"].status == "fail"
+    assert "has shape" in checks["VGGish, embeddings of a clip"].detail
+    assert checks["R(2+1)D, features of a clip"].status == "skip"
+    assert "fetch_weights.py r2plus1d_kinetics" in checks["R(2+1)D, features of a clip"].detail
+    assert checks["I3D joint, logits"].status == "skip"
+
+
+def test_script(made, tmp_path, project):
+    root, golden = made
+    (tmp_path / "golden.yaml").write_text(yaml.safe_dump(golden))
+    sources = {n: {"network": n, "file": f"{n}.pt", "unhashed": True, "url": "u"} for n in NAMES}
+    (tmp_path / "sources.yaml").write_text(yaml.safe_dump(sources))
+    call = [sys.executable, project / "scripts/verify_weights.py", "--from", root / "files"]
+    call += ["--sources", tmp_path / "sources.yaml", "--golden", tmp_path / "golden.yaml"]
+    none = subprocess.run([*call, "--weights", tmp_path], capture_output=True, text=True)
+    assert none.returncode == 2 and "0 passed, 0 failed, 8 skipped" in none.stdout
+    (tmp_path / "vggish.pt").symlink_to(root / "weights/vggish.pt")
+    some = subprocess.run([*call, "--weights", tmp_path], capture_output=True, text=True)
+    assert some.returncode == 0 and "2 passed, 0 failed, 6 skipped" in some.stdout
+    golden = golden | {
+        "vggish": golden["vggish"] | {"sine": [golden["vggish"]["sine"][0] | {"sd": 9.0}]}
+    }
+    (tmp_path / "golden.yaml").write_text(yaml.safe_dump(golden))
+    fails = subprocess.run([*call, "--weights", tmp_path], capture_output=True, text=True)
+    assert fails.returncode == 1 and "fail  VGGish, pre-activation" in fails.stdout
+
+
+def test_the_golden_material_is_what_the_description_says(reference, project, tmp_path):
+    """The real clip and features, where a checkout has them: hashes, shapes and statistics."""
+    golden = yaml.safe_load((project / "workflow/reference/weights/golden.yaml").read_text())
+    files = GoldenFiles(golden, tmp_path, reference / "data")
+    for name in golden["files"]:
+        assert files.file(name).stat().st_size > 1000
+    shapes = {"i3d_rgb": (5, 1024), "r2plus1d": (22, 512), "vggish": (18, 128)}
+    assert {name: files.array(name).shape for name in golden["arrays"]} == shapes
+    rows, spec = files.array("vggish"), golden["vggish"]["rows"]
+    assert abs(rows.mean() - spec["mean"]) < 1e-4 and abs(rows.std() - spec["sd"]) < 1e-4

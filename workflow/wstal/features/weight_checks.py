@@ -1,0 +1,173 @@
+"""Do these weights, through this code, give what their publishers got? A line for each answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor
+
+from wstal.errors import WstalError
+from wstal.features.golden_files import Absent, GoldenFiles
+from wstal.features.logmel import snippet_windows
+from wstal.features.snippets import centre_crop, scaled
+from wstal.nets.backbone import load_backbone
+from wstal.nets.i3d_inference import for_inference
+from wstal.nets.vggish_postprocess import load_postprocess
+from wstal.nets.weights import load_i3d, load_vggish
+from wstal.video.frames import read_frames
+from wstal.video.scan import backend
+from wstal.video.sound import RATE, read_sound
+
+PASS, FAIL, SKIP = "pass", "fail", "skip"
+EXAMPLE = 0.96  # seconds that VGGish hears at a time
+CPU = torch.device("cpu")
+Weights = Callable[[str], Path]
+Answer = tuple[list[str], str]  # what is wrong, and what was found
+
+
+@dataclass(frozen=True)
+class Check:
+    """One answer: `status` is pass, fail or skip, `detail` has the figures or the remedy."""
+
+    name: str
+    status: str
+    detail: str
+
+
+@torch.inference_mode()
+def weight_checks(
+    golden: Mapping[str, Any], files: GoldenFiles, weights: Weights
+) -> Iterator[Check]:
+    """All checks in turn, those without their files skipped.
+
+    `golden` is the content of golden.yaml; `weights` gives the path of a named file of weights,
+    or raises Absent.
+    """
+    tasks = {
+        "I3D RGB, features of a clip": lambda: _i3d_features(golden, files, weights),
+        "R(2+1)D, features of a clip": lambda: _r2plus1d_features(golden, files, weights),
+        "I3D RGB, logits": lambda: _logits(golden, files, weights, ("rgb",)),
+        "I3D flow, logits": lambda: _logits(golden, files, weights, ("flow",)),
+        "I3D joint, logits": lambda: _logits(golden, files, weights, ("rgb", "flow")),
+        "VGGish, embeddings of a clip": lambda: _embeddings(golden, files, weights),
+    }
+    for tone in golden["vggish"]["sine"]:
+        name = f"VGGish, {tone['activation']}-activation, sine at {tone['rate']} Hz"
+        tasks[name] = lambda tone=tone: _sine(golden, weights, tone)
+        tasks[f"{name}, 8-bit components"] = lambda tone=tone: _sine(golden, weights, tone, True)
+    for name, task in tasks.items():
+        try:
+            failures, detail = task()
+        except Absent as error:
+            yield Check(name, SKIP, str(error))
+        except WstalError as error:
+            yield Check(name, FAIL, str(error))
+        else:
+            yield Check(name, FAIL if failures else PASS, "; ".join([*failures, detail]))
+
+
+def _i3d_features(golden: Mapping, files: GoldenFiles, weights: Weights) -> Answer:
+    spec = golden["features"]["i3d_rgb"]
+    network = load_i3d(weights("i3d_rgb_imagenet"), 3, spec["width"])
+    rows = _stacks(for_inference(network, CPU).features, files.file("clip"), spec)
+    return _agreement(rows, files.array("i3d_rgb"), spec["cosine"])
+
+
+def _r2plus1d_features(golden: Mapping, files: GoldenFiles, weights: Weights) -> Answer:
+    spec = golden["features"]["r2plus1d"]
+    network = load_backbone("r2plus1d", weights("r2plus1d_kinetics"))
+    rows = _stacks(network.features, files.file("clip"), spec)
+    return _agreement(rows, files.array("r2plus1d"), spec["cosine"])
+
+
+def _logits(
+    golden: Mapping, files: GoldenFiles, weights: Weights, streams: tuple[str, ...]
+) -> Answer:
+    spec = golden["logits"]
+    logits = sum(_gif_logits(stream, files, weights, spec["width"]) for stream in streams)
+    expected = spec[streams[0] if len(streams) == 1 else "joint"]
+    best, wanted = int(logits.argmax()), spec["class"]
+    failures = [] if best == wanted else [f"the largest logit is of class {best}, not {wanted}"]
+    found = {"logit": float(logits[wanted]), "norm": float(logits.norm())}
+    failures += _off(found, expected, spec["tolerance"])
+    return failures, _listed(found)
+
+
+def _gif_logits(stream: str, files: GoldenFiles, weights: Weights, width: float) -> Tensor:
+    """Class logits `[400]` of one sample gif."""
+    channels = {"rgb": 3, "flow": 2}[stream]
+    network = load_i3d(weights(f"i3d_{stream}_imagenet"), channels, width)
+    pictures = _pictures(files.file(f"{stream}_gif"), None)[..., :channels]
+    x = scaled(torch.from_numpy(pictures))
+    if stream == "flow":
+        # Red and green are its parts, cut to whole levels: half of one was lost on average.
+        x = x + 1 / 255
+    return network(x.permute(3, 0, 1, 2)[None])[0].mean(1)
+
+
+def _embeddings(golden: Mapping, files: GoldenFiles, weights: Weights) -> Answer:
+    spec = golden["vggish"]["rows"]
+    stored = files.array("vggish")
+    network = load_vggish(weights("vggish"), golden["vggish"]["width"], "post")
+    windows = snippet_windows(read_sound(files.file("clip")), len(stored), EXAMPLE)
+    rows = network(torch.from_numpy(windows)[:, None])
+    failures, detail = _agreement(rows, stored, spec["cosine"])
+    found = {"mean": float(rows.mean()), "sd": float(rows.std(correction=0))}
+    return failures + _off(found, spec, spec["tolerance"]), f"{detail}, {_listed(found)}"
+
+
+def _sine(golden: Mapping, weights: Weights, tone: Mapping, components: bool = False) -> Answer:
+    network = load_vggish(weights("vggish"), golden["vggish"]["width"], tone["activation"])
+    # As the published tests make it: the end included at 44.1 kHz, left out at 16 kHz.
+    time = np.linspace(0, 3, 3 * tone["rate"], endpoint=tone["rate"] != RATE)
+    sound = soxr.resample(np.sin(2 * np.pi * 1000 * time).astype(np.float32), tone["rate"], RATE)
+    rows = network(torch.from_numpy(snippet_windows(sound, 3, EXAMPLE))[:, None])
+    prefix = ""
+    if components:
+        rows, prefix = load_postprocess(weights("vggish_pca"), "pca8")(rows), "pca_"
+    found = {f"{prefix}mean": float(rows.mean()), f"{prefix}sd": float(rows.std(correction=0))}
+    return _off(found, tone, 0.1, least=0.01), _listed(found)
+
+
+def _pictures(path: Path, short_side: int | None) -> np.ndarray:
+    """All frames of a file, uint8 `[N, H, W, 3]`."""
+    count = len(backend("pyav").scan(path).pts)
+    return np.concatenate(list(read_frames(path, np.arange(count), short_side=short_side)))
+
+
+def _stacks(features: Callable[[Tensor], Tensor], clip: Path, spec: Mapping) -> Tensor:
+    """Rows of whole stacks of frames at the file's own rate, `[N, D]`."""
+    pixels = centre_crop(_pictures(clip, spec["short_side"]), spec["crop"])
+    stacks = torch.from_numpy(pixels).split(spec["stack"])
+    whole = [stack for stack in stacks if len(stack) == spec["stack"]]
+    return torch.cat([features(scaled(stack).permute(3, 0, 1, 2)[None]) for stack in whole])
+
+
+def _agreement(rows: Tensor, stored: np.ndarray, least: float) -> Answer:
+    expected = torch.from_numpy(stored).to(rows)
+    if rows.shape != expected.shape:
+        return [f"shape {list(rows.shape)}, stored {list(expected.shape)}"], "not compared"
+    lowest = float(torch.cosine_similarity(rows, expected, dim=1).min())
+    failures = [] if lowest > least else [f"the least cosine must be over {least}"]
+    return failures, f"cosine {lowest:.5f} or more in {len(rows)} rows"
+
+
+def _off(
+    found: Mapping[str, float], expected: Mapping[str, float], share: float, least: float = 0.0
+) -> list[str]:
+    """What lies farther from `expected` than a share of it, or `least` if that is more."""
+    return [
+        f"{name} expected {expected[name]}"
+        for name, value in found.items()
+        if abs(value - expected[name]) > max(share * abs(expected[name]), least)
+    ]
+
+
+def _listed(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
