@@ -6,6 +6,7 @@ Examples:
   snakemake --cores 2 results/tables/co2net_table3.on_demo.csv \\
       results/demo/compare_co2net_vs_co2net-loss_mil.csv
   python benchmarks/variants.py --method co2net --dataset demo --metric mAP@0.1:0.7
+  python benchmarks/variants.py --method cavf --dataset demo_ave --metric accuracy
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from wstal.runtime import stage_costs
 
 
 def run_row(folder: Path, metric: str) -> dict[str, Any]:
-    """The last iterates of a run's seeds: mean, spread, number."""
+    """A run's seeds, each by its strict checkpoint: mean, spread, number."""
     tables = [pd.read_csv(path) for path in sorted(folder.glob("seed*/map.csv"))]
-    last = [table[(table["checkpoint"] == "last") & (table["class"] == "all")] for table in tables]
-    chosen = [table[table["metric"] == metric].iloc[0] for table in last]
+    tables = [t[(t["metric"] == metric) & (t["class"] == "all")] for t in tables]
+    known = set(tables[0]["checkpoint"])
+    strict = "best_val" if "best_val" in known else "last"  # as in wstal.evaluate.summary
+    chosen = [table[table["checkpoint"] == strict].iloc[0] for table in tables]
     values = pd.Series([row["value"] for row in chosen])
     return plain(
         {
@@ -53,12 +56,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--method", required=True)
+    parser.add_argument("--beside", nargs="+", default=[], help="runs of other methods")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--metric", default="mAP@0.1:0.7")
     parser.add_argument("--results", type=Path, default=Path("results"))
     args = parser.parse_args()
     folder = args.results / args.dataset
-    seeds = sorted(folder.glob(f"*/{args.method}*/seed*/map.csv"))
+    names = (f"{args.method}*", *args.beside)
+    seeds = sorted(path for name in names for path in folder.glob(f"*/{name}/seed*/map.csv"))
     runs = [run_row(each, args.metric) for each in dict.fromkeys(p.parent.parent for p in seeds)]
     compared = [comparison(p, args.metric) for p in sorted(folder.glob("compare_*.csv"))]
     costs = stage_costs(args.results / "benchmarks" / args.dataset)
