@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 import torch
+from flow_clips import Video, real_videos, rendered_videos
 from record import write_record
 from wstal.flow import tvl1
 from wstal.flow.chunks import PAIRS
@@ -35,43 +36,7 @@ from wstal.flow.tvl1_cpu import tvl1_cpu
 from wstal.store import create_arrays, read_arrays
 
 BYTES = 64  # per pixel iteration: ten planes read and six written, once each
-CLIPS = (
-    "v_Archery_g03_c03.avi",
-    "R6llTwEh07w.mp4",
-    "SOX5yA1l24A.mp4",
-    "TrumanShow_wave_f_nm_np1_fr_med_26.avi",
-)
 TARGETS = {"cpu": "native", "cpu_avx2": "x86-64-v3", "cpu_baseline": "x86-64"}
-Video = np.ndarray  # uint8 [pairs + 1, H, W]
-
-
-def real_videos(folder: Path, pairs: int, width: int, height: int) -> list[Video]:
-    """The beginnings of the clips that are there, gray."""
-    videos = []
-    for name in CLIPS:
-        clip = cv2.VideoCapture(str(folder / name))
-        pictures = [picture for ok, picture in (clip.read() for _ in range(20 + pairs + 1)) if ok]
-        gray = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in pictures[-pairs - 1 :]]
-        if len(gray) == pairs + 1:
-            videos.append(np.stack([cv2.resize(image, (width, height)) for image in gray]))
-    return videos
-
-
-def rendered_videos(pairs: int, width: int, height: int) -> list[Video]:
-    """Textures that turn, zoom and shift."""
-    rng, videos = np.random.default_rng(0), []
-    for _ in CLIPS:
-        noise = rng.normal(size=(height, width)).astype(np.float32)
-        scene = sum(cv2.GaussianBlur(noise, (0, 0), s) * s for s in (1.5, 4, 10))
-        scene = np.clip(128 + 50 * scene / scene.std(), 0, 255).astype(np.uint8)
-        motion = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-1, 1), 1.004)
-        motion[:, 2] += rng.uniform(-4, 4, 2)
-        frames = [scene]
-        for _ in range(pairs):
-            edge = cv2.BORDER_REFLECT
-            frames.append(cv2.warpAffine(frames[-1], motion, (width, height), borderMode=edge))
-        videos.append(np.stack(frames))
-    return videos
 
 
 def routes(use_torch: bool) -> dict[str, Callable[[Video], np.ndarray]]:
