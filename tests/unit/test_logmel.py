@@ -85,6 +85,17 @@ def test_windows_are_centred_on_the_snippets():
     assert np.ptp(windows[0]) == 0, "half a second before the click is silence"
 
 
+@pytest.mark.parametrize("step", [0.2, 0.48, 16 / 30, 0.64, 16 / 23.976, 0.96, 1.28, 3.2])
+def test_windows_are_those_cut_one_by_one(sound, step):
+    """Whether examples share frames or not."""
+    padded = np.pad(sound, 30 * RATE)
+    windows = snippet_windows(sound, 9, step)
+    for row, window in enumerate(windows):
+        start = 30 * RATE + round((row + 0.5) * step * RATE) - round(0.48 * RATE)
+        cut = padded[start : start + 95 * 160 + 400]
+        np.testing.assert_allclose(window, log_mel(cut), rtol=0, atol=1e-5)
+
+
 def test_windows_beyond_the_sound_are_silence(sound):
     windows = snippet_windows(sound, 30, 0.64)
     assert windows.shape == (30, 96, 64)

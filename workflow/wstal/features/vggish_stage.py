@@ -24,7 +24,7 @@ def vggish_extractor(
     status says so.
     """
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
-    network = network.to(device).requires_grad_(False)
+    network = network.to(device, memory_format=torch.channels_last).requires_grad_(False)
 
     def extract(video: StageInput) -> np.ndarray:
         frames, fps = frames_and_fps(video.files["frames"])

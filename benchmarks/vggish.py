@@ -1,0 +1,147 @@
+"""VGGish: sound to log-mel examples to embeddings, against torchvggish, in turns.
+
+torchvggish resamples with resampy's kaiser_best by default and steps by 0.96 s; the project
+resamples with soxr and steps by a video snippet's 0.64 s: half as many examples again from the
+same sound, all of which is in its time. Sound is a minute of chirps and noise at 44.1 kHz,
+mono; weights of the networks are random and the same. `times_torchvggish` are medians over
+the turns of processor time, the front end being one thread in both.
+
+Examples:
+  OMP_NUM_THREADS=1 python benchmarks/vggish.py
+  python benchmarks/vggish.py --turns 1 --seconds 10 --dry-run
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import torch
+from record import write_record
+from torchvggish import mel_features, vggish_input, vggish_params
+from torchvggish.torchvggish import VGG, make_layers
+from wstal.features.extract import vggish_features
+from wstal.features.logmel import log_mel, snippet_windows
+from wstal.nets.vggish import VGGish
+from wstal.nets.weights import load_state
+from wstal.video.sound import RATE, RESAMPLERS
+
+SOURCE_RATE, BLOCK = 44_100, 1024  # samples in a block of AAC
+STEP = 0.64
+PACKAGES = ("torch", "numpy", "soxr", "resampy", "torchvggish", "scipy")
+
+
+def chirps(seconds: int) -> np.ndarray:
+    """Mono float32 `[S]` that reaches every band, with gaps, and noise."""
+    t = np.arange(seconds * SOURCE_RATE) / SOURCE_RATE
+    chirp = 0.4 * np.sin(2 * np.pi * (100 + 700 * (t % 5)) * (t % 5)) * (t % 2 < 1.3)
+    noise = 0.02 * np.random.default_rng(0).standard_normal(len(t))
+    return (chirp + noise).astype(np.float32)
+
+
+def resample(sound: np.ndarray, resampler: str) -> np.ndarray:
+    """At 16 kHz, block by block as a decoder gives them."""
+    stream = RESAMPLERS[resampler](SOURCE_RATE, RATE)
+    blocks = [stream(sound[k : k + BLOCK], False) for k in range(0, len(sound), BLOCK)]
+    return np.concatenate([*blocks, stream(sound[:0], True)])
+
+
+def theirs_log_mel(sound: np.ndarray) -> np.ndarray:
+    """torchvggish's, of sound at 16 kHz."""
+    return mel_features.log_mel_spectrogram(
+        sound,
+        audio_sample_rate=RATE,
+        log_offset=vggish_params.LOG_OFFSET,
+        window_length_secs=vggish_params.STFT_WINDOW_LENGTH_SECONDS,
+        hop_length_secs=vggish_params.STFT_HOP_LENGTH_SECONDS,
+        num_mel_bins=vggish_params.NUM_MEL_BINS,
+        lower_edge_hertz=vggish_params.MEL_MIN_HZ,
+        upper_edge_hertz=vggish_params.MEL_MAX_HZ,
+    )
+
+
+def front_end(sound: np.ndarray) -> np.ndarray:
+    """The project's examples `[T, 96, 64]` of the sound at its own rate."""
+    return snippet_windows(resample(sound, "soxr"), int(len(sound) / SOURCE_RATE / STEP), STEP)
+
+
+@torch.inference_mode()
+def embeddings(network: torch.nn.Module, examples: torch.Tensor) -> torch.Tensor:
+    """`[N, 1, 96, 64]` -> `[N, 128]`, 32 at a time."""
+    return torch.cat([network(part) for part in examples.split(32)])
+
+
+def timed(stages: dict[str, dict[str, Callable]], turns: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of processor time by stage and program, and torchvggish's over the project's."""
+    out = {}
+    for stage, programs in stages.items():
+        spent: dict[str, list[float]] = {name: [] for name in programs}
+        for turn in range(turns + 1):  # the first warms up and compiles resampy
+            for name, run in programs.items():
+                start = time.process_time()
+                run()
+                spent[name] += [1000 * (time.process_time() - start)] if turn else []
+        ratio = [a / b for a, b in zip(spent["torchvggish"], spent["wstal"], strict=True)]
+        out[stage] = {f"{name}_ms": round(median(values), 1) for name, values in spent.items()}
+        out[stage]["times_torchvggish"] = round(median(ratio), 2)
+    return out
+
+
+def main() -> None:
+    """Measure, compare, record."""
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = arguments.add_argument
+    add("--seconds", type=int, default=60)
+    add("--turns", type=int, default=7)
+    add("--dry-run", action="store_true", help="write no record")
+    args = arguments.parse_args()
+    torch.manual_seed(0)
+    sound, oracle, network = chirps(args.seconds), VGG(make_layers(), False).eval(), VGGish().eval()
+    load_state(network, oracle.state_dict(), "torchvggish")
+    network = network.to(memory_format=torch.channels_last)  # as the stage lays it
+    exact, fast = resample(sound, "resampy"), resample(sound, "soxr")
+    examples = vggish_input.waveform_to_examples(sound, SOURCE_RATE).detach()
+    rows, settings = len(examples), {"batch": 32, "device": torch.device("cpu")}
+    results = timed(
+        {
+            "resampling": {
+                "torchvggish": lambda: resample(sound, "resampy"),
+                "wstal": lambda: resample(sound, "soxr"),
+            },
+            "log_mel": {
+                "torchvggish": lambda: theirs_log_mel(exact),
+                "wstal": lambda: log_mel(exact),
+            },
+            "front_end": {
+                "torchvggish": lambda: vggish_input.waveform_to_examples(sound, SOURCE_RATE),
+                "wstal": lambda: front_end(sound),
+            },
+            "network_with_log_mel": {
+                "torchvggish": lambda: (theirs_log_mel(exact), embeddings(oracle, examples)),
+                "wstal": lambda: vggish_features(network, exact, rows, 0.96, **settings),
+            },
+        },
+        args.turns,
+    )
+    apart = np.abs(log_mel(fast[: len(exact)]) - log_mel(exact[: len(fast)]))
+    results["log_mel_of_soxr_and_resampy"] = {
+        "mean_difference": round(float(apart.mean()), 4),
+        "largest_difference": round(float(apart.max()), 3),
+    }
+    own = vggish_features(network, exact, rows, 0.96, **settings)
+    apart = np.abs(own - embeddings(oracle, examples).numpy())
+    results["embeddings_largest_difference"] = float(f"{apart.max() / np.abs(own).max():.1e}")
+    for name, row in results.items():
+        print(f"{name}: {row}")
+    if not args.dry_run:
+        settings = {"seconds": args.seconds, "turns": args.turns, "source_rate": SOURCE_RATE}
+        print(write_record("vggish", results, settings=settings, packages=PACKAGES))
+
+
+if __name__ == "__main__":
+    main()
