@@ -1,5 +1,9 @@
 """The iteration's kernels against the torch backend's iteration and a plain loop of its tests."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from triton_device import DEVICE, MARKS
@@ -134,3 +138,40 @@ def test_cuda_semantics_look_where_the_torch_backend_looks(seed):
     assert (going, again) == ((0, 0) if end == 6 else (1, end))
     if not end:
         assert left == pytest.approx(count, rel=1e-6)
+
+
+COMPILE = """
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from wstal.flow import picture_kernels, tvl1_kernels
+
+floats = "state smooth terms change images gradients table source target weight_x weight_y"
+marks = "going again turn smoothed near_x near_y"
+types = {n: "*fp32" for n in floats.split()} | {n: "*i32" for n in marks.split()}
+types |= {n: "fp32" for n in "limit theta rate enough gain".split()} | {"count": "*fp64"}
+for kernel, constants, warps in (
+    (tvl1_kernels.iterate, {"TILE_Y": 64, "TILE_X": 64}, 16),
+    (tvl1_kernels.judge, {"CUDA": False, "TILES": 64}, 1),
+    (tvl1_kernels.judge, {"CUDA": True, "TILES": 64}, 1),
+    (picture_kernels.warp, {"CUDA": False, "BLOCK": 256}, 4),
+    (picture_kernels.warp, {"CUDA": True, "BLOCK": 256}, 4),
+    (picture_kernels.median, {"SIDE": 3, "BLOCK": 256}, 4),
+    (picture_kernels.median, {"SIDE": 5, "BLOCK": 256}, 4),
+    (picture_kernels.resize, {"BLOCK": 256}, 4),
+):
+    names = kernel.arg_names
+    signature = {n: "constexpr" if n in constants else types.get(n, "i32") for n in names}
+    source = ASTSource(kernel, signature, {(names.index(n),): v for n, v in constants.items()})
+    made = triton.compile(source, GPUTarget("cuda", 90, 32), {"num_warps": warps, "num_stages": 1})
+    assert made.asm["cubin"], kernel
+    assert made.metadata.shared <= 48 * 1024, kernel
+"""
+
+
+def test_the_kernels_compile_for_a_gpu_that_is_not_here(tmp_path):
+    environment = os.environ | {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    script = tmp_path / "compile.py"
+    script.write_text(COMPILE)
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -24,6 +24,7 @@ from wstal.flow.tvl1_torch import pyramid_sizes
 
 ROUND = 30  # iterations between two looks where the parameters set none (even: see `judge`)
 BLOCK = 256  # pixels of a program of the warp, median and resizing kernels
+PLANES = 30  # of a frame's size that a pair takes, the pyramid included
 TRANSFER = 3.5  # a launch reads and writes a tile in the time of so many iterations (estimate)
 
 
@@ -32,7 +33,7 @@ class Launch:
     """How the work is cut. A tile of 4,096 px with its neighbours' margins fills the registers
     of an SM of the Hopper kind; more pairs hide the few that need many iterations."""
 
-    batch: int = GPU_PAIRS  # pairs at a time; 8 MB of memory each at 340x256
+    batch: int | None = None  # pairs at a time; None: GPU_PAIRS, fewer where memory is short
     tile: tuple[int, int] = (64, 64)  # px, powers of two
     halo: int | None = None  # margin in px, also iterations per launch; None: by the frame's size
     warps: int = 16
@@ -61,10 +62,21 @@ def tvl1_triton(
     images = torch.as_tensor(frames, dtype=torch.float32, device=device)
     flow = images.new_empty(len(images) - 1, *images.shape[1:], 2)
     with torch.cuda.device(images.device) if images.is_cuda else nullcontext():
-        for start in range(0, len(flow), launch.batch):
-            part = images[start : start + launch.batch + 1]
+        batch = launch.batch or _fitting_pairs(images)
+        for start in range(0, len(flow), batch):
+            part = images[start : start + batch + 1]
             _solve(part, parameters, semantics == "opencv_cuda", launch, flow[start:])
     return flow
+
+
+def _fitting_pairs(images: Tensor) -> int:
+    """Up to GPU_PAIRS, in at most half of the free memory."""
+    if not images.is_cuda:
+        return GPU_PAIRS
+    cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    free = torch.cuda.mem_get_info()[0] + cached
+    each = PLANES * images[0].numel() * images.element_size()
+    return max(1, min(GPU_PAIRS, free // 2 // each))
 
 
 def _solve(
