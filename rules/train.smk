@@ -60,3 +60,22 @@ rule score:
         "python scripts/score.py --features {input.features} --checkpoint {input.checkpoint}"
         " --splits {params.splits} {params.given} --device {resources.device}"
         " --output {output} > {log} 2>&1"
+
+
+rule training_log:
+    """What training logged near its end, over the seeds: losses, attention, active shares."""
+    input:
+        default_recipe_seeds("log.csv"),
+    output:
+        "results/{dataset}/{run}_log.csv",
+    log:
+        "results/logs/{dataset}/{run}/training_log.log",
+    wildcard_constraints:
+        run=TRAINED,
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        code=code_digest("scripts/summarize_log.py"),
+    shell:
+        "python scripts/summarize_log.py --logs {input} --output {output} > {log} 2>&1"
