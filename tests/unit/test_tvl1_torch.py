@@ -52,4 +52,4 @@ def test_constant_images_do_not_move():
 def test_a_gpu_computes_the_same(semantics):
     frames = sequence(4, 48, 64)
     on_gpu = tvl1(frames, "torch", semantics, device="cuda")
-    assert end_point_error(on_gpu, tvl1(frames, "cpu", semantics)).mean() < 0.05
+    assert end_point_error(on_gpu, tvl1(frames, "torch", semantics)).mean() < 0.05

@@ -1,7 +1,6 @@
 """The Triton backend against the torch backend and OpenCV's fields.
 
-On a GPU: `python -m pytest -m gpu tests/unit/test_tvl1_triton.py tests/unit/test_tvl1_kernels.py
-tests/unit/test_picture_kernels.py tests/unit/test_tvl1_golden.py` (docs/flow.md).
+docs/flow.md says how to run them on a GPU.
 """
 
 import numpy as np
