@@ -1,8 +1,10 @@
 """A recipe has what its streams need, and what its name says."""
 
 import pytest
+from wstal.config.catalog import load_catalog
 from wstal.config.recipes import check_recipe, section_of
 from wstal.errors import WstalError
+from wstal.nets.weight_files import read_sources
 
 
 def test_sections():
@@ -25,3 +27,26 @@ def test_ten_crops_stand_in_the_name():
         check_recipe("mine_tencrop", {"i3d": {"crop_mode": "centre"}})
     check_recipe("mine_tencrop", {"i3d": {"crop_mode": "ten"}})
     check_recipe("mine", {"i3d": {"crop_mode": "centre"}})
+
+
+def test_tails_must_agree():
+    streams = {"streams": {"rgb": "i3d_rgb", "audio": "vggish"}}
+    with pytest.raises(WstalError, match="recipe mine: tail is repeat in i3d, drop in vggish"):
+        check_recipe("mine", {**streams, "i3d": {"tail": "repeat"}, "vggish": {}})
+    check_recipe(
+        "mine", {**streams, "i3d": {"tail": "drop"}, "vggish": {}, "s3d": {"tail": "repeat"}}
+    )
+
+
+def test_every_recipe_names_known_weights(project):
+    catalog = load_catalog(project / "workflow/config", project / "workflow/schemas")
+    known = {*read_sources(project / "workflow/reference/weights/sources.yaml"), "untrained"}
+    checked = 0
+    for name, recipe in catalog.features.items():
+        check_recipe(name, recipe)
+        for stage in recipe["streams"].values():
+            weights = recipe.get(section_of(stage), {}).get("weights", [])
+            named = weights.values() if isinstance(weights, dict) else [weights] if weights else []
+            assert set(named) <= known, name
+            checked += len(named)
+    assert checked > 20

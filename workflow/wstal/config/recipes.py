@@ -17,8 +17,11 @@ def section_of(stage: str) -> str:
 
 
 def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
-    """Raise WstalError for a recipe without the section that one of its streams needs, and for one
-    whose name is silent about ten crops: numbers made with them are never taken for others.
+    """Raise WstalError for a recipe that would fail later, or mislead.
+
+    Without the section that one of its streams needs; with different tails, so that streams
+    differ in rows; or with a name that is silent about ten crops: numbers made with them are
+    never taken for others.
     """
     for stream, stage in recipe.get("streams", {}).items():
         if stage not in _WITHOUT and section_of(stage) not in recipe:
@@ -26,6 +29,14 @@ def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
                 f"recipe {name}: the stream {stream} is made by {stage}, which needs a section "
                 f"`{section_of(stage)}:` with at least weights, short_side and crop"
             )
+    sections = {section_of(stage) for stage in recipe.get("streams", {}).values()} & recipe.keys()
+    tails = {each: recipe[each].get("tail", "drop") for each in sorted(sections)}
+    if len(set(tails.values())) > 1:
+        raise WstalError(
+            f"recipe {name}: tail is "
+            + ", ".join(f"{tail} in {section}" for section, tail in tails.items())
+            + "; give all the same, or their rows differ in number"
+        )
     ten = recipe.get("i3d", {}).get("crop_mode") == "ten"
     if ten != ("tencrop" in name):
         mode, remedy = ("ten", "with") if ten else ("centre", "without")
