@@ -52,3 +52,17 @@ def test_flow_is_read_in_chunks(tmp_path, count):
     chunks = list(read_flow(tmp_path / "flow.h5"))
     assert len(chunks) == max(1, -(-count // 64))
     np.testing.assert_array_equal(np.concatenate(chunks), flow)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("channels", "dtype"), [(3, np.uint8), (2, np.int8)])
+def test_i3d_on_a_gpu_equals_the_cpu(channels, dtype):
+    rng = np.random.default_rng(0)
+    low, high = (0, 256) if dtype == np.uint8 else (-127, 128)
+    pictures = rng.integers(low, high, (100, 40, 36, channels)).astype(dtype)
+    network = untrained_i3d(channels, 0.125)
+    features = [
+        i3d_features(for_inference(network, device), [pictures], 6, crop=32, batch=4, device=device)
+        for device in (CPU, torch.device("cuda"))
+    ]
+    np.testing.assert_allclose(*features, rtol=1e-4, atol=1e-5)

@@ -102,3 +102,16 @@ def test_precisions_that_the_device_lacks_are_refused(precision, message):
 def test_lower_precision_is_for_inception_alone():
     with pytest.raises(WstalError, match="Inception-I3D"):
         for_inference(nn.Identity(), CPU, "bf16")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "error"), [("fp32", 1e-4), ("tf32", 0.05), ("fp16", 0.05)])
+@torch.inference_mode()
+def test_gpu_equals_cpu(precision, error):
+    network = calibrated(3, 0.25, 64)
+    x = torch.randn(3, 3, 16, 64, 80)
+    expected = network.features(x)
+    cuda = torch.device("cuda")
+    found = for_inference(network, cuda, precision).features(x.to(cuda))
+    assert found.dtype == torch.float32 and found.device.type == "cuda"
+    assert relative_error(found.cpu(), expected) < error
