@@ -1,7 +1,7 @@
 """SlowFast-R50: two pathways of one snippet; the vector is what the classifier sees."""
 
 import torch
-from backbone_cases import assert_equal, assert_rows_of_a_clip, snippet, vector_of
+from backbone_cases import assert_equal, assert_rows_of_a_clip, snippet, untrained, vector_of
 from wstal.nets.backbones.slowfast_r50 import pathways
 
 
@@ -21,3 +21,11 @@ def test_slow_frames_are_those_of_training():
 
 def test_rows_of_a_clip(tmp_path):
     assert_rows_of_a_clip("slowfast_r50", tmp_path)
+
+
+def test_the_layout_is_that_of_the_published_model():
+    ours = untrained("slowfast_r50").network.state_dict()  # makes torchvision importable first
+    from pytorchvideo.models import hub
+
+    published = hub.slowfast_r50(pretrained=False).state_dict()
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in published.items()}
