@@ -75,6 +75,16 @@ def test_rows_follow_the_time_grid(stages, stream, tail, rows):
     assert all(f.shape[1] == 64 and np.isfinite(f).all() for f in features)
 
 
+def test_an_open_batch_size_changes_nothing(stages):
+    network = untrained_i3d(3, RECIPE["width"])
+    extracts = (
+        i3d_extractor("rgb", network, {**RECIPE, "batch": batch}, torch.device("cpu"))
+        for batch in (2, None)
+    )
+    features = [extract(video(stages, "long")) for extract in extracts]
+    np.testing.assert_allclose(*features, rtol=1e-4, atol=1e-6)
+
+
 def test_the_second_snippet_of_flow_ends_in_a_repeated_one(stages, tmp_path):
     path = stages["flow"].parent / "long.h5"
     flow = read_arrays(path)["flow"][:31]

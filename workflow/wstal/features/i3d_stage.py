@@ -17,6 +17,7 @@ from wstal.timegrid import snippet_count
 from wstal.video.frames import open_frames
 
 STREAMS = {"rgb": 3, "flow": 2}  # input channels
+BATCH = {"cpu": 8, "cuda": 32}  # snippets at a time where the recipe leaves it open
 
 
 def kept_flow(video: StageInput) -> Iterable[np.ndarray]:
@@ -38,7 +39,8 @@ def i3d_extractor(
     one of no motion.
     """
     fast = for_inference(network, device, recipe.get("precision", EXACT))
-    settings = {"crop": recipe["crop"], "batch": recipe["batch"], "device": device}
+    batch = recipe["batch"] or BATCH[device.type]
+    settings = {"crop": recipe["crop"], "batch": batch, "device": device}
     if recipe.get("crop_mode") == "ten":
         fast, settings["crop"] = TenCrop(fast, recipe["crop"]), None
 
