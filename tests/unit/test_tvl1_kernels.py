@@ -165,7 +165,7 @@ for kernel, constants, warps in (
     source = ASTSource(kernel, signature, {(names.index(n),): v for n, v in constants.items()})
     made = triton.compile(source, GPUTarget("cuda", 90, 32), {"num_warps": warps, "num_stages": 1})
     assert made.asm["cubin"], kernel
-    assert made.metadata.shared <= 48 * 1024, kernel
+    assert made.metadata.shared <= 64 * 1024, kernel
 """
 
 

@@ -32,7 +32,8 @@ def iterate(
         return
     over = tl.load(again + pair)
     steps = tl.where(over > 0, over, steps)
-    i = tl.arange(0, TILE_Y * TILE_X)
+    SIZE: tl.constexpr = TILE_Y * TILE_X
+    i = tl.arange(0, SIZE)
     tile_y, tile_x = i // TILE_X, i % TILE_X
     y = (tile // across) * (TILE_Y - 2 * halo) - halo + tile_y
     x = (tile % across) * (TILE_X - 2 * halo) - halo + tile_x
@@ -64,24 +65,26 @@ def iterate(
     # A pixel without a neighbour to the right or below in the image is its own: its gradient is
     # zero, and so the duals of all pixels outside stay zero.
     left, up = tl.maximum(i - 1, 0), tl.maximum(i - TILE_X, 0)
-    last = TILE_Y * TILE_X - 1
-    right = tl.where(inside & (x < width - 1), tl.minimum(i + 1, last), i)
-    below = tl.where(inside & (y < height - 1), tl.minimum(i + TILE_X, last), i)
+    right = tl.where(inside & (x < width - 1), tl.minimum(i + 1, SIZE - 1), i)
+    below = tl.where(inside & (y < height - 1), tl.minimum(i + TILE_X, SIZE - 1), i)
+    before = _four(left, left + SIZE, up + 2 * SIZE, up + 3 * SIZE)
+    after = _four(right, right + SIZE, below, below + SIZE)
     change += pair * halo * tl.num_programs(0) + tile
     step = 0
     while step < steps:
         residual = rho + (ix * u1 + iy * u2)
         move = tl.minimum(tl.maximum(-residual * inverse, -limit), limit)
-        div1 = (p11 - tl.gather(p11, left, 0)) + (p12 - tl.gather(p12, up, 0))
-        div2 = (p21 - tl.gather(p21, left, 0)) + (p22 - tl.gather(p22, up, 0))
+        left1, left2, up1, up2 = _before(p11, p12, p21, p22, before, SIZE)
+        div1, div2 = (p11 - left1) + (p12 - up1), (p21 - left2) + (p22 - up2)
         new1 = (u1 + move * ix) + theta * div1
         new2 = (u2 + move * iy) + theta * div2
         d1, d2 = new1 - u1, new2 - u2
         squared = tl.sum(tl.where(own, d1 * d1 + d2 * d2, 0.0), 0)
         tl.store(change + step * tl.num_programs(0), squared)
         u1, u2 = new1, new2
-        p11, p12 = _dual(p11, p12, tl.gather(u1, right, 0) - u1, tl.gather(u1, below, 0) - u1, rate)
-        p21, p22 = _dual(p21, p22, tl.gather(u2, right, 0) - u2, tl.gather(u2, below, 0) - u2, rate)
+        right1, right2, below1, below2 = _after(u1, u2, after, SIZE)
+        p11, p12 = _dual(p11, p12, right1 - u1, below1 - u1, rate)
+        p21, p22 = _dual(p21, p22, right2 - u2, below2 - u2, rate)
         step += 1
 
     target = state + ((1 - now) * STATE * plane + first)
@@ -91,6 +94,39 @@ def iterate(
     tl.store(target + P12 * plane + at, p12, own)
     tl.store(target + P21 * plane + at, p21, own)
     tl.store(target + P22 * plane + at, p22, own)
+
+
+# A plane of the tile is a vector of SIZE pixels. Each exchange writes several planes to shared
+# memory, one after the other, and reads four values per pixel, so that it costs two barriers; a
+# thread has all four of its pixels' values, and no other value moves.
+
+
+@triton.jit
+def _four(a, b, c, d):
+    """Four vectors as one `[4 * SIZE]`, those of a pixel side by side."""
+    return tl.reshape(tl.join(tl.join(a, b), tl.join(c, d)), (4 * a.shape[0],))
+
+
+@triton.jit
+def _four_apart(values, SIZE: tl.constexpr):
+    one, two = tl.split(tl.reshape(values, (SIZE, 2, 2)))
+    a, b = tl.split(one)
+    c, d = tl.split(two)
+    return a, b, c, d
+
+
+@triton.jit
+def _before(p11, p12, p21, p22, places, SIZE: tl.constexpr):
+    """p11 and p21 of the left neighbour, p12 and p22 of the upper one; planes lie in this order."""
+    planes = tl.trans(tl.join(tl.join(p11, p12), tl.join(p21, p22)), 1, 2, 0)
+    return _four_apart(tl.gather(tl.reshape(planes, (4 * SIZE,)), places, 0), SIZE)
+
+
+@triton.jit
+def _after(u1, u2, places, SIZE: tl.constexpr):
+    """u1 and u2 of the right neighbour, u1 and u2 of the lower one."""
+    planes = tl.trans(tl.join(u1, u2), 1, 0)
+    return _four_apart(tl.gather(tl.reshape(planes, (2 * SIZE,)), places, 0), SIZE)
 
 
 @triton.jit
