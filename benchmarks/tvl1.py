@@ -3,8 +3,9 @@
 Frames are those of real clips (`--videos`, default $WSTAL_REFERENCE/data/videos) or, where there
 are none, rendered ones. Ratios per core are OpenCV's processor time on one thread by ours, medians
 over the turns: processor time, because other work on the machine enters wall time. The efficiency
-of two threads is given by both clocks: wall time is what counts on an idle machine, processor time
-shows what the threads cost each other in memory on any.
+of two threads is given by both clocks, the least of the turns: wall time is what counts on an idle
+machine, processor time shows what the threads cost each other in memory on any. For GPUs there is
+tvl1_gpu.py.
 
 Examples:
   python benchmarks/tvl1.py
@@ -81,11 +82,21 @@ def measure(videos: list[Video], turns: int, use_torch: bool) -> dict[str, dict[
             "epe_median": np.median(error),
             "epe_worst": error.max(),
         }
-    one, two = clocks["cpu/1"], clocks["cpu/2"]
-    for kind, clock, share in (("wall", 0, 2), ("cpu", 1, 1)):
-        efficiency = [a[clock] / (b[clock] * share) for a, b in zip(one, two, strict=True)]
-        out["cpu/2"][f"efficiency_{kind}"] = median(efficiency)
     return out
+
+
+def two_threads(videos: list[Video], turns: int) -> dict[str, float]:
+    """What a second thread is worth, on all clips as one sequence: a thread takes a pair at a
+    time, and with the few of one clip would wait for the other's last."""
+    images, parameters = check_frames(np.concatenate(videos)), TVL1Parameters()
+    spent: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
+    for _ in range(turns):
+        for threads, times in spent.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            tvl1_cpu(images, parameters, threads=threads)
+            times.append((time.perf_counter() - wall, time.process_time() - cpu))
+    (wall_1, cpu_1), (wall_2, cpu_2) = (map(min, zip(*spent[n], strict=True)) for n in (1, 2))
+    return {"efficiency_wall": wall_1 / wall_2 / 2, "efficiency_cpu": cpu_1 / cpu_2}
 
 
 def iteration_floor(video: Video) -> dict[str, float]:
@@ -161,9 +172,10 @@ def main() -> None:
         results[size] = {"frames": kind, "iteration": iteration_floor(videos[0])}
         flow = np.concatenate([tvl1(video, "cpu") for video in videos])
         results[size] |= {"storage": storage(np.tile(flow, (4, 1, 1, 1)))}
+        results[size] |= {"two_threads": two_threads(videos, 2 * args.turns)}
         results[size] |= {"routes": measure(videos, args.turns, not args.no_torch)}
         print(size, kind)
-        for part in ("iteration", "storage"):
+        for part in ("iteration", "storage", "two_threads"):
             print(" ", *(f"{key} {value:.3f}" for key, value in results[size][part].items()))
         for name, row in results[size]["routes"].items():
             print(f"  {name:15}", "  ".join(f"{key} {value:.3f}" for key, value in row.items()))
