@@ -18,9 +18,9 @@ from wstal.train.scoring import Scorer
 STREAMS = [
     "rgb", "rgb_alpha04", "rgb_alpha05", "rgb_alpha07", "rgb_alpha08", "rgb_coherence", "rgb_oic",
     "rgb_literal", "flow", "flow_alpha04", "flow_alpha05", "flow_alpha07", "flow_alpha08",
-    "flow_coherence", "flow_oic", "flow_literal",
+    "flow_coherence", "flow_oic", "flow_literal", "rgb_fast", "flow_fast",
 ]  # fmt: skip
-FUSED = [None, "literal"]
+FUSED = [None, "literal", "fast"]
 CPU = torch.device("cpu")
 
 
@@ -94,10 +94,11 @@ def test_a_loss_is_scored_with_the_alpha_it_was_trained_with(model):
 
 def test_fused_runs_join_streams_of_their_own_settings(model):
     assert model["fuse_from"] == {"rgb": "acn-rgb", "flow": "acn-flow"}
-    literal = model["variants"]["literal"]
-    for name in literal["fuse_from"].values():
-        config = resolve_run(model, "", name.removeprefix("acn-"))
-        assert config["train"]["momentum"] == literal["train"]["momentum"] == 0
+    for variant, setting in (("literal", "momentum"), ("fast", "lr")):
+        fused = model["variants"][variant]
+        for name in fused["fuse_from"].values():
+            config = resolve_run(model, "", name.removeprefix("acn-"))
+            assert config["train"][setting] == fused["train"][setting] != model["train"][setting]
 
 
 def test_published_settings(model):
