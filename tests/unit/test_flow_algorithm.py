@@ -6,6 +6,8 @@ from textured_motion import sequence
 from wstal.errors import WstalError
 from wstal.flow import tvl1
 from wstal.flow.algorithm import flow_algorithm
+from wstal.flow.chunks import flow_chunks
+from wstal.flow.quantize import encode
 
 FRAMES = sequence(2, 40, 48)
 
@@ -44,3 +46,16 @@ def test_unknown_names_fail_before_any_video_is_read():
         flow_algorithm({"algorithm": "farneback"})
     with pytest.raises(WstalError, match="no parameter 'warp'"):
         flow_algorithm({"algorithm": "tvl1", "params": {"warp": 3}})
+
+
+def test_what_is_computed_as_a_tensor_is_encoded_to_the_same_codes():
+    recipe = {"algorithm": "tvl1", "backend": "torch", "params": {"warps": 1, "nscales": 1}}
+    algorithm = flow_algorithm(recipe)
+    codes = np.concatenate(list(flow_chunks([FRAMES], algorithm.flow, bound=20)))
+    expected = tvl1(FRAMES, "torch", warps=1, nscales=1)
+    np.testing.assert_array_equal(codes, encode(expected, 20))
+
+
+def test_a_gpu_is_given_more_pairs_at_a_time():
+    assert flow_algorithm({"algorithm": "tvl1", "backend": "triton"}, device="cuda").pairs == 128
+    assert flow_algorithm({"algorithm": "dis"}).pairs == 64
