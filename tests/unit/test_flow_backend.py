@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from wstal.errors import WstalError
-from wstal.flow import backend, resolve_backend, tvl1
+from wstal.flow import backend, resolve_backend, self_check, tvl1
 from wstal.flow.parameters import TVL1Parameters
 
 
@@ -45,14 +45,18 @@ def test_illumination_goes_to_a_backend_that_has_it():
 
 @pytest.fixture
 def with_triton(monkeypatch):
-    """Make `import triton` succeed, or fail, whatever is installed."""
+    """Let Triton be installed and right on every GPU, or not installed."""
 
     def pretend(there):
         monkeypatch.setitem(sys.modules, "triton", ModuleType("triton") if there else None)
-        backend._triton_trouble.cache_clear()
+        self_check.triton_trouble.cache_clear()
+        if there:
+            monkeypatch.setattr(backend, "triton_trouble", lambda device, semantics: "")
+        else:
+            monkeypatch.setattr(backend, "triton_trouble", self_check.triton_trouble)
 
     yield pretend
-    backend._triton_trouble.cache_clear()
+    self_check.triton_trouble.cache_clear()
 
 
 def test_on_a_gpu_auto_is_triton_or_says_why_not(with_triton):

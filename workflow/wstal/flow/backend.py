@@ -12,6 +12,7 @@ import numpy as np
 from wstal.errors import WstalError
 from wstal.flow.frames import check_frames
 from wstal.flow.parameters import SEMANTICS, TVL1Parameters
+from wstal.flow.self_check import triton_trouble
 
 if TYPE_CHECKING:
     from torch import Tensor  # seconds to import, and most backends need none of it
@@ -35,10 +36,11 @@ def resolve_backend(
 ) -> Backend:
     """What `backend` stands for on this machine, to be recorded beside the flow.
 
-    `auto` is the Triton backend where `device` is a GPU, and torch there without Triton. On the
-    CPU it is the C++ backend; where there is no compiler OpenCV, tens of times slower, with a
-    warning. `gamma > 0` only OpenCV and torch compute: it goes to one of those. A backend named
-    outright is never replaced.
+    `auto` is the Triton backend where `device` is a GPU, and torch there if Triton is not
+    installed or gives another flow on a trial pair (`self_check`). On the CPU it is the C++
+    backend; where there is no compiler OpenCV, tens of times slower, with a warning. `gamma > 0`
+    only OpenCV and torch compute: it goes to one of those. A backend named outright is never
+    replaced.
     """
     if backend not in BACKENDS:
         raise WstalError(f"flow backend {backend!r} is not one of {', '.join(BACKENDS)}")
@@ -52,7 +54,7 @@ def resolve_backend(
         fast = "Triton" if on_gpu else "C++"
         return Backend(other, f"the {fast} backend has no illumination field (gamma > 0)")
     if on_gpu:
-        missing = _triton_trouble()
+        missing = triton_trouble(device, semantics)
         return Backend("torch", missing) if missing else Backend("triton", "on a GPU")
     missing = _compiler_trouble()
     if not missing:
@@ -60,15 +62,6 @@ def resolve_backend(
     reason = f"fell back from the C++ backend: {missing}"
     warnings.warn(f"TV-L1 by {other}, tens of times slower: {missing}", stacklevel=2)
     return Backend(other, reason)
-
-
-@cache
-def _triton_trouble() -> str:
-    try:
-        import triton  # noqa: F401
-    except ImportError as error:
-        return f"Triton cannot be imported: {error}"
-    return ""
 
 
 @cache
@@ -129,8 +122,8 @@ def tvl1(
     if name == "triton":
         from wstal.flow.tvl1_triton import tvl1_triton
 
-        if trouble := _triton_trouble():
-            raise WstalError(f"flow backend triton: {trouble}; install triton, or choose another")
+        if trouble := triton_trouble(device, semantics):
+            raise WstalError(f"flow backend triton: {trouble}; or choose another backend")
         flow = tvl1_triton(images, parameters, semantics, device=device)
     else:
         from wstal.flow.tvl1_torch import tvl1_torch
