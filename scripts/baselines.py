@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 from cli import track
-from scoring import read_fitting, read_truth, scoring_parser
+from scoring import features_grid, read_truth, scoring_parser
 from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.baselines import baseline_rows
 from wstal.evaluate.coverage import read_durations
+from wstal.evaluate.fitting import fitting_protocol
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
         truth, usable = read_truth(args)
         table = baseline_rows(
             truth,
-            read_fitting(args.protocol, args),
+            fitting_protocol(args.protocol, features_grid(args)),
             usable,
             read_durations(args.manifest) if args.manifest else {},
             args.seeds,

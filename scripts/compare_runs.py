@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 
 from cli import track
-from scoring import read_fitting, read_truth, scoring_parser, tell
+from scoring import features_grid, read_truth, scoring_parser, tell
 from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.bootstrap import compare
+from wstal.evaluate.fitting import fitting_protocol
 from wstal.evaluate.run_rows import strict_runs
 
 
@@ -35,7 +36,10 @@ def main() -> None:
     add("--output", type=Path, required=True)
     args = arguments.parse_args()
     try:
-        protocol, (truth, usable) = read_fitting(args.protocol, args), read_truth(args)
+        protocol, (truth, usable) = (
+            fitting_protocol(args.protocol, features_grid(args)),
+            read_truth(args),
+        )
         given = (args.a, args.a_by_iteration), (args.b, args.b_by_iteration)
         checkpoint, runs = strict_runs(truth, protocol, usable, given, tell)
         table = compare(

@@ -8,11 +8,12 @@ Examples:
 import sys
 from pathlib import Path
 
-from scoring import read_fitting, read_found, read_truth, scoring_parser
+from scoring import features_grid, read_found, read_truth, scoring_parser
 from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.coverage import read_durations
 from wstal.evaluate.diagnosis import diagnose
+from wstal.evaluate.fitting import fitting_protocol
 from wstal.evaluate.protocols import prepare
 from wstal.plots.diagnosis import FIGURES
 from wstal.plots.style import save
@@ -29,7 +30,10 @@ def main() -> None:
     add("--output", type=Path, required=True, help="folder of CSV and SVG files")
     args = arguments.parse_args()
     try:
-        protocol, (truth, usable) = read_fitting(args.protocol, args), read_truth(args)
+        protocol, (truth, usable) = (
+            fitting_protocol(args.protocol, features_grid(args)),
+            read_truth(args),
+        )
         found = read_found(truth, protocol, args.predictions)
         prepared = prepare(truth, found, protocol, usable)
         known = {video: seconds for video, seconds in truth.duration.items() if seconds}

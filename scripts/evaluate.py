@@ -16,9 +16,10 @@ Examples:
 import sys
 from pathlib import Path
 
-from scoring import read_fitting, read_truth, scoring_parser, tell
+from scoring import features_grid, read_truth, scoring_parser, tell
 from wstal.atomic import write_csv
 from wstal.errors import WstalError
+from wstal.evaluate.fitting import fitting_paper, fitting_protocol
 from wstal.evaluate.map_table import ALL, COLUMNS
 from wstal.evaluate.run_rows import run_rows
 
@@ -38,16 +39,16 @@ def main() -> None:
     args = arguments.parse_args()
     given = {args.checkpoint: args.predictions, "constant_attention": args.constant_attention}
     try:
-        truth, usable = read_truth(args)
+        (truth, usable), grid = read_truth(args), features_grid(args)
         rows = run_rows(
             truth,
-            read_fitting(args.protocol, args),
+            fitting_protocol(args.protocol, grid),
             usable=usable,
             predictions={name: path for name, path in given.items() if path},
             history=args.proposals_by_iteration,
             scores=args.scores,
             score_history=args.scores_by_iteration,
-            paper=read_fitting(args.paper_protocol, args) if args.paper_protocol else None,
+            paper=fitting_paper(args.paper_protocol, grid, tell),
             tell=tell,
         )
     except WstalError as error:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 from cli import parser
-from wstal.errors import WstalError
 from wstal.evaluate.coverage import read_usable
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
-from wstal.evaluate.protocol_file import read_protocol
 from wstal.evaluate.protocols import Protocol, unscored
 from wstal.evaluate.run_rows import known_detections
+from wstal.evaluate.score_file import score_grid
 
 
 def scoring_parser(docstring: str, protocol: bool = True) -> argparse.ArgumentParser:
@@ -39,12 +38,12 @@ def read_truth(args: argparse.Namespace) -> tuple[GroundTruth, set[str] | None]:
     return truth, read_usable(args.coverage) if args.coverage else None
 
 
-def read_fitting(source: str, args: argparse.Namespace) -> Protocol:
-    """A protocol that suits the features' grid; raises WstalError if it does not."""
-    protocol = read_protocol(source)
-    if reason := protocol.misfit(args.step, args.t0):
-        raise WstalError(reason)
-    return protocol
+def features_grid(args: argparse.Namespace) -> tuple[float | None, float | None]:
+    """Step and t0 of the features, s: as given, else as the score file says, else not known."""
+    scores = getattr(args, "scores", None)
+    if args.step is None and args.t0 is None and scores:
+        return score_grid(scores)
+    return args.step, args.t0
 
 
 def tell(line: str) -> None:

@@ -151,12 +151,28 @@ def test_snippets_of_another_length_are_refused_and_left_out_of_the_ledger(case)
     said = run("evaluate", *given, "--protocol", "demo_snippets", "--step", "0.32", fails=True)
     assert "demo_snippets has 1.5625 snippets per second" in said
     paper = ["--protocol", "demo", "--paper-protocol", "demo_snippets"]
-    assert "begin at 0.2 s" in run("evaluate", *given, *paper, "--t0", "0.2", fails=True)
+    said = run("evaluate", *given, *paper, "--t0", "0.2")
+    assert "begin at 0.2 s" in said and "the dataset's own protocol" in said
     both = ["ledger", *given, "--protocols", "demo", "demo_snippets", "--output", "l.csv"]
     assert "left out: protocol demo_snippets" in run(*both, "--step", "0.32")
     assert set(pd.read_csv(folder / "l.csv")["protocol"]) == {"demo"}
     run(*both, "--step", "0.64", "--t0", "0")
     assert set(pd.read_csv(folder / "l.csv")["protocol"]) == {"demo", "demo_snippets"}
+
+
+def test_the_score_file_tells_the_features_grid(case):
+    folder, run = case
+    videos = {
+        video: VideoScores(np.zeros((4, 3)), np.zeros(4), np.array([0.9, 0.2]))
+        for video in ("v1", "v2")
+    }
+    given = ["--ground-truth", "gt.json", "--predictions", "good.json", "--scores", "s.h5"]
+    classes = json.loads((folder / "gt.json").read_text())["classes"]
+    write_scores(folder / "s.h5", Scores(classes, videos, step=0.5))
+    said = run("evaluate", *given, "--protocol", "demo_snippets", fails=True)
+    assert "the features a step of 0.5 s" in said
+    write_scores(folder / "s.h5", Scores(classes, videos, step=0.64))
+    run("evaluate", *given, "--protocol", "demo_snippets")
 
 
 def test_unknown_videos_protocols_and_help(case):

@@ -22,6 +22,12 @@ def read_video_scores(path: str | Path, classes: list[str]) -> dict[str, np.ndar
         return {_id(group): group["video_score"][()][columns] for group in file.values()}
 
 
+def score_grid(path: str | Path) -> tuple[float, float]:
+    """Seconds from snippet to snippet, and where the first begins, of a score file."""
+    with _open(path) as file:
+        return float(file.attrs["step"]), float(file.attrs["t0"])
+
+
 def read_events(path: str | Path, classes: list[str], seconds: int) -> dict[str, np.ndarray]:
     """Per video the likeliest class of each second, int `[seconds]` (`second_answers`).
 
