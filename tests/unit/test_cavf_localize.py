@@ -1,11 +1,8 @@
 import numpy as np
-import pytest
-from wstal.errors import WstalError
 from wstal.localize.cavf import class_sequences, classes_above_mean, localize
 from wstal.localize.scores import Scores, VideoScores
 
 SETTINGS = {
-    "task": "segments",
     "thresholds": {"start": 0.5, "stop": 0.5, "num": 1},
     "shortest": 2,
     "video_weight": 0.7,
@@ -47,12 +44,6 @@ def test_several_thresholds_end_in_suppression():
     assert len(many) > len(kept) == 2 and kept["score"].is_monotonic_decreasing
 
 
-def test_events_are_runs_of_the_likeliest_class():
-    found = localize(scores(), {**SETTINGS, "task": "events"})
-    assert found[["t_start", "t_end"]].to_numpy().tolist() == [[3, 7], [9, 11], [13, 17]]
-    np.testing.assert_allclose(found["score"], [0.7, 0.7, 0.65])
-
-
 def test_an_attention_of_one_leaves_what_the_classes_say():
     video = scores().videos["v"]
     np.testing.assert_allclose(class_sequences(video), video.cas[:, :-1], atol=1e-12)
@@ -64,9 +55,4 @@ def test_all_background_is_no_detection():
     cas = np.zeros((4, 3))
     cas[:, -1] = 1
     empty = Scores(["a", "b"], {"v": VideoScores(cas, np.zeros(4), np.zeros(2))}, "probability")
-    assert localize(empty, SETTINGS).empty and localize(empty, {**SETTINGS, "task": "events"}).empty
-
-
-def test_unknown_task_is_refused():
-    with pytest.raises(WstalError, match="not one of segments, events"):
-        localize(scores(), {**SETTINGS, "task": "seconds"})
+    assert localize(empty, SETTINGS).empty

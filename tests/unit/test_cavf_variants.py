@@ -65,9 +65,8 @@ def test_every_variant_trains_scores_and_localizes(variant, catalog, features):
     )
     scores = scorer(trainer.model, trainer.iteration)
     assert scores.activation == "probability"
-    for task in ("segments", "events"):
-        found = localize(scores, {**config["localize"], "task": task})
-        assert (found["t_end"] > found["t_start"]).all()
+    found = localize(scores, config["localize"])
+    assert (found["t_end"] > found["t_start"]).all()
     assert not localize(scores, {**config["localize"], "shortest": 1}).empty
 
 
@@ -90,7 +89,6 @@ def test_settings_of_the_paper(catalog):
     assert model.items() <= config["model"].items()
     ave = catalog.run_config("ave", "cavf")
     assert (ave["data"]["length"], ave["train"]["epochs"]) == (10, 300)
-    assert ave["localize"]["task"] == "events"
     assert catalog.paper_protocol("ave", "cavf")["name"] == "ave_804"
 
 

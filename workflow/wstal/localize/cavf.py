@@ -1,6 +1,6 @@
-"""CAVF's localization: two thresholds for detection, the likeliest class for events.
+"""CAVF's localization: two thresholds, of classes and along time.
 
-Detection follows W-TALC, which the paper names: first classes, then snippets of each class, both
+It follows W-TALC, which the paper names: first classes, then snippets of each class, both
 by thresholds that the video itself sets. Segments are snippet ranges inside, seconds at the
 border.
 """
@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wstal.errors import WstalError
 from wstal.localize.detection_frame import all_rows, class_rows, detection_frame
-from wstal.localize.grouping import runs, runs_above
+from wstal.localize.grouping import runs_above
 from wstal.localize.nms import suppress_overlaps
 from wstal.localize.scores import Scores, VideoScores
 
@@ -23,13 +22,10 @@ from wstal.localize.scores import Scores, VideoScores
 def localize(scores: Scores, config: Mapping[str, Any]) -> pd.DataFrame:
     """Detections of all videos: video_id, t_start, t_end (seconds), label, score.
 
-    `config` is the `localize` section of the run's config; its `task` is segments or events.
-    Videos in the order of `scores`, classes ascending, then in the order suppression chose.
+    `config` is the `localize` section of the run's config. Videos in the order of `scores`,
+    classes ascending, then in the order suppression chose.
     """
-    tasks = {"segments": proposals, "events": events}
-    if config["task"] not in tasks:
-        raise WstalError(f"localize.task {config['task']!r} is not one of {', '.join(tasks)}")
-    return detection_frame(scores, lambda video: tasks[config["task"]](video, config))
+    return detection_frame(scores, lambda video: proposals(video, config))
 
 
 def proposals(video: VideoScores, settings: Mapping[str, Any]) -> np.ndarray:
@@ -71,19 +67,3 @@ def class_sequences(video: VideoScores) -> np.ndarray:
     some = classes.sum(1, keepdims=True)
     shares = np.divide(classes, some, out=np.zeros_like(classes), where=some > 0)
     return shares * video.attention.astype(np.float64)[:, None]
-
-
-def events(video: VideoScores, settings: Mapping[str, Any]) -> np.ndarray:
-    """Runs of snippets whose likeliest class is the same and not background: `[N, 4]`.
-
-    The score is the class's mean probability. Nothing of `settings` enters.
-    """
-    sequences = class_sequences(video)
-    probabilities = np.concatenate([sequences, 1 - sequences.sum(1, keepdims=True)], axis=1)
-    likeliest = probabilities.argmax(1)
-    found = []
-    for label in range(sequences.shape[1]):
-        segments = runs(likeliest == label)
-        score = np.array([sequences[start:stop, label].mean() for start, stop in segments])
-        found.append(class_rows(segments, label, score))
-    return all_rows(found)
