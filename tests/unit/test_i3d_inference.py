@@ -49,6 +49,16 @@ def test_any_length_and_size(shape):
     assert relative_error(found, network.features(x)) < 1e-4
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 15, 32, 32), (1, 3, 8, 32, 32), (1, 2, 16, 32, 32)])
+@torch.inference_mode()
+def test_what_the_network_refuses_is_refused(shape):
+    """Eight frames leave one step of time, whose mean over pairs of steps would be no number."""
+    network = InceptionI3D(3, 0.125).eval()
+    for refusing in (network, for_inference(network, CPU)):
+        with pytest.raises(WstalError, match="at least 16 frames"):
+            refusing.features(torch.zeros(shape))
+
+
 @torch.inference_mode()
 def test_snippets_of_a_batch_do_not_meet_and_their_memory_layout_is_free():
     network = for_inference(calibrated(2, 0.125, 64), CPU)

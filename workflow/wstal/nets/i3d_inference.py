@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from wstal.errors import WstalError
 from wstal.nets.axis_pool import axis_max_pool
 from wstal.nets.fold_batchnorm import fold_batchnorm
-from wstal.nets.inception_i3d import ORDER, InceptionI3D, Mixed, Unit3D
+from wstal.nets.inception_i3d import ORDER, InceptionI3D, Mixed, Unit3D, check_snippets
 from wstal.nets.same_padding import SameMaxPool3d, same_padding
 from wstal.nets.time_convolution import TimeConv3d
 
@@ -65,6 +65,7 @@ class FastI3D(nn.Module):
         self.on_cpu = device.type == "cpu"
         self.time = 0 if self.on_cpu and dtype == torch.float32 else 1
         self.dtype, self.feature_size = dtype, network.feature_size
+        self.in_channels = network.in_channels
         border = ORDER.index(_LAST_OF_FRONT) + 1
         self.front = self._stages(folded, ORDER[:border])
         self.back = self._stages(folded, ORDER[border:])
@@ -83,7 +84,11 @@ class FastI3D(nn.Module):
         return nn.Sequential(*stages)
 
     def features(self, x: Tensor) -> Tensor:
-        """`[B, in_channels, T, H, W]` with T >= 16 -> float32 `[B, 1024 * width]`."""
+        """`[B, in_channels, T, H, W]` with T >= 16 -> float32 `[B, 1024 * width]`.
+
+        Raises WstalError as the network itself.
+        """
+        check_snippets(x, self.in_channels)
         x = x.to(self.dtype)
         x = x.permute(2, 0, 3, 4, 1) if self.time == 0 else x.permute(0, 2, 3, 4, 1)
         batch = 1 - self.time

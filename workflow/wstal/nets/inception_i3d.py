@@ -35,6 +35,15 @@ ORDER = [
 ]
 
 
+def check_snippets(x: Tensor, in_channels: int) -> None:
+    """Raise WstalError for snippets `x` of fewer than 16 frames or another number of channels."""
+    if x.ndim != 5 or x.shape[1] != in_channels or x.shape[2] < MIN_FRAMES:
+        raise WstalError(
+            f"I3D got snippets of shape {tuple(x.shape)}; it needs [B, {in_channels}, T, "
+            f"H, W] with T of at least {MIN_FRAMES} frames"
+        )
+
+
 class Unit3D(nn.Module):
     """Convolution, batch norm, ReLU."""
 
@@ -114,11 +123,7 @@ class InceptionI3D(nn.Module):
 
         Raises WstalError for fewer than 16 frames or another number of channels.
         """
-        if x.shape[1] != self.in_channels or x.shape[2] < MIN_FRAMES:
-            raise WstalError(
-                f"I3D got snippets of shape {tuple(x.shape)}; it needs [B, {self.in_channels}, T, "
-                f"H, W] with T of at least {MIN_FRAMES} frames"
-            )
+        check_snippets(x, self.in_channels)
         for name in ORDER:
             x = getattr(self, name)(x)
         return x
