@@ -59,3 +59,19 @@ def test_padded_videos_count_as_they_are_alone():
     assert found.item() == pytest.approx(alone.item(), rel=1e-12)
     found.backward()
     assert not features.grad[:, 6:].any() and features.grad[:, :6].isfinite().all()
+
+
+def test_a_video_of_nothing_is_at_distance_one_and_moves_nothing():
+    """As a silent one is to the first layer of a model of sound alone, whose bias starts at 0."""
+    torch.manual_seed(0)
+    features = torch.rand(4, 6, 3)
+    features[0] = 0
+    features.requires_grad_(True)
+    cas, labels = torch.randn(4, 6, 2), torch.ones(4, 1)
+    silent = coactivity_loss(features, cas, labels, 2)
+    rest = coactivity_loss(features[2:], cas[2:], labels[2:], 1)
+    # Every distance to nothing is 1, so that the first pair's hinges are the margin.
+    assert silent.item() == pytest.approx((0.5 + rest.item()) / 2)
+    silent.backward()
+    assert features.grad.isfinite().all() and not features.grad[:2].any()
+    assert features.grad[2:].any()

@@ -42,5 +42,10 @@ def coactivity_loss(
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    """Cosine distance over the last axis. No epsilon, as in the official code."""
-    return 1 - (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))
+    """Cosine distance over the last axis. No epsilon, as in the official code.
+
+    It is 1, without gradient, where one side is nothing at all (a silent video's sound).
+    """
+    product, lengths = (a * b).sum(-1), a.norm(dim=-1) * b.norm(dim=-1)
+    some = lengths > 0
+    return 1 - (product / lengths.where(some, 1)).where(some, 0)
