@@ -131,6 +131,7 @@ def test_settings_of_the_paper(catalog):
         assert config["loss"]["weights"] == weights
         assert config["localize"]["nms"] | {"kind": "hard", "iou": 0.5} == config["localize"]["nms"]
     assert (thumos["train"]["weight_decay"], anet["train"]["weight_decay"]) == (5e-5, 1e-3)
+    assert (thumos["data"]["batch"], anet["data"]["batch"]) == (16, 32)
     # 0.1 : 0.025 : 0.9 and 0.005 : 0.005 : 0.025
     assert thumos["localize"]["thresholds"] == {"start": 0.1, "stop": 0.9, "num": 33}
     assert anet["localize"]["thresholds"] == {"start": 0.005, "stop": 0.025, "num": 5}
