@@ -8,8 +8,8 @@ import sys
 import pandas as pd
 import pytest
 import yaml
-from wstal.config.layers import resolve_run
-from wstal.models import cavf, co2net
+from wstal.config.layers import merged, resolve_run
+from wstal.models import cavf, co2net, tssam
 from wstal.models.macs import count_macs
 from wstal.train import checkpoint
 
@@ -101,6 +101,25 @@ def test_the_cost_of_a_run_joins_its_table(project, tmp_path):
     values = found.set_index("metric")["ours_mean"].to_dict()
     assert values == {"mmacs": 1.74, "mAP@0.5:0.95": 20.0}
     assert "with attention over 160 snippets" in found.set_index("metric").loc["mmacs", "note"]
+
+
+def test_a_fixed_number_of_snippets_is_not_counted_for_a_video_of_another(project, tmp_path):
+    """TS-SAM reads 75 snippets of any ActivityNet video: the cost is per snippet that it reads."""
+    text = (project / "workflow/config/models/tssam.yaml").read_text()
+    config = merged(
+        resolve_run(yaml.safe_load(text), "activitynet13", None), {"streams": ["audio"]}
+    )
+    model = tssam.build(config, DIMS, CLASSES)
+    content = {"config": config, "dims": {"audio": 128}, "classes": list(map(str, range(CLASSES)))}
+    checkpoint.save(tmp_path / "c.pt", {**content, "model": model.state_dict()})
+    names = {"dataset": "activitynet13", "recipe": "i3d_tvl1", "run": "tssam"}
+    about = [part for key, value in names.items() for part in (f"--{key}", value)]
+    run(project, "count_macs.py", "--checkpoint", tmp_path / "c.pt", *about,
+        "--output", tmp_path / "macs.csv")  # fmt: skip
+    found = pd.read_csv(tmp_path / "macs.csv")["mean"].iloc[0] * 1e6
+    per_snippet = 3 * 128 * 128 + 128 * 3 + 128 * (CLASSES + 1)  # block, attention, classifier
+    pooled = 3 * 128 * (CLASSES + 1) / 75  # three features of the whole video
+    assert found == pytest.approx(per_snippet + pooled, rel=1e-3)
 
 
 def run(project, script, *arguments):
