@@ -23,6 +23,7 @@ VARIANTS = [
     None, "audio_only", "visual_only", "stages_0", "stages_1", "stages_3", "s_0", "s_i", "o_0", "o_i",
     "o_ii", "skip_none", "skip_prev", "stages_3_skip_none", "stages_3_skip_prev", "stages_3_frozen",
     "stages_3_frozen_skip_prev", "width_512", "visual_only_512", "stages_0_s_0", "stages_0_s_i",
+    "stages_0_o_0",
     *(f"stages_1_u{u}_v{v}" for u, v in WIDTHS),
     *(f"stages_{stages}_{losses}" for stages in (0, 1, 3) for losses in ("o_i", "o_ii")),
 ]  # fmt: skip
