@@ -59,6 +59,27 @@ def test_other_files_are_refused(published, tmp_path):
         GoldenFiles(golden, tmp_path, tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("content", [[1, 2], {"rows": NUMBERS}, {"data": "text"}])
+def test_a_file_without_the_numbers_is_refused(published, tmp_path, content):
+    folder, golden = published
+    torch.save(content, folder / "rows.pt")
+    with pytest.raises(WstalError, match="no array `data`"):
+        GoldenFiles(golden, tmp_path / "cache", folder).array("rows")
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_pack_without_the_numbers_is_refused(published, tmp_path, damaged):
+    folder, golden = published
+    (folder / "rows.pt").unlink()
+    pack = folder / "video_features_refs.npz"
+    if damaged:
+        pack.write_bytes(b"PK\x03\x04 cut off")
+    else:
+        np.savez(pack, other=NUMBERS)
+    with pytest.raises(WstalError, match="no array a/rows"):
+        GoldenFiles(golden, tmp_path / "cache", folder).array("rows")
+
+
 def test_without_a_folder_they_are_fetched_once(published, tmp_path):
     folder, golden = published
     content = {name: (folder / name).read_bytes() for name in ("deep/clip.mp4", "rows.pt")}

@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+import torch
 
 from wstal.download import Track, download
 from wstal.errors import WstalError
@@ -67,12 +69,15 @@ class GoldenFiles:
     def _read(self, entry: Mapping[str, str]) -> tuple[Path, np.ndarray]:
         path = self._found(entry["file"]) if self.folder else self._fetched(entry)
         if path is not None:
-            return path, np.asarray(read_plain(path, others_inert=True)["data"])
+            return path, _data(path)
         packed = self._found(PACKED)
         if packed is None:
             raise Absent(f"neither {entry['file']} nor {PACKED} in {self.folder}; {entry['url']}")
-        with np.load(packed, allow_pickle=False) as arrays:
-            return packed, arrays[entry["packed"]]
+        try:
+            with np.load(packed, allow_pickle=False) as arrays:
+                return packed, arrays[entry["packed"]]
+        except (KeyError, TypeError, ValueError, OSError, BadZipFile) as error:
+            raise WstalError(f"{packed} has no array {entry['packed']}: {error}") from error
 
     def _found(self, name: str) -> Path | None:
         return next(iter(sorted(self.folder.rglob(name))), None)
@@ -84,6 +89,16 @@ class GoldenFiles:
         except WstalError as error:
             raise Absent(f"{error}; or give a folder that holds {entry['file']}") from error
         return path
+
+
+def _data(path: Path) -> np.ndarray:
+    """The numbers under `data` in a torch file; raises WstalError if there are none."""
+    content = read_plain(path, others_inert=True)
+    if not isinstance(content, Mapping) or not isinstance(
+        content.get("data"), np.ndarray | torch.Tensor
+    ):
+        raise WstalError(f"{path} has no array `data`; remove the file and fetch it again")
+    return np.asarray(content["data"])
 
 
 def weights_in(folder: str | Path, sources: Mapping[str, WeightFile], name: str) -> Path:
