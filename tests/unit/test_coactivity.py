@@ -62,7 +62,7 @@ def test_padded_videos_count_as_they_are_alone():
 
 
 def test_a_video_of_nothing_is_at_distance_one_and_moves_nothing():
-    """As a silent one is to the first layer of a model of sound alone, whose bias starts at 0."""
+    """Rows of zeros stay zero in a model of sound alone, whose biases start at 0."""
     torch.manual_seed(0)
     features = torch.rand(4, 6, 3)
     features[0] = 0

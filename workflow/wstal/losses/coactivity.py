@@ -44,7 +44,7 @@ def coactivity_loss(
 def _distance(a: Tensor, b: Tensor) -> Tensor:
     """Cosine distance over the last axis. No epsilon, as in the official code.
 
-    It is 1, without gradient, where one side is nothing at all (a silent video's sound).
+    It is 1, without gradient, where one side is zero (features given as zeros for lack of sound).
     """
     product, lengths = (a * b).sum(-1), a.norm(dim=-1) * b.norm(dim=-1)
     some = lengths > 0
