@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -153,3 +154,17 @@ def test_an_hour_of_320x240_fits_into_a_gigabyte_and_a_half(tmp_path):
         (tmp_path / "flow/v.h5").unlink()
     grown = max(0, peaks[1] - peaks[0])
     assert peaks[1] + 58 * grown < 1.5e9
+
+
+def test_learned_weights_count_by_their_content(tmp_path):
+    video = SimpleNamespace(source="s")
+    files = [tmp_path / name for name in ("a.pth", "copy.pth", "other.pth")]
+    for path, content in zip(files, (b"1", b"1", b"2"), strict=True):
+        path.write_bytes(content)
+    recipe = {"algorithm": "raft", "bound": 20, "params": {}}
+    first, copy, other = (
+        stage.flow_key(video, recipe | {"params": {"weights": str(path)}}, "c") for path in files
+    )
+    assert first == copy != other
+    assert stage.weights_digest(recipe) == ""
+    assert stage.flow_key(video, recipe, "c") != first

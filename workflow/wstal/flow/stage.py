@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,7 @@ def flow_shard(
             "recipe": dict(recipe),
             "code": code,
             "device": device,
+            "weights_sha256": weights_digest(recipe),
             "versions": {"wstal": __version__} | {name: version(name) for name in packages},
             **algorithm.attrs,
         },
@@ -65,9 +68,26 @@ def flow_shard(
 
 
 def flow_key(frames: StageInput, recipe: Mapping[str, Any], code: str) -> str:
-    """What names the flow of a video; `code` is the flow stage's, whoever computes."""
+    """What names the flow of a video; `code` is the flow stage's, whoever computes.
+
+    A learned flow's weights count by their content, not by their path.
+    """
     part = {name: value for name, value in recipe.items() if name not in _NOT_KEY}
+    if digest := weights_digest(recipe):
+        part["params"] = {**recipe["params"], "weights": digest}
     return artefact_key(frames.source, "flow", part, code)
+
+
+def weights_digest(recipe: Mapping[str, Any]) -> str:
+    """SHA-256 of the file of weights that a recipe names, empty where there is none."""
+    path = recipe.get("params", {}).get("weights")
+    return _file_digest(path) if path and Path(path).is_file() else ""
+
+
+@cache
+def _file_digest(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stream_flow(
