@@ -32,11 +32,11 @@ def main() -> None:
     try:
         content = checkpoint.load(args.checkpoint)
         model = load_model(content, torch.device("cpu"))
+        # A model that reads a fixed number of snippets is counted on a video of just so many.
+        length = content["config"]["model"].get("test_length") or args.length
+        found = count_macs(model, sum(content["dims"].values()), length)
     except WstalError as error:
         sys.exit(f"{error}")
-    # A model that reads a fixed number of snippets is counted on a video of just so many.
-    length = content["config"]["model"].get("test_length") or args.length
-    found = count_macs(model, sum(content["dims"].values()), length)
     note = "counted from the model"
     if found.total > found.layers:
         note += f"; {found.total / 1e6:.2f}M with attention over {length} snippets"
