@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from wstal.data.upstream import joined, of_video, snippet_arrays, video_arrays
@@ -53,3 +55,5 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(WstalError, match="hold the video a"):
         joined([scores(a=3), scores(a=3, b=2)])
     assert set(joined([scores(a=3), scores(b=2)]).videos) == {"a", "b"}
+    with pytest.raises(WstalError, match="different classes"):
+        joined([scores(a=3), replace(scores(b=2), classes=["y", "x"])])

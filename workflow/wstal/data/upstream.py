@@ -20,6 +20,11 @@ def joined(parts: Iterable[Scores]) -> Scores | None:
     parts = list(parts)
     videos: dict = {}
     for part in parts:
+        if part.classes != parts[0].classes:
+            raise WstalError(
+                f"two files of upstream scores have different classes ({part.classes} and "
+                f"{parts[0].classes}); score the upstream run anew"
+            )
         if twice := sorted(set(videos) & set(part.videos)):
             raise WstalError(f"two files of upstream scores hold the video {twice[0]}; give one")
         videos |= part.videos
