@@ -20,7 +20,7 @@ from wstal.features.i3d_stage import i3d_extractor
 from wstal.features.precision_gate import precision_stamp
 from wstal.features.shard import features_shard
 from wstal.flow.algorithm import flow_algorithm
-from wstal.flow.stage import flow_key, stream_flow
+from wstal.flow.stage import flow_key, flow_provenance, stream_flow
 from wstal.store import write_shard
 from wstal.video.frames import open_frames
 
@@ -47,7 +47,7 @@ def main() -> None:
             algorithm = flow_algorithm(flow, device=str(device), threads=args.threads)
             gray = partial(open_frames, pixels="gray", **size)
             flow_of = {"algorithm": algorithm, "bound": flow["bound"], "open_gray": gray}
-            made = {"flow": {"recipe": flow, "code": args.flow_code, **algorithm.attrs}}
+            made = {"flow": flow_provenance(flow, algorithm, args.flow_code, str(device))}
             made |= precision_stamp(recipe, args.weights, weights, device)
             records = features_shard(
                 "i3d_flow", {"frames": args.frames},

@@ -85,6 +85,7 @@ def test_features_and_keys_are_those_of_the_kept_flow(extract, kept):
     provenance = json.loads(read_attrs(own.parent / "long.h5")["provenance_json"])
     assert provenance["flow"]["backend"] == "cpu"
     assert provenance["flow"]["recipe"] == FLOW
+    assert {"device", "versions", "weights_sha256"} <= set(provenance["flow"])  # as in flow files
 
 
 def test_the_flow_recipe_and_its_code_are_part_of_the_key(extract, kept):

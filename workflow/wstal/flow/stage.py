@@ -46,25 +46,32 @@ def flow_shard(
     """
     inputs, passed = join_shards({"frames": frames})
     algorithm = flow_algorithm(recipe, device=device, threads=threads)
-    packages = PACKAGES + TENSOR_PACKAGES.get(algorithm.attrs["backend"], ())
     made = process_shard(
         inputs,
         stage="flow",
         directory=directory,
         key_of=lambda video: flow_key(video, recipe, code),
         make=lambda video, file: _make(video, file, recipe, algorithm, open_gray),
-        provenance={
-            "stage": "flow",
-            "recipe": dict(recipe),
-            "code": code,
-            "device": device,
-            "weights_sha256": weights_digest(recipe),
-            "versions": {"wstal": __version__} | {name: version(name) for name in packages},
-            **algorithm.attrs,
-        },
+        provenance=flow_provenance(recipe, algorithm, code, device),
         track=track,
     )
     return made + passed
+
+
+def flow_provenance(
+    recipe: Mapping[str, Any], algorithm: FlowAlgorithm, code: str, device: str
+) -> dict[str, Any]:
+    """What made a flow, to be recorded in its files or in the features it was streamed into."""
+    packages = PACKAGES + TENSOR_PACKAGES.get(algorithm.attrs["backend"], ())
+    return {
+        "stage": "flow",
+        "recipe": dict(recipe),
+        "code": code,
+        "device": device,
+        "weights_sha256": weights_digest(recipe),
+        "versions": {"wstal": __version__} | {name: version(name) for name in packages},
+        **algorithm.attrs,
+    }
 
 
 def flow_key(frames: StageInput, recipe: Mapping[str, Any], code: str) -> str:
