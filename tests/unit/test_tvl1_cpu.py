@@ -63,6 +63,20 @@ def test_the_number_of_threads_changes_nothing():
     np.testing.assert_array_equal(one[2:3], tvl1(frames[2:4], "cpu"))
 
 
+@pytest.mark.parametrize("semantics", ["opencv_cpu", "opencv_cuda"])
+@pytest.mark.parametrize("epsilon", [0.0, 0.01, 0.05, 0.5])
+def test_iterations_that_share_a_sweep_change_nothing(semantics, epsilon):
+    """Also where the change is small enough in the middle of a sweep, or in the first iteration."""
+    moving = np.concatenate([*pairs(2, 45, 70), np.full((3, 45, 70), 90, np.uint8)])
+    images, parameters = check_frames(moving), TVL1Parameters(epsilon=epsilon, iterations=40)
+    work = np.zeros((2, len(images) - 1), np.int64)
+    one = tvl1_cpu(images, parameters, semantics, sweep=1, work=work[0])
+    for sweep in (2, 5, 8, 0):
+        many = tvl1_cpu(images, parameters, semantics, sweep=sweep, work=work[1])
+        np.testing.assert_array_equal(many, one)
+        np.testing.assert_array_equal(work[1], work[0])
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names of x86 instruction sets")
 @pytest.mark.parametrize("target", ["x86-64", "x86-64-v3"])
 @pytest.mark.parametrize("semantics", ["opencv_cpu", "opencv_cuda"])

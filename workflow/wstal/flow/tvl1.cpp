@@ -1,10 +1,9 @@
 // Dual TV-L1 optical flow (Zach, Pock, Bischof 2007), the two definitions of OpenCV.
 //
-// Where the time goes is the fixed-point iteration, tens of millions of pixel updates per pair.
-// One iteration is one sweep over the rows: row y of the flow, then row y-1 of the dual
-// variables, whose neighbours are still in the first-level cache. Rows are padded with zeros
-// (a whole vector to the left, which is also the right pad of the row above), so that no
-// pixel needs a branch. Pairs are independent: threads take one pair at a time.
+// Where the time goes is the fixed-point iteration (iteration.h), tens of millions of pixel
+// updates per pair. Rows are padded with zeros (a whole vector to the left, which is also the
+// right pad of the row above), so that no pixel needs a branch. Pairs are independent: threads
+// take one pair at a time.
 #include <atomic>
 #include <cmath>
 #include <cstdint>
@@ -14,6 +13,9 @@
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
+#include "iteration.h"
 #include "median.h"
 #include "resampling.h"
 #include "vectors.h"
@@ -24,19 +26,30 @@ namespace {
 struct Parameters {  // mirrored in tvl1_cpu.py
     double tau, lambda, theta, epsilon, scale_step;
     int nscales, warps, inner, outer, median, cuda;
+    int sweep;  // iterations in one at most; 0: by the size of the cache
 };
 
-enum Plane { U1, U2, P11, P12, P21, P22, IX, IY, RHO, INVERSE, PLANES };
+constexpr int FIELDS = 2 * STATE + TERMS;  // two states: a sweep may start over from the old one
+
+// Bytes of the second-level cache, or what most CPUs have at least.
+size_t cache_bytes() {
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    if (const long found = sysconf(_SC_LEVEL2_CACHE_SIZE); found > 0) return size_t(found);
+#endif
+    return 1 << 20;
+}
 
 class Solver {
   public:
     Solver(const Parameters& p, int w, int h) : par(p), source(w, h) {
         const size_t rows = size_t(round_up(w) + PAD) * (h + 1) + 2 * PAD;
         size = rows + 80;  // 5 cache lines: the planes' rows must not share cache sets
-        memory.reset(new float[size * PLANES + 16]);
+        memory.reset(new float[size * FIELDS + 16]);
         scratch.resize(size_t(round_up(w) + PAD) * (h + 4) + 4 * PAD);
         line.resize(5 * (round_up(w) + PAD) + PAD);
         inside.resize(round_up(w) + 2 * PAD);
+        one.limit = float(par.lambda * par.theta), one.theta = float(par.theta);
+        one.rate = float(par.tau / par.theta);
     }
 
     int64_t solve(const float* f0, const float* f1, int w, int h, float* flow) {
@@ -61,9 +74,10 @@ class Solver {
     std::unique_ptr<float[]> memory;
     WarpSource source;
     std::vector<float> scratch, line, inside;
-    float* plane[PLANES];
+    Planes now, other, terms;  // the state, a second one, the linearised image term
+    Iteration one;
     size_t size;
-    int W = 0, H = 0, wide = 0, stride = 0;
+    int W = 0, H = 0, stride = 0, sweep = 1;
     int64_t work = 0;
 
     static int round_up(int w) { return (w + PAD - 1) / PAD * PAD; }
@@ -84,17 +98,24 @@ class Solver {
     }
 
     void lay_out(int w, int h) {
-        W = w, H = h, wide = round_up(w), stride = wide + PAD;
+        W = w, H = h, stride = round_up(w) + PAD;
         const uintptr_t base = (reinterpret_cast<uintptr_t>(memory.get()) + 63) / 64 * 64;
-        std::memset(reinterpret_cast<float*>(base), 0, size * PLANES / 16 * 64);
-        for (int i = 0; i < PLANES; i++)
-            plane[i] = reinterpret_cast<float*>(base) + (size / 16 * 16) * i + stride + PAD;
+        std::memset(reinterpret_cast<float*>(base), 0, size * FIELDS / 16 * 64);
+        const ptrdiff_t plane = size / 16 * 16;
+        float* const first = reinterpret_cast<float*>(base) + stride + PAD;
+        now = {first, plane, stride};
+        other = {first + plane * STATE, plane, stride};
+        terms = {first + plane * STATE * 2, plane, stride};
         // 1 where a pixel has a right neighbour; one to the left of it: 1 where it exists
         std::fill(inside.begin(), inside.end(), 0.0f);
         std::fill(inside.begin(), inside.begin() + PAD + W - 1, 1.0f);
+        one.width = W, one.height = H, one.inside = &inside[PAD];
+        // Longer sweeps than a cache needs cost more than they save: their rows leave the first.
+        sweep = sizeof(float) * FIELDS * stride * H > cache_bytes() ? Iteration::MOST : 4;
+        if (par.sweep) sweep = std::min(par.sweep, Iteration::MOST + 0);
     }
 
-    float* row(Plane p, int y) { return plane[p] + ptrdiff_t(stride) * y; }
+    float* row(int plane, int y) { return now.row(plane, y); }
 
     void scale(const Image& i0, const Image& i1, Image& u, Image& v) {
         lay_out(i0.w, i0.h);
@@ -119,46 +140,74 @@ class Solver {
         float error = enough + 1.0f + enough;
         for (int outer = 0; error > enough && outer < par.outer; outer++) {
             if (par.median > 1) median(U1), median(U2);
-            for (int inner = 0; error > enough && inner < par.inner; inner++) error = iterate();
+            Forecast forecast;
+            for (int inner = 0; error > enough && inner < par.inner;) {
+                const int most = std::min(sweep, par.inner - inner);
+                inner += until(enough, forecast.iterations(enough, most), forecast);
+                error = forecast.change();
+            }
         }
+    }
+
+    // Up to `count` iterations, until the change is small enough: how many it took. They are
+    // done at once; too many, and those that count are done over from the state before.
+    int until(float enough, int count, Forecast& forecast) {
+        const Planes target = count > 1 ? other : now;
+        float change[Iteration::MOST];
+        one.sweep(count, now, target, terms, change);
+        int done = 0;
+        while (done < count && (done == 0 || change[done - 1] > enough)) forecast.saw(change[done++]);
+        if (done < count) one.sweep(done, now, target, terms, change);
+        if (count > 1) std::swap(now, other);
+        work += int64_t(W) * H * done;
+        return done;
     }
 
     // The change is looked at on odd iterations only, and after each look not until a count
     // that starts at it has been run down by the threshold per iteration.
     void iterate_cuda() {
         const double enough = par.epsilon * par.epsilon * (double(W) * H);
+        const auto looks = [&](int n, double count) {
+            return par.epsilon > 0 && (n & 1) && count < enough;
+        };
         double count = 0;
-        for (int n = 0; n < par.inner; n++) {
-            const double error = iterate();
-            if (par.epsilon > 0 && (n & 1) && count < enough) {
-                if (error <= enough) break;
-                count = error;
-            } else {
-                count -= enough;
+        float change[Iteration::MOST];
+        for (int n = 0; n < par.inner;) {
+            int steps = 0;
+            bool look = false;
+            while (!look && steps < sweep && n + steps < par.inner) {
+                look = looks(n + steps++, count);
+                if (!look) count -= enough;
             }
+            one.sweep(steps, now, now, terms, change);
+            work += int64_t(W) * H * steps, n += steps;
+            if (!look) continue;
+            count = change[steps - 1];
+            if (count <= enough) break;
         }
     }
 
-    // Warp by the flow: gradient, constant part of the residual, 1 / |gradient|^2.
+    // Warp by the flow: gradient, constant part of the residual, -1 / |gradient|^2.
     void warp(const Image& i0) {
         float* __restrict read = line.data();
         for (int y = 0; y < H; y++) {
             const float *__restrict u = row(U1, y), *__restrict v = row(U2, y);
             const float* __restrict target = i0.row(y);
-            float *__restrict gx = row(IX, y), *__restrict gy = row(IY, y);
-            float *__restrict rho = row(RHO, y), *__restrict inv = row(INVERSE, y);
+            float *__restrict gx = terms.row(IX, y), *__restrict gy = terms.row(IY, y);
+            float *__restrict rho = terms.row(RHO, y);
+            float *__restrict inverse = terms.row(INVERSE, y);
             source.read(y, u, v, read);
             for (int x = 0; x < W; x++) {
                 const float i = read[4 * x], ix = read[4 * x + 1], iy = read[4 * x + 2];
                 gx[x] = ix, gy[x] = iy;
                 rho[x] = i - ix * u[x] - iy * v[x] - target[x];
                 // Without a gradient the step is 0 whatever this is, as long as it is finite.
-                inv[x] = 1.0f / std::max(ix * ix + iy * iy, 1e-20f);
+                inverse[x] = -1.0f / std::max(ix * ix + iy * iy, 1e-20f);
             }
         }
     }
 
-    void median(Plane p) {
+    void median(int p) {
         const int r = par.median / 2;
         for (int y = -r; y < H + r; y++) {  // the border repeats the edge
             const float* s = row(p, std::min(std::max(y, 0), H - 1));
@@ -202,63 +251,6 @@ class Solver {
 #pragma GCC unroll 9
             for (int i = 0; i < 9; i++) v[i] = load(from + x + stride * (i / 3) + i % 3);
             store(out + x, median9(v) * load(&inside[PAD + x - 1]));
-        }
-    }
-
-    // One fixed-point iteration; returns the sum of squared changes of the flow.
-    float iterate() {
-        V change = V{};
-        update_flow(0, change);
-        for (int y = 1; y < H; y++) update_flow(y, change), update_dual(y - 1, y);
-        update_dual(H - 1, H - 1);
-        work += int64_t(W) * H;
-        float sum = 0;
-        for (int i = 0; i < LANES; i++) sum += change[i];
-        return sum;
-    }
-
-    static V difference(const float* p, int back) { return load(p) - load(p - back); }
-
-    // Thresholding (eq. 15 of the paper) in one clamp, then u = v + theta div p.
-    void update_flow(int y, V& change) {
-        float *__restrict u1 = row(U1, y), *__restrict u2 = row(U2, y);
-        const float *ix = row(IX, y), *iy = row(IY, y), *rho = row(RHO, y), *inv = row(INVERSE, y);
-        const float *p11 = row(P11, y), *p12 = row(P12, y), *p21 = row(P21, y), *p22 = row(P22, y);
-        const V limit = splat(float(par.lambda * par.theta)), theta = splat(float(par.theta));
-        const int wide = this->wide, stride = this->stride;  // held in registers
-        V sum = change;
-#pragma GCC unroll 2
-        for (int x = 0; x < wide; x += LANES) {
-            const V a = load(u1 + x), b = load(u2 + x), gx = load(ix + x), gy = load(iy + x);
-            const V residual = load(rho + x) + (gx * a + gy * b);
-            const V step = vmin(vmax(-residual * load(inv + x), -limit), limit);
-            const V d1 = difference(p11 + x, 1) + difference(p12 + x, stride);
-            const V d2 = difference(p21 + x, 1) + difference(p22 + x, stride);
-            const V na = (a + step * gx) + theta * d1, nb = (b + step * gy) + theta * d2;
-            store(u1 + x, na), store(u2 + x, nb);
-            sum += (na - a) * (na - a) + (nb - b) * (nb - b);
-        }
-        change = sum;
-    }
-
-    // p = (p + tau/theta grad u) / (1 + tau/theta |grad u|); `below` is y + 1, or y at the end.
-    void update_dual(int y, int below) {
-        const V rate = splat(float(par.tau / par.theta));
-        dual_row(row(U1, y), row(U1, below), row(P11, y), row(P12, y), rate);
-        dual_row(row(U2, y), row(U2, below), row(P21, y), row(P22, y), rate);
-    }
-
-    void dual_row(const float* u, const float* below, float* __restrict px, float* __restrict py,
-                  V rate) {
-        const int wide = this->wide;
-        const float* right = &inside[PAD];
-#pragma GCC unroll 2
-        for (int x = 0; x < wide; x += LANES) {
-            const V here = load(u + x);
-            const V gx = (load(u + x + 1) - here) * load(right + x), gy = load(below + x) - here;
-            const V scale = reciprocal(1.0f + rate * root(gx * gx + gy * gy));
-            store(px + x, (load(px + x) + rate * gx) * scale);
-            store(py + x, (load(py + x) + rate * gy) * scale);
         }
     }
 };

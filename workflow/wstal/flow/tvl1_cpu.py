@@ -12,7 +12,7 @@ from wstal.errors import WstalError
 from wstal.flow.parameters import TVL1Parameters
 from wstal.flow.shared_library import load_library
 
-SOURCES = ("tvl1.cpp", "median.h", "resampling.h", "vectors.h", "warping.h")
+SOURCES = ("tvl1.cpp", "iteration.h", "median.h", "resampling.h", "vectors.h", "warping.h")
 # Fused multiply-add is allowed: it is no less exact than OpenCV's separate roundings, only
 # different. NaN cannot occur (frames are checked), so comparisons may be plain minima.
 FLAGS = (
@@ -30,7 +30,7 @@ class _Parameters(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_double) for name in ("tau", "lambda_", "theta", "epsilon", "scale_step")),
         *((name, ctypes.c_int) for name in ("nscales", "warps", "inner", "outer", "median")),
-        ("cuda", ctypes.c_int),
+        *((name, ctypes.c_int) for name in ("cuda", "sweep")),
     ]
 
 
@@ -48,12 +48,15 @@ def tvl1_cpu(
     threads: int | None = None,
     target: str = "native",
     work: np.ndarray | None = None,
+    sweep: int = 0,
 ) -> np.ndarray:
     """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]`, float32 in 0..255.
 
     `threads` pairs are computed at a time (default: see `default_threads`); the result does not
     depend on it. `target` is the instruction set compiled for. `work` int64 [N-1], if
-    given, receives each pair's number of pixel iterations.
+    given, receives each pair's number of pixel iterations. `sweep` is how many iterations may
+    follow each other in one pass over the picture (1 to 8; default: by its size and the cache);
+    the result does not depend on it.
     """
     if parameters.gamma:
         raise WstalError("flow backend cpu has no illumination field: gamma must be 0")
@@ -67,7 +70,9 @@ def tvl1_cpu(
             "cuda": 0,
         }
     shared = ("tau", "lambda_", "theta", "epsilon", "scale_step", "nscales", "warps")
-    native = _Parameters(**{name: getattr(parameters, name) for name in shared}, **loops)
+    native = _Parameters(
+        **{name: getattr(parameters, name) for name in shared}, **loops, sweep=sweep
+    )
     frames = np.ascontiguousarray(frames, np.float32)
     n, h, w = frames.shape
     flow = np.empty((n - 1, h, w, 2), np.float32)

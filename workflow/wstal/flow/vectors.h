@@ -15,7 +15,6 @@ constexpr int LANES = 8;
 #else
 constexpr int LANES = 4;
 #endif
-constexpr int PAD = 16;  // floats before each row; a multiple of every LANES
 
 typedef float V __attribute__((vector_size(4 * LANES)));
 typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -29,8 +28,7 @@ inline V splat(float f) { return V{} + f; }
 inline V vmin(V a, V b) { return a < b ? a : b; }
 inline V vmax(V a, V b) { return a > b ? a : b; }
 
-// sqrt(s) and 1 / d to about one unit in the last place: the hardware's estimate and one Newton
-// step, several times the throughput of the exact instructions. s = 0 gives 0.
+// Estimates by the hardware, for a Newton step: several times the throughput of exact instructions.
 #if defined(__AVX512F__)
 inline V rsqrt_estimate(V s) { return (V)_mm512_rsqrt14_ps((__m512)s); }
 inline V reciprocal_estimate(V d) { return (V)_mm512_rcp14_ps((__m512)d); }
@@ -48,11 +46,6 @@ inline V rsqrt_estimate(V s) {
 }
 inline V reciprocal_estimate(V d) { return 1.0f / d; }
 #endif
-inline V root(V s) {
-    s = s + 1e-30f;
-    const V r = rsqrt_estimate(s), g = s * r;
-    return g + (0.5f * r) * (s - g * g);
-}
 inline V reciprocal(V d) {
     const V r = reciprocal_estimate(d);
     return r + r * (1.0f - d * r);
