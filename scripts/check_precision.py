@@ -15,14 +15,16 @@ import sys
 from pathlib import Path
 
 from cli import parser
-from extract_i3d import network_and_identity
 from wstal.device import DEVICES, lease
 from wstal.errors import WstalError
-from wstal.features.i3d_stage import STREAMS
+from wstal.features.i3d_stage import STREAMS, i3d_network
 from wstal.features.precision_gate import judge, write_verdict
 from wstal.features.sample_snippets import sample_snippets
 from wstal.features.snippets import batches
 from wstal.nets.i3d_inference import EXACT, PRECISIONS
+from wstal.nets.weight_files import read_sources
+
+SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
 
 
 def main() -> None:
@@ -41,7 +43,8 @@ def main() -> None:
     args = arguments.parse_args()
     size = {"short_side": args.short_side, "crop": args.crop}
     try:
-        network, weights = network_and_identity(str(args.weights), args.stream, args.width)
+        sources = read_sources(SOURCES)
+        network, _, weights = i3d_network(str(args.weights), args.stream, args.width, sources)
         with lease(args.device) as device:
             found = (
                 snippet

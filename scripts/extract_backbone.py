@@ -14,12 +14,10 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser, track
-from wstal.device import DEVICES, device_name, lease
+from wstal.device import DEVICES, lease
 from wstal.errors import WstalError
-from wstal.features.backbone_stage import backbone_extractor
-from wstal.features.shard import features_shard
-from wstal.nets.backbone import load_backbone
-from wstal.nets.weight_files import identify, read_sources
+from wstal.features.backbone_stage import backbone_network, backbone_shard
+from wstal.nets.weight_files import read_sources
 from wstal.nets.weights import UNTRAINED
 from wstal.store import write_shard
 
@@ -39,17 +37,11 @@ def main() -> None:
     add("--output", type=Path, required=True, help="manifest to write; files go beside it")
     args = arguments.parse_args()
     try:
-        weights = args.weights
-        if weights != UNTRAINED:
-            weights = identify(args.weights, read_sources(SOURCES))
-        network = load_backbone(args.network, args.weights)
+        loaded = backbone_network(args.network, args.weights, read_sources(SOURCES))
         with lease(args.device) as device:
-            records = features_shard(
-                args.network, {"frames": args.frames},
-                backbone_extractor(network, args.recipe, device),
-                args.recipe, weights=weights, device=device_name(device), code=args.code,
-                directory=args.output.parent, packages=network.packages,
-                track=track(args.network),
+            records = backbone_shard(
+                args.network, args.frames, loaded, args.recipe, device=device, code=args.code,
+                directory=args.output.parent, track=track(args.network),
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

@@ -11,24 +11,14 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser, track
-from wstal.device import DEVICES, device_name, lease
+from wstal.device import DEVICES, lease
 from wstal.errors import WstalError
-from wstal.features.i3d_stage import STREAMS, i3d_extractor
-from wstal.features.precision_gate import precision_stamp
-from wstal.features.shard import features_shard
-from wstal.nets.weight_files import identify, read_sources
-from wstal.nets.weights import UNTRAINED, load_i3d, untrained_i3d
+from wstal.features.i3d_stage import STREAMS, i3d_network, i3d_shard
+from wstal.nets.weight_files import read_sources
+from wstal.nets.weights import UNTRAINED
 from wstal.store import write_shard
 
 SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
-
-
-def network_and_identity(weights: str, stream: str, width: float) -> tuple:
-    """The network of a stream with the weights in a file, or untrained; and what they are."""
-    if weights == UNTRAINED:
-        return untrained_i3d(STREAMS[stream], width), UNTRAINED
-    identity = identify(weights, read_sources(SOURCES))
-    return load_i3d(weights, STREAMS[stream], width), identity
 
 
 def main() -> None:
@@ -48,13 +38,12 @@ def main() -> None:
     if ("flow" in shards) != (args.stream == "flow"):
         arguments.error("--flow goes with --stream flow, and only with it")
     try:
-        network, weights = network_and_identity(args.weights, args.stream, args.recipe["width"])
+        sources, width = read_sources(SOURCES), args.recipe["width"]
+        loaded = i3d_network(args.weights, args.stream, width, sources)
         with lease(args.device) as device:
-            extract = i3d_extractor(args.stream, network, args.recipe, device)
-            records = features_shard(
-                f"i3d_{args.stream}", shards, extract, args.recipe, weights=weights, code=args.code,
-                made_from=precision_stamp(args.recipe, args.weights, weights, device),
-                device=device_name(device), directory=args.output.parent, track=track(args.stream),
+            records = i3d_shard(
+                args.stream, shards, loaded, args.recipe, device=device, code=args.code,
+                directory=args.output.parent, track=track(args.stream),
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

@@ -10,14 +10,11 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser, track
-from torch.nn import Sequential
-from wstal.device import DEVICES, device_name, lease
+from wstal.device import DEVICES, lease
 from wstal.errors import WstalError
-from wstal.features.shard import features_shard
-from wstal.features.vggish_stage import vggish_extractor
-from wstal.nets.vggish_postprocess import load_postprocess
-from wstal.nets.weight_files import identify, read_sources
-from wstal.nets.weights import UNTRAINED, load_vggish, untrained_vggish
+from wstal.features.vggish_stage import vggish_network, vggish_shard
+from wstal.nets.weight_files import read_sources
+from wstal.nets.weights import UNTRAINED
 from wstal.store import write_shard
 
 SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
@@ -36,25 +33,14 @@ def main() -> None:
     add("--code", required=True, help="digest of the code")
     add("--output", type=Path, required=True, help="manifest to write; files go beside it")
     args = arguments.parse_args()
-    options = args.recipe["width"], args.recipe["activation"]
-    postprocess = args.recipe["postprocess"]
-    if (postprocess != "none") != (args.pca is not None):
+    if (args.recipe["postprocess"] != "none") != (args.pca is not None):
         arguments.error("--pca goes with postprocess pca or pca8, and only with them")
     try:
-        if args.weights == UNTRAINED:
-            network, weights = untrained_vggish(*options), UNTRAINED
-        else:
-            weights = identify(args.weights, read_sources(SOURCES))
-            network = load_vggish(args.weights, *options)
-        if args.pca:
-            weights += " " + identify(args.pca, read_sources(SOURCES))
-            network = Sequential(network, load_postprocess(args.pca, postprocess))
+        loaded = vggish_network(args.weights, args.recipe, read_sources(SOURCES), args.pca)
         with lease(args.device) as device:
-            records = features_shard(
-                "vggish", {"frames": args.frames, "audio": args.audio},
-                vggish_extractor(network, args.recipe, device), args.recipe, weights=weights,
-                device=device_name(device), code=args.code, directory=args.output.parent,
-                track=track("vggish"),
+            records = vggish_shard(
+                {"frames": args.frames, "audio": args.audio}, loaded, args.recipe, device=device,
+                code=args.code, directory=args.output.parent, track=track("vggish"),
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

@@ -9,20 +9,17 @@ Examples (R is results/demo/demo_i3d, W is workflow/reference/weights):
 """
 
 import sys
-from functools import partial
 from pathlib import Path
 
 from cli import json_argument, parser, track
-from extract_i3d import network_and_identity
-from wstal.device import DEVICES, device_name, lease
+from wstal.device import DEVICES, lease
 from wstal.errors import WstalError
-from wstal.features.i3d_stage import i3d_extractor
-from wstal.features.precision_gate import precision_stamp
-from wstal.features.shard import features_shard
-from wstal.flow.algorithm import flow_algorithm
-from wstal.flow.stage import flow_key, flow_provenance, stream_flow
+from wstal.features.i3d_stage import i3d_network
+from wstal.features.streamed_flow import streamed_flow_shard
+from wstal.nets.weight_files import read_sources
 from wstal.store import write_shard
-from wstal.video.frames import open_frames
+
+SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
 
 
 def main() -> None:
@@ -39,22 +36,13 @@ def main() -> None:
     add("--flow-code", required=True, help="digest of the code of extract_flow.py")
     add("--output", type=Path, required=True, help="manifest to write; files go beside it")
     args = arguments.parse_args()
-    recipe, flow = args.recipe, args.flow_recipe
-    size = {name: flow[name] for name in ("short_side", "interpolation")}
     try:
-        network, weights = network_and_identity(args.weights, "flow", recipe["width"])
+        loaded = i3d_network(args.weights, "flow", args.recipe["width"], read_sources(SOURCES))
         with lease(args.device) as device:
-            algorithm = flow_algorithm(flow, device=str(device), threads=args.threads)
-            gray = partial(open_frames, pixels="gray", **size)
-            flow_of = {"algorithm": algorithm, "bound": flow["bound"], "open_gray": gray}
-            made = {"flow": flow_provenance(flow, algorithm, args.flow_code, str(device))}
-            made |= precision_stamp(recipe, args.weights, weights, device)
-            records = features_shard(
-                "i3d_flow", {"frames": args.frames},
-                i3d_extractor("flow", network, recipe, device, partial(stream_flow, **flow_of)),
-                recipe, weights=weights, device=device_name(device), code=args.code,
-                directory=args.output.parent, track=track("i3d_flow"), made_from=made,
-                upstream_key=partial(flow_key, recipe=flow, code=args.flow_code),
+            records = streamed_flow_shard(
+                args.frames, loaded, args.recipe, args.flow_recipe, device=device,
+                threads=args.threads, code=args.code, flow_code=args.flow_code,
+                directory=args.output.parent, track=track("i3d_flow"),
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

@@ -1,18 +1,34 @@
-"""What the stages of backbones other than Inception-I3D compute for one video."""
+"""The stages of backbones other than Inception-I3D: for one video, and for a shard."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from wstal.device import device_name
 from wstal.features.extract import i3d_features
+from wstal.features.shard import LoadedNetwork, features_shard
 from wstal.features.stage_inputs import StageInput, frames_and_fps
-from wstal.nets.backbone import SnippetNetwork
+from wstal.nets.backbone import SnippetNetwork, load_backbone
+from wstal.nets.weight_files import WeightFile, identify
+from wstal.nets.weights import UNTRAINED
+from wstal.store import Record
 from wstal.timegrid import snippet_count
 from wstal.video.frames import open_frames
+
+
+def backbone_network(name: str, weights: str, sources: Mapping[str, WeightFile]) -> LoadedNetwork:
+    """The backbone `name` with the weights in a file, or `untrained`.
+
+    `sources` are the weights that are known, by name. Raises WstalError as `identify` and
+    `load_backbone`.
+    """
+    identity = UNTRAINED if weights == UNTRAINED else identify(weights, sources)
+    return LoadedNetwork(load_backbone(name, weights), weights, identity)
 
 
 def backbone_extractor(
@@ -31,3 +47,28 @@ def backbone_extractor(
         return i3d_features(network, pictures, rows, **settings)
 
     return extract
+
+
+def backbone_shard(
+    name: str,
+    frames: Path,
+    loaded: LoadedNetwork,
+    recipe: Mapping[str, Any],
+    *,
+    device: torch.device,
+    **settings: Any,
+) -> list[Record]:
+    """Write the features of every video of the manifest `frames`.
+
+    `recipe` is the section of the backbone `name`; `settings` goes to `features_shard`.
+    """
+    return features_shard(
+        name,
+        {"frames": frames},
+        backbone_extractor(loaded.network, recipe, device),
+        recipe,
+        weights=loaded.identity,
+        device=device_name(device),
+        packages=loaded.network.packages,
+        **settings,
+    )

@@ -1,23 +1,44 @@
-"""What the i3d_rgb and i3d_flow stages compute for one video."""
+"""The i3d_rgb and i3d_flow stages: what they compute for one video, and for a shard."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from wstal.device import device_name
 from wstal.features.extract import i3d_features, read_flow
+from wstal.features.precision_gate import precision_stamp
+from wstal.features.shard import LoadedNetwork, features_shard
 from wstal.features.stage_inputs import StageInput, frames_and_fps
 from wstal.nets.i3d_inference import EXACT, for_inference
 from wstal.nets.ten_crop import TenCrop
+from wstal.nets.weight_files import WeightFile, identify
+from wstal.nets.weights import UNTRAINED, load_i3d, untrained_i3d
+from wstal.store import Record
 from wstal.timegrid import snippet_count
 from wstal.video.frames import open_frames
 
 STREAMS = {"rgb": 3, "flow": 2}  # input channels
 BATCH = {"cpu": 8, "cuda": 32}  # snippets at a time where the recipe leaves it open
+
+
+def i3d_network(
+    weights: str, stream: str, width: float, sources: Mapping[str, WeightFile]
+) -> LoadedNetwork:
+    """The network of a stream with the weights in a file, or `untrained`.
+
+    `sources` are the weights that are known, by name. Raises WstalError as `identify` and
+    `load_i3d`.
+    """
+    if weights == UNTRAINED:
+        return LoadedNetwork(untrained_i3d(STREAMS[stream], width), UNTRAINED, UNTRAINED)
+    identity = identify(weights, sources)
+    return LoadedNetwork(load_i3d(weights, STREAMS[stream], width), weights, identity)
 
 
 def kept_flow(video: StageInput) -> Iterable[np.ndarray]:
@@ -55,3 +76,31 @@ def i3d_extractor(
         return i3d_features(fast, pictures, rows, **settings)
 
     return extract
+
+
+def i3d_shard(
+    stream: str,
+    shards: Mapping[str, Path],
+    loaded: LoadedNetwork,
+    recipe: Mapping[str, Any],
+    *,
+    device: torch.device,
+    open_flow: Callable[[StageInput], Iterable[np.ndarray]] = kept_flow,
+    made_from: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> list[Record]:
+    """Write the features of a stream for every video of the manifests `shards` (frames, flow).
+
+    `recipe` is the i3d section; `settings` goes to `features_shard`, which says what it is.
+    """
+    stamp = precision_stamp(recipe, loaded.weights, loaded.identity, device)
+    return features_shard(
+        f"i3d_{stream}",
+        shards,
+        i3d_extractor(stream, loaded.network, recipe, device, open_flow),
+        recipe,
+        weights=loaded.identity,
+        device=device_name(device),
+        made_from={**(made_from or {}), **stamp},
+        **settings,
+    )

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from torch import nn
 
 from wstal import __version__
 from wstal.features.stage_inputs import StageInput, join_shards
@@ -17,6 +18,14 @@ from wstal.store import ArrayFile, Record, artefact_key, process_shard, read_att
 PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless")
 # Weights enter the key by what they are, not by their names.
 _NOT_KEY = ("batch", "weights", "pca")
+
+
+class LoadedNetwork(NamedTuple):
+    """A network, the file of its weights (or `untrained`) and what identifies their content."""
+
+    network: nn.Module
+    weights: str
+    identity: str
 
 
 def features_shard(

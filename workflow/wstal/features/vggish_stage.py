@@ -1,18 +1,47 @@
-"""What the vggish stage computes for one video."""
+"""The vggish stage: what it computes for one video, and for a shard."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from wstal.device import device_name
 from wstal.features.extract import vggish_features
+from wstal.features.shard import LoadedNetwork, features_shard
 from wstal.features.stage_inputs import StageInput, frames_and_fps
-from wstal.store import read_arrays
+from wstal.nets.vggish_postprocess import load_postprocess
+from wstal.nets.weight_files import WeightFile, identify
+from wstal.nets.weights import UNTRAINED, load_vggish, untrained_vggish
+from wstal.store import Record, read_arrays
 from wstal.timegrid import snippet_count, snippet_step
+
+
+def vggish_network(
+    weights: str,
+    recipe: Mapping[str, Any],
+    sources: Mapping[str, WeightFile],
+    pca: str | Path | None = None,
+) -> LoadedNetwork:
+    """The network with the weights in a file, or `untrained`, and the postprocess of `recipe`.
+
+    `recipe` is the vggish section, `pca` the file of the postprocess's parameters, `sources` the
+    weights that are known, by name. Raises WstalError as `identify` and `load_vggish`.
+    """
+    options, postprocess = (recipe["width"], recipe["activation"]), recipe["postprocess"]
+    if weights == UNTRAINED:
+        network, identity = untrained_vggish(*options), UNTRAINED
+    else:
+        identity = identify(weights, sources)
+        network = load_vggish(weights, *options)
+    if pca:
+        identity += " " + identify(pca, sources)
+        network = nn.Sequential(network, load_postprocess(pca, postprocess))
+    return LoadedNetwork(network, weights, identity)
 
 
 def vggish_extractor(
@@ -33,3 +62,26 @@ def vggish_extractor(
         return vggish_features(network, sound, rows, step, batch=recipe["batch"], device=device)
 
     return extract
+
+
+def vggish_shard(
+    shards: Mapping[str, Path],
+    loaded: LoadedNetwork,
+    recipe: Mapping[str, Any],
+    *,
+    device: torch.device,
+    **settings: Any,
+) -> list[Record]:
+    """Write the features of every video of the manifests `shards` (frames, audio).
+
+    `recipe` is the vggish section; `settings` goes to `features_shard`.
+    """
+    return features_shard(
+        "vggish",
+        shards,
+        vggish_extractor(loaded.network, recipe, device),
+        recipe,
+        weights=loaded.identity,
+        device=device_name(device),
+        **settings,
+    )

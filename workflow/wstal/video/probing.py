@@ -53,7 +53,7 @@ def probe_videos(
     are called otherwise.
     """
     for found in track(find_videos(folder, sorted(ids), files)):
-        yield _row(found, Path(cache), code)
+        yield probe_found(found, cache, code)
 
 
 def read_probe(path: str | Path) -> list[ProbedVideo]:
@@ -71,13 +71,14 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _row(found: Found, cache: Path, code: str) -> dict[str, Any]:
+def probe_found(found: Found, cache: str | Path, code: str) -> dict[str, Any]:
+    """The row (COLUMNS) of one video, whatever its state; see `probe_videos`."""
     row = dict.fromkeys(COLUMNS, "") | {"id": found.id}
     if found.path is None:
         return row | {"status": MISSING, "reason": found.note}
     path = found.path.resolve()
     try:
-        row |= _cached(path, cache / f"{safe_name(found.id)}.json", code)
+        row |= _cached(path, Path(cache) / f"{safe_name(found.id)}.json", code)
     except OSError as error:  # a dangling link, or no permission
         row |= {"status": BROKEN, "reason": f"{path}: {error.strerror}"}
     texts = [text for text in (row["reason"], found.note) if text]
