@@ -33,7 +33,10 @@ def main() -> None:
     args = arguments.parse_args()
     settings = args.config["fusion"]
     try:
-        scores = fuse_scores({"rgb": read_scores(args.rgb[0]), "flow": read_scores(args.flow[0])})
+        files = {"rgb": args.rgb[0], "flow": args.flow[0]}
+        scores = fuse_scores({name: read_scores(path) for name, path in files.items()})
+        runs = {name: path.absolute().parents[1].name for name, path in files.items()}
+        scores = replace(scores, provenance={**scores.provenance, "runs": runs})
         for index in (1, 3):
             flow, rgb = (read_detections(paths[index]) for paths in (args.flow, args.rgb))
             found = fuse_proposals(flow, rgb, **settings)

@@ -1,0 +1,65 @@
+"""Find the actions in new video files with a finished run.
+
+Each video goes through the stages of the DAG, from probe to localization. Beside the table that
+is printed, FOLDER gets {video}.json (ActivityNet's format: seconds, and what made them) and a
+picture. FOLDER/cache keeps what a stage made: another run computes only what lacks.
+
+Examples:
+  python scripts/localize_video.py my.mp4 --run results/thumos14/i3d_tvl1/co2net/seed0
+  python scripts/localize_video.py clips/*.mp4 --run results/demo/demo_i3d/acn/seed0 \\
+      --output found --min-score 0.5 --picture png
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from cli import parser, track
+from wstal.config.catalog import load_catalog, read_yaml
+from wstal.device import DEVICES, lease
+from wstal.errors import WstalError
+from wstal.inference.localization import save_localization
+from wstal.inference.localizer import Localizer, attempts
+from wstal.inference.segments import segment_lines
+from wstal.inference.video_ids import video_ids
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    """Parse, localize each video, write and print; exit with 1 if one of them failed."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("videos", type=Path, nargs="+", metavar="VIDEO", help="a video file")
+    add(
+        "--run", type=Path, required=True, help="folder of a run's seed: its checkpoint.pt is there"
+    )
+    add("--output", type=Path, default="localized", metavar="FOLDER", help="default: localized")
+    add("--top", type=int, default=10, help="segments of a video to print (default 10)")
+    add("--min-score", type=float, help="leave out all segments of a lower score")
+    add("--picture", choices=("svg", "png", "none"), default="svg", help="default: svg")
+    add("--device", choices=DEVICES, default="auto")
+    add("--threads", type=int, help="CPUs; default: for flow all, for networks 1, as in the DAG")
+    add("--keep", action="store_true", help="keep flow in the cache too: it is large")
+    add("--configfile", type=Path, help="configuration the run was made with, besides the YAMLs")
+    args = arguments.parse_args()
+    torch.set_num_threads(args.threads or 1)
+    options = {"keep_flow": args.keep, "threads": args.threads, "tracks": track}
+    failures = []
+    try:
+        changes = read_yaml(args.configfile) if args.configfile else {}
+        catalog = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", changes)
+        with lease(args.device) as device:
+            localizer = Localizer(args.run, catalog, ROOT, args.output / "cache", device, **options)
+            print("".join(f"warning: {n}\n" for n in localizer.notes), end="", file=sys.stderr)
+            for found in attempts(localizer, video_ids(args.videos), failures):
+                found = found.at_least(args.min_score)
+                save_localization(found, args.output, args.picture)
+                print(*segment_lines(found, args.top), sep="\n", flush=True)
+    except (WstalError, OSError) as error:
+        sys.exit(str(error))
+    sys.exit("\n".join(failures) if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

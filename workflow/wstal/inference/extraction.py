@@ -1,0 +1,119 @@
+"""A video file through the stages of the DAG to its feature rows, a shard of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wstal.errors import MediaError
+from wstal.features.backbone_stage import backbone_shard
+from wstal.features.i3d_stage import i3d_shard
+from wstal.features.pack import Stream, grid_attrs, pack
+from wstal.features.shard import LoadedNetwork
+from wstal.features.streamed_flow import streamed_flow_shard
+from wstal.features.vggish_stage import vggish_shard
+from wstal.flow.stage import flow_shard
+from wstal.inference.application import SPLIT
+from wstal.store import Record, safe_name, write_shard
+from wstal.video.find import Found
+from wstal.video.frames import open_frames
+from wstal.video.probing import ProbedVideo, probe_found
+from wstal.video.stage import decode_audio, decode_frames
+
+Track = Callable[[Iterable], Iterable]
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The stages that make some streams of a recipe, ready for any number of videos.
+
+    What each stage makes of a video is kept in `folder` under its key and used again, but for
+    the flow, which is large: it is streamed unless `keep_flow`. `networks` and `codes` (digests)
+    are by stage; `tracks` gives the progress of a stage by its name; `threads` are those of the
+    flow on the CPU.
+    """
+
+    name: str
+    recipe: Mapping[str, Any]
+    streams: list[str]
+    networks: Mapping[str, LoadedNetwork]
+    codes: Mapping[str, str]
+    folder: Path
+    device: torch.device
+    keep_flow: bool = False
+    threads: int | None = None
+    tracks: Callable[[str], Track] = field(default=lambda stage: iter)
+
+    def probed(self, video: str, path: Path) -> dict[str, Any]:
+        """The row of a video in a manifest, whatever its state."""
+        found = Found(video, path) if path.is_file() else Found(video, None, f"no file {path}")
+        return probe_found(found, self.folder / "probe", self.codes["probe"]) | {"split": SPLIT}
+
+    def extract(self, row: Mapping[str, Any], output: Path) -> None:
+        """Write the feature file `output` of the video of a manifest row.
+
+        Raises MediaError, with the reason, for a video without features.
+        """
+        video = ProbedVideo(*(row[key] for key in ("id", "path", "sha256", "status", "reason")))
+        if not video.usable:
+            raise MediaError(f"{video.status}: {video.reason}")
+        made = {"frames": self._decoded("frames", decode_frames, video)}
+        streams = []
+        for name in self.streams:
+            stage = self.recipe["streams"][name]
+            if stage == "vggish" and "audio" not in made:
+                made["audio"] = self._decoded("audio", decode_audio, video)
+            records = self._features(stage, made)
+            streams.append(Stream(name, self.folder / stage, {each.id: each for each in records}))
+        attrs = grid_attrs("new_videos", self.name, self.recipe, {})
+        coverage = pack(output, [row], streams, attrs=attrs, dtype=self.recipe["dtype"])
+        if not coverage[0]["rows"]:
+            raise MediaError("{status}: {reason}".format(**coverage[0]))
+
+    def _decoded(self, stage: str, decode: Callable[..., list[Record]], video: ProbedVideo) -> Path:
+        folder, part = self.folder / stage, self.recipe[stage]
+        records = decode([video], folder, part, self.codes[stage], self.tracks(stage))
+        return self._manifest(stage, records)
+
+    def _features(self, stage: str, made: dict[str, Path]) -> list[Record]:
+        common = {"directory": self.folder / stage, "track": self.tracks(stage)}
+        common |= {"device": self.device, "code": self.codes[stage]}
+        if stage == "vggish":
+            shards = {name: made[name] for name in ("frames", "audio")}
+            return vggish_shard(shards, self.networks[stage], self.recipe[stage], **common)
+        if stage == "i3d_flow":
+            return self._flow_features(made, common)
+        if stage == "i3d_rgb":
+            shards = {"frames": made["frames"]}
+            return i3d_shard("rgb", shards, self.networks[stage], self.recipe["i3d"], **common)
+        network, section = self.networks[stage], self.recipe[stage]
+        return backbone_shard(stage, made["frames"], network, section, **common)
+
+    def _flow_features(self, made: dict[str, Path], common: dict[str, Any]) -> list[Record]:
+        network, i3d, flow = self.networks["i3d_flow"], self.recipe["i3d"], self.recipe["flow"]
+        if not self.keep_flow:
+            code = {"flow_code": self.codes["flow"], "threads": self.threads}
+            return streamed_flow_shard(made["frames"], network, i3d, flow, **code, **common)
+        size = {name: flow[name] for name in ("short_side", "interpolation")}
+        records = flow_shard(
+            made["frames"],
+            flow,
+            code=self.codes["flow"],
+            directory=self.folder / "flow",
+            open_gray=partial(open_frames, pixels="gray", **size),
+            device=str(self.device),
+            threads=self.threads,
+            track=self.tracks("flow"),
+        )
+        shards = {"frames": made["frames"], "flow": self._manifest("flow", records)}
+        return i3d_shard("flow", shards, network, i3d, **common)
+
+    def _manifest(self, stage: str, records: list[Record]) -> Path:
+        path = self.folder / stage / f"{safe_name(records[0].id)}.csv"
+        write_shard(path, records)
+        return path

@@ -1,0 +1,133 @@
+"""A finished run made ready for new video files."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wstal.config.catalog import Catalog
+from wstal.device import device_name
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile
+from wstal.inference.application import applied
+from wstal.inference.extraction import Extraction, Track
+from wstal.inference.localization import Localization
+from wstal.inference.recipe import run_recipe
+from wstal.inference.recipe_networks import check_weights, provenance, recipe_networks
+from wstal.inference.run_folder import RunFolder, read_run
+from wstal.inference.stage_code import SCRIPTS, changed_code, stage_code
+from wstal.nets.weight_files import read_sources
+from wstal.train import checkpoint
+
+VIDEO = ("sha256", "duration", "fps", "width", "height", "status", "reason")
+
+
+class Localizer:
+    """Takes video files to the detections that the DAG would find in them.
+
+    Raises WstalError, saying what to do, for a run that is not finished, that cannot start from
+    videos, or whose recipe, weights or files are no longer those it was trained with. `root` is
+    the checkout; `cache` the folder that keeps what the stages make; for `keep_flow`, `threads`
+    and `tracks` see `Extraction`. `notes` are for the user: what is not quite as it was.
+    """
+
+    def __init__(
+        self,
+        run: str | Path,
+        catalog: Catalog,
+        root: Path,
+        cache: Path,
+        device: torch.device,
+        *,
+        keep_flow: bool = False,
+        threads: int | None = None,
+        tracks: Callable[[str], Track] = lambda stage: iter,
+    ) -> None:
+        self.run, self.device = read_run(run), device
+        with FeatureFile(self.run.features) as features:
+            attrs, made = features.attrs, provenance(features)
+        _check_task(self.run, catalog, attrs["dataset"])
+        name = attrs["recipe"]
+        recipe = run_recipe(catalog.features, name, attrs["recipe_digest"])
+        streams, folders = self.run.streams(), [self.run.results.parent, root]
+        sources = read_sources(root / "workflow/reference/weights/sources.yaml")
+        networks = recipe_networks(recipe, streams, sources, folders)
+        check_weights(networks, made)
+        accepted = json.loads(attrs.get("accepted_code", "{}"))
+        codes = {stage: stage_code(stage, root, accepted) for stage in {*SCRIPTS, *networks}}
+        self.notes = _notes(attrs, {name: made.get(name, {}) for name in streams}, codes)
+        self._extraction = Extraction(
+            name, recipe, streams, networks, codes, cache / name, device, keep_flow, threads, tracks
+        )
+        self._about = {
+            "run": "/".join(self.run.path.parts[-4:]),
+            "checkpoints": self.run.checkpoints(),
+            "recipe": {"name": name, "digest": attrs["recipe_digest"]},
+            "device": device_name(device),
+            "versions": checkpoint.versions(),
+        }
+
+    def __call__(self, video: str, path: Path) -> Localization:
+        """What the run finds in the video file `path`, to be called `video`.
+
+        Raises MediaError for a file without a usable picture, WstalError for what else goes wrong.
+        """
+        row = self._extraction.probed(video, path)
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder) / "features.h5"
+            self._extraction.extract(row, output)
+            with FeatureFile(output) as features:
+                scores, detections = applied(self.run, features, self.device)
+                made = provenance(features)
+                row["status"] = features.video_attrs(video)["status"]
+        about = {key: row[key] for key in VIDEO} | {"file": path.name}
+        trained = {"training": scores.provenance, "inference": {**self._about, "features": made}}
+        scores = replace(scores, provenance={**trained, "video": about})
+        run = f"{self.run.name} {self.run.path.name}"
+        return Localization(video, row, run, scores, detections, self.run.localize or {})
+
+
+def attempts(
+    localizer: Callable[[str, Path], Localization],
+    videos: Mapping[str, Path],
+    failures: list[str],
+) -> Iterator[Localization]:
+    """What is found in each video; one that fails adds a line to `failures` and costs no other."""
+    for video, path in videos.items():
+        try:
+            found = localizer(video, path)
+        except (WstalError, OSError) as error:
+            failures.append(f"{path}: nothing localized, {error}")
+        else:
+            yield found
+
+
+def _check_task(run: RunFolder, catalog: Catalog, dataset: str) -> None:
+    """Raise WstalError for a run without proposals whose dataset asks for some."""
+    task = catalog.datasets.get(dataset, {}).get("task", "detection")
+    if run.localize is None and task == "detection":
+        wanted = "/".join((*run.path.parts[-5:], "proposals.json"))
+        raise WstalError(
+            f"{run.path} has no proposals.json, which says how the run localizes; make it: "
+            f"snakemake --cores 2 {wanted}"
+        )
+
+
+def _notes(
+    attrs: Mapping[str, Any], made: Mapping[str, Mapping], codes: Mapping[str, str]
+) -> list[str]:
+    notes = []
+    if attrs.get("weights") == "untrained":
+        notes.append("the feature networks are untrained: segments mean nothing")
+    if changed := changed_code(made, codes):
+        notes.append(
+            f"the code of {', '.join(changed)} was edited since the run's features were made; "
+            "if results changed with it, train the run again"
+        )
+    return notes
