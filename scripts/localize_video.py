@@ -31,9 +31,7 @@ def main() -> None:
     arguments = parser(__doc__)
     add = arguments.add_argument
     add("videos", type=Path, nargs="+", metavar="VIDEO", help="a video file")
-    add(
-        "--run", type=Path, required=True, help="folder of a run's seed: its checkpoint.pt is there"
-    )
+    add("--run", type=Path, required=True, help="folder of one seed of a finished run")
     add("--output", type=Path, default="localized", metavar="FOLDER", help="default: localized")
     add("--top", type=int, default=10, help="segments of a video to print (default 10)")
     add("--min-score", type=float, help="leave out all segments of a lower score")

@@ -70,10 +70,10 @@ def test_four_files_of_a_run(fuse, tmp_path):
     assert scores.videos["a"].attentions.keys() == {"rgb", "flow"}
     content = json.loads(paths[1].read_text())
     assert content["results"]["b"] == []
-    assert content["external_data"]["provenance"]["fused"] == {
-        "rgb": {"v": 0.2},
-        "flow": {"v": 0.4},
-    }
+    provenance = content["external_data"]["provenance"]
+    assert provenance["fused"] == {"rgb": {"v": 0.2}, "flow": {"v": 0.4}}
+    folder = tmp_path.name  # {run}/seed{n}/scores.h5 in the DAG
+    assert provenance["runs"] == {"rgb": folder, "flow": folder}
 
 
 def test_streams_without_a_common_iteration(fuse, tmp_path):

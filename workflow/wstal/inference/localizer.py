@@ -61,7 +61,7 @@ class Localizer:
         check_weights(networks, made)
         accepted = json.loads(attrs.get("accepted_code", "{}"))
         codes = {stage: stage_code(stage, root, accepted) for stage in {*SCRIPTS, *networks}}
-        self.notes = _notes(attrs, {name: made.get(name, {}) for name in streams}, codes)
+        self.notes = notes_on(attrs, {name: made.get(name, {}) for name in streams}, codes)
         self._extraction = Extraction(
             name, recipe, streams, networks, codes, cache / name, device, keep_flow, threads, tracks
         )
@@ -119,9 +119,10 @@ def _check_task(run: RunFolder, catalog: Catalog, dataset: str) -> None:
         )
 
 
-def _notes(
+def notes_on(
     attrs: Mapping[str, Any], made: Mapping[str, Mapping], codes: Mapping[str, str]
 ) -> list[str]:
+    """What a user should know: of a feature file's `attrs` and provenance (`made`)."""
     notes = []
     if attrs.get("weights") == "untrained":
         notes.append("the feature networks are untrained: segments mean nothing")

@@ -20,7 +20,8 @@ def segment_lines(found: Localization, top: int) -> list[str]:
     count, length = len(found.detections), clock(float(found.row["duration"]))
     state = "" if found.row["status"] == "ok" else f", {found.row['status']}"
     shown = f", the best {top}" if count > top else ""
-    head = f"{found.id} ({length}{state}), {found.run}: {count or 'no'} segments{shown}"
+    noun = "segment" if count == 1 else "segments"
+    head = f"{found.id} ({length}{state}), {found.run}: {count or 'no'} {noun}{shown}"
     return [head, *segment_table(found.detections, top), ""]
 
 

@@ -1,0 +1,38 @@
+"""The recipe of a run must be the one it was trained with, and start from videos."""
+
+import hashlib
+
+import pytest
+from wstal.config.catalog import load_catalog
+from wstal.config.layers import canonical
+from wstal.errors import WstalError
+from wstal.inference.recipe import run_recipe
+
+
+@pytest.fixture(scope="module")
+def recipes(project):
+    return load_catalog(project / "workflow/config", project / "workflow/schemas").features
+
+
+def digest(recipe):
+    return hashlib.sha256(canonical(recipe).encode()).hexdigest()
+
+
+def test_the_same_recipe_is_given(recipes):
+    recipe = recipes["demo_i3d"]
+    assert run_recipe(recipes, "demo_i3d", digest(recipe)) is recipe
+
+
+def test_a_changed_recipe_is_refused_with_the_remedies(recipes):
+    old = digest(recipes["demo_i3d"])
+    changed = {**recipes["demo_i3d"], "frames": {"fps": 30}}
+    with pytest.raises(WstalError, match=f"{old[:12]}.*--configfile FILE"):
+        run_recipe({"demo_i3d": changed}, "demo_i3d", old)
+    with pytest.raises(WstalError, match=r"'demo_i3'.*nearest: demo_i3d.*--configfile"):
+        run_recipe(recipes, "demo_i3", old)
+
+
+@pytest.mark.parametrize(("name", "why"), [("wtalc_i3d", "imported"), ("sim128", "simulated")])
+def test_features_that_no_video_leads_to_are_refused_with_the_reason(recipes, name, why):
+    with pytest.raises(WstalError, match=f"{why}.*no video.*i3d_tvl1"):
+        run_recipe(recipes, name, digest(recipes[name]))
