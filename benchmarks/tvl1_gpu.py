@@ -111,6 +111,21 @@ def measure(videos: list[np.ndarray], bandwidth: float) -> dict[str, Any]:
     return result
 
 
+def kernel_times(videos: list[np.ndarray]) -> dict[str, dict[str, float]]:
+    """Of each kernel in one run by Triton: milliseconds on the device and number of launches."""
+    images = torch.as_tensor(check_frames(np.concatenate(videos)), device="cuda")
+    tvl1_triton(images, TVL1Parameters())  # compiled
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        tvl1_triton(images, TVL1Parameters())
+        torch.cuda.synchronize()
+    found = {
+        each.key: {"ms": each.self_device_time_total / 1000, "launches": each.count}
+        for each in profile.key_averages()
+        if each.self_device_time_total
+    }
+    return dict(sorted(found.items(), key=lambda item: -item[1]["ms"])[:12])
+
+
 def tune(videos: list[np.ndarray]) -> dict[str, float]:
     """Pairs per second of other ways to cut the work."""
     images = torch.as_tensor(check_frames(np.concatenate(videos)), device="cuda")
@@ -137,6 +152,7 @@ def main() -> None:
     add("--sizes", nargs="+", default=["340x256", "455x256"])
     add("--pairs", type=int, default=64, help="per clip; there are four")
     add("--tune", action="store_true", help="also try other ways to cut the work")
+    add("--kernels", action="store_true", help="also say what each kernel takes")
     add("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     bandwidth = copy_bandwidth()
@@ -149,6 +165,9 @@ def main() -> None:
         kind = f"{len(clips)} real clips" if clips else "rendered"
         results[size] = {"frames": kind, **measure(videos, bandwidth)}
         print(size, *(f"\n  {key}: {value}" for key, value in results[size].items()), flush=True)
+        if args.kernels:
+            results[size]["kernels"] = kernel_times(videos)
+            print(*(f"  {name}: {row}" for name, row in results[size]["kernels"].items()), sep="\n")
         if args.tune:
             results[size]["tune_pairs_per_s"] = tune(videos)
     if not args.dry_run:
