@@ -50,6 +50,7 @@ rule demo:
         "results/demo/co2net_protocols.csv",
         "results/demo/compare_co2net_vs_co2net-loss_mil.csv",
         "results/demo/co2net/timelines",
+        "results/demo/co2net/viewer.html",
         "results/demo/co2net/diagnosis",
         "results/demo/missing.csv",
 

@@ -96,6 +96,16 @@ def feature_shards(wildcards):
     return [f"{folder}/{stage}/shard{shard}.csv" for stage in stages for shard in range(count)]
 
 
+def sound_shards(wildcards):
+    """The manifests of the sound kept for the default recipe, where that has any."""
+    dataset = DATASETS[wildcards.dataset]
+    recipe = RECIPES[dataset["recipe"]]
+    if "import" in recipe or "vggish" not in recipe["streams"].values():
+        return []
+    folder = f"results/{wildcards.dataset}/{dataset['recipe']}/audio"
+    return [f"{folder}/shard{shard}.csv" for shard in range(dataset["shards"])]
+
+
 def of_run(key, *files, stream=None):
     """Files of the run that a run's config names under `key`: same recipe, same seed.
 

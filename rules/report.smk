@@ -29,6 +29,33 @@ rule timelines:
         " --output {output} > {log} 2>&1"
 
 
+rule viewer:
+    """A page that plays every test video with its timelines: ground truth, proposals, scores."""
+    input:
+        annotations="results/{dataset}/annotations.json",
+        manifest=videos_manifest,
+        coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
+        sound=sound_shards,
+        scores=default_recipe_seeds("scores.h5", first=True),
+        proposals=for_task("detection", default_recipe_seeds("proposals.json", first=True)),
+        map=default_recipe_seeds("map.csv", first=True),
+    output:
+        "results/{dataset}/{run}/viewer.html",
+    log:
+        "results/logs/{dataset}/{run}/viewer.log",
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        about=run_names,
+        protocol=protocol,
+        given=options(proposals="--predictions", sound="--sound"),
+        code=code_digest("scripts/view.py"),
+    shell:
+        "python scripts/view.py --ground-truth {input.annotations} --manifest {input.manifest}"
+        " --coverage {input.coverage} --scores {input.scores} --map {input.map} {params.given} --protocol {params.protocol:q}"
+        " --about {params.about:q} --output {output} > {log} 2>&1"
+
+
 rule diagnosis:
     """Where the errors are: false positive types, missed lengths, per class and duration."""
     input:

@@ -56,6 +56,13 @@ def weights_identity(section, stream=None):
     return value
 
 
+def run_names(wildcards):
+    """What a page about a run's first seed, with the dataset's own recipe, is called: JSON."""
+    dataset = DATASETS[wildcards.dataset]
+    names = {key: dataset[key] for key in ("title", "note", "recipe")}
+    return canonical({**names, **wildcards, "seed": dataset["seeds"][0]})
+
+
 def label_settings(wildcards):
     """What of the dataset's YAML its annotations depend on, as JSON."""
     dataset = DATASETS[wildcards.dataset]

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-SOURCES = (".cpp", ".cu", ".h", ".html")  # named by a string in the module beside them
+SOURCES = (".cpp", ".cu", ".h", ".html", ".css", ".js")  # named by a string in the module beside
+TEMPLATES = (".html", ".css", ".js")  # parts of a page: they count as they are
 _STRING = r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
 _C_TOKENS = re.compile(rf"(?P<string>{_STRING})|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
@@ -73,7 +74,7 @@ def _meaning(path: Path) -> str:
 
 def _compiled_meaning(source: Path) -> bytes:
     """A source beside a module; of C++ without comments, indentation and empty lines."""
-    if source.suffix == ".html":
+    if source.suffix in TEMPLATES:
         return source.read_bytes()
     text = _C_TOKENS.sub(lambda found: found["string"] or " ", source.read_text(encoding="utf-8"))
     return "\n".join(line for each in text.splitlines() if (line := each.strip())).encode()

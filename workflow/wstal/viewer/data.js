@@ -1,0 +1,116 @@
+// The page's data, decoded video by video, and what follows from it. Ids, labels and notes are
+// text of others: they only ever become text nodes.
+const data = JSON.parse(document.getElementById("data").textContent);
+const byId = (id) => document.getElementById(id);
+
+function bytes(text) {
+  const raw = atob(text);
+  const array = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) array[i] = raw.charCodeAt(i);
+  return array;
+}
+const floats = (text) => new Float32Array(bytes(text).buffer);
+const shorts = (text) => new Uint16Array(bytes(text).buffer);
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function seconds(t, digits = 1) {
+  const minutes = Math.floor(t / 60 + 1e-9);
+  const rest = Math.max(0, t - 60 * minutes);
+  return `${minutes}:${rest.toFixed(digits).padStart(digits ? 3 + digits : 2, "0")}`;
+}
+
+// What the user has set. `level` is the place of the tIoU among the protocol's, -1 without any.
+const state = { video: 0, level: -1, step: 0, shown: "auto", from: 0, to: 1 };
+const threshold = () => (state.step > 0 ? data.scores[state.step] : -Infinity);
+const className = (label) => data.classes[label] ?? "background";
+const tiouText = () => (state.level < 0 ? "" : data.protocol.tious[state.level].toFixed(2));
+
+// How strong a score is among all of the page, 0 to 1.
+function strength(score) {
+  let low = 0, high = data.scores.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (data.scores[middle] <= score) low = middle; else high = middle - 1;
+  }
+  return data.scores.length > 1 ? low / (data.scores.length - 1) : 1;
+}
+
+class Video {
+  constructor(entry) {
+    Object.assign(this, entry);
+    this.entry = entry;
+  }
+  get scores() { return (this._scores ??= floats(this.entry.proposals.score)); }
+  get list() { return (this._list ??= this.readProposals()); }
+
+  readProposals() {
+    const from = this.entry.proposals;
+    const start = floats(from.start), end = floats(from.end), label = shorts(from.label);
+    const overlap = from.overlap && shorts(from.overlap), held = from.held && bytes(from.held);
+    return Array.from(this.scores, (score, index) => ({
+      index, score, start: start[index], end: end[index], label: label[index],
+      overlap: overlap && overlap[index] / data.tiouSteps,
+      held: held ? held[index] === 1 : false,
+    }));
+  }
+  // {proposal: instance} of the hits at the chosen tIoU.
+  hits() {
+    if (this._level !== state.level) {
+      this._level = state.level;
+      this._hits = new Map();
+      this.entry.instances.forEach((instance, index) => {
+        const taker = instance.takers ? instance.takers[state.level] ?? -1 : -1;
+        if (taker >= 0) this._hits.set(taker, index);
+      });
+    }
+    return this._hits;
+  }
+  verdict(proposal) {
+    if (this.hits().has(proposal.index)) return "hit";
+    return state.level >= 0 && proposal.held ? "miss" : "unscored";
+  }
+  // Whether an instance is hit by a proposal above the score threshold; undefined: not scored.
+  found(instance) {
+    if (!instance.takers || state.level < 0) return undefined;
+    const taker = instance.takers[state.level];
+    return taker >= 0 && this.scores[taker] >= threshold();
+  }
+  // What became of the video: {right, all, unit}, or null where nothing is scored.
+  result() {
+    if (this.seconds) {
+      const right = this.seconds.truth.filter((label, i) => label === this.seconds.given[i]);
+      return { right: right.length, all: this.seconds.truth.length, unit: "seconds right" };
+    }
+    const scored = this.instances.filter((instance) => this.found(instance) !== undefined);
+    if (!scored.length) return null;
+    const right = scored.filter((instance) => this.found(instance)).length;
+    return { right, all: scored.length, unit: "instances found" };
+  }
+  // Classes to draw: one, all that are kept, or the annotated and the best found, three at most.
+  classesShown() {
+    const annotated = [...new Set([...this.instances.map((i) => i.label), ...this.labels])];
+    if (state.shown !== "auto" && state.shown !== "all") return [Number(state.shown)];
+    const found = this.list.map((proposal) => proposal.label);
+    const every = [...new Set([...annotated, ...found, ...(this.kept ?? [])])];
+    return state.shown === "all" ? every : every.slice(0, Math.max(3, annotated.length));
+  }
+  activationOf(label) {
+    const place = (this.kept ?? []).indexOf(label);
+    return place < 0 ? null : (this[`_curve${place}`] ??= bytes(this.activation.curves[place]));
+  }
+  attentions() {
+    return (this._attentions ??= Object.entries(this.attention?.curves ?? {}).map(
+      ([name, text]) => ({ name, values: bytes(text) })));
+  }
+  loudness() {
+    return this.sound ? (this._sound ??= bytes(this.sound)) : null;
+  }
+}
+const videos = data.videos.map((entry) => new Video(entry));
+const current = () => videos[state.video];
