@@ -8,10 +8,15 @@ FILES = {
     "pkg/other.py": "X = 1\n",
     "pkg/fast.py": 'SOURCE = "fast.cpp"\n',
     "pkg/fast.cpp": "int x;\n",
+    "pkg/page.py": 'PARTS = ("page.html", "page.css", "page.js", "absent.js")\n',
+    "pkg/page.html": "<p>\n",
+    "pkg/page.css": "p { margin: 0; }\n",
+    "pkg/page.js": "draw();\n",
     "pkg/models/__init__.py": "",
     "pkg/models/a.py": "import pkg.other\n",
     "scripts/train.py": "from pkg import train\nimport json\n",
     "scripts/flow.py": "import pkg.fast\nfrom cli import parser\nfrom shared import X\n",
+    "scripts/view.py": "import pkg.page\n",
     "scripts/cli.py": "parser = 1\n",
     "scripts/shared.py": "from pkg.other import X\n",
 }
@@ -100,3 +105,22 @@ def test_what_looks_like_a_comment_in_a_string_counts(tree):
     before = digest(tree, "flow")
     edit(tree, "pkg/fast.cpp", "// a", "// b")
     assert digest(tree, "flow") != before
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.css", "page.js"])
+def test_templates_count_as_they_are_for_what_reads_them(tree, name):
+    before, other = digest(tree, "view"), digest(tree)
+    (tree / "pkg" / name).write_text("// another page\n")
+    assert digest(tree, "view") != before and digest(tree) == other
+
+
+def test_the_page_of_the_viewer_is_part_of_its_scripts_digest(project):
+    from wstal.codehash import _compiled_sources
+
+    package = project / "workflow/wstal"
+    page = package / "viewer/page.py"
+    assert page in import_closure(project / "scripts/view.py", package)
+    found = {path.name for path in _compiled_sources(page)}
+    assert found == {
+        path.name for path in page.parent.iterdir() if path.suffix in (".html", ".css", ".js")
+    }
