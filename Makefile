@@ -33,6 +33,7 @@ demo: setup
 	@test results/report.html -nt results/demo/co2net_map.csv || \
 	  $(BIN)/snakemake --cores 1 --quiet all --report results/report.html -- demo
 	@echo "Pictures, tables and provenance: results/report.html"
+	@echo "Every test video with its timelines: results/demo/co2net/viewer.html"
 
 demo-all: setup
 	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason --show-failed-logs -- demo_all

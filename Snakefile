@@ -61,3 +61,4 @@ rule demo_all:
         rules.demo.input,
         expand("results/demo/{run}_map.csv", run=["untrimmednet", "acn", "cavf", "tssam"]),
         "results/demo_ave/cavf_map.csv",
+        "results/demo_ave/cavf/viewer.html",

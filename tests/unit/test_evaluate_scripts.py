@@ -237,3 +237,27 @@ def test_events_from_scores_to_every_table(case):
     assert table.loc[("demo_ave", "last"), "mean"] == 90
     assert table.loc[("demo_ave_with_val", "last"), "mean"] == pytest.approx(100 * 52 / 60)
     assert "demo" not in table.index.unique("protocol")
+
+
+def test_a_page_of_detections_alone_and_with_all_that_a_run_has(case):
+    folder, run = case
+    run("view", *COMMON, "--predictions", "good.json", "--output", "alone.html")
+    rng = np.random.default_rng(0)
+    own = {
+        video: VideoScores(rng.random((20, 3)), rng.random(20), rng.random(2))
+        for video in ("v1", "v2")
+    }
+    write_scores(folder / "scores.h5", Scores(["dive", "jump"], own))
+    run("evaluate", *COMMON, "--predictions", "good.json", "--output", "map.csv")
+    run(
+        *("view", *COMMON, "--predictions", "good.json", "--scores", "scores.h5"),
+        *("--manifest", "manifest.csv", "--map", "map.csv", "--about", '{"note": "demo data"}'),
+        *("--output", "page.html"),
+    )
+    page = (folder / "page.html").read_text()
+    content = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert content["about"]["note"] == "demo data" and "<title>demo data</title>" in page
+    means = {row["metric"]: row["value"] for row in content["measured"]["means"]}
+    assert means["mAP@0.1:0.7"] == 100 and len(content["videos"]) == 2
+    said = run("view", *COMMON, "--predictions", "gt.json", "--output", "x.html", fails=True)
+    assert "not in ActivityNet's format" in said and not (folder / "x.html").exists()

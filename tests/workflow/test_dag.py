@@ -16,6 +16,25 @@ def test_headlines_resolve_without_data(bare_project, dataset):
     assert listed["headline"] == listed["summarize"] == 1
 
 
+VIEWED = [
+    "demo/co2net",
+    "demo/acn",
+    "demo_ave/cavf",
+    "thumos14/co2net",
+    "thumos14_sim/co2net",
+    "activitynet12/acn",
+    "activitynet13/tssam",
+    "ave/cavf",
+]
+
+
+@pytest.mark.parametrize("run", VIEWED)
+def test_a_viewer_resolves_without_data_from_the_first_seed(bare_project, run):
+    listed = bare_project.rules(f"results/{run}/viewer.html")
+    assert listed["viewer"] == listed["evaluate"] == 1 and "summarize" not in listed
+    assert "simulate_features" in listed or listed["audio"] > 0
+
+
 def test_shards_are_the_jobs_of_a_large_dataset(bare_project):
     listed = bare_project.rules("results/thumos14/i3d_tvl1/features.h5")
     shards = yaml.safe_load(

@@ -38,6 +38,8 @@ class Timeline {
     }
     const canvas = element("canvas");
     canvas.style.height = `${lane.height}px`;
+    canvas.setAttribute("role", "img"); // the tables below hold the same as text
+    canvas.setAttribute("aria-label", `${title || notes[0]} over time`);
     row.append(name, canvas);
     lane.row = row;
     lane.canvas = canvas;

@@ -155,7 +155,8 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
   if (typing) { if (event.key === "Escape") target.blur(); return; }
   if (target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
-  if (target.matches("button, input, summary") && event.key === " ") return;
+  if (event.key === " " && target.closest("#videos")) target.blur(); // a chosen video plays, it is not chosen again
+  else if (event.key === " " && target.matches("button, input, summary")) return;
   const run = KEYS[event.key];
   if (!run) return;
   event.preventDefault();
@@ -163,6 +164,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 header();
+document.body.classList.toggle("videoless", videos.every((video) => !video.url));
 if (videos.length) {
   controls();
   list.fill();
