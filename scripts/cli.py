@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,37 @@ def track(description: str, unit: str = "video") -> Callable[[Iterable], Iterabl
     if sys.stderr.isatty():
         return lambda items: tqdm(items, desc=description, unit=unit, dynamic_ncols=True)
     return lambda items: _log_lines(items, description, unit)
+
+
+def within(description: str, every: float = 20) -> Callable[..., Iterator]:
+    """Progress inside a video: a bar at a terminal, in a log a line each `every` seconds."""
+    return _picture_bar if sys.stderr.isatty() else partial(_picture_lines, description, every)
+
+
+def _picture_bar(video: str, chunks: Iterable, total: int) -> Iterator:
+    with tqdm(total=total, desc=f"  {video}", unit="frame", leave=False, dynamic_ncols=True) as bar:
+        for chunk in chunks:
+            yield chunk
+            bar.update(len(chunk))
+
+
+def _picture_lines(
+    description: str, every: float, video: str, chunks: Iterable, total: int
+) -> Iterator:
+    done, start = 0, time.monotonic()
+    told = start
+    for chunk in chunks:
+        yield chunk
+        done, now = done + len(chunk), time.monotonic()
+        if now - told >= every:
+            told, rate = now, done / (now - start)
+            left = max(total - done, 0) / rate
+            print(
+                f"{description} {video} {done:,} of {total:,} frames, {rate:.1f} frames/s, "
+                f"{left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def byte_bar(pieces: Iterable[bytes], done: int, total: int) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ Examples (R is results/ave/ave_resnet152, W is results/weights):
 import sys
 from pathlib import Path
 
-from cli import json_argument, parser, track
+from cli import json_argument, parser, track, within
 from wstal.device import DEVICES, lease
 from wstal.errors import WstalError
 from wstal.features.backbone_stage import backbone_network, backbone_shard
@@ -42,6 +42,7 @@ def main() -> None:
             records = backbone_shard(
                 args.network, args.frames, loaded, args.recipe, device=device, code=args.code,
                 directory=args.output.parent, track=track(args.network),
+                within=within(args.network),
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from cli import json_argument, parser, track
+from cli import json_argument, parser, track, within
 from wstal.errors import WstalError
 from wstal.flow.stage import flow_shard
 from wstal.store import write_shard
@@ -53,6 +53,7 @@ def main() -> None:
                 device=str(device),
                 threads=args.threads,
                 track=track("flow"),
+                within=within("flow"),
             )
     except WstalError as error:
         sys.exit(str(error))

@@ -10,7 +10,7 @@ Examples (R is results/demo/demo_i3d, W is workflow/reference/weights):
 import sys
 from pathlib import Path
 
-from cli import json_argument, parser, track
+from cli import json_argument, parser, track, within
 from wstal.device import DEVICES, lease
 from wstal.errors import WstalError
 from wstal.features.i3d_stage import STREAMS, i3d_network, i3d_shard
@@ -43,7 +43,7 @@ def main() -> None:
         with lease(args.device) as device:
             records = i3d_shard(
                 args.stream, shards, loaded, args.recipe, device=device, code=args.code,
-                directory=args.output.parent, track=track(args.stream),
+                directory=args.output.parent, track=track(args.stream), within=within(args.stream),
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import torch
-from cli import parser, track
+from cli import parser, track, within
 from wstal.config.catalog import load_catalog, read_yaml
 from wstal.device import DEVICES, lease
 from wstal.errors import WstalError
@@ -42,7 +42,8 @@ def main() -> None:
     add("--configfile", type=Path, help="configuration the run was made with, besides the YAMLs")
     args = arguments.parse_args()
     torch.set_num_threads(args.threads or 1)
-    options = {"keep_flow": args.keep, "threads": args.threads, "tracks": track}
+    options = {"keep_flow": args.keep, "threads": args.threads}
+    options |= {"tracks": track, "withins": within}
     failures = []
     try:
         changes = read_yaml(args.configfile) if args.configfile else {}

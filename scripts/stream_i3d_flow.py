@@ -11,7 +11,7 @@ Examples (R is results/demo/demo_i3d, W is workflow/reference/weights):
 import sys
 from pathlib import Path
 
-from cli import json_argument, parser, track
+from cli import json_argument, parser, track, within
 from wstal.device import DEVICES, lease
 from wstal.errors import WstalError
 from wstal.features.i3d_stage import i3d_network
@@ -42,7 +42,7 @@ def main() -> None:
             records = streamed_flow_shard(
                 args.frames, loaded, args.recipe, args.flow_recipe, device=device,
                 threads=args.threads, code=args.code, flow_code=args.flow_code,
-                directory=args.output.parent, track=track("i3d_flow"),
+                directory=args.output.parent, track=track("i3d_flow"), within=within("i3d_flow"),
             )  # fmt: skip
     except WstalError as error:
         sys.exit(str(error))

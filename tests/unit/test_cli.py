@@ -28,6 +28,35 @@ def test_a_log_gets_one_rate_line_per_item(cli, capsys):
     assert len(lines) == 3 and lines[-1].startswith("flow 3/3") and lines[-1].endswith("video/s")
 
 
+def test_a_long_video_says_how_far_it_is_before_its_end(cli, capsys, monkeypatch):
+    clock = iter([0.0, 4.0, 12.0, 15.0, 24.0])
+    monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
+    chunks = [range(40)] * 4
+    assert list(cli.within("flow", every=10)("v 1", iter(chunks), 200)) == chunks
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "flow v 1 80 of 200 frames, 6.7 frames/s, 18 s left",
+        "flow v 1 160 of 200 frames, 6.7 frames/s, 6 s left",
+    ]
+
+
+def test_a_short_video_adds_no_line(cli, capsys):
+    list(cli.within("flow")("v", [range(9)], 9))
+    assert capsys.readouterr().err == ""
+
+
+def test_at_a_terminal_a_bar_counts_frames(cli, monkeypatch):
+    import io
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(cli.sys, "stderr", Terminal())
+    list(cli.within("flow")("v", [range(5)] * 2, 10))
+    assert "v: " in cli.sys.stderr.getvalue() and "/10" in cli.sys.stderr.getvalue()
+
+
 @pytest.mark.parametrize("script", ["watch.py", "summarize_runtime.py", "why.py"])
 def test_help_shows_the_examples(project, script):
     command = [sys.executable, str(project / "scripts" / script), "--help"]

@@ -33,7 +33,7 @@ VIDEO = sequence(40, 32, 40)
 def run(tmp_path):
     """Run the stage over records; `videos` maps a frames file's stem to its gray chunks."""
 
-    def run(records, videos, recipe=RECIPE, code="code"):
+    def run(records, videos, recipe=RECIPE, code="code", **settings):
         def open_gray(path):
             chunks = videos[path.stem]
             if isinstance(chunks, Exception):
@@ -47,6 +47,7 @@ def run(tmp_path):
             code=code,
             directory=tmp_path / "flow",
             open_gray=open_gray,
+            **settings,
         )
         return {record.id: record for record in made}
 
@@ -72,6 +73,18 @@ def test_a_file_holds_codes_in_chunks_of_a_snippet_and_how_they_were_made(run, t
     assert attrs["semantics"] == "opencv_cpu"
     assert attrs["backend"] == "cpu"
     assert json.loads(attrs["params_json"])["warps"] == 1
+
+
+def test_progress_is_told_within_a_video(run):
+    seen = []
+
+    def within(video, chunks, total):
+        for chunk in chunks:
+            seen.append((video, len(chunk), total))
+            yield chunk
+
+    run([record("a")], {"a": [VIDEO[:25], VIDEO[25:]]}, within=within)
+    assert seen == [("a", 25, 40), ("a", 15, 40)]
 
 
 def test_statuses_are_passed_on(run):

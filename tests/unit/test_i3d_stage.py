@@ -75,6 +75,25 @@ def test_rows_follow_the_time_grid(stages, stream, tail, rows):
     assert all(f.shape[1] == 64 and np.isfinite(f).all() for f in features)
 
 
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_progress_is_told_within_a_video(stages, stream):
+    seen = []
+
+    def within(video, chunks, total):
+        for chunk in chunks:
+            seen.append((video, len(chunk), total))
+            yield chunk
+
+    network = untrained_i3d({"rgb": 3, "flow": 2}[stream], RECIPE["width"])
+    extract = i3d_extractor(stream, network, RECIPE, torch.device("cpu"), within=within)
+    assert np.array_equal(
+        extract(video(stages, "long")),
+        i3d_extractor(stream, network, RECIPE, torch.device("cpu"))(video(stages, "long")),
+    )
+    assert {name for name, _, _ in seen} == {"long"}
+    assert sum(count for _, count, _ in seen) >= 32 and {total for *_, total in seen} == {32}
+
+
 def test_an_open_batch_size_changes_nothing(stages):
     network = untrained_i3d(3, RECIPE["width"])
     extracts = (

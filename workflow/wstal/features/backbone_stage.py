@@ -16,8 +16,9 @@ from wstal.features.stage_inputs import StageInput, frames_and_fps
 from wstal.nets.backbone import SnippetNetwork, load_backbone
 from wstal.nets.weight_files import WeightFile, identify
 from wstal.nets.weights import UNTRAINED
+from wstal.progress import Within, unseen
 from wstal.store import Record
-from wstal.timegrid import snippet_count
+from wstal.timegrid import SNIPPET, snippet_count
 from wstal.video.frames import open_frames
 
 
@@ -32,7 +33,10 @@ def backbone_network(name: str, weights: str, sources: Mapping[str, WeightFile])
 
 
 def backbone_extractor(
-    network: SnippetNetwork, recipe: Mapping[str, Any], device: torch.device
+    network: SnippetNetwork,
+    recipe: Mapping[str, Any],
+    device: torch.device,
+    within: Within = unseen,
 ) -> Callable[[StageInput], np.ndarray]:
     """A function from a video (stage `frames`) to `[T, D]`; `recipe` is the backbone's section."""
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
@@ -44,6 +48,7 @@ def backbone_extractor(
         frames = video.files["frames"]
         rows = snippet_count(frames_and_fps(frames)[0], recipe["tail"])
         pictures = open_frames(frames, pixels="rgb", **size)
+        pictures = within(video.id, pictures, rows * SNIPPET)
         return i3d_features(network, pictures, rows, **settings)
 
     return extract
@@ -56,6 +61,7 @@ def backbone_shard(
     recipe: Mapping[str, Any],
     *,
     device: torch.device,
+    within: Within = unseen,
     **settings: Any,
 ) -> list[Record]:
     """Write the features of every video of the manifest `frames`.
@@ -65,7 +71,7 @@ def backbone_shard(
     return features_shard(
         name,
         {"frames": frames},
-        backbone_extractor(loaded.network, recipe, device),
+        backbone_extractor(loaded.network, recipe, device, within),
         recipe,
         weights=loaded.identity,
         device=device_name(device),

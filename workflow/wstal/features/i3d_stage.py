@@ -19,8 +19,9 @@ from wstal.nets.i3d_inference import EXACT, for_inference
 from wstal.nets.ten_crop import TenCrop
 from wstal.nets.weight_files import WeightFile, identify
 from wstal.nets.weights import UNTRAINED, load_i3d, untrained_i3d
+from wstal.progress import Within, unseen
 from wstal.store import Record
-from wstal.timegrid import snippet_count
+from wstal.timegrid import SNIPPET, snippet_count
 from wstal.video.frames import open_frames
 
 STREAMS = {"rgb": 3, "flow": 2}  # input channels
@@ -52,6 +53,7 @@ def i3d_extractor(
     recipe: Mapping[str, Any],
     device: torch.device,
     open_flow: Callable[[StageInput], Iterable[np.ndarray]] = kept_flow,
+    within: Within = unseen,
 ) -> Callable[[StageInput], np.ndarray]:
     """A function from a video (stages `frames`, and `flow` for that stream) to `[T, 1024 * width]`.
 
@@ -73,6 +75,7 @@ def i3d_extractor(
         else:
             size = {name: recipe[name] for name in ("short_side", "interpolation")}
             pictures = open_frames(frames, pixels="rgb", **size)
+        pictures = within(video.id, pictures, rows * SNIPPET)
         return i3d_features(fast, pictures, rows, **settings)
 
     return extract
@@ -86,6 +89,7 @@ def i3d_shard(
     *,
     device: torch.device,
     open_flow: Callable[[StageInput], Iterable[np.ndarray]] = kept_flow,
+    within: Within = unseen,
     made_from: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> list[Record]:
@@ -97,7 +101,7 @@ def i3d_shard(
     return features_shard(
         f"i3d_{stream}",
         shards,
-        i3d_extractor(stream, loaded.network, recipe, device, open_flow),
+        i3d_extractor(stream, loaded.network, recipe, device, open_flow, within),
         recipe,
         weights=loaded.identity,
         device=device_name(device),

@@ -17,13 +17,17 @@ _WORSE = (OK, NO_AUDIO, PARTIAL)
 
 @dataclass(frozen=True)
 class StageInput:
-    """One video: its worst status so far, the keys of its files joined, the files by stage."""
+    """One video: its worst status so far, the keys of its files joined, the files by stage.
+
+    `rows` is how many the first of them has: frames, where that is their stage.
+    """
 
     id: str
     status: str
     reason: str
     source: str
     files: Mapping[str, Path]
+    rows: int = 0
 
 
 def frames_and_fps(frames_file: str | Path) -> tuple[int, float]:
@@ -58,6 +62,7 @@ def join_shards(shards: Mapping[str, Path]) -> tuple[list[StageInput], list[Reco
                 reason=worst.reason,
                 source=" ".join(record.key for record in records.values()),
                 files={s: shards[s].parent / record.path for s, record in records.items()},
+                rows=next(iter(records.values())).rows,
             )
         )
     return inputs, passed

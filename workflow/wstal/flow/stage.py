@@ -17,6 +17,7 @@ from wstal.errors import MediaError
 from wstal.features.stage_inputs import StageInput, join_shards
 from wstal.flow.algorithm import FlowAlgorithm, flow_algorithm
 from wstal.flow.chunks import SNIPPET, flow_chunks
+from wstal.progress import Within, unseen
 from wstal.read_ahead import read_ahead
 from wstal.store import ArrayFile, Record, artefact_key, process_shard
 
@@ -36,6 +37,7 @@ def flow_shard(
     device: str = "cpu",
     threads: int | None = None,
     track: Callable[[Iterable], Iterable] = iter,
+    within: Within = unseen,
 ) -> list[Record]:
     """Write the flow file of every video of the manifest `frames`; return the records.
 
@@ -51,7 +53,7 @@ def flow_shard(
         stage="flow",
         directory=directory,
         key_of=lambda video: flow_key(video, recipe, code),
-        make=lambda video, file: _make(video, file, recipe, algorithm, open_gray),
+        make=lambda video, file: _make(video, file, recipe, algorithm, open_gray, within),
         provenance=flow_provenance(recipe, algorithm, code, device),
         track=track,
     )
@@ -98,14 +100,18 @@ def _file_digest(path: str) -> str:
 
 
 def stream_flow(
-    video: StageInput, algorithm: FlowAlgorithm, bound: float, open_gray: OpenGray
+    video: StageInput,
+    algorithm: FlowAlgorithm,
+    bound: float,
+    open_gray: OpenGray,
+    within: Within = unseen,
 ) -> Iterator[np.ndarray]:
     """int8 flow codes `[n, H, W, 2]` of a video, the next being computed while these are used.
 
     Raises MediaError for a video without any frame.
     """
     none = True
-    gray = open_gray(video.files["frames"])
+    gray = within(video.id, open_gray(video.files["frames"]), video.rows)
     for chunk in read_ahead(flow_chunks(gray, algorithm.flow, bound=bound, pairs=algorithm.pairs)):
         none = False
         yield chunk
@@ -119,12 +125,13 @@ def _make(
     recipe: Mapping[str, Any],
     algorithm: FlowAlgorithm,
     open_gray: OpenGray,
+    within: Within,
 ) -> int:
     file.set_status(video.status, video.reason)
     file.attrs.update(algorithm.attrs)
     file.attrs["bound"] = float(recipe["bound"])
     file.attrs["short_side"] = int(recipe["short_side"])
-    return write_flow(file, stream_flow(video, algorithm, recipe["bound"], open_gray))
+    return write_flow(file, stream_flow(video, algorithm, recipe["bound"], open_gray, within))
 
 
 def write_flow(file: ArrayFile, chunks: Iterable[np.ndarray]) -> int:

@@ -19,6 +19,7 @@ from wstal.features.streamed_flow import streamed_flow_shard
 from wstal.features.vggish_stage import vggish_shard
 from wstal.flow.stage import flow_shard
 from wstal.inference.application import SPLIT
+from wstal.progress import Within, unseen
 from wstal.store import Record, safe_name, write_shard
 from wstal.video.find import Found
 from wstal.video.frames import open_frames
@@ -34,8 +35,8 @@ class Extraction:
 
     What each stage makes of a video is kept in `folder` under its key and used again, but for
     the flow, which is large: it is streamed unless `keep_flow`. `networks` and `codes` (digests)
-    are by stage; `tracks` gives the progress of a stage by its name; `threads` are those of the
-    flow on the CPU.
+    are by stage; `tracks` and `withins` give the progress of a stage by its name; `threads` are
+    those of the flow on the CPU.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Extraction:
     keep_flow: bool = False
     threads: int | None = None
     tracks: Callable[[str], Track] = field(default=lambda stage: iter)
+    withins: Callable[[str], Within] = field(default=lambda stage: unseen)
 
     def probed(self, video: str, path: Path) -> dict[str, Any]:
         """The row of a video in a manifest, whatever its state."""
@@ -86,6 +88,7 @@ class Extraction:
         if stage == "vggish":
             shards = {name: made[name] for name in ("frames", "audio")}
             return vggish_shard(shards, self.networks[stage], self.recipe[stage], **common)
+        common["within"] = self.withins(stage)
         if stage == "i3d_flow":
             return self._flow_features(made, common)
         if stage == "i3d_rgb":
@@ -109,6 +112,7 @@ class Extraction:
             device=str(self.device),
             threads=self.threads,
             track=self.tracks("flow"),
+            within=self.withins("flow"),
         )
         shards = {"frames": made["frames"], "flow": self._manifest("flow", records)}
         return i3d_shard("flow", shards, network, i3d, **common)

@@ -23,6 +23,7 @@ from wstal.inference.recipe_networks import check_weights, provenance, recipe_ne
 from wstal.inference.run_folder import RunFolder, read_run
 from wstal.inference.stage_code import SCRIPTS, changed_code, stage_code
 from wstal.nets.weight_files import read_sources
+from wstal.progress import Within, unseen
 from wstal.train import checkpoint
 
 VIDEO = ("sha256", "duration", "fps", "width", "height", "status", "reason")
@@ -34,7 +35,7 @@ class Localizer:
     Raises WstalError, saying what to do, for a run that is not finished, that cannot start from
     videos, or whose recipe, weights or files are no longer those it was trained with. `root` is
     the checkout; `cache` the folder that keeps what the stages make; for `keep_flow`, `threads`
-    and `tracks` see `Extraction`. `notes` are for the user: what is not quite as it was.
+    `tracks` and `withins` see `Extraction`. `notes` are for the user: what is not quite as it was.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Localizer:
         keep_flow: bool = False,
         threads: int | None = None,
         tracks: Callable[[str], Track] = lambda stage: iter,
+        withins: Callable[[str], Within] = lambda stage: unseen,
     ) -> None:
         self.run, self.device = read_run(run), device
         with FeatureFile(self.run.features) as features:
@@ -63,7 +65,17 @@ class Localizer:
         codes = {stage: stage_code(stage, root, accepted) for stage in {*SCRIPTS, *networks}}
         self.notes = notes_on(attrs, {name: made.get(name, {}) for name in streams}, codes)
         self._extraction = Extraction(
-            name, recipe, streams, networks, codes, cache / name, device, keep_flow, threads, tracks
+            name,
+            recipe,
+            streams,
+            networks,
+            codes,
+            cache / name,
+            device,
+            keep_flow,
+            threads,
+            tracks,
+            withins,
         )
         self._about = {
             "run": "/".join(self.run.path.parts[-4:]),
