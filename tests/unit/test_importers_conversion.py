@@ -70,7 +70,7 @@ def test_too_many_missing_videos_end_with_their_list_and_leave_no_file(tmp_path)
     content = features()
     del content[VIDEOS[3]]
     write_acmnet(tmp_path / "published", content)
-    with pytest.raises(WstalError, match=f"1 annotated videos.*{VIDEOS[3]} .missing"):
+    with pytest.raises(WstalError, match=f"1 videos have no features.*{VIDEOS[3]} .missing"):
         convert(tmp_path, recipe("acmnet"), max_missing=0)
     assert not (tmp_path / "features.h5").exists()
     assert convert(tmp_path, recipe("acmnet", max_missing=1), max_missing=0).coverage

@@ -16,6 +16,7 @@ from wstal.atomic import atomic_path
 from wstal.config.layers import canonical
 from wstal.config.recipes import section_of
 from wstal.errors import WstalError
+from wstal.features.completeness import check_missing
 from wstal.store import (
     MISSING,
     NO_AUDIO,
@@ -137,13 +138,7 @@ def pack(
             for name, (made, varies) in provenance.items()
         }
         file.attrs["provenance_json"] = json.dumps(about, sort_keys=True)
-        absent = [row for row in coverage if row["rows"] == 0]
-        if max_missing is not None and len(absent) > max_missing:
-            names = "; ".join(f"{row['id']} ({row['status']}: {row['reason']})" for row in absent)
-            raise WstalError(
-                f"{len(absent)} videos have no features, max_missing is {max_missing}: {names}. "
-                "Supply them, remove them from the labels, or raise max_missing in the dataset YAML"
-            )
+        check_missing(coverage, max_missing)
     return coverage
 
 

@@ -17,6 +17,7 @@ from wstal.atomic import atomic_path
 from wstal.config.layers import canonical
 from wstal.data.annotations import Annotations
 from wstal.errors import MediaError, WstalError
+from wstal.features.completeness import check_missing
 from wstal.features.importers.own_rate import common_rows, own_rate
 from wstal.features.importers.published import PublishedFeatures, PublishedVideo, VideoFeatures
 from wstal.features.pack import SCHEMA
@@ -82,7 +83,9 @@ def convert_features(
             for name, array in streams.items():
                 group[name] = array = np.ascontiguousarray(array, dtype=recipe["dtype"])
                 group[name].attrs["sha256"] = hashlib.sha256(array).hexdigest()
-        _refuse_missing(result.coverage, max_missing, settings["max_missing"])
+        # What the published set is known to lack does not count against the dataset.
+        allowed = None if max_missing is None else max(max_missing, settings["max_missing"])
+        check_missing(result.coverage, allowed)
     result.notes += _length_notes(fits)
     return result
 
@@ -170,16 +173,6 @@ def _check_widths(streams: Mapping[str, np.ndarray], widths: dict[str, int], vid
                 f"video {video}: {name} is {array.shape[1]} wide, expected {widths[name]}; choose "
                 "the recipe made for these files, or correct its import.dims"
             )
-
-
-def _refuse_missing(coverage: list[dict[str, Any]], allowed: int | None, known: int) -> None:
-    absent = [row for row in coverage if not row["rows"]]
-    if allowed is not None and len(absent) > (max_missing := max(allowed, known)):
-        named = "; ".join(f"{row['id']} ({row['status']}: {row['reason']})" for row in absent)
-        raise WstalError(
-            f"{len(absent)} annotated videos have no features, max_missing is {max_missing}: "
-            f"{named}. Supply them, or raise max_missing in the dataset YAML"
-        )
 
 
 def _length_notes(fits: list[float]) -> list[str]:

@@ -1,0 +1,33 @@
+"""Count the videos without features; end with their list if they are more than allowed.
+
+Examples:
+  python scripts/check_completeness.py --coverage results/demo/demo_i3d/coverage.csv \\
+      --max-missing 1 --output results/demo/demo_i3d/completeness.csv
+"""
+
+import sys
+from pathlib import Path
+
+from cli import json_argument, parser
+from wstal.atomic import write_csv
+from wstal.errors import WstalError
+from wstal.features.completeness import COLUMNS, check_missing
+from wstal.manifest import read_rows
+
+
+def main() -> None:
+    """Parse, count, write."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--coverage", type=Path, required=True, help="coverage.csv")
+    arguments.add_argument("--max-missing", type=json_argument, default=None, help="or null")
+    arguments.add_argument("--output", type=Path, required=True, help="CSV with the counts")
+    args = arguments.parse_args()
+    try:
+        counts = check_missing(read_rows(args.coverage), args.max_missing)
+    except WstalError as error:
+        sys.exit(f"{error}")
+    write_csv(args.output, COLUMNS, [counts])
+
+
+if __name__ == "__main__":
+    main()
