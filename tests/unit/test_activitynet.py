@@ -4,7 +4,8 @@ import json
 
 import pytest
 import yaml
-from wstal.data.activitynet import read_activitynet
+from wstal.data.activitynet import CHOICES, read_activitynet
+from wstal.data.annotations import training_view, videos_view
 from wstal.data.published import NothingThere
 from wstal.errors import WstalError
 
@@ -64,6 +65,16 @@ def test_every_choice_can_be_made_otherwise(tmp_path):
     assert times(read(path, past_end="clip")[0], A)[-1] == (6.0, 20.0)
     assert len(times(read(path, repeated="drop")[0], A)) == 2
     assert read(path, renamed="v1_3")[0].classes == ["Polo", "Volleyball"]
+
+
+def test_choices_about_times_reach_neither_videos_nor_labels(tmp_path):
+    path = write(tmp_path / "a.json")
+    plain = read(path)[0]
+    for choice in (each for each in CHOICES if each.times):
+        other = read(path, **{choice.name: list(choice.options)[1]})[0]
+        assert other != plain, choice.name
+        assert training_view(other) == training_view(plain), choice.name
+        assert videos_view(other) == videos_view(plain), choice.name
 
 
 def test_the_file_before_any_choice_is_matched_with_the_known_copies(tmp_path):

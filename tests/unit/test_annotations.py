@@ -4,6 +4,7 @@ from wstal.data.annotations import (
     Annotations,
     read_annotations,
     training_view,
+    videos_view,
     write_annotations,
 )
 from wstal.errors import WstalError
@@ -31,6 +32,14 @@ def test_training_sees_neither_times_nor_test_videos():
     view = training_view(Annotations(["x", "y"], DATABASE))
     assert list(view.database) == ["a"] and view.database["a"]["annotations"] == []
     assert view.database["a"]["labels"] == ["x", "y"] and DATABASE["a"]["annotations"]
+
+
+def test_what_handles_videos_sees_neither_times_nor_labels():
+    whole = {"a": {**DATABASE["a"], "file": "a1", "ambiguous": [[5, 6]]}, "b": DATABASE["b"]}
+    view = videos_view(Annotations(["x", "y"], whole, {"th": ["b"]}))
+    nothing = {"labels": [], "annotations": []}
+    assert view.database["a"] == {"subset": "train", "duration": 9.0, "file": "a1", **nothing}
+    assert view.ids("test") == ["b"] and not view.classes and not view.lists
 
 
 def test_bad_files_are_named(tmp_path):

@@ -1,4 +1,8 @@
+import subprocess
+import sys
+
 import pytest
+from wstal.data.annotations import read_annotations, training_view, videos_view
 from wstal.data.folder import folder_ids, read_folder_annotations, video_id
 from wstal.errors import WstalError
 
@@ -25,6 +29,20 @@ def test_labels_and_segments_become_the_database(labels, tmp_path):
     }
     assert found.ground_truth("test").values.tolist() == [["sub/b", 1.5, 2.0, "run"]]
     assert folder_ids(labels) == ["a", "sub/b", "c.x"] and folder_ids(tmp_path / "none") == []
+
+
+def test_videos_and_labels_are_listed_without_looking_at_segments(labels, project, tmp_path):
+    segments = tmp_path / "segments.csv"
+    segments.write_text("video,t_start,t_end,label\na,1.5,2,run\n")
+    command = [sys.executable, project / "scripts/list_videos.py", "--dataset", "mine"]
+    command += ["--settings", '{"kind": "folder"}', "--files", labels]
+    outputs = {name: tmp_path / f"{name}.json" for name in ("videos", "training")}
+    given = [part for name, path in outputs.items() for part in (f"--{name}", path)]
+    subprocess.run([*command, *given], check=True)
+    whole = read_folder_annotations(labels, segments)
+    assert read_annotations(outputs["training"]) == training_view(whole)
+    assert read_annotations(outputs["videos"]) == videos_view(whole)
+    assert "run" not in outputs["videos"].read_text()
 
 
 def test_only_video_extensions_are_cut():

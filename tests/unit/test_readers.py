@@ -7,7 +7,7 @@ import yaml
 from published_sets import THUMOS_FACTS, write_ave, write_official
 from wstal.atomic import write_csv
 from wstal.data import activitynet, ave, thumos14
-from wstal.data.readers import read_dataset
+from wstal.data.readers import label_choices, read_dataset
 from wstal.data.report import settle
 from wstal.errors import WstalError
 
@@ -37,6 +37,15 @@ def test_choices_reach_the_reader(tmp_path):
     with pytest.raises(WstalError, match="ambiguous_only"):
         settings = {"kind": "thumos14", "choices": {"ambiguos_only": "list"}}
         read_dataset("t", settings, files, THUMOS_FACTS)
+
+
+def test_choices_about_times_are_told_from_those_about_labels():
+    choices = {"zero_length": "keep", "cliff_diving": "both"}
+    assert label_choices("thumos14", choices) == {"cliff_diving": "both"}
+    choices = {"past_end": "clip", "unlabelled": "keep", "repeated": "drop"}
+    assert label_choices("activitynet", choices) == {"unlabelled": "keep"}
+    assert label_choices("ave", {"split": "text"}) == {"split": "text"}
+    assert label_choices("folder", {"typo": "kept"}) == {"typo": "kept"}  # the reader refuses it
 
 
 def test_fetched_files_are_read_through_their_list(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 from published_sets import THUMOS_FACTS, write_database, write_numpy, write_official
+from wstal.data.annotations import training_view, videos_view
 from wstal.data.published import NothingThere
 from wstal.data.thumos14 import CHOICES, read_thumos14
 from wstal.errors import WstalError
@@ -61,6 +62,16 @@ def test_every_choice_can_be_made_otherwise(files):
     assert read(files, video_labels="labels_all")[0].database[V1]["labels"] == ["CliffDiving"]
     by_numpy = read(files, source="numpy")[1]
     assert "W-TALC" in by_numpy.source
+
+
+@pytest.mark.parametrize("twins", ["both", "cliff_only"])
+def test_choices_about_times_reach_neither_videos_nor_labels(files, twins):
+    plain = read(files, cliff_diving=twins)[0]
+    for choice in (each for each in CHOICES if each.times):
+        other = read(files, cliff_diving=twins, **{choice.name: list(choice.options)[1]})[0]
+        assert other != plain, choice.name
+        assert training_view(other) == training_view(plain), choice.name
+        assert videos_view(other) == videos_view(plain), choice.name
 
 
 def test_labels_all_needs_the_numpy_set(tmp_path):

@@ -45,16 +45,19 @@ CHOICES = (
         "zero_length",
         "a segment without length overlaps nothing; its video keeps the label",
         {"drop": "leave the segment out", "keep": "count it"},
+        times=True,
     ),
     Choice(
         "past_end",
         "segments that end after their video",
         {"keep": "as published, as the official evaluation does", "clip": "end with the video"},
+        times=True,
     ),
     Choice(
         "repeated",
         "the same class annotated twice at the same time can be found once only",
         {"keep": "count both", "drop": "count one"},
+        times=True,
     ),
     Choice(
         "renamed",

@@ -17,6 +17,7 @@ from wstal.errors import WstalError
 SUBSETS = ("train", "val", "test")
 COLUMNS = ["video_id", "t_start", "t_end", "label"]
 _SEEN = ("subset", "duration", "labels")  # of a training video; no times but its length
+_TAUGHT = ("labels", "annotations", "ambiguous")  # what people said of a video
 
 
 @dataclass(frozen=True)
@@ -118,5 +119,21 @@ def training_view(annotations: Annotations) -> Annotations:
             video: {key: entry[key] for key in _SEEN if key in entry} | {"annotations": []}
             for video, entry in annotations.database.items()
             if entry["subset"] == "train"
+        },
+    )
+
+
+def videos_view(annotations: Annotations) -> Annotations:
+    """Which videos there are: subset, duration and file of each, no label and no time.
+
+    What finds, decodes and packs videos reads a file of this, so that a corrected segment
+    concerns none of it.
+    """
+    return Annotations(
+        [],
+        {
+            video: {key: entry[key] for key in entry if key not in _TAUGHT}
+            | {"labels": [], "annotations": []}
+            for video, entry in annotations.database.items()
         },
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wstal.data import activitynet, ave, thumos14
 from wstal.data.activitynet import read_activitynet
 from wstal.data.annotations import Annotations
 from wstal.data.ave import read_ave
@@ -15,6 +16,18 @@ from wstal.data.report import Report
 from wstal.data.sources import how_to_get
 from wstal.data.thumos14 import read_thumos14
 from wstal.errors import WstalError
+
+CHOICES = {
+    "thumos14": thumos14.CHOICES,
+    "activitynet": activitynet.CHOICES,
+    "ave": ave.CHOICES,
+}
+
+
+def label_choices(kind: str, choices: Mapping[str, str]) -> dict[str, str]:
+    """The `choices` that videos and labels depend on: without those about segments alone."""
+    times = {choice.name for choice in CHOICES.get(kind, ()) if choice.times}
+    return {name: value for name, value in choices.items() if name not in times}
 
 
 def read_dataset(

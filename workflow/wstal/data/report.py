@@ -16,11 +16,16 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Choice:
-    """A known trap and the ways to treat it: value -> what it does; the first is the default."""
+    """A known trap and the ways to treat it: value -> what it does; the first is the default.
+
+    `times` says that it concerns segments alone: whatever its value, the videos and their
+    labels are the same.
+    """
 
     name: str
     trap: str
     options: Mapping[str, str]
+    times: bool = False
 
 
 @dataclass(frozen=True)

@@ -47,16 +47,19 @@ CHOICES = (
         "out_of_range",
         "segments that start after the end of their video can only be missed",
         {"keep": "count them, as the published evaluations do", "drop": "leave them out"},
+        times=True,
     ),
     Choice(
         "zero_length",
         "a segment without length overlaps nothing",
         {"drop": "leave them out", "keep": "count them"},
+        times=True,
     ),
     Choice(
         "repeated",
         "the same class annotated twice at the same time can be found once only",
         {"keep": "count both", "drop": "count one"},
+        times=True,
     ),
     Choice(
         "cliff_diving",
@@ -146,8 +149,9 @@ def _complete(chosen: PublishedSet, others: Sequence[PublishedSet], tally: Tally
 
 def _entry(video: str, published: PublishedVideo, tally: Tally) -> dict[str, Any]:
     kept = _kept(video, published, tally)
-    of_instances = kept if tally.values["cliff_diving"] == "cliff_only" else published.segments
-    labels = {label for *_, label in of_instances}
+    twins = _twins(published) if tally.values["cliff_diving"] == "cliff_only" else set()
+    # Of all segments, kept or not: what is decided about times concerns no label.
+    labels = {segment[2] for segment in published.segments if segment not in twins}
     if published.labels is None and tally.values["video_labels"] == "labels_all":
         raise WstalError(
             "choices.video_labels: labels_all needs labels_all.npy of the numpy set; put that set "
@@ -174,14 +178,14 @@ def _subset(video: str, word: str) -> str:
 
 def _kept(video: str, published: PublishedVideo, tally: Tally) -> list[Segment]:
     """The segments that stay, in time order."""
-    cliffs = {(start, end) for start, end, label in published.segments if label == "CliffDiving"}
+    twins = _twins(published)
     kept: list[Segment] = []
     for start, end, label in sorted(published.segments):
         traps = {
             "out_of_range": published.duration is not None and start >= published.duration,
             "zero_length": end <= start,
             "repeated": (start, end, label) in kept,
-            "cliff_diving": label == "Diving" and (start, end) in cliffs,
+            "cliff_diving": (start, end, label) in twins,
         }
         held = [name for name, holds in traps.items() if holds]
         for name in held:
@@ -189,6 +193,12 @@ def _kept(video: str, published: PublishedVideo, tally: Tally) -> list[Segment]:
         if all(tally.values[name] in ("keep", "both") for name in held):
             kept.append((start, end, label))
     return kept
+
+
+def _twins(published: PublishedVideo) -> set[Segment]:
+    """The Diving segments at the times of a CliffDiving one."""
+    cliffs = {(start, end) for start, end, label in published.segments if label == "CliffDiving"}
+    return {s for s in published.segments if s[2] == "Diving" and s[:2] in cliffs}
 
 
 def _collapsing(database: Mapping[str, Mapping[str, Any]]) -> str:
