@@ -2,7 +2,7 @@
 
 import pytest
 from wstal.config.catalog import load_catalog
-from wstal.config.recipes import check_recipe, section_of
+from wstal.config.recipes import check_recipe, numbers_part, section_of
 from wstal.errors import WstalError
 from wstal.nets.weight_files import read_sources
 
@@ -10,6 +10,25 @@ from wstal.nets.weight_files import read_sources
 def test_sections():
     assert section_of("i3d_rgb") == section_of("i3d_flow") == "i3d"
     assert section_of("s3d") == "s3d" and section_of("vggish") == "vggish"
+
+
+def test_what_changes_no_number_is_left_out():
+    recipe = {
+        "dtype": "float32",
+        "frames": {"fps": 25, "decoder": "pyav"},
+        "flow": {"bound": 20, "backend": "auto", "cache_flow": True},
+        "s3d": {"crop": 224, "batch": 8},
+    }
+    numbers = {"frames": {"fps": 25}, "flow": {"bound": 20}, "s3d": {"crop": 224}}
+    assert numbers_part(recipe) == {"dtype": "float32", **numbers}
+
+
+def test_the_keys_of_files_leave_out_the_same(project):
+    from wstal.features import shard
+    from wstal.flow import stage
+
+    assert "batch" in shard._NOT_KEY
+    assert numbers_part({"flow": dict.fromkeys(stage._NOT_KEY)}) == {"flow": {}}
 
 
 def test_a_stream_without_its_section_is_named():

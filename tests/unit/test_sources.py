@@ -1,7 +1,13 @@
 """Where a dataset's files are looked for, and the pages that say what to fetch."""
 
 import pytest
-from wstal.config.sources import annotation_files, facts_argument, facts_file, videos_folder
+from wstal.config.sources import (
+    annotation_files,
+    facts_argument,
+    facts_file,
+    video_files,
+    videos_folder,
+)
 from wstal.data.sources import PAGES, how_to_get
 from wstal.errors import WstalError
 
@@ -41,6 +47,17 @@ def test_with_nothing_placed_the_files_are_fetched(here):
     for name, kind in (("thumos14", "thumos14"), ("activitynet12", "activitynet")):
         expected = [f"results/{name}/published/fetched.csv"]
         assert annotation_files(name, dataset(kind)) == expected
+
+
+def test_videos_and_labels_are_read_without_own_segments(here):
+    (here / "clips").mkdir()
+    for name in ("labels.csv", "segments.csv"):
+        (here / "clips" / name).write_text("x")
+    mine = dataset("folder", videos="clips")
+    assert annotation_files("mine", mine) == ["clips/labels.csv", "clips/segments.csv"]
+    assert video_files("mine", mine) == ["clips/labels.csv"]
+    assert video_files("demo", dataset("demo")) == ["results/demo/videos/labels.csv"]
+    assert video_files("ave", dataset("ave")) == annotation_files("ave", dataset("ave"))
 
 
 def test_videos_are_where_the_yaml_says_or_where_they_were_placed(here):

@@ -9,6 +9,9 @@ from wstal.errors import WstalError
 
 _SHARED = {"i3d_rgb": "i3d", "i3d_flow": "i3d"}  # stages that share a section
 _WITHOUT = ("simulated", "imported")  # stages without a network
+# Who computes and how many at a time: no stage has these in the key of its files.
+_NO_NUMBERS = {"frames": ("decoder",), "flow": ("backend", "cache_flow")}
+_NO_NUMBER = ("batch",)  # in any section
 
 
 def section_of(stage: str) -> str:
@@ -44,3 +47,17 @@ def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
             f"recipe {name}: i3d.crop_mode is {mode}; give it a name {remedy} `tencrop` in it, "
             "or change the mode"
         )
+
+
+def numbers_part(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe, or some of its sections, without the settings that change no number."""
+    return {
+        section: {
+            name: value
+            for name, value in settings.items()
+            if name not in (*_NO_NUMBERS.get(section, ()), *_NO_NUMBER)
+        }
+        if isinstance(settings, Mapping)
+        else settings
+        for section, settings in recipe.items()
+    }

@@ -80,6 +80,12 @@ def annotation_files(name: str, dataset: Dataset) -> list[str]:
     return [labels, segments] if named or Path(segments).is_file() else [labels]
 
 
+def video_files(name: str, dataset: Dataset) -> list[str]:
+    """Of the label files, those that videos and their labels are read from: no own segments."""
+    files = annotation_files(name, dataset)
+    return files[:1] if dataset["kind"] in ("folder", "demo") else files
+
+
 def _absent(name: str, key: str, path: Path) -> str:
     there = sorted(str(other) for other in path.parent.glob("*.csv"))
     columns = {"labels": "video,labels,split", "segments": "video,t_start,t_end,label"}[key]
