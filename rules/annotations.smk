@@ -23,17 +23,16 @@ rule fetch_annotations:
         " --output {output} 2>&1 | tee {log}"
 
 
-rule annotations:
-    """Turn a dataset's own label files into the annotation database and the training labels."""
+rule labels:
+    """The videos, and the labels that training may read: no segment reaches what starts here."""
     input:
-        files=from_dataset(annotation_files),
+        files=from_dataset(video_files),
         facts=from_dataset(facts_file),
     output:
-        annotations="results/{dataset}/annotations.json",
+        videos="results/{dataset}/videos.json",
         training="results/{dataset}/training_labels.json",
-        report="results/{dataset}/annotations_report.md",
     log:
-        "results/logs/{dataset}/annotations.log",
+        "results/logs/{dataset}/labels.log",
     wildcard_constraints:
         dataset=FILMED,
     localrule: True
@@ -42,17 +41,43 @@ rule annotations:
     params:
         settings=label_settings,
         facts=from_dataset(facts_argument),
+        code=code_digest("scripts/list_videos.py"),
+    shell:
+        "python scripts/list_videos.py --dataset {wildcards.dataset} --settings {params.settings:q}"
+        " --files {input.files:q} {params.facts} --videos {output.videos}"
+        " --training {output.training} 2>&1 | tee {log}"
+
+
+rule annotations:
+    """Turn a dataset's own label files into the annotation database, which evaluation reads."""
+    input:
+        files=from_dataset(annotation_files),
+        facts=from_dataset(facts_file),
+    output:
+        annotations="results/{dataset}/annotations.json",
+        report="results/{dataset}/annotations_report.md",
+    log:
+        "results/logs/{dataset}/annotations.log",
+    wildcard_constraints:
+        dataset=FILMED,
+    priority: 1  # a mistake in the segments should end a run before its first costly job
+    localrule: True
+    conda:
+        "../envs/video.yaml"
+    params:
+        settings=annotation_settings,
+        facts=from_dataset(facts_argument),
         code=code_digest("scripts/annotate.py"),
     shell:
         "python scripts/annotate.py --dataset {wildcards.dataset} --settings {params.settings:q}"
         " --files {input.files:q} {params.facts} --output {output.annotations}"
-        " --training {output.training} --report {output.report} 2>&1 | tee {log}"
+        " --report {output.report} 2>&1 | tee {log}"
 
 
 rule probe:
     """Find, hash and verify the videos of a shard."""
     input:
-        annotations=probe_annotations,
+        videos=probed_videos,
     output:
         "results/{dataset}/manifest/shard{shard}.csv",
     log:
@@ -69,7 +94,7 @@ rule probe:
         listing=listing,
         code=code_digest("scripts/probe_videos.py"),
     shell:
-        "python scripts/probe_videos.py --annotations {input.annotations:q}"
+        "python scripts/probe_videos.py --annotations {input.videos:q}"
         " --videos {params.videos:q} --shard {wildcards.shard} --shards {params.shards}"
         " --output {output} > {log} 2>&1"
 
@@ -77,7 +102,7 @@ rule probe:
 rule manifest:
     """One row per video of the dataset."""
     input:
-        annotations="results/{dataset}/annotations.json",
+        videos="results/{dataset}/videos.json",
         shards=shards("results/{dataset}/manifest/shard{shard}.csv"),
     output:
         "results/{dataset}/manifest.csv",
@@ -91,5 +116,5 @@ rule manifest:
     params:
         code=code_digest("scripts/merge_manifest.py"),
     shell:
-        "python scripts/merge_manifest.py --annotations {input.annotations:q}"
+        "python scripts/merge_manifest.py --annotations {input.videos:q}"
         " --shards {input.shards:q} --output {output} > {log} 2>&1"

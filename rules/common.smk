@@ -16,15 +16,18 @@ from wstal.checkout import gpu_count, prepare_jobs
 from wstal.config.catalog import load_catalog, read_yaml
 from wstal.config.entry import check_entries, features_folder, folder_listing, refusal
 from wstal.config.layers import canonical, split_run
+from wstal.config.recipes import numbers_part
 from wstal.config.sources import (
     annotation_files,
     facts_argument,
     facts_file,
+    video_files,
     video_listing,
     videos_folder,
     weights_path,
 )
 from wstal.config.validate import validated
+from wstal.data.readers import label_choices
 from wstal.errors import WstalError
 from wstal.tables.expand import table_figures, table_runs
 

@@ -13,11 +13,13 @@ rule frames:
         "results/benchmarks/{dataset}/{recipe}/frames/shard{shard}.tsv"
     conda:
         "../envs/video.yaml"
-    params:
+    resources:
         recipe=recipe_part("frames"),
+    params:
+        numbers=recipe_numbers("frames"),
         code=code_digest("scripts/decode_frames.py"),
     shell:
-        "python scripts/decode_frames.py --probe {input} --recipe {params.recipe:q}"
+        "python scripts/decode_frames.py --probe {input} --recipe {resources.recipe:q}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 

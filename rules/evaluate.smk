@@ -8,6 +8,26 @@ OF_SEED = {
 }
 
 
+rule completeness:
+    """No more videos without features than `max_missing` allows: checked for whatever is told."""
+    input:
+        "results/{dataset}/{recipe}/coverage.csv",
+    output:
+        "results/{dataset}/{recipe}/completeness.csv",
+    log:
+        "results/logs/{dataset}/{recipe}/completeness.log",
+    priority: 1  # before anything is trained for numbers that will not be told
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        max_missing=missing_limit,
+        code=code_digest("scripts/check_completeness.py"),
+    shell:
+        "python scripts/check_completeness.py --coverage {input}"
+        " --max-missing {params.max_missing} --output {output} 2>&1 | tee {log}"
+
+
 rule evaluate:
     """One seed's mAP, or accuracy: last iterate, best on validation, what the paper's code keeps."""
     input:
@@ -64,6 +84,7 @@ rule summarize:
         seeds=seeds("results/{dataset}/{recipe}/{run}/seed{seed}/map.csv"),
         baselines="results/{dataset}/{recipe}/baselines.csv",
         features="results/{dataset}/{recipe}/features.h5",
+        complete="results/{dataset}/{recipe}/completeness.csv",
     output:
         "results/{dataset}/{recipe}/{run}/{run}_map.csv",
     log:
@@ -99,6 +120,7 @@ rule ledger:
     input:
         annotations="results/{dataset}/annotations.json",
         coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
+        complete=default_recipe("results/{dataset}/{recipe}/completeness.csv"),
         scores=for_task("events", default_recipe_seeds("scores.h5")),
         intervals=for_task("events", default_recipe_seeds("scores_by_iteration.h5")),
         proposals=for_task("detection", default_recipe_seeds("proposals.json")),
@@ -130,6 +152,7 @@ rule compare:
         unpack(compared_files),
         annotations="results/{dataset}/annotations.json",
         coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
+        complete=default_recipe("results/{dataset}/{recipe}/completeness.csv"),
     output:
         in_report(
             "results/{dataset}/compare_{run}_vs_{other}.csv",

@@ -35,14 +35,15 @@ rule i3d_rgb:
     resources:
         gpu=GPU,
         device=config["device"],
-    params:
         recipe=recipe_part("i3d"),
+    params:
+        numbers=recipe_numbers("i3d"),
         weights=weights("i3d", "rgb", path=False),
         identity=weights_identity("i3d", "rgb"),
         code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream rgb --frames {input.frames}"
-        " --weights {params.weights} --recipe {params.recipe:q} --device {resources.device}"
+        " --weights {params.weights} --recipe {resources.recipe:q} --device {resources.device}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -63,14 +64,15 @@ rule i3d_flow:
     resources:
         gpu=GPU,
         device=config["device"],
-    params:
         recipe=recipe_part("i3d"),
+    params:
+        numbers=recipe_numbers("i3d"),
         weights=weights("i3d", "flow", path=False),
         identity=weights_identity("i3d", "flow"),
         code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream flow --frames {input.frames} --flow {input.flow}"
-        " --weights {params.weights} --recipe {params.recipe:q} --device {resources.device}"
+        " --weights {params.weights} --recipe {resources.recipe:q} --device {resources.device}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -90,14 +92,15 @@ rule backbone:
     resources:
         gpu=GPU,
         device=config["device"],
-    params:
         recipe=recipe_part("{backbone}"),
+    params:
+        numbers=recipe_numbers("{backbone}"),
         weights=weights("{backbone}", path=False),
         identity=weights_identity("{backbone}"),
         code=backbone_digest("scripts/extract_backbone.py"),
     shell:
         "python scripts/extract_backbone.py --network {wildcards.backbone} --frames {input.frames}"
-        " --weights {params.weights} --recipe {params.recipe:q} --device {resources.device}"
+        " --weights {params.weights} --recipe {resources.recipe:q} --device {resources.device}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -119,15 +122,16 @@ rule vggish:
     resources:
         gpu=GPU,
         device=config["device"],
-    params:
         recipe=recipe_part("vggish"),
+    params:
+        numbers=recipe_numbers("vggish"),
         weights=weights("vggish", path=False),
         pca=options(pca="--pca"),
         identity=weights_identity("vggish"),
         code=code_digest("scripts/extract_vggish.py"),
     shell:
         "python scripts/extract_vggish.py --frames {input.frames} --audio {input.audio}"
-        " --weights {params.weights} {params.pca} --recipe {params.recipe:q}"
+        " --weights {params.weights} {params.pca} --recipe {resources.recipe:q}"
         " --device {resources.device} --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -149,13 +153,14 @@ rule pack:
         recipe=EXTRACTED,
     conda:
         "../envs/video.yaml"
+    resources:
+        max_missing=missing_limit,  # checked again where numbers are made: rule completeness
     params:
-        recipe=recipe_part(),
-        max_missing=setting("max_missing"),
+        recipe=recipe_numbers(),
         code=code_digest("scripts/pack_features.py"),
     shell:
         "python scripts/pack_features.py --dataset {wildcards.dataset} --manifest {input.manifest}"
         " --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
-        " --shards {input.shards} --max-missing {params.max_missing:q}"
+        " --shards {input.shards} --max-missing {resources.max_missing}"
         " --features {output.features} --coverage {output.coverage} --missing {output.missing}"
         " 2>&1 | tee {log}"

@@ -19,11 +19,12 @@ rule flow:
     resources:
         gpu=GPU,
         device=config["device"] if GPU else "cpu",
-    params:
         recipe=recipe_part("flow"),
+    params:
+        numbers=recipe_numbers("flow"),
         code=code_digest("scripts/extract_flow.py"),
     shell:
-        "python scripts/extract_flow.py --frames {input} --recipe {params.recipe:q}"
+        "python scripts/extract_flow.py --frames {input} --recipe {resources.recipe:q}"
         " --device {resources.device} --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -45,14 +46,15 @@ rule i3d_flow_streamed:
     resources:
         gpu=GPU,
         device=config["device"],
-    params:
         recipe=recipe_part("i3d"),
         flow=recipe_part("flow"),
+    params:
+        numbers=recipe_numbers("i3d", "flow"),
         weights=weights("i3d", "flow", path=False),
         identity=weights_identity("i3d", "flow"),
         code=code_digest("scripts/extract_i3d.py"),
         flow_code=code_digest("scripts/extract_flow.py"),
     shell:
         "python scripts/stream_i3d_flow.py --frames {input.frames} --weights {params.weights}"
-        " --recipe {params.recipe:q} --flow-recipe {params.flow:q} --device {resources.device}"
+        " --recipe {resources.recipe:q} --flow-recipe {resources.flow:q} --device {resources.device}"
         " --code {params.code} --flow-code {params.flow_code} --output {output} > {log} 2>&1"

@@ -4,8 +4,8 @@
 rule import_features:
     """Published features of the annotated videos, or a page on what to place where."""
     input:
-        annotations=unrefused("results/{dataset}/annotations.json"),
-        labels=from_dataset(annotation_files),
+        videos=unrefused("results/{dataset}/videos.json"),
+        labels=from_dataset(video_files),
     output:
         features="results/{dataset}/{recipe}/features.h5",
         coverage="results/{dataset}/{recipe}/coverage.csv",
@@ -18,16 +18,17 @@ rule import_features:
         recipe=IMPORTED,
     conda:
         "../envs/video.yaml"
+    resources:
+        max_missing=missing_limit,  # checked again where numbers are made: rule completeness
     params:
-        recipe=recipe_part(),
+        recipe=recipe_numbers(),
         folder=published_features,
         listing=published_listing,
-        max_missing=setting("max_missing"),
         code=code_digest("scripts/import_features.py"),
     shell:
         "python scripts/import_features.py --dataset {wildcards.dataset} --labels {input.labels:q}"
         " --recipe-name {wildcards.recipe} --recipe {params.recipe:q} --folder {params.folder:q}"
-        " --annotations {input.annotations:q} --max-missing {params.max_missing}"
+        " --annotations {input.videos:q} --max-missing {resources.max_missing}"
         " --features {output.features} --coverage {output.coverage} --missing {output.missing}"
         " --manifest {output.manifest} 2>&1 | tee {log}"
 

@@ -46,3 +46,15 @@ def figure_title(wildcards):
     """A figure's title: the table's, and where the data is not the paper's, what it is."""
     title, dataset = FIGURES[wildcards.figure].title, wildcards.get("dataset")
     return f"{title} ({DATASETS[dataset]['note'] or dataset})" if dataset else title
+
+
+def table_json(wildcards):
+    """A table's YAML as JSON."""
+    return canonical(CATALOG.tables[wildcards.table])
+
+
+def run_names(wildcards):
+    """What a page about a run's first seed, with the dataset's own recipe, is called: JSON."""
+    dataset = DATASETS[wildcards.dataset]
+    names = {key: dataset[key] for key in ("title", "note", "recipe")}
+    return canonical({**names, **wildcards, "seed": dataset["seeds"][0]})

@@ -28,16 +28,16 @@ def pca_parameters(wildcards):
     return weights_path(vggish["pca"], WEIGHTS) or vggish["pca"]
 
 
-def probe_annotations(wildcards):
+def probed_videos(wildcards):
     """What names the videos of a shard.
 
     Own labels change with every video added, and `listing` says which shard that concerns: so
-    the label file itself, whatever its age. Through annotations.json every shard would run.
+    the label file itself, whatever its age. Through videos.json every shard would run.
     """
     name, dataset = wildcards.dataset, DATASETS[wildcards.dataset]
     if dataset["kind"] == "folder":
-        return ancient(from_dataset(annotation_files)(wildcards)[0])
-    return f"results/{name}/annotations.json"
+        return ancient(from_dataset(video_files)(wildcards)[0])
+    return f"results/{name}/videos.json"
 
 
 def unrefused(pattern):

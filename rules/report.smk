@@ -62,6 +62,7 @@ rule diagnosis:
         annotations="results/{dataset}/annotations.json",
         manifest=videos_manifest,
         coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
+        complete=default_recipe("results/{dataset}/{recipe}/completeness.csv"),
         proposals=detections_of(default_recipe_seeds("proposals.json", first=True)),
     output:
         report(

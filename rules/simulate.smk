@@ -42,7 +42,7 @@ rule simulate_features:
         "../envs/evaluate.yaml"
     params:
         config=setting("simulate"),
-        recipe=recipe_part(),
+        recipe=recipe_numbers(),
         code=code_digest("scripts/simulate_features.py"),
     shell:
         "python scripts/simulate_features.py --dataset {wildcards.dataset}"

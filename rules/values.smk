@@ -56,25 +56,45 @@ def weights_identity(section, stream=None):
     return value
 
 
-def run_names(wildcards):
-    """What a page about a run's first seed, with the dataset's own recipe, is called: JSON."""
-    dataset = DATASETS[wildcards.dataset]
-    names = {key: dataset[key] for key in ("title", "note", "recipe")}
-    return canonical({**names, **wildcards, "seed": dataset["seeds"][0]})
-
-
-def label_settings(wildcards):
+def annotation_settings(wildcards):
     """What of the dataset's YAML its annotations depend on, as JSON."""
     dataset = DATASETS[wildcards.dataset]
     return canonical({key: dataset[key] for key in ("kind", "labels", "segments", "choices")})
 
 
-def recipe_part(section=None):
-    """One section of the feature recipe, or the whole, as canonical JSON."""
+def label_settings(wildcards):
+    """What of it the videos and their labels depend on: nothing about segments."""
+    dataset = DATASETS[wildcards.dataset]
+    choices = label_choices(dataset["kind"], dataset["choices"])
+    return canonical({"kind": dataset["kind"], "labels": dataset["labels"], "choices": choices})
+
+
+def missing_limit(wildcards):
+    """How many videos may be without features, as JSON: at least those a published set lacks."""
+    allowed = DATASETS[wildcards.dataset]["max_missing"]
+    known = RECIPES[wildcards.recipe].get("import", {}).get("max_missing", 0)
+    return canonical(allowed if allowed is None else max(allowed, known))
+
+
+def recipe_part(section):
+    """One section of the feature recipe as canonical JSON.
+
+    Where some of its settings change no number, a resource: params alone make a job run again.
+    """
+
+    def part(wildcards):
+        return canonical(RECIPES[wildcards.recipe][section.format(**wildcards)])
+
+    return part
+
+
+def recipe_numbers(*sections):
+    """Sections of the recipe, or all, without the settings that change no number, as JSON."""
 
     def part(wildcards):
         recipe = RECIPES[wildcards.recipe]
-        return canonical(recipe[section.format(**wildcards)] if section else recipe)
+        wanted = [section.format(**wildcards) for section in sections] or recipe
+        return canonical(numbers_part({section: recipe[section] for section in wanted}))
 
     return part
 
@@ -144,8 +164,3 @@ def ledger_protocols(wildcards):
     suited = {k: v for k, v in CATALOG.protocols.items() if kind in v["kinds"] and k != own}
     ordered = {own: CATALOG.protocols[own], **suited}
     return canonical([{"name": name, **value} for name, value in ordered.items()])
-
-
-def table_json(wildcards):
-    """A table's YAML as JSON."""
-    return canonical(CATALOG.tables[wildcards.table])

@@ -27,7 +27,7 @@ rule render_demo:
 rule fetch_videos:
     """Fetch a dataset's public archives and unpack its videos; only where asked for by name."""
     input:
-        annotations="results/{dataset}/annotations.json",
+        videos="results/{dataset}/videos.json",
         facts=from_dataset(facts_file),
     output:
         "results/{dataset}/videos/fetched.csv",
@@ -44,4 +44,4 @@ rule fetch_videos:
         code=code_digest("scripts/fetch_videos.py"),
     shell:
         "python scripts/fetch_videos.py --dataset {wildcards.dataset} --facts {input.facts}"
-        " --annotations {input.annotations} --output {output} --jobs {threads} 2>&1 | tee {log}"
+        " --annotations {input.videos} --output {output} --jobs {threads} 2>&1 | tee {log}"

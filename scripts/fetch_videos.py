@@ -6,7 +6,7 @@ read from the environment variable that the dataset's facts name.
 Examples:
   WSTAL_THUMOS14_PASSWORD=... python scripts/fetch_videos.py --dataset thumos14 \\
       --facts workflow/reference/datasets/thumos14.yaml \\
-      --annotations results/thumos14/annotations.json --output results/thumos14/videos/fetched.csv
+      --annotations results/thumos14/videos.json --output results/thumos14/videos/fetched.csv
 """
 
 import os
@@ -32,7 +32,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--dataset", required=True, help="the dataset's slug")
     arguments.add_argument("--facts", type=Path, required=True, help="YAML with its addresses")
-    arguments.add_argument("--annotations", type=Path, required=True, help="annotations.json")
+    arguments.add_argument("--annotations", type=Path, required=True, help="videos.json")
     arguments.add_argument("--output", type=Path, required=True, help="fetched.csv, in the folder")
     arguments.add_argument("--jobs", type=int, default=1, help="videos unpacked at a time")
     args = arguments.parse_args()

@@ -5,7 +5,7 @@ Without the files it says what to place where. Files that hold programs are refu
 Examples:
   python scripts/import_features.py --dataset thumos14 --recipe-name wtalc_i3d \\
       --recipe '{"import": {"layout": "wtalc"}}' --folder data/thumos14/features \\
-      --annotations results/thumos14/annotations.json \\
+      --annotations results/thumos14/videos.json \\
       --labels data/thumos14/annotations/videoname.npy --features features.h5 \\
       --coverage coverage.csv --missing missing.csv --manifest manifest.csv
 """
@@ -31,7 +31,7 @@ def main() -> None:
     add("--recipe-name", required=True)
     add("--recipe", type=json_argument, required=True, help="a recipe with `import`, as JSON")
     add("--folder", type=Path, required=True, help="where the published files are")
-    add("--annotations", type=Path, required=True, help="annotations.json")
+    add("--annotations", type=Path, required=True, help="videos.json")
     add("--labels", type=Path, nargs="*", default=[], help="label files; videoname.npy is used")
     add("--max-missing", type=json_argument, default=None)
     add("--features", type=Path, required=True, help="output: features.h5")

@@ -1,7 +1,7 @@
 """Join the probed shards of a dataset into one manifest: a row per annotated video.
 
 Examples:
-  python scripts/merge_manifest.py --annotations results/demo/annotations.json \\
+  python scripts/merge_manifest.py --annotations results/demo/videos.json \\
       --shards results/demo/manifest/shard*.csv --output results/demo/manifest.csv
 """
 

@@ -4,7 +4,7 @@ Every video is decoded once from end to end, so that what the row says is measur
 is absent, broken or cut short is a row with a status and a reason.
 
 Examples:
-  python scripts/probe_videos.py --annotations results/demo/annotations.json \\
+  python scripts/probe_videos.py --annotations results/demo/videos.json \\
       --videos results/demo/videos --shard 0 --shards 4 --output results/demo/manifest/shard0.csv
 """
 
@@ -26,7 +26,7 @@ def main() -> None:
     """Parse, probe, write."""
     arguments = parser(__doc__)
     add = arguments.add_argument
-    add("--annotations", type=Path, required=True, help="annotations.json, or an own labels.csv")
+    add("--annotations", type=Path, required=True, help="videos.json, or an own labels.csv")
     add("--videos", type=Path, required=True, help="folder searched, with all below it")
     add("--shard", type=int, default=0, help="which shard (default 0)")
     add("--shards", type=int, default=1, help="of how many (default 1)")

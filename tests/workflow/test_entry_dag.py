@@ -78,6 +78,11 @@ def test_published_features_go_to_map_without_any_video(checkout):
     manifest = pd.read_csv(checkout.root / "results/ready/manifest.csv").set_index("id")
     assert manifest.loc["a", "duration"] == pytest.approx(19.2)
     assert not checkout.rules(target)
+    lowered = ("--config", 'datasets={"ready": {"max_missing": 0}}')
+    assert checkout.rules(target, *lowered) == {"completeness": 1, "summarize": 1, "headline": 1}
+    done = checkout.snakemake(target, *lowered, check=False)
+    assert done.returncode
+    assert "1 videos have no features, max_missing is 0: e (missing" in done.stdout + done.stderr
     file = checkout.root / "own/features/train/rgb/v_a.npy"
     np.save(file, np.ones((30, 8), dtype=np.float32))
     assert checkout.rules(target)["import_features"] == 1

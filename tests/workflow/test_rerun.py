@@ -12,6 +12,9 @@ from wstal.codehash import code_digest
 TARGET = "results/tiny/co2net_map.csv"
 AFTER_TRAINING = {"score": 1, "localize": 1, "evaluate": 1, "summarize": 1, "headline": 1}
 TRAINING = {"train": 1, **AFTER_TRAINING}
+EVALUATION = {"evaluate": 1, "baselines": 1, "summarize": 1, "headline": 1}
+OF_VIDEOS = {"probe", "frames", "audio", "flow", "i3d_rgb", "i3d_flow", "vggish"}
+CHECKPOINT = "results/tiny/demo_i3d/co2net/seed0/checkpoint.pt"
 
 
 def append(project, module):
@@ -61,7 +64,7 @@ def test_a_video_added_reruns_its_shard_and_computes_it_alone(copy):
     write_video(clips / "new.mp4", "orbit", 99)
     write_labels(clips, {**VIDEOS, "new": ("orbit", "train")})
     listed = copy.rules(TARGET)
-    for rule in ("probe", "frames", "audio", "flow", "i3d_rgb", "i3d_flow", "vggish"):
+    for rule in OF_VIDEOS:
         assert listed[rule] == 1, rule
     assert listed["annotations"] == listed["manifest"] == listed["pack"] == listed["train"] == 1
     flow = copy.root / "results/tiny/demo_i3d/flow"
@@ -70,6 +73,79 @@ def test_a_video_added_reruns_its_shard_and_computes_it_alone(copy):
     after = {path: path.stat().st_mtime_ns for path in flow.glob("*.h5")}
     assert {path.stem for path in after.keys() - before.keys()} == {"new"}
     assert all(after[path] == before[path] for path in before)
+
+
+def test_a_segment_corrected_evaluates_again_and_trains_nothing(copy):
+    segments = copy.root / "clips/segments.csv"
+    segments.write_text(segments.read_text().replace("0.2,1.8", "0.1,1.1"))
+    assert copy.rules(TARGET) == {"annotations": 1, **EVALUATION}
+    pictures = [f"results/tiny/co2net/{each}" for each in ("timelines", "diagnosis")]
+    listed = copy.rules(TARGET, "results/tiny/co2net_protocols.csv", *pictures)
+    assert set(listed) == {"annotations", *EVALUATION, "ledger", "timelines", "diagnosis"}
+    trained = (copy.root / CHECKPOINT).stat().st_mtime_ns
+    copy.snakemake(TARGET)
+    assert "1.1" in (copy.root / "results/tiny/annotations.json").read_text()
+    assert (copy.root / CHECKPOINT).stat().st_mtime_ns == trained
+    assert copy.rules(TARGET) == {}
+
+
+def test_segments_that_come_later_or_go_train_nothing_either(copy):
+    (copy.root / "clips/segments.csv").unlink()
+    assert copy.rules(TARGET) == {"annotations": 1, **EVALUATION}
+    copy.snakemake(TARGET)
+    (copy.root / "clips/segments.csv").write_text("video,t_start,t_end,label\nd,0.4,1.6,sway\n")
+    assert copy.rules(TARGET) == {"annotations": 1, **EVALUATION}
+
+
+def test_a_label_corrected_trains_again_and_extracts_nothing(copy):
+    write_labels(copy.root / "clips", {**VIDEOS, "b": ("sway", "train")})
+    listed = copy.rules(TARGET)
+    expected = {"labels": 1, "annotations": 1, "train": 1, **AFTER_TRAINING}
+    assert listed.items() >= expected.items() and not OF_VIDEOS & set(listed)
+
+
+def test_another_limit_of_missing_videos_is_checked_and_trains_nothing(copy):
+    raised = 'datasets={"tiny": {"max_missing": 2}}'
+    checked = {"completeness": 1, "summarize": 1, "headline": 1}
+    assert copy.rules(TARGET, "--config", raised) == checked
+    copy.snakemake(TARGET, "--config", raised)
+    assert copy.rules(TARGET, "--config", raised) == {}
+
+
+def test_too_many_missing_videos_end_the_run_before_training(copy):
+    write_labels(copy.root / "clips", {**VIDEOS, "ghost": ("orbit", "train")})
+    trained = (copy.root / CHECKPOINT).stat().st_mtime_ns
+    done = copy.snakemake(TARGET, "--config", 'datasets={"tiny": {"max_missing": 0}}', check=False)
+    assert done.returncode
+    assert "1 videos have no features, max_missing is 0: ghost" in done.stdout + done.stderr
+    assert (copy.root / CHECKPOINT).stat().st_mtime_ns == trained
+    copy.snakemake("results/tiny/demo_i3d/features.h5")
+
+
+def test_a_mistake_in_the_segments_ends_a_run_before_its_first_costly_job(bare_project, tmp_path):
+    copy = bare_project.copy(tmp_path / "wstal")
+    segments = copy.root / "clips/segments.csv"
+    segments.write_text(segments.read_text() + "e,0.2,1.8,sway\n")
+    done = copy.snakemake(TARGET, check=False)
+    assert done.returncode
+    page = done.stdout + done.stderr
+    assert "segments.csv, line 3: video 'e' has no row in the labels file" in page
+    assert not (copy.root / "results/tiny/demo_i3d").exists()
+
+
+def test_settings_that_change_no_number_are_no_reason_to_compute_again(copy):
+    sections = {
+        "frames": {"decoder": "decord"},
+        "flow": {"backend": "torch"},
+        "i3d": {"batch": 4},
+        "vggish": {"batch": 2},
+    }
+    override = "features=" + json.dumps({"demo_i3d": sections})
+    assert copy.rules(TARGET, "--config", override) == {}
+    override = 'features={"demo_i3d": {"i3d": {"tail": "repeat"}, "vggish": {"tail": "repeat"}}}'
+    listed = copy.rules(TARGET, "--config", override)
+    assert listed["i3d_rgb"] == listed["vggish"] == 3 and listed["train"] == 1
+    assert "flow" not in listed
 
 
 def test_an_output_deleted_is_made_again_by_its_own_job_alone(copy):

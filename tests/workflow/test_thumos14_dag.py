@@ -35,9 +35,9 @@ def snakemake(root, *arguments):
     )
 
 
-def jobs(root, *arguments):
+def jobs(root, *arguments, targets=(TARGET,)):
     """Jobs per rule in a dry run's table."""
-    done = snakemake(root, "--dry-run", "--quiet", "rules", *arguments, "--", TARGET)
+    done = snakemake(root, "--dry-run", "--quiet", "rules", *arguments, "--", *targets)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M)
     return {rule: int(count) for rule, count in rows}
@@ -102,6 +102,19 @@ def test_a_choice_in_the_config_reads_the_labels_again(checkout, facts):
     done = snakemake(checkout, target, "--config", choice)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| test | 20 | 213 |" in (checkout / target).read_text()
+
+
+def test_a_choice_about_times_leaves_what_training_reads(checkout, facts):
+    place_labels(checkout, facts)
+    files = ("annotations", "training_labels", "videos")
+    targets = [f"results/thumos14/{name}.json" for name in files]
+    assert snakemake(checkout, *targets).returncode == 0
+    choice = "datasets={thumos14: {choices: {%s}}}"
+    for times in ("zero_length: keep", "repeated: drop", "out_of_range: drop"):
+        planned = jobs(checkout, "--config", choice % times, targets=targets)
+        assert planned == {"annotations": 1, "total": 1}, times
+    planned = jobs(checkout, "--config", choice % "cliff_diving: cliff_only", targets=targets)
+    assert planned == {"annotations": 1, "labels": 1, "total": 2}
 
 
 def test_the_other_datasets_resolve_on_an_empty_machine(checkout):
