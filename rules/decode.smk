@@ -14,12 +14,12 @@ rule frames:
     conda:
         "../envs/video.yaml"
     resources:
-        recipe=recipe_part("frames"),
+        frames=recipe_part("frames"),
     params:
         numbers=recipe_numbers("frames"),
         code=code_digest("scripts/decode_frames.py"),
     shell:
-        "python scripts/decode_frames.py --probe {input} --recipe {resources.recipe:q}"
+        "python scripts/decode_frames.py --probe {input} --recipe {resources.frames:q}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 

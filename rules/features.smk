@@ -35,7 +35,7 @@ rule i3d_rgb:
     resources:
         gpu=GPU,
         device=config["device"],
-        recipe=recipe_part("i3d"),
+        i3d=recipe_part("i3d"),
     params:
         numbers=recipe_numbers("i3d"),
         weights=weights("i3d", "rgb", path=False),
@@ -43,7 +43,7 @@ rule i3d_rgb:
         code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream rgb --frames {input.frames}"
-        " --weights {params.weights} --recipe {resources.recipe:q} --device {resources.device}"
+        " --weights {params.weights} --recipe {resources.i3d:q} --device {resources.device}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -64,7 +64,7 @@ rule i3d_flow:
     resources:
         gpu=GPU,
         device=config["device"],
-        recipe=recipe_part("i3d"),
+        i3d=recipe_part("i3d"),
     params:
         numbers=recipe_numbers("i3d"),
         weights=weights("i3d", "flow", path=False),
@@ -72,7 +72,7 @@ rule i3d_flow:
         code=code_digest("scripts/extract_i3d.py"),
     shell:
         "python scripts/extract_i3d.py --stream flow --frames {input.frames} --flow {input.flow}"
-        " --weights {params.weights} --recipe {resources.recipe:q} --device {resources.device}"
+        " --weights {params.weights} --recipe {resources.i3d:q} --device {resources.device}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -92,7 +92,7 @@ rule backbone:
     resources:
         gpu=GPU,
         device=config["device"],
-        recipe=recipe_part("{backbone}"),
+        backbone=recipe_part("{backbone}"),
     params:
         numbers=recipe_numbers("{backbone}"),
         weights=weights("{backbone}", path=False),
@@ -100,7 +100,7 @@ rule backbone:
         code=backbone_digest("scripts/extract_backbone.py"),
     shell:
         "python scripts/extract_backbone.py --network {wildcards.backbone} --frames {input.frames}"
-        " --weights {params.weights} --recipe {resources.recipe:q} --device {resources.device}"
+        " --weights {params.weights} --recipe {resources.backbone:q} --device {resources.device}"
         " --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -122,7 +122,7 @@ rule vggish:
     resources:
         gpu=GPU,
         device=config["device"],
-        recipe=recipe_part("vggish"),
+        vggish=recipe_part("vggish"),
     params:
         numbers=recipe_numbers("vggish"),
         weights=weights("vggish", path=False),
@@ -131,7 +131,7 @@ rule vggish:
         code=code_digest("scripts/extract_vggish.py"),
     shell:
         "python scripts/extract_vggish.py --frames {input.frames} --audio {input.audio}"
-        " --weights {params.weights} {params.pca} --recipe {resources.recipe:q}"
+        " --weights {params.weights} {params.pca} --recipe {resources.vggish:q}"
         " --device {resources.device} --code {params.code} --output {output} > {log} 2>&1"
 
 

@@ -19,12 +19,12 @@ rule flow:
     resources:
         gpu=GPU,
         device=config["device"] if GPU else "cpu",
-        recipe=recipe_part("flow"),
+        flow=recipe_part("flow"),
     params:
         numbers=recipe_numbers("flow"),
         code=code_digest("scripts/extract_flow.py"),
     shell:
-        "python scripts/extract_flow.py --frames {input} --recipe {resources.recipe:q}"
+        "python scripts/extract_flow.py --frames {input} --recipe {resources.flow:q}"
         " --device {resources.device} --code {params.code} --output {output} > {log} 2>&1"
 
 
@@ -46,7 +46,7 @@ rule i3d_flow_streamed:
     resources:
         gpu=GPU,
         device=config["device"],
-        recipe=recipe_part("i3d"),
+        i3d=recipe_part("i3d"),
         flow=recipe_part("flow"),
     params:
         numbers=recipe_numbers("i3d", "flow"),
@@ -56,5 +56,5 @@ rule i3d_flow_streamed:
         flow_code=code_digest("scripts/extract_flow.py"),
     shell:
         "python scripts/stream_i3d_flow.py --frames {input.frames} --weights {params.weights}"
-        " --recipe {resources.recipe:q} --flow-recipe {resources.flow:q} --device {resources.device}"
+        " --recipe {resources.i3d:q} --flow-recipe {resources.flow:q} --device {resources.device}"
         " --code {params.code} --flow-code {params.flow_code} --output {output} > {log} 2>&1"

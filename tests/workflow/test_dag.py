@@ -89,6 +89,17 @@ def test_a_typo_in_the_configuration_is_named(bare_project):
     assert "train.iteration: unknown key; did you mean 'iterations'?" in message
 
 
+@pytest.mark.parametrize("file", ["co2net_map.csv", "training_labels.json", "manifest/shard0.csv"])
+def test_labels_that_are_not_there_are_named_with_the_remedy(bare_project, file):
+    override = 'datasets={"tiny": {"labels": "clips/labls.csv"}}'
+    done = bare_project.snakemake("-n", f"results/tiny/{file}", "--config", override, check=False)
+    assert done.returncode
+    page = done.stdout + done.stderr
+    assert "dataset tiny: clips/labls.csv is not there. Write it" in page
+    assert "CSV files in its folder: clips/labels.csv, clips/segments.csv" in page
+    assert bare_project.rules("results/demo/co2net_map.csv", "--config", override)  # others go on
+
+
 def test_gpu_jobs_are_limited_on_one_machine(bare_project):
     """`gpu=1` alone limits nothing locally; the Snakefile sets the limit."""
     text = (bare_project.root / "rules/common.smk").read_text()

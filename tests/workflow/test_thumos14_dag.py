@@ -86,12 +86,16 @@ def test_label_files_and_empty_stand_ins_for_the_videos_resolve(checkout, facts)
     planned = jobs(checkout)
     assert "fetch_annotations" not in planned and planned["annotations"] == 1
     assert planned["probe"] == planned["frames"] == 26 and planned["headline"] == 1
-    done = snakemake(checkout, "results/thumos14/annotations.json")
+    files = ("annotations", "training_labels", "videos")
+    done = snakemake(checkout, *[f"results/thumos14/{name}.json" for name in files])
     assert done.returncode == 0, done.stdout + done.stderr
     report = (checkout / "results/thumos14/annotations_report.md").read_text()
     assert "| test | 21 | 213 | 20 | 3358 |" in report and "`ambiguous_only`" in report
     training = (checkout / "results/thumos14/training_labels.json").read_text()
     assert "video_test" not in training and "segment" not in training
+    listed = (checkout / "results/thumos14/videos.json").read_text()
+    assert "video_test_0001292" in listed
+    assert not [word for word in ("segment", "ambiguous", "Diving") if word in listed]
 
 
 def test_a_choice_in_the_config_reads_the_labels_again(checkout, facts):
