@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from wstal.config.layers import canonical
 from wstal.errors import WstalError
 
 _SHARED = {"i3d_rgb": "i3d", "i3d_flow": "i3d"}  # stages that share a section
@@ -47,6 +49,11 @@ def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
             f"recipe {name}: i3d.crop_mode is {mode}; give it a name {remedy} `tencrop` in it, "
             "or change the mode"
         )
+
+
+def recipe_digest(recipe: Mapping[str, Any]) -> str:
+    """SHA-256 of what of a recipe makes its numbers."""
+    return hashlib.sha256(canonical(numbers_part(recipe)).encode()).hexdigest()
 
 
 def numbers_part(recipe: Mapping[str, Any]) -> dict[str, Any]:

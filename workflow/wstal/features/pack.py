@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 
 from wstal.atomic import atomic_path
 from wstal.config.layers import canonical
-from wstal.config.recipes import section_of
+from wstal.config.recipes import recipe_digest, section_of
 from wstal.errors import WstalError
 from wstal.features.completeness import check_missing
 from wstal.store import (
@@ -165,7 +164,7 @@ def grid_attrs(
     return {
         **{"dataset": dataset, "recipe": name, "fps": fps, "t0": 0.0},
         **{"snippet": SNIPPET, "stride": SNIPPET, "step": snippet_step(fps)},
-        "recipe_digest": hashlib.sha256(canonical(recipe).encode()).hexdigest(),
+        "recipe_digest": recipe_digest(recipe),
         "weights": "untrained" if untrained else "pretrained",
         "accepted_code": canonical(accepted),
     }

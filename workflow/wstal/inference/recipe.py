@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from wstal.config.layers import canonical
+from wstal.config.recipes import recipe_digest
 from wstal.errors import WstalError
 
 NOT_FROM_VIDEO = {"imported": "are imported as published", "simulated": "are simulated"}
@@ -35,7 +34,7 @@ def run_recipe(
                 f"the features of recipe {name} {NOT_FROM_VIDEO[stage]}: no video can be turned "
                 f"into them. Train a run with a recipe that starts from videos: {', '.join(own)}"
             )
-    found = hashlib.sha256(canonical(recipe).encode()).hexdigest()
+    found = recipe_digest(recipe)
     if found != digest:
         raise WstalError(
             f"the feature recipe {name} was changed since the run was trained (digest "
