@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from video_clips import write_clip
+from wstal.device import device_name
 from wstal.errors import WstalError
 from wstal.features.precision_gate import (
     Verdict,
@@ -22,7 +23,7 @@ from wstal.nets import i3d_inference
 from wstal.nets.weights import save_half, untrained_i3d
 
 CPU = torch.device("cpu")
-GOOD = Verdict("bf16", "cpu", "sha", 4, 0.99995, 0.01)
+GOOD = Verdict("bf16", device_name(CPU), torch.__version__, "sha", 4, 0.99995, 0.01)
 
 
 def snippets(count, channels=3):
@@ -78,6 +79,14 @@ def test_stamps(tmp_path):
     assert stamp["status"] == "verified" and stamp["cosine"] == 0.99995
     assert status(lower, weights, "other weights", CPU)["status"] == "unverified"
     assert status(lower, weights, "sha", torch.device("cuda"))["status"] == "unverified"
+
+
+@pytest.mark.parametrize("change", [{"device": "NVIDIA A100"}, {"torch": "2.5.0"}])
+def test_a_verdict_of_another_device_or_torch_is_no_verdict_here(tmp_path, change):
+    for cosine in (0.99995, 0.9):
+        write_verdict(tmp_path / "net.pt", replace(GOOD, cosine=cosine, **change), CPU)
+        stamp = status({"precision": "bf16"}, tmp_path / "net.pt", "sha", CPU)
+        assert stamp == {"mode": "bf16", "status": "unverified"}
 
 
 def test_a_failed_gate_stops_the_extraction(tmp_path):

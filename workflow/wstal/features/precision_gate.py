@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from wstal.atomic import write_json
+from wstal.device import device_name
 from wstal.errors import WstalError
 from wstal.features.snippets import scaled
 from wstal.nets.i3d_inference import EXACT, for_inference
@@ -24,14 +25,16 @@ LEAST_COSINE = 0.9999
 
 @dataclass(frozen=True)
 class Verdict:
-    """Features of `snippets` snippets in `precision` on a `device` (cpu, cuda) beside float32's.
+    """Features of `snippets` snippets in `precision` beside float32's.
 
     `cosine` is that of the worst snippet, `relative_error` the L2 norm of all differences over
-    that of all float32 features; `weights` is the sha256 of the weights.
+    that of all float32 features. It holds for `device` (the model), the version of `torch` and
+    `weights` (their sha256): another kernel may round otherwise.
     """
 
     precision: str
     device: str
+    torch: str
     weights: str
     snippets: int
     cosine: float
@@ -68,11 +71,17 @@ def judge(
         features.append(torch.cat(made).double().cpu())
     exact, found = features
     return Verdict(
-        **{"precision": precision, "device": device.type, "weights": weights},
+        **_measured_on(precision, weights, device),
         snippets=len(exact),
         cosine=F.cosine_similarity(found, exact).min().item(),
         relative_error=((found - exact).norm() / exact.norm()).item(),
     )
+
+
+def _measured_on(precision: str, weights: str, device: torch.device) -> dict[str, str]:
+    """What a verdict holds for."""
+    where = {"device": device_name(device), "torch": torch.__version__}
+    return {"precision": precision, "weights": weights, **where}
 
 
 def verdict_path(weights: str | Path, precision: str, device: torch.device) -> Path:
@@ -94,8 +103,8 @@ def precision_stamp(
 
     `recipe` is a network's section; without `precision` it is float32. `identity` is as in
     `Verdict.weights`. The status is `exact`, `verified` (with the verdict) or, where no verdict
-    on these weights lies beside them, `unverified`. Raises WstalError if the verdict is that
-    they differ.
+    of this device and torch on these weights lies beside them, `unverified`. Raises WstalError
+    if the verdict is that they differ.
     """
     return {"precision": _status(recipe.get("precision", EXACT), weights, identity, device)}
 
@@ -114,7 +123,7 @@ def _status(
         return {"mode": precision, "status": "unverified"}
     except (TypeError, ValueError, AttributeError) as error:
         raise WstalError(f"{path} is no verdict on a precision, remove it: {error}") from error
-    if (verdict.weights, verdict.precision) != (identity, precision):
+    if not asdict(verdict).items() >= _measured_on(precision, identity, device).items():
         return {"mode": precision, "status": "unverified"}
     if not verdict.passed:
         raise WstalError(
