@@ -57,6 +57,27 @@ def test_features_of_another_width_are_refused(tmp_path, project):
         score_checkpoint(files.checkpoint, features, ["test"], CPU)
 
 
+@pytest.mark.parametrize(
+    ("streams", "names"),
+    [
+        (["rgb", "flow"], {"rgb", "flow"}),
+        (["rgb", "audio"], {"rgb", "audio"}),
+        (["rgb", "flow", "audio"], {"rgb+flow", "audio"}),
+    ],
+)
+def test_co2nets_attentions_have_the_names_of_the_streams(tmp_path, project, streams, names):
+    path, annotations = write_small_set(tmp_path)
+    config = small_config(project) | {"streams": streams}
+    model = co2net.build(config, {"rgb": 6, "flow": 6, "audio": 3}, 3)
+    nothing = Standardization(torch.empty(0), torch.empty(0))
+    with FeatureFile(path) as features:
+        scorer = Scorer(features, ["v09"], streams, annotations.classes, nothing, CPU)
+        attentions = scorer(model, 1).videos["v09"].attentions
+        output = model.eval()(torch.from_numpy(features.read("v09", streams))[None])
+    assert set(attentions) == names
+    np.testing.assert_allclose(attentions[streams[-1]], output.attention_flow[0].detach())
+
+
 class Fixed(torch.nn.Module):
     activation = "probability"
 

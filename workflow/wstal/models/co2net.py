@@ -165,10 +165,13 @@ def build(config: Mapping[str, Any], dims: Mapping[str, int], num_classes: int) 
 
     It joins two modalities: the last stream is one, all before it together are the other.
     """
-    *first, last = (dims[name] for name in config["streams"])
+    *first, last = config["streams"]
     if not first:
         raise WstalError(f"co2net joins two streams, the config names {config['streams']}")
-    return CO2Net(num_classes, (sum(first), last), **config["model"])
+    widths = sum(dims[name] for name in first), dims[last]
+    model = CO2Net(num_classes, widths, **config["model"])
+    model.attention_names = {"rgb": "+".join(first), "flow": last}
+    return model
 
 
 def loss(

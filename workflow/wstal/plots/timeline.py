@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wstal.localize.scores import Scores, VideoScores
-from wstal.plots.style import FLOW, FUSED, GROUND_TRUTH, RGB
+from wstal.plots.style import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
 
 MAX_CLASSES = 3
-STREAM_COLOURS = {"rgb": RGB, "flow": FLOW}
+STREAM_COLOURS = {"rgb": RGB, "rgb+flow": RGB, "flow": FLOW, "audio": AUDIO}
 
 
 def plot_timeline(

@@ -82,12 +82,15 @@ class Scorer:
         upstream = {name: torch.from_numpy(a).to(self.device) for name, a in given.items()}
         output = apply(model, self.standardization(x)[None], None, upstream)
         own = output.extra.get("video_score")
+        names = getattr(model, "attention_names", {})  # where they are not those of the output
         score = video_score(output.cas[0], model.activation) if own is None else own[0]
         return VideoScores(
             cas=_array(output.cas),
             attention=_array(output.attention),
             video_score=score.float().cpu().numpy(),
-            attentions={name: _array(a) for name, a in named_attentions(output).items()},
+            attentions={
+                names.get(name, name): _array(a) for name, a in named_attentions(output).items()
+            },
             extra={name: _array(output.extra[name]) for name in getattr(model, "stored", ())},
         )
 
