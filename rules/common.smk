@@ -26,6 +26,7 @@ from wstal.config.sources import (
     videos_folder,
     weights_path,
 )
+from wstal.config.suited import suited_methods, unsuited
 from wstal.config.validate import validated
 from wstal.data.readers import label_choices
 from wstal.errors import WstalError

@@ -58,3 +58,20 @@ def run_names(wildcards):
     dataset = DATASETS[wildcards.dataset]
     names = {key: dataset[key] for key in ("title", "note", "recipe")}
     return canonical({**names, **wildcards, "seed": dataset["seeds"][0]})
+
+
+def suited_maps(wildcards):
+    """The headlines of every method that suits the dataset."""
+    runs = suited_methods(CATALOG, wildcards.dataset)
+    return expand("results/{dataset}/{run}_map.csv", dataset=wildcards.dataset, run=runs)
+
+
+def methods_left_out(wildcards):
+    """Why the others do not, as JSON."""
+    return canonical(unsuited(CATALOG, wildcards.dataset))
+
+
+def methods_title(wildcards):
+    """The title of a dataset's methods, with what kind of data it is."""
+    about = DATASETS[wildcards.dataset]
+    return f"Methods on {about['title']}" + (f" ({about['note']})" if about["note"] else "")

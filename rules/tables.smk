@@ -46,6 +46,28 @@ rule table_elsewhere:
         " --output {output.csv} --markdown {output.markdown} > {log} 2>&1"
 
 
+rule methods:
+    """Every method that suits a dataset, side by side."""
+    input:
+        suited_maps,
+    output:
+        csv="results/{dataset}/methods.csv",
+        markdown=in_report("results/{dataset}/methods.md", "table", "Tables", table="methods"),
+    log:
+        "results/logs/{dataset}/methods.log",
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        title=methods_title,
+        left_out=methods_left_out,
+        code=code_digest("scripts/list_methods.py"),
+    shell:
+        "python scripts/list_methods.py --maps {input} --title {params.title:q}"
+        " --left-out {params.left_out:q} --output {output.csv} --markdown {output.markdown}"
+        " > {log} 2>&1"
+
+
 rule macs:
     """What a trained run computes per snippet."""
     input:

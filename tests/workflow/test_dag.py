@@ -16,6 +16,12 @@ def test_headlines_resolve_without_data(bare_project, dataset):
     assert listed["headline"] == listed["summarize"] == 1
 
 
+@pytest.mark.parametrize(("dataset", "methods"), [("thumos14", 5), ("ave", 3)])
+def test_all_methods_that_suit_a_dataset_stand_side_by_side(bare_project, dataset, methods):
+    listed = bare_project.rules(f"results/{dataset}/methods.csv")
+    assert listed["headline"] == methods and listed["methods"] == 1
+
+
 VIEWED = [
     "demo/co2net",
     "demo/acn",

@@ -1,0 +1,34 @@
+"""Put the headlines of all methods on one dataset side by side, as CSV and as Markdown.
+
+Examples:
+  snakemake --cores 8 results/demo/methods.csv
+  python scripts/list_methods.py --maps results/mine/*_map.csv --output methods.csv \\
+      --markdown methods.md
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from cli import json_argument, parser
+from wstal.atomic import atomic_path, write_text
+from wstal.tables.methods import methods_frame, methods_markdown
+
+
+def main() -> None:
+    """Parse, join, write."""
+    arguments = parser(__doc__)
+    add = arguments.add_argument
+    add("--maps", type=Path, nargs="+", required=True, help="_map.csv of each run")
+    add("--title", default="Methods", help="of the Markdown table")
+    add("--left-out", type=json_argument, default={}, help="JSON {run: why it is not there}")
+    add("--output", type=Path, required=True, help="CSV, in the columns of _map.csv")
+    add("--markdown", type=Path, required=True)
+    args = arguments.parse_args()
+    frame = methods_frame([pd.read_csv(path) for path in args.maps])
+    with atomic_path(args.output) as temporary:
+        frame.to_csv(temporary, index=False)
+    write_text(args.markdown, methods_markdown(frame, args.title, args.left_out))
+
+
+if __name__ == "__main__":
+    main()
