@@ -4,7 +4,7 @@ import pytest
 from wstal.config.catalog import load_catalog
 from wstal.config.recipes import recipe_digest
 from wstal.errors import WstalError
-from wstal.inference.recipe import run_recipe
+from wstal.inference.recipe import chosen_streams, run_recipe, video_recipe
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +37,13 @@ def test_a_changed_recipe_is_refused_with_the_remedies(recipes):
 def test_features_that_no_video_leads_to_are_refused_with_the_reason(recipes, name, why):
     with pytest.raises(WstalError, match=f"{why}.*no video.*i3d_tvl1"):
         run_recipe(recipes, name, recipe_digest(recipes[name]))
+
+
+def test_a_recipe_is_taken_by_name_and_its_streams_are_chosen(recipes):
+    recipe = video_recipe(recipes, "i3d_tvl1")
+    assert chosen_streams(recipe, None) == ["rgb", "flow", "audio"]
+    assert chosen_streams(recipe, ["flow", "rgb", "flow"]) == ["flow", "rgb"]
+    with pytest.raises(WstalError, match="no stream depth; it has rgb, flow, audio"):
+        chosen_streams(recipe, ["rgb", "depth"])
+    with pytest.raises(WstalError, match="'i3d_tvl' is none of .*nearest: i3d_tvl1"):
+        video_recipe(recipes, "i3d_tvl")

@@ -26,7 +26,7 @@ def test_a_run_is_refused_before_any_video_is_touched(project, tmp_path):
     recipe = write_acn_runs(project, tmp_path)
     catalog = load_catalog(project / "workflow/config", project / "workflow/schemas")
     ready = {"catalog": catalog, "root": project, "cache": tmp_path, "device": torch.device("cpu")}
-    with pytest.raises(WstalError, match="recipe 'small', which workflow/config/features lacks"):
+    with pytest.raises(WstalError, match="recipe 'small' is none of workflow/config/features"):
         Localizer(recipe / "acn/seed0", **ready)
     (recipe / "acn-rgb/seed0/proposals.json").unlink()
     with pytest.raises(WstalError, match=r"no proposals.json.*snakemake .*acn-rgb/seed0/prop"):

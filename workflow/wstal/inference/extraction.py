@@ -61,6 +61,22 @@ class Extraction:
 
         Raises MediaError, with the reason, for a video without features.
         """
+        coverage = self.pack([row], self.streams_of(row), output)
+        if not coverage[0]["rows"]:
+            raise MediaError("{status}: {reason}".format(**coverage[0]))
+
+    def pack(
+        self, rows: Iterable[Mapping[str, Any]], streams: list[Stream], output: Path
+    ) -> list[dict[str, Any]]:
+        """Write the feature file of manifest rows whose streams are made; their coverage."""
+        attrs = grid_attrs("new_videos", self.name, self.recipe, {})
+        return pack(output, rows, streams, attrs=attrs, dtype=self.recipe["dtype"])
+
+    def streams_of(self, row: Mapping[str, Any]) -> list[Stream]:
+        """Make what lacks of the streams of the video of a manifest row.
+
+        Raises MediaError, with the reason, for a video that cannot be read.
+        """
         video = ProbedVideo(*(row[key] for key in ("id", "path", "sha256", "status", "reason")))
         if not video.usable:
             raise MediaError(f"{video.status}: {video.reason}")
@@ -72,10 +88,7 @@ class Extraction:
                 made["audio"] = self._decoded("audio", decode_audio, video)
             records = self._features(stage, made)
             streams.append(Stream(name, self.folder / stage, {each.id: each for each in records}))
-        attrs = grid_attrs("new_videos", self.name, self.recipe, {})
-        coverage = pack(output, [row], streams, attrs=attrs, dtype=self.recipe["dtype"])
-        if not coverage[0]["rows"]:
-            raise MediaError("{status}: {reason}".format(**coverage[0]))
+        return streams
 
     def _decoded(self, stage: str, decode: Callable[..., list[Record]], video: ProbedVideo) -> Path:
         folder, part = self.folder / stage, self.recipe[stage]

@@ -16,14 +16,12 @@ from wstal.device import device_name
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
 from wstal.inference.application import applied
-from wstal.inference.extraction import Extraction, Track
 from wstal.inference.localization import Localization
+from wstal.inference.preparation import prepared
 from wstal.inference.recipe import run_recipe
-from wstal.inference.recipe_networks import check_weights, provenance, recipe_networks
+from wstal.inference.recipe_networks import check_weights, provenance
 from wstal.inference.run_folder import RunFolder, read_run
-from wstal.inference.stage_code import SCRIPTS, changed_code, stage_code
-from wstal.nets.weight_files import read_sources
-from wstal.progress import Within, unseen
+from wstal.inference.stage_code import changed_code
 from wstal.train import checkpoint
 
 VIDEO = ("sha256", "duration", "fps", "width", "height", "status", "reason")
@@ -34,8 +32,8 @@ class Localizer:
 
     Raises WstalError, saying what to do, for a run that is not finished, that cannot start from
     videos, or whose recipe, weights or files are no longer those it was trained with. `root` is
-    the checkout; `cache` the folder that keeps what the stages make; for `keep_flow`, `threads`
-    `tracks` and `withins` see `Extraction`. `notes` are for the user: what is not quite as it was.
+    the checkout; `cache` the folder that keeps what the stages make; `options` are those of
+    `Extraction`. `notes` are for the user: what is not quite as it was.
     """
 
     def __init__(
@@ -45,11 +43,7 @@ class Localizer:
         root: Path,
         cache: Path,
         device: torch.device,
-        *,
-        keep_flow: bool = False,
-        threads: int | None = None,
-        tracks: Callable[[str], Track] = lambda stage: iter,
-        withins: Callable[[str], Within] = lambda stage: unseen,
+        **options: Any,
     ) -> None:
         self.run, self.device = read_run(run), device
         with FeatureFile(self.run.features) as features:
@@ -57,26 +51,12 @@ class Localizer:
         _check_task(self.run, catalog, attrs["dataset"])
         name = attrs["recipe"]
         recipe = run_recipe(catalog.features, name, attrs["recipe_digest"])
-        streams, folders = self.run.streams(), [self.run.results.parent, root]
-        sources = read_sources(root / "workflow/reference/weights/sources.yaml")
-        networks = recipe_networks(recipe, streams, sources, folders)
-        check_weights(networks, made)
-        accepted = json.loads(attrs.get("accepted_code", "{}"))
-        codes = {stage: stage_code(stage, root, accepted) for stage in {*SCRIPTS, *networks}}
-        self.notes = notes_on(attrs, {name: made.get(name, {}) for name in streams}, codes)
-        self._extraction = Extraction(
-            name,
-            recipe,
-            streams,
-            networks,
-            codes,
-            cache / name,
-            device,
-            keep_flow,
-            threads,
-            tracks,
-            withins,
-        )
+        streams, accepted = self.run.streams(), json.loads(attrs.get("accepted_code", "{}"))
+        given = {"places": [self.run.results.parent], "accepted": accepted, **options}
+        self._extraction = prepared(name, recipe, streams, root, cache, device, **given)
+        check_weights(self._extraction.networks, made)
+        used = {name: made.get(name, {}) for name in streams}
+        self.notes = notes_on(attrs, used, self._extraction.codes)
         self._about = {
             "run": "/".join(self.run.path.parts[-4:]),
             "checkpoints": self.run.checkpoints(),

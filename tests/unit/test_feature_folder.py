@@ -1,0 +1,110 @@
+"""Features of a folder of videos: one file, plain arrays, and a bad video that costs no other."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from video_clips import write_clip
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile, Stream
+from wstal.inference.feature_folder import extract_folder, write_arrays
+from wstal.store import Record
+
+
+class Stages:
+    """Stands in for the stages: known rows per video, or an error."""
+
+    def __init__(self, folder, lengths):
+        self.folder, self.lengths, self.packed = folder, lengths, None
+
+    def probed(self, video, path):
+        broken = self.lengths[video] == "broken"
+        return {
+            "id": video,
+            "status": "broken" if broken else "ok",
+            "reason": "cut" if broken else "",
+        }
+
+    def streams_of(self, row):
+        length = self.lengths[row["id"]]
+        if not isinstance(length, int):
+            raise WstalError("cut" if length == "broken" else length)
+        record = Record(row["id"], "ok", length, "", "x.h5", "k")
+        return [Stream(name, self.folder, {row["id"]: record}) for name in ("rgb", "flow")]
+
+    def pack(self, rows, streams, output):
+        self.packed = rows, streams, output
+        return "coverage"
+
+
+def test_good_videos_are_packed_together_and_the_others_have_a_reason(tmp_path):
+    stages = Stages(tmp_path, {"a": 3, "b": "broken", "c": "no memory", "d": 5})
+    videos = {name: tmp_path / name for name in stages.lengths}
+    assert extract_folder(stages, videos, tmp_path / "f.h5") == "coverage"
+    rows, streams, _ = stages.packed
+    assert [row["reason"] for row in rows] == ["", "cut", "no memory", ""]
+    assert [(s.name, sorted(s.records)) for s in streams] == [
+        ("rgb", ["a", "d"]),
+        ("flow", ["a", "d"]),
+    ]
+
+
+def test_no_good_video_is_an_error_with_all_reasons(tmp_path):
+    stages = Stages(tmp_path, {"b": "broken", "c": "no memory"})
+    with pytest.raises(WstalError, match="no video has features: b: cut; c: no memory"):
+        extract_folder(stages, {"b": tmp_path, "c": tmp_path}, tmp_path / "f.h5")
+    assert stages.packed is None
+
+
+class Packed:
+    streams = ["audio", "flow", "rgb"]
+
+    def ids(self):
+        return ["a/b"]
+
+    def read(self, video, names):
+        values = {"audio": 3, "flow": 2, "rgb": 1}
+        return np.concatenate([np.full((4, 2), values[n], np.float32) for n in names], 1)
+
+
+@pytest.mark.parametrize(
+    ("layout", "files"),
+    [
+        ("streams", {"_rgb": [1], "_flow": [2], "_audio": [3]}),
+        ("joint", {"": [1, 2, 3]}),
+        ("none", {}),
+    ],
+)
+def test_arrays(tmp_path, layout, files):
+    written = write_arrays(Packed(), tmp_path, layout)
+    assert {path.name for path in written} == {f"a%2Fb{suffix}.npy" for suffix in files}
+    for suffix, order in files.items():
+        array = np.load(tmp_path / f"a%2Fb{suffix}.npy")
+        assert array.dtype == np.float32
+        assert array[0].tolist() == [value for value in order for _ in range(2)]
+
+
+def test_script(tmp_path, project):
+    """Two clips and a broken file, by the demo's networks."""
+    clips = [write_clip(tmp_path / f"{n}.mp4", n, size=(144, 112)) for n in (40, 17)]
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    call = [sys.executable, project / "scripts/extract_features.py", *clips, tmp_path / "bad.mp4"]
+    call += ["--recipe", "demo_i3d", "--streams", "rgb", "audio", "--npy", "joint"]
+    call += ["--output", tmp_path / "out", "--device", "cpu"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(call, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[0].startswith("40: 2 rows, no_audio")
+    assert done.stdout.splitlines()[2].startswith("bad: 0 rows, broken")
+    coverage = pd.read_csv(tmp_path / "out/coverage.csv", dtype={"id": str}).set_index("id")
+    assert coverage["rows"].to_dict() == {"40": 2, "17": 1, "bad": 0}
+    with FeatureFile(tmp_path / "out/features.h5") as features:
+        assert features.ids() == ["17", "40"] and features.streams == ["audio", "rgb"]
+        joint = features.read("40", ["rgb", "audio"])
+    np.testing.assert_array_equal(np.load(tmp_path / "out/40.npy"), joint)
+    call[call.index("audio")] = "depth"
+    refused = subprocess.run(call, capture_output=True, text=True, env=environment)
+    assert refused.returncode == 1 and "no stream depth" in refused.stderr

@@ -1,0 +1,61 @@
+"""Features of many video files in one folder: one file of the project's own, and plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wstal.atomic import atomic_path
+from wstal.errors import WstalError
+from wstal.features.pack import FeatureFile, Stream
+from wstal.inference.extraction import Extraction
+from wstal.store import safe_name
+
+LAYOUTS = ("streams", "joint", "none")
+
+
+def extract_folder(
+    extraction: Extraction, videos: Mapping[str, Path], output: Path
+) -> list[dict[str, Any]]:
+    """Write the features of `videos` (file by id) to `output`; what became of each (COVERAGE).
+
+    One that fails costs no other: its row has no rows, and the reason. Raises WstalError if no
+    video has features.
+    """
+    rows, joined = [], {}
+    for video, path in videos.items():
+        rows.append(extraction.probed(video, path))
+        try:
+            made = extraction.streams_of(rows[-1])
+        except (WstalError, OSError) as error:
+            rows[-1]["reason"] = rows[-1]["reason"] or str(error)
+            continue
+        for stream in made:
+            empty = Stream(stream.name, stream.directory, {})
+            joined.setdefault(stream.name, empty).records.update(stream.records)
+    if not joined:
+        reasons = "; ".join(f"{row['id']}: {row['reason']}" for row in rows)
+        raise WstalError(f"no video has features: {reasons}")
+    return extraction.pack(rows, list(joined.values()), output)
+
+
+def write_arrays(features: FeatureFile, folder: Path, layout: str) -> list[Path]:
+    """Each video's features as float32 `.npy` files in `folder`; which were written.
+
+    `streams`: {id}_{stream}.npy `[T, D]` each; `joint`: {id}.npy, side by side, rgb before flow
+    before what else there is, as the published features of this field mostly are.
+    """
+    first = [name for name in ("rgb", "flow") if name in features.streams]
+    order = [*first, *(name for name in features.streams if name not in first)]
+    groups = {"streams": {f"_{name}": [name] for name in order}, "joint": {"": order}, "none": {}}
+    written = []
+    for video in features.ids():
+        for suffix, names in groups[layout].items():
+            path = folder / f"{safe_name(video)}{suffix}.npy"
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
+                np.save(file, features.read(video, names))
+            written.append(path)
+    return written
