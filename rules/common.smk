@@ -12,7 +12,7 @@ PACKAGE = ROOT / "workflow" / "wstal"
 sys.path.insert(0, str(PACKAGE.parent))
 
 from wstal import codehash
-from wstal.checkout import gpu_count, prepare_jobs
+from wstal.checkout import gpu_count, gpus_per_job, prepare_jobs
 from wstal.config.catalog import load_catalog, read_yaml
 from wstal.config.entry import check_entries, features_folder, folder_listing, refusal
 from wstal.config.layers import canonical, split_run
@@ -38,14 +38,14 @@ try:
     check_entries(CATALOG.datasets, CATALOG.features)
     config.update(validated(config, CATALOG.schemas["config"], "top layer of the configuration"))
     FIGURES = {k: v for t in CATALOG.tables.values() for k, v in table_figures(t).items()}
+    GPUS = gpu_count()
+    GPU = gpus_per_job(config["device"], GPUS, workflow.global_resources.get("gpu").value)
 except WstalError as error:
     raise WorkflowError(str(error)) from None
 
 prepare_jobs(ROOT, config["accept_code"])
 
 DATASETS, RECIPES, RUNS = CATALOG.datasets, CATALOG.features, CATALOG.runs()
-GPUS = gpu_count()
-GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and GPUS > 0))
 # Without a limit, `gpu=1` would let every GPU job start at once on one machine.
 workflow.global_resources.setdefault("gpu", max(GPUS, 1))
 

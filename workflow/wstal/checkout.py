@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from wstal.errors import WstalError
+
 ACCEPTED = "WSTAL_ACCEPTED_CODE"
 
 
@@ -32,6 +34,22 @@ def gpu_count() -> int:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     found = len(list(Path("/dev").glob("nvidia[0-9]*")))
     return found if visible is None else len([name for name in visible.split(",") if name.strip()])
+
+
+def gpus_per_job(device: str, here: int, allowed: int | None) -> int:
+    """How many GPUs a job of a network asks for: 1, or 0 where everything runs on CPUs.
+
+    `here` is how many this machine has, `allowed` the limit that a profile or the command line
+    set. Who set one expects GPUs, here or on a cluster: not finding any is an error then.
+    """
+    if device == "auto" and allowed and not here:
+        raise WstalError(
+            f"up to {allowed} GPU jobs at a time were allowed, but device is auto and this machine "
+            "has no GPU, so that every job would run on a CPU. Say --config device=cuda for the "
+            "GPUs of a cluster, or device=cpu. A --config on the command line takes the place of "
+            "the whole `config:` of a profile: repeat its device there"
+        )
+    return int(device == "cuda" or (device == "auto" and here > 0))
 
 
 def _prepend(variable: str, entry: str) -> None:

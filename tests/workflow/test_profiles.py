@@ -1,0 +1,98 @@
+"""The profiles: options that exist, and which rules ask for a GPU."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+import yaml
+
+FOLDER = "workflow/profiles"
+ON_A_GPU = {"flow", "i3d_rgb", "i3d_flow", "vggish", "train", "score"}
+PLUGINS = {"slurm": "snakemake_executor_plugin_slurm", "kubernetes": "snakemake_executor_plugin_kubernetes"}  # fmt: skip
+TARGET = "results/tiny/co2net_map.csv"
+
+
+def snakemake(project, *arguments):
+    """Without `--cores`, which the profiles have a say in."""
+    command = [sys.executable, "-m", "snakemake", "--configfile", "tiny.yaml", *arguments]
+    return subprocess.run(command, cwd=project.root, text=True, capture_output=True)
+
+
+def read(project, name):
+    return yaml.safe_load((project / FOLDER / name / "config.yaml").read_text())
+
+
+def core_profile(bare_project, name, folder):
+    """The profile without what only its plugin knows, for a machine without it."""
+    profile = read(bare_project.root, name)
+    prefix = f"{profile.pop('executor', 'none')}-"
+    kept = {key: value for key, value in profile.items() if not key.startswith(prefix)}
+    (folder / "config.yaml").write_text(yaml.safe_dump(kept))
+    return str(folder)
+
+
+def resources(text):
+    """The resources of one job of each rule, as a dry run lists them."""
+    found = {}
+    for rule, job in re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", text, re.M):
+        line = re.search(r"^ +resources: (.*)$", job, re.M)
+        found[rule] = dict(pair.split("=", 1) for pair in line[1].split(", "))
+    return found
+
+
+@pytest.mark.parametrize("name", ["slurm", "kubernetes", "multigpu"])
+def test_gpu_jobs_are_those_that_run_networks(bare_project, name, tmp_path):
+    profile = core_profile(bare_project, name, tmp_path)
+    arguments = ("--profile", profile, "--dry-run", TARGET)
+    if name == "multigpu":  # it takes the GPUs of the machine; here there may be none
+        arguments += ("--config", "device=cuda")
+    done = snakemake(bare_project, *arguments)
+    assert not done.returncode, done.stdout + done.stderr
+    jobs = resources(done.stdout + done.stderr)
+    assert {rule for rule, asked in jobs.items() if asked.get("gpu") == "1"} == ON_A_GPU
+    assert {jobs[rule]["device"] for rule in ON_A_GPU} == {"cuda"}
+    unknown = snakemake(bare_project, *arguments, "--no-such-option")
+    assert (
+        unknown.returncode == 2
+    )  # an option that is none ends a run, so the above shows something
+
+
+def test_what_the_slurm_profile_asks_for(bare_project, tmp_path):
+    profile = core_profile(bare_project, "slurm", tmp_path)
+    done = snakemake(bare_project, "--profile", profile, "--dry-run", TARGET)
+    jobs = resources(done.stdout + done.stderr)
+    minutes = {rule: int(asked["runtime"]) for rule, asked in jobs.items() if "runtime" in asked}
+    assert minutes["probe"] < minutes["i3d_rgb"] == minutes["train"]
+    assert (
+        int(jobs["train"]["mem_mb"]) > int(jobs["i3d_rgb"]["mem_mb"]) > int(jobs["probe"]["mem_mb"])
+    )
+    rules = "".join(path.read_text() for path in (bare_project.root / "rules").glob("*.smk"))
+    named = set(read(bare_project.root, "slurm")["set-resources"])
+    asking = set(re.findall(r"^rule (\w+):(?:(?!^rule ).)*?gpu=GPU", rules, re.M | re.S))
+    assert named <= set(re.findall(r"^rule (\w+):", rules, re.M))
+    assert asking <= named and asking >= ON_A_GPU
+
+
+@pytest.mark.parametrize("name", sorted(PLUGINS))
+def test_the_plugin_knows_its_options(bare_project, name):
+    if not find_spec(PLUGINS[name]):
+        pytest.skip(f"{PLUGINS[name].replace('_', '-')} is not installed")
+    done = snakemake(bare_project, "--profile", f"{FOLDER}/{name}", "--dry-run", TARGET)
+    assert not done.returncode, done.stdout + done.stderr
+
+
+def test_a_profile_that_promises_gpus_is_not_answered_with_cpus(
+    bare_project, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    profile = core_profile(bare_project, "slurm", tmp_path)
+    arguments = ("--profile", profile, "--dry-run", TARGET, "--config", "accept_code={}")
+    lost = snakemake(bare_project, *arguments)
+    assert lost.returncode and "--config device=cuda" in lost.stdout + lost.stderr
+    for device, gpu in (("cuda", "1"), ("cpu", "0")):
+        done = snakemake(bare_project, *arguments, f"device={device}")
+        assert resources(done.stdout + done.stderr)["train"]["gpu"] == gpu
