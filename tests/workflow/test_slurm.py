@@ -65,7 +65,7 @@ def on_slurm(slurm, bare_project, tmp_path):
 
 
 @pytest.fixture
-def start(TARGET):
+def start(on_slurm):
     """A function that starts Snakemake with the profile; none outlives the test."""
     runs = []
 
