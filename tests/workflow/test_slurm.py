@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from workflow_project import VIDEOS, write_video
 
 pytestmark = pytest.mark.slow
 
@@ -134,6 +135,8 @@ def test_a_cancelled_job_is_all_that_runs_again(on_slurm, start, finished_projec
 def test_a_killed_job_is_submitted_again_and_keeps_its_videos(on_slurm, start):
     tiny = on_slurm.root / "tiny.yaml"
     tiny.write_text(tiny.read_text().replace("shards: 3", "shards: 1"))
+    for seed, (name, (motion, _)) in enumerate(VIDEOS.items()):  # long enough to kill between two
+        write_video(on_slurm.root / "clips" / f"{name}.mp4", motion, seed, seconds=10.0)
     output = on_slurm.root / "results/tiny/demo_i3d/flow"
     run = start("results/tiny/demo_i3d/flow/shard0.csv")
     kept = kill_after_first_video(on_slurm.root, output)
