@@ -71,8 +71,9 @@ def in_report(path, caption, category, **labels):
 FILMED = of_kind("folder", "demo", "thumos14", "activitynet", "ave")
 VIDEOLESS = {name for name in DATASETS if DATASETS[name]["source"] == "features"}
 IMPORTED = alternation(name for name in RECIPES if "import" in RECIPES[name])
-FUSED = alternation(CATALOG.fused())
-TRAINED = alternation(run for run in RUNS if run not in CATALOG.fused())
+JOINED = CATALOG.fused()  # resolves every run: once is enough, for each job starts here
+FUSED = alternation(JOINED)
+TRAINED = alternation(run for run in RUNS if run not in JOINED)
 EXTRACTED = alternation(name for name in RECIPES if "import" not in RECIPES[name])
 STREAMED = alternation(name for name in RECIPES if not RECIPES[name]["flow"]["cache_flow"])
 

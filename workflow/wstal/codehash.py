@@ -115,6 +115,7 @@ def _module_files(name: str, package: Path) -> Iterator[Path]:
                 yield file
 
 
+@cache
 def _compiled_sources(path: Path) -> list[Path]:
     names = {
         node.value
