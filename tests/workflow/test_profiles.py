@@ -54,10 +54,6 @@ def test_gpu_jobs_are_those_that_run_networks(bare_project, name, tmp_path):
     jobs = resources(done.stdout + done.stderr)
     assert {rule for rule, asked in jobs.items() if asked.get("gpu") == "1"} == ON_A_GPU
     assert {jobs[rule]["device"] for rule in ON_A_GPU} == {"cuda"}
-    unknown = snakemake(bare_project, *arguments, "--no-such-option")
-    assert (
-        unknown.returncode == 2
-    )  # an option that is none ends a run, so the above shows something
 
 
 def test_what_the_slurm_profile_asks_for(bare_project, tmp_path):
@@ -81,6 +77,12 @@ def test_the_slurm_plugin_knows_its_options(bare_project):
         pytest.skip("snakemake-executor-plugin-slurm is not installed")
     done = snakemake(bare_project, "--profile", f"{FOLDER}/slurm", "--dry-run", TARGET)
     assert not done.returncode, done.stdout + done.stderr
+
+
+def test_a_key_that_is_no_option_ends_the_run(bare_project, tmp_path):
+    (tmp_path / "config.yaml").write_text("cores: 1\nlatency-weight: 30\n")
+    done = snakemake(bare_project, "--profile", str(tmp_path), "--dry-run", TARGET)
+    assert done.returncode == 2 and "latency-weight" in done.stderr
 
 
 def test_a_profile_that_promises_gpus_is_not_answered_with_cpus(
