@@ -1,7 +1,9 @@
 import json
+import os
+import time
 
 import pytest
-from wstal.atomic import atomic_path, write_csv, write_json
+from wstal.atomic import atomic_path, remove_left_over, write_csv, write_json
 
 
 def test_file_appears_only_when_the_block_succeeds(tmp_path):
@@ -36,3 +38,19 @@ def test_csv_refuses_unknown_columns(tmp_path):
     assert (tmp_path / "a.csv").read_text() == 'a,b\n1,"x,""y"""\n'
     with pytest.raises(ValueError, match="fields not in fieldnames"):
         write_csv(tmp_path / "a.csv", ["a"], [{"c": 1}])
+
+
+def test_what_killed_writers_left_goes_after_a_day_and_nothing_else(tmp_path):
+    with atomic_path(tmp_path / "a b.h5") as temporary:
+        left = tmp_path / temporary.name.replace(" b.", " c.")
+        temporary.touch()
+    (tmp_path / "a b.h5").unlink()
+    old = [left, tmp_path / ".x.0123456789ab"]
+    kept = [tmp_path / name for name in (".d.0123456789ab.h5", ".hidden.h5", "e.0123456789ab.h5")]
+    for path in (*old, *kept):
+        path.write_text("")
+    for path in (*old, *kept[1:]):
+        os.utime(path, (time.time() - 90000,) * 2)
+    remove_left_over(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    remove_left_over(tmp_path / "absent")

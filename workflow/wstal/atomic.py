@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}(\.\w+)?")
 
 
 @contextmanager
@@ -26,6 +30,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_left_over(folder: str | Path, age: float = 86400) -> None:
+    """Remove temporary files of killed writers in `folder`: those untouched for `age` seconds.
+
+    A younger one may belong to a writer that is alive, here or on another node.
+    """
+    for path in Path(folder).glob(".*"):
+        with suppress(OSError):
+            if _TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime > age:
+                path.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import h5py
 import numpy as np
 
-from wstal.atomic import atomic_path, write_csv
+from wstal.atomic import atomic_path, remove_left_over, write_csv
 from wstal.errors import MediaError, WstalError
 
 OK, NO_AUDIO, PARTIAL, MISSING, BROKEN = "ok", "no_audio", "partial", "missing", "broken"
@@ -196,6 +196,7 @@ def process_shard(
     still made and kept, then a WstalError names every failed video.
     """
     directory, records, failures = Path(directory), [], []
+    remove_left_over(directory)
     for item in track(items):
         path = directory / f"{safe_name(item.id)}.h5"
         key = key_of(item)
