@@ -14,11 +14,10 @@ from pathlib import Path
 
 import torch
 from cli import parser, track, within
-from wstal.atomic import write_csv
 from wstal.config.catalog import load_catalog, read_yaml
 from wstal.device import DEVICES, lease
 from wstal.errors import WstalError
-from wstal.features.pack import COVERAGE, FeatureFile
+from wstal.features.pack import FeatureFile
 from wstal.inference.feature_folder import LAYOUTS, extract_folder, write_arrays
 from wstal.inference.preparation import prepared
 from wstal.inference.recipe import chosen_streams, video_recipe
@@ -50,10 +49,11 @@ def main() -> None:
         streams, cache = chosen_streams(recipe, args.streams), args.output / "cache"
         with lease(args.device) as device:
             stages = prepared(args.recipe, recipe, streams, ROOT, cache, device, **options)
-            coverage = extract_folder(stages, video_ids(args.videos), args.output / "features.h5")
-        write_csv(args.output / "coverage.csv", COVERAGE, coverage)
+            coverage = extract_folder(stages, video_ids(args.videos), args.output)
         with FeatureFile(args.output / "features.h5") as features:
             write_arrays(features, args.output, args.npy)
+            if features.attrs["weights"] == "untrained":
+                print("warning: the networks are untrained, rows mean nothing", file=sys.stderr)
     except (WstalError, OSError) as error:
         sys.exit(str(error))
     for row in coverage:

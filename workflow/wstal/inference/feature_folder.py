@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from wstal.atomic import atomic_path
+from wstal.atomic import atomic_path, write_csv
 from wstal.errors import WstalError
-from wstal.features.pack import FeatureFile, Stream
+from wstal.features.pack import COVERAGE, FeatureFile, Stream
 from wstal.inference.extraction import Extraction
 from wstal.store import safe_name
 
@@ -18,12 +18,13 @@ LAYOUTS = ("streams", "joint", "none")
 
 
 def extract_folder(
-    extraction: Extraction, videos: Mapping[str, Path], output: Path
+    extraction: Extraction, videos: Mapping[str, Path], folder: Path
 ) -> list[dict[str, Any]]:
-    """Write the features of `videos` (file by id) to `output`; what became of each (COVERAGE).
+    """Write the features of `videos` (file by id) to `folder`/features.h5.
 
-    One that fails costs no other: its row has no rows, and the reason. Raises WstalError if no
-    video has features.
+    What became of each video is returned and written to coverage.csv (columns COVERAGE). One that
+    fails costs no other: its row has no rows, and the reason. Raises WstalError if no video has
+    features.
     """
     rows, joined = [], {}
     for video, path in videos.items():
@@ -39,7 +40,9 @@ def extract_folder(
     if not joined:
         reasons = "; ".join(f"{row['id']}: {row['reason']}" for row in rows)
         raise WstalError(f"no video has features: {reasons}")
-    return extraction.pack(rows, list(joined.values()), output)
+    coverage = extraction.pack(rows, list(joined.values()), folder / "features.h5")
+    write_csv(folder / "coverage.csv", COVERAGE, coverage)
+    return coverage
 
 
 def write_arrays(features: FeatureFile, folder: Path, layout: str) -> list[Path]:
