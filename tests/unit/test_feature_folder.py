@@ -48,6 +48,7 @@ def test_good_videos_are_packed_together_and_the_others_have_a_reason(tmp_path):
     assert output == tmp_path / "out/features.h5" and [row["id"] for row in coverage] == [*videos]
     assert list(pd.read_csv(tmp_path / "out/coverage.csv")["id"]) == [*videos]
     assert [row["reason"] for row in rows] == ["", "cut", "no memory", ""]
+    assert [row["status"] for row in rows] == ["ok", "broken", "broken", "ok"]
     assert [(s.name, sorted(s.records)) for s in streams] == [
         ("rgb", ["a", "d"]),
         ("flow", ["a", "d"]),

@@ -12,7 +12,7 @@ from wstal.atomic import atomic_path, write_csv
 from wstal.errors import WstalError
 from wstal.features.pack import COVERAGE, FeatureFile, Stream
 from wstal.inference.extraction import Extraction
-from wstal.store import safe_name
+from wstal.store import BROKEN, safe_name
 
 LAYOUTS = ("streams", "joint", "none")
 
@@ -32,7 +32,8 @@ def extract_folder(
         try:
             made = extraction.streams_of(rows[-1])
         except (WstalError, OSError) as error:
-            rows[-1]["reason"] = rows[-1]["reason"] or str(error)
+            if not rows[-1]["reason"]:  # the file is fine, a stage failed on it
+                rows[-1].update(status=BROKEN, reason=str(error))
             continue
         for stream in made:
             empty = Stream(stream.name, stream.directory, {})
