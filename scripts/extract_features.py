@@ -10,12 +10,9 @@ Examples:
 """
 
 import sys
-from pathlib import Path
 
-import torch
-from cli import parser, track, within
-from wstal.config.catalog import load_catalog, read_yaml
-from wstal.device import DEVICES, lease
+from new_videos import ROOT, read_catalog, stage_options, video_parser
+from wstal.device import lease
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
 from wstal.inference.feature_folder import LAYOUTS, extract_folder, write_arrays
@@ -23,29 +20,18 @@ from wstal.inference.preparation import prepared
 from wstal.inference.recipe import chosen_streams, video_recipe
 from wstal.inference.video_ids import video_ids
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 def main() -> None:
     """Parse, extract, write; exit with 1 if a video has no features."""
-    arguments = parser(__doc__)
+    arguments = video_parser(__doc__, "features")
     add = arguments.add_argument
-    add("videos", type=Path, nargs="+", metavar="VIDEO", help="a video file")
     add("--recipe", default="i3d_tvl1", help="default: i3d_tvl1")
     add("--streams", nargs="+", help="of the recipe's (default: all)")
-    add("--output", type=Path, default="features", metavar="FOLDER", help="default: features")
     add("--npy", choices=LAYOUTS, default="streams", help="a file per stream, or joint")
-    add("--device", choices=DEVICES, default="auto")
-    add("--threads", type=int, help="CPUs; default: for flow all, for networks 1, as in the DAG")
-    add("--keep", action="store_true", help="keep flow in the cache too: it is large")
-    add("--configfile", type=Path, help="configuration besides the YAMLs: a recipe of your own")
     args = arguments.parse_args()
-    torch.set_num_threads(args.threads or 1)
-    options = {"keep_flow": args.keep, "threads": args.threads, "tracks": track, "withins": within}
+    options = stage_options(args)
     try:
-        changes = read_yaml(args.configfile) if args.configfile else {}
-        catalog = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", changes)
-        recipe = video_recipe(catalog.features, args.recipe)
+        recipe = video_recipe(read_catalog(args).features, args.recipe)
         streams, cache = chosen_streams(recipe, args.streams), args.output / "cache"
         with lease(args.device) as device:
             stages = prepared(args.recipe, recipe, streams, ROOT, cache, device, **options)

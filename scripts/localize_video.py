@@ -13,41 +13,27 @@ Examples:
 import sys
 from pathlib import Path
 
-import torch
-from cli import parser, track, within
-from wstal.config.catalog import load_catalog, read_yaml
-from wstal.device import DEVICES, lease
+from new_videos import ROOT, read_catalog, stage_options, video_parser
+from wstal.device import lease
 from wstal.errors import WstalError
 from wstal.inference.localization import save_localization
 from wstal.inference.localizer import Localizer, attempts
 from wstal.inference.segments import segment_lines
 from wstal.inference.video_ids import video_ids
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 def main() -> None:
     """Parse, localize each video, write and print; exit with 1 if one of them failed."""
-    arguments = parser(__doc__)
+    arguments = video_parser(__doc__, "localized")
     add = arguments.add_argument
-    add("videos", type=Path, nargs="+", metavar="VIDEO", help="a video file")
     add("--run", type=Path, required=True, help="folder of one seed of a finished run")
-    add("--output", type=Path, default="localized", metavar="FOLDER", help="default: localized")
     add("--top", type=int, default=10, help="segments of a video to print (default 10)")
     add("--min-score", type=float, help="leave out all segments of a lower score")
     add("--picture", choices=("svg", "png", "none"), default="svg", help="default: svg")
-    add("--device", choices=DEVICES, default="auto")
-    add("--threads", type=int, help="CPUs; default: for flow all, for networks 1, as in the DAG")
-    add("--keep", action="store_true", help="keep flow in the cache too: it is large")
-    add("--configfile", type=Path, help="configuration the run was made with, besides the YAMLs")
     args = arguments.parse_args()
-    torch.set_num_threads(args.threads or 1)
-    options = {"keep_flow": args.keep, "threads": args.threads}
-    options |= {"tracks": track, "withins": within}
-    failures = []
+    options, failures = stage_options(args), []
     try:
-        changes = read_yaml(args.configfile) if args.configfile else {}
-        catalog = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", changes)
+        catalog = read_catalog(args)
         with lease(args.device) as device:
             localizer = Localizer(args.run, catalog, ROOT, args.output / "cache", device, **options)
             print("".join(f"warning: {n}\n" for n in localizer.notes), end="", file=sys.stderr)
