@@ -43,7 +43,7 @@ def resources(text):
     return found
 
 
-@pytest.mark.parametrize("name", ["slurm", "kubernetes", "multigpu"])
+@pytest.mark.parametrize("name", ["slurm", "multigpu"])
 def test_gpu_jobs_are_those_that_run_networks(bare_project, name, tmp_path):
     profile = core_profile(bare_project, name, tmp_path)
     arguments = ("--profile", profile, "--dry-run", TARGET)
