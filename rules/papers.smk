@@ -48,6 +48,12 @@ def figure_title(wildcards):
     return f"{title} ({DATASETS[dataset]['note'] or dataset})" if dataset else title
 
 
+def acn_configs(wildcards):
+    """The configs that ACN's diagrams show, of the joined run and of its flow run: JSON."""
+    fused = CATALOG.run_config("thumos14", "acn")
+    return canonical([fused, CATALOG.run_config("thumos14", fused["fuse_from"]["flow"])])
+
+
 def table_json(wildcards):
     """A table's YAML as JSON."""
     return canonical(CATALOG.tables[wildcards.table])

@@ -129,3 +129,20 @@ use rule figure as figure_elsewhere with:
         png="results/figures/{figure}.on_{dataset}.png",
     log:
         "results/logs/figures/{figure}.on_{dataset}.log",
+
+
+rule acn_figures:
+    """ACN's figures, which are diagrams: drawn from its config and its modules, no data."""
+    output:
+        expand("results/figures/acn_figure{n}.{kind}", n=(1, 2), kind=("svg", "png")),
+    log:
+        "results/logs/figures/acn_figures.log",
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        configs=acn_configs,
+        code=code_digest("scripts/draw_acn.py"),
+    shell:
+        "python scripts/draw_acn.py --configs {params.configs:q} --formats svg png"
+        " --folder results/figures > {log} 2>&1"

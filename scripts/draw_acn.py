@@ -2,12 +2,13 @@
 
 Examples:
   python scripts/draw_acn.py --folder docs/figures
+  snakemake --cores 1 results/figures/acn_figure1.svg
 """
 
 import sys
 from pathlib import Path
 
-from cli import parser
+from cli import json_argument, parser
 from wstal.config.catalog import load_catalog
 from wstal.errors import WstalError
 from wstal.models.acn import build
@@ -21,19 +22,29 @@ def main() -> None:
     """Parse, resolve, draw."""
     arguments = parser(__doc__)
     arguments.add_argument("--dataset", default="thumos14", help="whose settings to show")
+    arguments.add_argument(
+        "--configs", type=json_argument, help="JSON list: the joined run's, its flow run's config"
+    )
     arguments.add_argument("--width", type=int, default=1024, help="of the features")
+    arguments.add_argument("--formats", nargs="+", default=["svg"], help="svg, png, ...")
     arguments.add_argument("--folder", type=Path, required=True, help="output: acn_figure*.svg")
     args = arguments.parse_args()
     try:
-        catalog = load_catalog(ROOT / "config", ROOT / "schemas")
-        fused = catalog.run_config(args.dataset, "acn")
-        stream = catalog.run_config(args.dataset, fused["fuse_from"]["flow"])
+        fused, stream = args.configs or configs(args.dataset)
         model = build(stream, {"flow": args.width}, num_classes=1)
     except WstalError as error:
         sys.exit(str(error))
     args.folder.mkdir(parents=True, exist_ok=True)
-    save(system_overview(fused), args.folder / "acn_figure1.svg")
-    save(regression_figure(model), args.folder / "acn_figure2.svg")
+    for kind in args.formats:
+        save(system_overview(fused), args.folder / f"acn_figure1.{kind}")
+        save(regression_figure(model), args.folder / f"acn_figure2.{kind}")
+
+
+def configs(dataset: str) -> list[dict]:
+    """The configs of the joined run and of its flow run, as the files have them."""
+    catalog = load_catalog(ROOT / "config", ROOT / "schemas")
+    fused = catalog.run_config(dataset, "acn")
+    return [fused, catalog.run_config(dataset, fused["fuse_from"]["flow"])]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from scoring import features_grid, read_truth, scoring_parser, tell
 from wstal.atomic import write_csv
 from wstal.errors import WstalError
 from wstal.evaluate.fitting import fitting_paper, fitting_protocol
-from wstal.evaluate.map_table import ALL, COLUMNS
+from wstal.evaluate.map_table import ALL, COLUMNS, told
 from wstal.evaluate.run_rows import run_rows
 
 
@@ -54,7 +54,7 @@ def main() -> None:
     except WstalError as error:
         sys.exit(str(error))
     for row in (row for row in rows if row["class"] == ALL):
-        print("{protocol} {checkpoint} {metric} {value} ({coverage})".format(**row))
+        print(told(row))
         if row["predictions"] == 0:
             print("  no detection in any scored video: scored 0", file=sys.stderr)
     if args.output:

@@ -1,11 +1,13 @@
 """The diagrams in the docs are those of the code as it is."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 
 import pytest
+from wstal.config.catalog import load_catalog
 from wstal.models.acn import ACN
 from wstal.plots.acn_diagrams import layer_lines, regression_figure, system_overview
 
@@ -29,6 +31,20 @@ def test_the_committed_diagrams_can_be_drawn_again(number, drawn, project):
     found, committed = words(drawn / name), words(project / "docs/figures" / name)
     assert len(found) > 20
     assert found == committed, "run python scripts/draw_acn.py --folder docs/figures"
+
+
+def test_another_config_and_format_may_be_given(tmp_path, project):
+    catalog = load_catalog(project / "workflow/config", project / "workflow/schemas")
+    fused, stream = (catalog.run_config("thumos14", run) for run in ("acn", "acn-flow"))
+    fused["localize"]["nms_iou"], stream["model"]["anchors"] = 0.35, [3, 9]
+    command = [sys.executable, str(project / "scripts/draw_acn.py"), "--folder", str(tmp_path)]
+    command += ["--configs", json.dumps([fused, stream]), "--formats", "svg", "png"]
+    environment = {**os.environ, "PYTHONPATH": str(project / "workflow")}
+    subprocess.run(command, check=True, env=environment)
+    names = {f"acn_figure{n}.{kind}" for n in (1, 2) for kind in ("svg", "png")}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert "score −L, NMS 0.35" in words(tmp_path / "acn_figure1.svg")
+    assert "P = 9" in words(tmp_path / "acn_figure2.svg")
 
 
 def test_a_network_is_described_as_it_is():

@@ -136,3 +136,15 @@ def test_more_streams_are_two_modalities(project):
     config = small_config(project, "audio")
     dims = {"rgb": 6, "flow": 5, "audio": 3}
     assert co2net.build(config, dims, 2).dims == [11, 3]
+
+
+def test_as_written_takes_the_papers_text_wherever_the_code_differs(model):
+    config = resolve_run(model, "thumos14", "as_written")
+    assert config["loss"]["suppression"] == "product"  # Eq. 9, in training too
+    assert config["loss"]["norm"] == "mean"  # the printed sum leaves no attention
+    assert config["model"]["bare_descriptors"] and config["model"]["logit_dropout"] == 0
+    assert config["model"]["attention_dropout"] == config["model"]["dropout"] == 0.7
+    built = co2net.build(config, {"rgb": 16, "flow": 16}, 3)
+    assert built.attention_rgb.layers[2].p == built.attention_flow.layers[2].p == 0.7
+    official = co2net.build(resolve_run(model, "thumos14", None), {"rgb": 16, "flow": 16}, 3)
+    assert official.attention_rgb.layers[2].p == 0.5

@@ -187,3 +187,15 @@ def test_better_in_every_video_is_better_and_videos_must_agree():
     assert line["low"] > 0 and line["checkpoint"] == "best_val" and line["valid"] == 1000
     with pytest.raises(WstalError, match="video v00 is scored in one run"):
         compare([judged([8, 9])], [judged([5, 6], ["x", "y"])], protocol)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_runs_of_unequal_videos_are_not_compared(swapped):
+    truth = frame([(f"v{v}", 0, 4, "c") for v in range(6)])
+    found = detections([(f"v{v}", 0, 3, "c", 1 - v / 10) for v in range(6)])
+    pair = [
+        [replace(prepared(truth[keep], found[keep]), classes=["c"])]
+        for keep in (slice(None), slice(5))
+    ]
+    with pytest.raises(WstalError, match="v5 is scored in one run and not in the other"):
+        paired_bootstrap(*(pair[::-1] if swapped else pair), PROTOCOL, resamples=10)

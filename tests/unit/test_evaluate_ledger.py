@@ -26,7 +26,18 @@ def test_mean_difference_and_counts(tmp_path):
     assert (best["mean"], best["difference"]) == (100, 12.5)
     rough = found.loc["coarse", "last", "mAP@0.70"]
     assert rough["difference"] == rough["mean"] - found.loc["small", "last", "mAP@0.70"]["mean"] < 0
-    assert set(table["note"]) == {"made up"} and rough["title"] == "rough"
+    assert last["note"] == "made up" and rough["title"] == "rough"
+
+
+def test_what_was_chosen_on_test_says_so(tmp_path):
+    perfect = detections(PERFECT)
+    seeds = [(perfect, {10: perfect, 20: perfect.iloc[:1]})]
+    for note in ("", "demo data"):
+        table = ledger(truth(tmp_path), [PROTOCOL, COARSE], seeds, None, note=note)
+        chosen = table["checkpoint"] == "best_test"
+        assert chosen.any() and table.loc[chosen, "note"].str.contains("paper protocol").all()
+        assert not table.loc[~chosen, "note"].str.contains("paper protocol").any()
+        assert table["note"].str.startswith(note).all()
 
 
 def test_missing_ambiguous_list_stops_the_ledger(tmp_path):

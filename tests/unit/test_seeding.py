@@ -16,6 +16,12 @@ def test_equal_seeds_give_equal_draws():
     assert np.random.rand() != np.random.rand()
 
 
+def test_convolutions_on_a_gpu_are_deterministic(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    seed_all(0)
+    assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
+
+
 def test_saved_state_continues_the_stream():
     generator = seed_all(0)
     draw(generator)

@@ -54,3 +54,8 @@ def test_runs_that_are_trained_and_joined_exclude_each_other(project):
         for stream, source in config["fuse_from"].items():
             assert source not in fused
             assert catalog.run_config("thumos14", source)["streams"] == [stream]
+
+
+def test_the_papers_figures_are_targets(bare_project):
+    names = [f"results/figures/acn_figure{n}.{kind}" for n in (1, 2) for kind in ("svg", "png")]
+    assert bare_project.rules(*names)["acn_figures"] == 1

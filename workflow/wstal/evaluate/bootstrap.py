@@ -80,8 +80,9 @@ def paired_bootstrap(
     smaller share of draws on either side of zero, with one added to both counts. A draw without
     any annotated instance has no value: `valid` counts the draws that have one, of which alone
     interval and p are made. Are they fewer than half, those are NaN, and `note` says why.
+    Raises WstalError unless all are of the same videos.
     """
-    videos = sorted(set(a[0].videos))
+    videos = _shared_videos([*a, *b])
     events = protocol.task == "events"
     metrics = ["accuracy"]
     if not events:
@@ -117,6 +118,17 @@ def paired_bootstrap(
             | {"p": round(p, 6), "valid": int(np.count_nonzero(~np.isnan(drawn))), "note": note}
         )
     return rows
+
+
+def _shared_videos(results: Sequence[Prepared] | Sequence[Judged]) -> list[str]:
+    """The videos that all results are of, sorted; one that some lack would be drawn as another."""
+    each = [set(result.videos) for result in results]
+    if odd := sorted(set.union(*each) - set.intersection(*each)):
+        raise WstalError(
+            f"video {odd[0]} is scored in one run and not in the other ({len(odd)} such videos); "
+            "compare runs on the same features"
+        )
+    return sorted(each[0])
 
 
 def _interval(drawn: np.ndarray, resamples: int) -> tuple[float, float, float, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from wstal.evaluate.event_table import Events, event_checkpoint_rows, event_rows
 from wstal.evaluate.ground_truth import GroundTruth
-from wstal.evaluate.map_table import ALL, checkpoint_rows, detection_rows
+from wstal.evaluate.map_table import ALL, CHOSEN_ON_TEST, checkpoint_rows, detection_rows
 from wstal.evaluate.protocols import Protocol, prepare
 
 COLUMNS = [
@@ -31,7 +32,8 @@ def ledger(
     """Mean and sd over seeds (percent) for every protocol, checkpoint and metric.
 
     `difference` is to the first protocol's last iterate in the same metric: what the
-    convention alone moves. Protocols of another task than the first are left out.
+    convention alone moves. Protocols of another task than the first are left out. `note` stands in
+    every row, and after it that the checkpoint was chosen on test where it was.
     """
     tables = []
     for protocol in track([p for p in protocols if p.task == protocols[0].task]):
@@ -59,6 +61,8 @@ def ledger(
     ).reset_index()
     first = table[(table["protocol"] == table["protocol"][0]) & (table["checkpoint"] == "last")]
     reference = table["metric"].map(first.set_index("metric")["mean"])
-    table = table.assign(difference=table["mean"] - reference, note=note)
+    chosen = f"{note}; {CHOSEN_ON_TEST}" if note else CHOSEN_ON_TEST
+    notes = np.where(table["checkpoint"] == "best_test", chosen, note)
+    table = table.assign(difference=table["mean"] - reference, note=notes)
     decimals = dict.fromkeys(("mean", "sd", "difference"), 6)
     return table[COLUMNS].round(decimals)

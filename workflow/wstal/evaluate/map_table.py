@@ -18,12 +18,19 @@ from wstal.evaluate.video_map import video_map
 
 COLUMNS = ["protocol", "checkpoint", "metric", "class", "value", "gt", "predictions", "coverage"]
 ALL = "all"  # the class column of a mean over classes
+CHOSEN_ON_TEST = "paper protocol: checkpoint chosen on test"  # beside every number of best_test
 Row = dict[str, Any]
 
 
 def percent(fraction: float) -> float | str:
     """A fraction in percent with ten decimals at most; empty for NaN."""
     return "" if np.isnan(fraction) else round(100 * float(fraction), 10)
+
+
+def told(row: Row) -> str:
+    """A row as a line to read."""
+    line = "{protocol} {checkpoint} {metric} {value} ({coverage})".format(**row)
+    return f"{line}: {CHOSEN_ON_TEST}" if row["checkpoint"] == "best_test" else line
 
 
 def metric_values(protocol: Protocol, ap: np.ndarray) -> dict[str, np.ndarray]:

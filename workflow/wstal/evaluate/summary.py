@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from wstal.errors import WstalError
-from wstal.evaluate.map_table import ALL
+from wstal.evaluate.map_table import ALL, CHOSEN_ON_TEST
 
 COLUMNS = [
     *("dataset", "recipe", "run", "reading", "protocol", "checkpoint", "metric"),
@@ -21,7 +21,7 @@ NOTES = {
     "constant_attention": "the run's own localization with an attention of 1 everywhere",
     "majority_class": "the most frequent class everywhere",
     "true_class_throughout": "the video's true class in every second",
-    "best_test": "paper protocol: checkpoint chosen on test",
+    "best_test": CHOSEN_ON_TEST,
 }
 
 

@@ -64,6 +64,7 @@ class CO2Net(nn.Module):
         aux: str = "local",
         bare_descriptors: bool = False,
         attention: bool = True,
+        attention_dropout: float = 0.5,
         logit_dropout: float = 0.5,
         dropout: float = 0.7,
         pool_kernel: int = 1,
@@ -76,7 +77,12 @@ class CO2Net(nn.Module):
         self.fusion = build_fusion(fusion, dims, main=main, aux=aux, bare=bare_descriptors)
         if attention:
             self.attention_rgb, self.attention_flow = (
-                AttentionUnit(dim, attention_width or dim // 2, logit_dropout=logit_dropout)
+                AttentionUnit(
+                    dim,
+                    attention_width or dim // 2,
+                    dropout=attention_dropout,
+                    logit_dropout=logit_dropout,
+                )
                 for dim in dims
             )
         self.has_attention = attention

@@ -75,9 +75,9 @@ class AttentionUnit(nn.Module):
     """Three convolutions and a sigmoid: foreground attention `[B, T]` of a sequence `[B, T, D]`.
 
     differs from paper: section 3.2 speaks of two convolutions, sections 3.4 and 4.2 and the
-    official code of three; dropout is 0.5 here (paper: 0.7) and also falls on the logit, so
-    that in training half of the snippets have an attention of exactly 0.5. `logit_dropout=0`
-    switches that off.
+    official code of three; dropout is 0.5 there (paper: 0.7, `dropout`) and also falls on the
+    logit, so that in training half of the snippets have an attention of exactly 0.5.
+    `logit_dropout=0` switches that off.
     """
 
     def __init__(

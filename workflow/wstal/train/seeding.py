@@ -13,10 +13,14 @@ from wstal.errors import WstalError
 
 
 def seed_all(seed: int) -> np.random.Generator:
-    """Seed python, numpy and torch; return the generator that draws the batches."""
+    """Seed python, numpy and torch; return the generator that draws the batches.
+
+    Convolutions on a GPU then take deterministic algorithms, as in the official CO2-Net code.
+    """
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     return np.random.default_rng(seed)
 
 
