@@ -127,13 +127,17 @@ def options(**names):
 
 
 def from_dataset(which):
-    """A function of (dataset's name, its YAML) as an input or params function."""
+    """A function of (dataset's name, its YAML) as an input or params function.
+
+    What it refuses ends the run. A WorkflowError would not where the file to be made is there
+    already: Snakemake then takes that as given, and says nothing.
+    """
 
     def value(wildcards):
         try:
             return which(wildcards.dataset, DATASETS[wildcards.dataset])
         except WstalError as error:
-            raise WorkflowError(str(error)) from None
+            sys.exit(f"{error}")
 
     return value
 

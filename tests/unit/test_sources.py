@@ -49,6 +49,23 @@ def test_with_nothing_placed_the_files_are_fetched(here):
         assert annotation_files(name, dataset(kind)) == expected
 
 
+@pytest.mark.parametrize("kind", ["thumos14", "activitynet", "ave"])
+def test_labels_that_the_setting_names_are_never_replaced_by_others(here, kind):
+    (here / "data/set/annotations").mkdir(parents=True)
+    (here / "data/set/annotations/a.json").write_text("{}")
+    for path in ("/no/such/labels", "own/labels.json"):
+        with pytest.raises(WstalError, match=rf"dataset set: `labels:` names {path}.* not there"):
+            annotation_files("set", dataset(kind, labels=path))
+    (here / "own").mkdir()
+    (here / "own/readme.md").write_text("x")
+    for path in ("own", "own/readme.md"):
+        with pytest.raises(WstalError, match=rf"names {path}.* no label file .*\.json") as error:
+            video_files("set", dataset(kind, labels=path))
+        assert "correct the path" in str(error.value) and "leave `labels:` out" in str(error.value)
+    (here / "own/a.json").write_text("{}")
+    assert annotation_files("set", dataset(kind, labels="own")) == ["own/a.json"]
+
+
 def test_videos_and_labels_are_read_without_own_segments(here):
     (here / "clips").mkdir()
     for name in ("labels.csv", "segments.csv"):

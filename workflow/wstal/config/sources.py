@@ -31,6 +31,8 @@ def label_files(name: str, dataset: Dataset) -> list[str]:
     """Label files that the user placed; without any, the list of those that a rule fetches.
 
     The list stands for the files it names, so that what is fetched is known when it is there.
+    Raises WstalError if the YAML's `labels:` names a place without any: others in its stead would
+    change every number unseen. Said before any job: one that fails takes its outputs with it.
     """
     place = Path(dataset["labels"] or f"data/{name}/annotations")
     files = [place] if place.is_file() else sorted(place.rglob("*"))
@@ -42,6 +44,8 @@ def label_files(name: str, dataset: Dataset) -> list[str]:
         and path.is_file()
         and path.stat().st_size <= LABEL_BYTES
     ]
+    if not found and dataset["labels"] is not None:
+        raise WstalError(_unlabelled(name, place))
     return found or [f"results/{name}/published/fetched.csv"]
 
 
@@ -92,6 +96,16 @@ def _absent(name: str, key: str, path: Path) -> str:
     return (
         f"dataset {name}: {path} is not there. Write it (columns {columns}), or name it under "
         f"`{key}:` in the dataset's YAML; CSV files in its folder: {', '.join(there) or 'none'}"
+    )
+
+
+def _unlabelled(name: str, place: Path) -> str:
+    holds = f"where no label file is ({', '.join(LABEL_SUFFIXES)}; at most {LABEL_BYTES >> 20} MB)"
+    return (
+        f"dataset {name}: `labels:` names {place}, "
+        f"{holds if place.exists() else 'which is not there'}. In the dataset's YAML, or where "
+        f"--config says so, correct the path; or leave `labels:` out: then data/{name}/annotations "
+        "is read, or where nothing is there either, the public files are downloaded"
     )
 
 
