@@ -21,6 +21,8 @@ from wstal.config.sources import (
     annotation_files,
     facts_argument,
     facts_file,
+    sound_annotation_files,
+    sound_video_files,
     video_files,
     video_listing,
     videos_folder,

@@ -5,6 +5,8 @@ from wstal.config.sources import (
     annotation_files,
     facts_argument,
     facts_file,
+    sound_annotation_files,
+    sound_video_files,
     video_files,
     videos_folder,
 )
@@ -123,3 +125,21 @@ def test_own_labels_that_are_not_there_are_named_with_what_to_write(here):
     assert annotation_files("mine", own) == ["clips/labels.csv"]
     with pytest.raises(WstalError, match=r"seg.csv is not there.*`segments:`"):
         annotation_files("mine", own | {"segments": "clips/seg.csv"})
+
+
+def test_own_label_files_are_read_before_they_are_given_to_a_job(here):
+    (here / "clips").mkdir()
+    (here / "clips/labels.csv").write_text("video,labels,split\na,x,train\nb,x,test\n")
+    (here / "clips/segments.csv").write_text("video,t_start,t_end,label\nb,2,1,x\n")
+    own = dataset("folder", videos="clips")
+    assert sound_video_files("mine", own) == ["clips/labels.csv"]
+    with pytest.raises(WstalError, match=r"segments.csv, line 2: segment 2.0 to 1.0 s is empty"):
+        sound_annotation_files("mine", own)
+    (here / "clips/segments.csv").write_text("video,t_start,t_end,label\nb,1,2,x\n")
+    assert sound_annotation_files("mine", own) == annotation_files("mine", own)
+    (here / "clips/labels.csv").write_text("video,labels,split\na,x,trian\n")
+    with pytest.raises(WstalError, match=r"labels.csv, line 2: split 'trian'"):
+        sound_video_files("mine", own)
+    assert sound_annotation_files("demo", dataset("demo")) == annotation_files(
+        "demo", dataset("demo")
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wstal.data.folder import folder_ids
+from wstal.data.folder import folder_ids, read_folder_annotations
 from wstal.errors import WstalError
 from wstal.listing import shard_listing
 
@@ -88,6 +88,27 @@ def video_files(name: str, dataset: Dataset) -> list[str]:
     """Of the label files, those that videos and their labels are read from: no own segments."""
     files = annotation_files(name, dataset)
     return files[:1] if dataset["kind"] in ("folder", "demo") else files
+
+
+def sound_annotation_files(name: str, dataset: Dataset) -> list[str]:
+    """The same as `annotation_files`; own ones have been read, and WstalError names a mistake.
+
+    As the input of a job this ends a run before its first one. In the job itself a mistake would
+    come too late: a run that keeps going trains meanwhile, and a job that fails takes with it
+    what it made before.
+    """
+    return _read(dataset, annotation_files(name, dataset))
+
+
+def sound_video_files(name: str, dataset: Dataset) -> list[str]:
+    """The same of `video_files`: no own segments are looked at."""
+    return _read(dataset, video_files(name, dataset))
+
+
+def _read(dataset: Dataset, files: list[str]) -> list[str]:
+    if dataset["kind"] == "folder":
+        read_folder_annotations(*files)
+    return files
 
 
 def _absent(name: str, key: str, path: Path) -> str:
