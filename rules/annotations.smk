@@ -26,7 +26,7 @@ rule fetch_annotations:
 rule labels:
     """The videos, and the labels that training may read: no segment reaches what starts here."""
     input:
-        files=from_dataset(sound_video_files),
+        files=listed_files,
         facts=from_dataset(facts_file),
     output:
         videos="results/{dataset}/videos.json",
@@ -40,6 +40,7 @@ rule labels:
         "../envs/video.yaml"
     params:
         settings=label_settings,
+        listed=from_dataset(own_lists),
         facts=from_dataset(facts_argument),
         code=code_digest("scripts/list_videos.py"),
     shell:

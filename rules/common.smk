@@ -21,6 +21,7 @@ from wstal.config.sources import (
     annotation_files,
     facts_argument,
     facts_file,
+    own_lists,
     sound_annotation_files,
     sound_video_files,
     video_files,

@@ -126,32 +126,6 @@ def options(**names):
     return given
 
 
-def from_dataset(which):
-    """A function of (dataset's name, its YAML) as an input or params function.
-
-    What it refuses ends the run. A WorkflowError would not where the file to be made is there
-    already: Snakemake then takes that as given, and says nothing.
-    """
-
-    def value(wildcards):
-        try:
-            return which(wildcards.dataset, DATASETS[wildcards.dataset])
-        except WstalError as error:
-            sys.exit(f"{error}")
-
-    return value
-
-
-@cache
-def _listing(dataset):
-    return video_listing(dataset, DATASETS[dataset])
-
-
-def listing(wildcards):
-    """What lies in the videos' folder for a shard: a video added reruns that shard alone."""
-    return _listing(wildcards.dataset)[int(wildcards.shard)]
-
-
 def protocol(wildcards):
     """The dataset's protocol with its name, as JSON."""
     return canonical(CATALOG.protocol(wildcards.dataset))

@@ -5,6 +5,7 @@ from wstal.config.sources import (
     annotation_files,
     facts_argument,
     facts_file,
+    own_lists,
     sound_annotation_files,
     sound_video_files,
     video_files,
@@ -143,3 +144,22 @@ def test_own_label_files_are_read_before_they_are_given_to_a_job(here):
     assert sound_annotation_files("demo", dataset("demo")) == annotation_files(
         "demo", dataset("demo")
     )
+
+
+def test_what_own_labels_list_is_known_by_its_content(here):
+    own, file = dataset("folder", labels="labels.csv"), here / "labels.csv"
+    assert own_lists("ave", dataset("ave")) == own_lists("demo", dataset("demo")) == ""
+
+    def listed(*rows):
+        file.write_text("\n".join(("video,labels,split", "a,x,train", *rows)) + "\n")
+        return own_lists("mine", own)
+
+    first = listed("b,y,train", "c,x,test", "d,x,val")
+    assert listed("b,y,train", "c,y;x,test", "d,y,val") == first
+    for rows in (
+        ("b,x;y,train", "c,x,test", "d,x,val"),
+        ("b,y,train", "c,x,val", "d,x,test"),
+        ("b,y,train", "c,x,test"),
+        ("b,y,train", "c,x;z,test", "d,x,val"),  # a class more for the networks
+    ):
+        assert listed(*rows) != first

@@ -104,6 +104,28 @@ def test_a_label_corrected_trains_again_and_extracts_nothing(copy):
     assert listed.items() >= expected.items() and not OF_VIDEOS & set(listed)
 
 
+def test_a_label_of_a_test_video_corrected_evaluates_again_and_trains_nothing(copy):
+    clips = copy.root / "clips"
+    write_labels(clips, {**VIDEOS, "d": ("orbit", "test")})
+    assert copy.rules(TARGET) == {"annotations": 1, **EVALUATION}
+    trained = (copy.root / CHECKPOINT).stat().st_mtime_ns
+    copy.snakemake(TARGET)
+    assert (copy.root / CHECKPOINT).stat().st_mtime_ns == trained
+    assert "orbit" in (copy.root / "results/tiny/annotations.json").read_text()
+    assert copy.rules(TARGET) == {}
+    write_labels(clips, {**VIDEOS, "c": ("orbit", "train"), "d": ("orbit;sway", "test")})
+    assert copy.rules(TARGET)["train"] == 1
+    write_labels(clips, {**VIDEOS, "d": ("sway;wave", "test")})  # a class more for the networks
+    assert copy.rules(TARGET)["train"] == 1
+
+
+def test_a_video_that_changes_its_split_is_packed_and_trained_again(copy):
+    write_labels(copy.root / "clips", {**VIDEOS, "b": ("orbit", "val")})
+    listed = copy.rules(TARGET)
+    assert listed["manifest"] == listed["pack"] == listed["train"] == 1
+    assert not OF_VIDEOS & set(listed)
+
+
 def test_another_limit_of_missing_videos_is_checked_and_trains_nothing(copy):
     raised = 'datasets={"tiny": {"max_missing": 2}}'
     checked = {"completeness": 1, "summarize": 1, "headline": 1}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wstal.data.annotations import training_view, videos_view
+from wstal.data.digest import data_digest
 from wstal.data.folder import folder_ids, read_folder_annotations
 from wstal.errors import WstalError
 from wstal.listing import shard_listing
@@ -109,6 +112,15 @@ def _read(dataset: Dataset, files: list[str]) -> list[str]:
     if dataset["kind"] == "folder":
         read_folder_annotations(*files)
     return files
+
+
+def own_lists(name: str, dataset: Dataset) -> str:
+    """A digest of what own labels give videos.json and training_labels.json; "" for other kinds."""
+    if dataset["kind"] != "folder":
+        return ""
+    annotations = read_folder_annotations(*video_files(name, dataset))
+    views = (videos_view(annotations), training_view(annotations))
+    return data_digest(json.dumps(view.as_json()) for view in views)[:16]
 
 
 def _absent(name: str, key: str, path: Path) -> str:
