@@ -16,6 +16,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/sources.smk"
 include: "rules/values.smk"
 include: "rules/paths.smk"
 include: "rules/tasks.smk"

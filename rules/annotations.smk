@@ -26,7 +26,7 @@ rule fetch_annotations:
 rule labels:
     """The videos, and the labels that training may read: no segment reaches what starts here."""
     input:
-        files=from_dataset(video_files),
+        files=listed_files,
         facts=from_dataset(facts_file),
     output:
         videos="results/{dataset}/videos.json",
@@ -40,6 +40,7 @@ rule labels:
         "../envs/video.yaml"
     params:
         settings=label_settings,
+        listed=from_dataset(own_lists),
         facts=from_dataset(facts_argument),
         code=code_digest("scripts/list_videos.py"),
     shell:
@@ -51,7 +52,7 @@ rule labels:
 rule annotations:
     """Turn a dataset's own label files into the annotation database, which evaluation reads."""
     input:
-        files=from_dataset(annotation_files),
+        files=from_dataset(sound_annotation_files),
         facts=from_dataset(facts_file),
     output:
         annotations="results/{dataset}/annotations.json",
@@ -60,7 +61,7 @@ rule annotations:
         "results/logs/{dataset}/annotations.log",
     wildcard_constraints:
         dataset=FILMED,
-    priority: 1  # a mistake in the segments should end a run before its first costly job
+    priority: 1  # a mistake in published files should end a run before its first costly job
     localrule: True
     conda:
         "../envs/video.yaml"

@@ -5,7 +5,7 @@ rule import_features:
     """Published features of the annotated videos, or a page on what to place where."""
     input:
         videos=unrefused("results/{dataset}/videos.json"),
-        labels=from_dataset(video_files),
+        labels=naming_files,
     output:
         features="results/{dataset}/{recipe}/features.h5",
         coverage="results/{dataset}/{recipe}/coverage.csv",

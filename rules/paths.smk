@@ -28,18 +28,6 @@ def pca_parameters(wildcards):
     return weights_path(vggish["pca"], WEIGHTS) or vggish["pca"]
 
 
-def probed_videos(wildcards):
-    """What names the videos of a shard.
-
-    Own labels change with every video added, and `listing` says which shard that concerns: so
-    the label file itself, whatever its age. Through videos.json every shard would run.
-    """
-    name, dataset = wildcards.dataset, DATASETS[wildcards.dataset]
-    if dataset["kind"] == "folder":
-        return ancient(from_dataset(video_files)(wildcards)[0])
-    return f"results/{name}/videos.json"
-
-
 def unrefused(pattern):
     """A path, or the error that the dataset has not what the recipe starts from."""
 
@@ -51,33 +39,6 @@ def unrefused(pattern):
         return pattern.format(**wildcards)
 
     return path
-
-
-def published_features(wildcards):
-    """The folder of the published features that a recipe imports."""
-    name = wildcards.dataset
-    return features_folder(name, DATASETS[name], wildcards.recipe)
-
-
-@cache
-def _folder_listing(folder):
-    return folder_listing(folder)
-
-
-def published_listing(wildcards):
-    """What lies in that folder: other files import again."""
-    return _folder_listing(published_features(wildcards))
-
-
-def given_proposals(wildcards):
-    """The file of another tool's proposals, by the name it has in the dataset's YAML."""
-    given = DATASETS[wildcards.dataset]["proposals"]
-    if wildcards.given not in given:
-        raise WorkflowError(
-            f"dataset {wildcards.dataset} has no proposals {wildcards.given!r}; its YAML names "
-            f"{', '.join(given) or 'none'} under `proposals:`"
-        )
-    return given[wildcards.given]
 
 
 def videos_manifest(wildcards):

@@ -126,28 +126,6 @@ def options(**names):
     return given
 
 
-def from_dataset(which):
-    """A function of (dataset's name, its YAML) as an input or params function."""
-
-    def value(wildcards):
-        try:
-            return which(wildcards.dataset, DATASETS[wildcards.dataset])
-        except WstalError as error:
-            raise WorkflowError(str(error)) from None
-
-    return value
-
-
-@cache
-def _listing(dataset):
-    return video_listing(dataset, DATASETS[dataset])
-
-
-def listing(wildcards):
-    """What lies in the videos' folder for a shard: a video added reruns that shard alone."""
-    return _listing(wildcards.dataset)[int(wildcards.shard)]
-
-
 def protocol(wildcards):
     """The dataset's protocol with its name, as JSON."""
     return canonical(CATALOG.protocol(wildcards.dataset))

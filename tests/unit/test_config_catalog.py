@@ -55,6 +55,7 @@ def test_a_dataset_may_come_from_the_command_line(project):
         ({"models": {"co2net": {"loss": {"nrom": 1}}}}, r"co2net\.yaml .*loss\.nrom: unknown key"),
         ({"models": {"co2net": {"paper_protocols": {"demo": "th14"}}}}, r"paper_protocols\.demo: no protocol 'th14'"),
         ({"datasets": {"mine": "clips"}}, r"datasets\.mine: expected a mapping, got 'clips'"),
+        ({"datasets": {"mine": {"kind": "ave", "labels": ""}}}, r"datasets\.mine: labels: '' "),
         ({"datasets": "text"}, "datasets: expected a mapping"),
         ({"datasets": {"demo": {"recipe": "demo_i3"}}}, "recipe: 'demo_i3' is not known; nearest: demo_i3d"),
         ({"datasets": {"demo": {"protocol": "foldr"}}}, "protocol: 'foldr' is not known; nearest: folder"),

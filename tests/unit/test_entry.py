@@ -14,7 +14,7 @@ def dataset(**keys):
         "kind": "thumos14",
         "source": "videos",
         "recipe": "i3d_tvl1",
-        "features": None,
+        **dict.fromkeys(("videos", "labels", "segments", "features")),
         "proposals": {},
     } | keys
 
@@ -32,6 +32,21 @@ def test_contradictions_are_named_with_the_remedy(keys, message):
         check_entries({"mine": dataset(**keys)}, RECIPES)
 
 
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        *((kind, "segments") for kind in ("thumos14", "activitynet", "ave", "demo", "simulated")),
+        *(("demo", key) for key in ("videos", "labels")),
+        *(("simulated", key) for key in ("videos", "features")),
+    ],
+)
+def test_a_path_that_the_kind_does_not_read_is_refused(kind, key):
+    with pytest.raises(
+        WstalError, match=rf"dataset mine: `{key}:` names own/x.*kind {kind}.*remove"
+    ):
+        check_entries({"mine": dataset(kind=kind, **{key: "own/x"})}, RECIPES)
+
+
 def test_sound_entries_pass():
     check_entries(
         {
@@ -39,6 +54,9 @@ def test_sound_entries_pass():
             "b": dataset(recipe="wtalc_i3d"),
             "c": dataset(source="features", recipe="wtalc_i3d"),
             "d": dataset(source="proposals", proposals={"x": "x.json"}),
+            "e": dataset(videos="v", labels="l", features="f"),
+            "f": dataset(kind="folder", videos="v", labels="l", segments="s", features="f"),
+            "g": dataset(kind="simulated", labels="l"),
         },
         RECIPES,
     )

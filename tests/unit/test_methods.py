@@ -36,6 +36,13 @@ def test_the_best_comes_first_and_baselines_of_the_data_once(maps):
     assert frame["reading"].drop_duplicates().tolist() == ["strict", "paper", "baseline"]
 
 
+@pytest.mark.parametrize("constants", [[20.0], [20.0, 20.0], [20.0, 30.0]])
+def test_a_baseline_that_belongs_to_a_run_is_left_to_its_page_however_many_runs(constants):
+    maps = [headlines(f"m{n}", 40.0 + n, each) for n, each in enumerate(constants)]
+    frame = methods_frame(maps)
+    assert list(frame[frame["reading"] == "baseline"]["run"]) == ["random_segments"]
+
+
 def test_what_methods_are_ordered_by():
     names = ["mAP@0.50", "mAP@0.1:0.5", "mAP@0.1:0.7"]
     assert headline(pd.DataFrame({"metric": names})) == "mAP@0.1:0.7"

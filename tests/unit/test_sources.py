@@ -5,6 +5,9 @@ from wstal.config.sources import (
     annotation_files,
     facts_argument,
     facts_file,
+    own_lists,
+    sound_annotation_files,
+    sound_video_files,
     video_files,
     videos_folder,
 )
@@ -47,6 +50,23 @@ def test_with_nothing_placed_the_files_are_fetched(here):
     for name, kind in (("thumos14", "thumos14"), ("activitynet12", "activitynet")):
         expected = [f"results/{name}/published/fetched.csv"]
         assert annotation_files(name, dataset(kind)) == expected
+
+
+@pytest.mark.parametrize("kind", ["thumos14", "activitynet", "ave"])
+def test_labels_that_the_setting_names_are_never_replaced_by_others(here, kind):
+    (here / "data/set/annotations").mkdir(parents=True)
+    (here / "data/set/annotations/a.json").write_text("{}")
+    for path in ("/no/such/labels", "own/labels.json"):
+        with pytest.raises(WstalError, match=rf"dataset set: `labels:` names {path}.* not there"):
+            annotation_files("set", dataset(kind, labels=path))
+    (here / "own").mkdir()
+    (here / "own/readme.md").write_text("x")
+    for path in ("own", "own/readme.md"):
+        with pytest.raises(WstalError, match=rf"names {path}.* no label file .*\.json") as error:
+            video_files("set", dataset(kind, labels=path))
+        assert "correct the path" in str(error.value) and "leave `labels:` out" in str(error.value)
+    (here / "own/a.json").write_text("{}")
+    assert annotation_files("set", dataset(kind, labels="own")) == ["own/a.json"]
 
 
 def test_videos_and_labels_are_read_without_own_segments(here):
@@ -106,3 +126,40 @@ def test_own_labels_that_are_not_there_are_named_with_what_to_write(here):
     assert annotation_files("mine", own) == ["clips/labels.csv"]
     with pytest.raises(WstalError, match=r"seg.csv is not there.*`segments:`"):
         annotation_files("mine", own | {"segments": "clips/seg.csv"})
+
+
+def test_own_label_files_are_read_before_they_are_given_to_a_job(here):
+    (here / "clips").mkdir()
+    (here / "clips/labels.csv").write_text("video,labels,split\na,x,train\nb,x,test\n")
+    (here / "clips/segments.csv").write_text("video,t_start,t_end,label\nb,2,1,x\n")
+    own = dataset("folder", videos="clips")
+    assert sound_video_files("mine", own) == ["clips/labels.csv"]
+    with pytest.raises(WstalError, match=r"segments.csv, line 2: segment 2.0 to 1.0 s is empty"):
+        sound_annotation_files("mine", own)
+    (here / "clips/segments.csv").write_text("video,t_start,t_end,label\nb,1,2,x\n")
+    assert sound_annotation_files("mine", own) == annotation_files("mine", own)
+    (here / "clips/labels.csv").write_text("video,labels,split\na,x,trian\n")
+    with pytest.raises(WstalError, match=r"labels.csv, line 2: split 'trian'"):
+        sound_video_files("mine", own)
+    assert sound_annotation_files("demo", dataset("demo")) == annotation_files(
+        "demo", dataset("demo")
+    )
+
+
+def test_what_own_labels_list_is_known_by_its_content(here):
+    own, file = dataset("folder", labels="labels.csv"), here / "labels.csv"
+    assert own_lists("ave", dataset("ave")) == own_lists("demo", dataset("demo")) == ""
+
+    def listed(*rows):
+        file.write_text("\n".join(("video,labels,split", "a,x,train", *rows)) + "\n")
+        return own_lists("mine", own)
+
+    first = listed("b,y,train", "c,x,test", "d,x,val")
+    assert listed("b,y,train", "c,y;x,test", "d,y,val") == first
+    for rows in (
+        ("b,x;y,train", "c,x,test", "d,x,val"),
+        ("b,y,train", "c,x,val", "d,x,test"),
+        ("b,y,train", "c,x,test"),
+        ("b,y,train", "c,x;z,test", "d,x,val"),  # a class more for the networks
+    ):
+        assert listed(*rows) != first

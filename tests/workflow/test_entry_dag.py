@@ -78,6 +78,12 @@ def test_published_features_go_to_map_without_any_video(checkout):
     manifest = pd.read_csv(checkout.root / "results/ready/manifest.csv").set_index("id")
     assert manifest.loc["a", "duration"] == pytest.approx(19.2)
     assert not checkout.rules(target)
+    labels = checkout.root / "own/labels.csv"
+    right = labels.read_bytes()
+    labels.write_bytes(right.replace(b"e,wave", b"e,background"))
+    listed = checkout.rules(target)
+    assert "evaluate" in listed and not {"labels", "import_features", "train"} & set(listed)
+    labels.write_bytes(right)
     lowered = ("--config", 'datasets={"ready": {"max_missing": 0}}')
     assert checkout.rules(target, *lowered) == {"completeness": 1, "summarize": 1, "headline": 1}
     done = checkout.snakemake(target, *lowered, check=False)

@@ -104,6 +104,28 @@ def test_a_label_corrected_trains_again_and_extracts_nothing(copy):
     assert listed.items() >= expected.items() and not OF_VIDEOS & set(listed)
 
 
+def test_a_label_of_a_test_video_corrected_evaluates_again_and_trains_nothing(copy):
+    clips = copy.root / "clips"
+    write_labels(clips, {**VIDEOS, "d": ("orbit", "test")})
+    assert copy.rules(TARGET) == {"annotations": 1, **EVALUATION}
+    trained = (copy.root / CHECKPOINT).stat().st_mtime_ns
+    copy.snakemake(TARGET)
+    assert (copy.root / CHECKPOINT).stat().st_mtime_ns == trained
+    assert "orbit" in (copy.root / "results/tiny/annotations.json").read_text()
+    assert copy.rules(TARGET) == {}
+    write_labels(clips, {**VIDEOS, "c": ("orbit", "train"), "d": ("orbit;sway", "test")})
+    assert copy.rules(TARGET)["train"] == 1
+    write_labels(clips, {**VIDEOS, "d": ("sway;wave", "test")})  # a class more for the networks
+    assert copy.rules(TARGET)["train"] == 1
+
+
+def test_a_video_that_changes_its_split_is_packed_and_trained_again(copy):
+    write_labels(copy.root / "clips", {**VIDEOS, "b": ("orbit", "val")})
+    listed = copy.rules(TARGET)
+    assert listed["manifest"] == listed["pack"] == listed["train"] == 1
+    assert not OF_VIDEOS & set(listed)
+
+
 def test_another_limit_of_missing_videos_is_checked_and_trains_nothing(copy):
     raised = 'datasets={"tiny": {"max_missing": 2}}'
     checked = {"completeness": 1, "summarize": 1, "headline": 1}
@@ -122,15 +144,28 @@ def test_too_many_missing_videos_end_the_run_before_training(copy):
     copy.snakemake("results/tiny/demo_i3d/features.h5")
 
 
-def test_a_mistake_in_the_segments_ends_a_run_before_its_first_costly_job(bare_project, tmp_path):
-    copy = bare_project.copy(tmp_path / "wstal")
-    segments = copy.root / "clips/segments.csv"
-    segments.write_text(segments.read_text() + "e,0.2,1.8,sway\n")
-    done = copy.snakemake(TARGET, check=False)
-    assert done.returncode
-    page = done.stdout + done.stderr
-    assert "segments.csv, line 3: video 'e' has no row in the labels file" in page
-    assert not (copy.root / "results/tiny/demo_i3d").exists()
+def test_a_mistake_in_own_label_files_ends_a_run_before_its_first_job(copy):
+    """Also one that keeps going, and nothing made before is lost by it."""
+    append(copy, "losses/norm.py")
+    before = {path: path.read_bytes() for path in (copy.root / "results/tiny").glob("*.json")}
+    mistakes = {"segments": ("e,0.2,1.8,sway", "'e' has no row"), "labels": ("e,sway,tset", "tset")}
+    for name, (line, message) in mistakes.items():
+        file = copy.root / f"clips/{name}.csv"
+        right = file.read_bytes()
+        file.write_bytes(right + f"{line}\n".encode())
+        done = copy.snakemake(TARGET, "--keep-going", check=False)
+        page = done.stdout + done.stderr
+        assert done.returncode and message in page and f"clips/{name}.csv, line" in page
+        assert "Finished jobid" not in page
+        file.write_bytes(right)
+    after = {path: path.read_bytes() for path in (copy.root / "results/tiny").glob("*.json")}
+    assert after == before and copy.rules(TARGET) == TRAINING
+
+
+def test_features_and_training_alone_ask_nothing_of_the_segments(copy):
+    (copy.root / "clips/segments.csv").write_text("video,t_start,t_end,label\ne,0.2,1.8,sway\n")
+    append(copy, "losses/norm.py")
+    assert copy.rules(CHECKPOINT) == {"train": 1}
 
 
 def test_settings_that_change_no_number_are_no_reason_to_compute_again(copy):

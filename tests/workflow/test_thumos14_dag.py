@@ -121,6 +121,23 @@ def test_a_choice_about_times_leaves_what_training_reads(checkout, facts):
     assert planned == {"annotations": 1, "labels": 1, "total": 2}
 
 
+def test_labels_that_are_not_there_end_a_run_before_its_first_job(checkout, facts):
+    """Also where the labels of before are there, and what was made of them."""
+    place_labels(checkout, facts)
+    override = "datasets={thumos14: {labels: /no/such/labels}}"
+    made = [checkout / f"results/thumos14/{name}.json" for name in ("annotations", "videos")]
+    for _ in ("at first", "with results"):
+        for arguments in (TARGET, "--dry-run"), (str(made[0].relative_to(checkout)),):
+            done = snakemake(checkout, *arguments, "--config", override)
+            page = done.stdout + done.stderr
+            assert done.returncode and "Finished jobid" not in page
+            assert "thumos14: `labels:` names /no/such/labels, which is not there" in page
+        done = snakemake(checkout, *(str(path.relative_to(checkout)) for path in made))
+        assert done.returncode == 0 and all(path.is_file() for path in made)
+    others = jobs(checkout, "--config", override, targets=["results/activitynet12/co2net_map.csv"])
+    assert others["headline"] == 1
+
+
 def test_the_other_datasets_resolve_on_an_empty_machine(checkout):
     targets = [f"results/{name}/manifest.csv" for name in ("activitynet12", "activitynet13", "ave")]
     done = snakemake(checkout, "--dry-run", "--quiet", "rules", "--", *targets)

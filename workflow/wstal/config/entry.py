@@ -13,21 +13,32 @@ from wstal.errors import WstalError
 
 Configs = Mapping[str, Mapping[str, Any]]
 RENDERED = ("demo", "simulated")  # kinds that make their own data
+UNREAD = {  # settings that name a path, by kind: where they are not read, they would be ignored
+    "thumos14": ("segments",),
+    "activitynet": ("segments",),
+    "ave": ("segments",),
+    "demo": ("videos", "labels", "segments"),
+    "simulated": ("videos", "segments", "features"),
+}
 
 
 def check_entries(datasets: Configs, recipes: Configs) -> None:
-    """Raise WstalError for a dataset whose `source` its other keys contradict, or a recipe that
-    lacks what its streams need.
+    """Raise WstalError for a dataset whose `source` its other keys contradict or that names a path
+    its kind does not read, or a recipe that lacks what its streams need.
     """
     for name, recipe in recipes.items():
         check_recipe(name, recipe)
     imported = [name for name, recipe in recipes.items() if "import" in recipe]
     for name, dataset in datasets.items():
-        source, recipe = dataset["source"], dataset["recipe"]
-        if source != "videos" and dataset["kind"] in RENDERED:
-            raise WstalError(
-                f"dataset {name}: kind {dataset['kind']} makes its own data; remove `source:`"
-            )
+        source, recipe, kind = dataset["source"], dataset["recipe"], dataset["kind"]
+        for key in UNREAD.get(kind, ()):
+            if dataset[key] is not None:
+                raise WstalError(
+                    f"dataset {name}: `{key}:` names {dataset[key]}, which kind {kind} does not "
+                    f"read; remove `{key}:` (null), or choose the kind that reads it"
+                )
+        if source != "videos" and kind in RENDERED:
+            raise WstalError(f"dataset {name}: kind {kind} makes its own data; remove `source:`")
         if source == "features" and recipe not in imported:
             raise WstalError(
                 f"dataset {name}: source is features, but its recipe {recipe} makes them from "

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wstal.data.folder import folder_ids
+from wstal.data.annotations import training_view, videos_view
+from wstal.data.digest import data_digest
+from wstal.data.folder import folder_ids, read_folder_annotations
 from wstal.errors import WstalError
 from wstal.listing import shard_listing
 
@@ -31,6 +34,8 @@ def label_files(name: str, dataset: Dataset) -> list[str]:
     """Label files that the user placed; without any, the list of those that a rule fetches.
 
     The list stands for the files it names, so that what is fetched is known when it is there.
+    Raises WstalError if the YAML's `labels:` names a place without any: others in its stead would
+    change every number unseen. Said before any job: one that fails takes its outputs with it.
     """
     place = Path(dataset["labels"] or f"data/{name}/annotations")
     files = [place] if place.is_file() else sorted(place.rglob("*"))
@@ -42,6 +47,8 @@ def label_files(name: str, dataset: Dataset) -> list[str]:
         and path.is_file()
         and path.stat().st_size <= LABEL_BYTES
     ]
+    if not found and dataset["labels"] is not None:
+        raise WstalError(_unlabelled(name, place))
     return found or [f"results/{name}/published/fetched.csv"]
 
 
@@ -86,12 +93,52 @@ def video_files(name: str, dataset: Dataset) -> list[str]:
     return files[:1] if dataset["kind"] in ("folder", "demo") else files
 
 
+def sound_annotation_files(name: str, dataset: Dataset) -> list[str]:
+    """The same as `annotation_files`; own ones have been read, and WstalError names a mistake.
+
+    As the input of a job this ends a run before its first one. In the job itself a mistake would
+    come too late: a run that keeps going trains meanwhile, and a job that fails takes with it
+    what it made before.
+    """
+    return _read(dataset, annotation_files(name, dataset))
+
+
+def sound_video_files(name: str, dataset: Dataset) -> list[str]:
+    """The same of `video_files`: no own segments are looked at."""
+    return _read(dataset, video_files(name, dataset))
+
+
+def _read(dataset: Dataset, files: list[str]) -> list[str]:
+    if dataset["kind"] == "folder":
+        read_folder_annotations(*files)
+    return files
+
+
+def own_lists(name: str, dataset: Dataset) -> str:
+    """A digest of what own labels give videos.json and training_labels.json; "" for other kinds."""
+    if dataset["kind"] != "folder":
+        return ""
+    annotations = read_folder_annotations(*video_files(name, dataset))
+    views = (videos_view(annotations), training_view(annotations))
+    return data_digest(json.dumps(view.as_json()) for view in views)[:16]
+
+
 def _absent(name: str, key: str, path: Path) -> str:
     there = sorted(str(other) for other in path.parent.glob("*.csv"))
     columns = {"labels": "video,labels,split", "segments": "video,t_start,t_end,label"}[key]
     return (
         f"dataset {name}: {path} is not there. Write it (columns {columns}), or name it under "
         f"`{key}:` in the dataset's YAML; CSV files in its folder: {', '.join(there) or 'none'}"
+    )
+
+
+def _unlabelled(name: str, place: Path) -> str:
+    holds = f"where no label file is ({', '.join(LABEL_SUFFIXES)}; at most {LABEL_BYTES >> 20} MB)"
+    return (
+        f"dataset {name}: `labels:` names {place}, "
+        f"{holds if place.exists() else 'which is not there'}. In the dataset's YAML, or where "
+        f"--config says so, correct the path; or leave `labels:` out: then data/{name}/annotations "
+        "is read, or where nothing is there either, the public files are downloaded"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 READINGS = {"strict": "strict", "paper": "paper protocol", "baseline": "baseline"}
+OF_A_RUN = ("constant_attention",)  # baselines that each run has its own of, under one name
 # What methods are ordered by: the first of these that was measured.
 ORDER = ("mAP@0.1:0.7", "mAP@0.5:0.95", "accuracy", "video_mAP")
 
@@ -15,13 +16,13 @@ def methods_frame(maps: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The rows of several `_map.csv` of one dataset, each once.
 
     First what was read strictly, by method from the best down; then each method's paper
-    reading in that order; last the baselines, but for those that are a method's own (they stand
-    in its `_map.csv`).
+    reading in that order; last the baselines of the data. Those that a run has of its own stay in
+    its `_map.csv`, also where it is the only one: here nothing would say whose they are.
     """
     runs = [frame["run"].iloc[0] for frame in maps]
     rows = pd.concat(maps, ignore_index=True)
-    baselines = rows[rows["reading"] == "baseline"].drop_duplicates(["run", "metric", "mean"])
-    shared = baselines.groupby(["run", "metric"])["mean"].transform("size") == 1
+    of_data = (rows["reading"] == "baseline") & ~rows["run"].isin(OF_A_RUN)
+    baselines = rows[of_data].drop_duplicates(["run", "metric", "mean"])
     own = rows[rows["run"].isin(runs)]
     strict = own[(own["reading"] == "strict") & (own["metric"] == headline(own))]
     best = strict.sort_values("mean", ascending=False, kind="stable")["run"].tolist()
@@ -29,7 +30,7 @@ def methods_frame(maps: Sequence[pd.DataFrame]) -> pd.DataFrame:
     order = own["reading"].map(list(READINGS).index), own["run"].map(ranks)
     own = own.assign(_reading=order[0], _run=order[1])
     own = own.sort_values(["_reading", "_run"], kind="stable").drop(columns=["_reading", "_run"])
-    return pd.concat([own, baselines[shared]], ignore_index=True)
+    return pd.concat([own, baselines], ignore_index=True)
 
 
 def headline(rows: pd.DataFrame) -> str:
