@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from wstal.config.catalog import Catalog, load_catalog
 
 torch.set_num_threads(1)  # tests compare numbers; thread counts change summation order
 
@@ -15,6 +16,12 @@ torch.set_num_threads(1)  # tests compare numbers; thread counts change summatio
 def project() -> Path:
     """The root of the checkout."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def catalog(project: Path) -> Catalog:
+    """The project's own configuration, to read only."""
+    return load_catalog(project / "workflow/config", project / "workflow/schemas")
 
 
 @pytest.fixture(scope="session")
