@@ -13,14 +13,13 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from statistics import median
 
 import numpy as np
 import torch
-from record import write_record
+from record import record_parser, write_record
 from torchvggish import mel_features, vggish_input, vggish_params
 from torchvggish.torchvggish import VGG, make_layers
 from wstal.features.extract import vggish_features
@@ -92,13 +91,10 @@ def timed(stages: dict[str, dict[str, Callable]], turns: int) -> dict[str, dict[
 
 def main() -> None:
     """Measure, compare, record."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--seconds", type=int, default=60)
     add("--turns", type=int, default=7)
-    add("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     torch.manual_seed(0)
     sound, oracle, network = chirps(args.seconds), VGG(make_layers(), False).eval(), VGGish().eval()
