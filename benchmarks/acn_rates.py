@@ -9,13 +9,12 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from record import write_record
+from record import record_parser, write_record
 from wstal.config.catalog import load_catalog
 from wstal.config.layers import merged
 from wstal.data.annotations import read_annotations
@@ -56,9 +55,7 @@ def measured(trainer: Trainer) -> dict[str, Any]:
 
 def main() -> None:
     """Parse, train each, record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record_parser(__doc__, dry_run=False)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--streams", nargs="+", default=["rgb", "flow"])
     parser.add_argument("--results", type=Path, default=Path("results"))

@@ -7,13 +7,12 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import resource
 import time
 
 import pandas as pd
 from evaluate import random_task
-from record import write_record
+from record import record_parser, write_record
 from wstal.evaluate.bootstrap import paired_bootstrap
 from wstal.evaluate.coverage import Coverage
 from wstal.evaluate.protocol_file import read_protocol
@@ -32,12 +31,9 @@ def results(truth: pd.DataFrame, predictions: int, share: float, seed: int) -> P
 
 def main() -> None:
     """Measure and record."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     arguments.add_argument("--predictions", type=int, default=40_000)
     arguments.add_argument("--resamples", type=int, default=1000)
-    arguments.add_argument("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     truth, _ = random_task(args.predictions)
     protocol = read_protocol("th14_212")

@@ -11,7 +11,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import av
 import cv2
 import decord
 import numpy as np
-from record import write_record
+from record import record_parser, write_record
 from wstal.video.frames import read_frames
 from wstal.video.timeline import timeline
 
@@ -144,13 +143,10 @@ def memory(frames: int) -> dict[str, int]:
 
 def main() -> None:
     """Measure, compare, record."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     arguments.add_argument("--clips", type=Path, nargs="+", required=True)
     arguments.add_argument("--repeats", type=int, default=9)
     arguments.add_argument("--frames", type=int, default=1500, help="of the clip for memory")
-    arguments.add_argument("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     cv2.setNumThreads(1)
     results = {

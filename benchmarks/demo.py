@@ -9,7 +9,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from record import write_record
+from record import record_parser, write_record
 from wstal.runtime import stage_costs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,9 +40,7 @@ def strict_value(table: pd.DataFrame) -> float:
 
 def main() -> None:
     """Clone, run twice, record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record_parser(__doc__, dry_run=False)
     parser.add_argument("--cores", type=int, default=2)
     cores = parser.parse_args().cores
     with tempfile.TemporaryDirectory() as folder:

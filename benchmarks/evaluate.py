@@ -15,7 +15,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import resource
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
-from record import write_record
+from record import record_parser, write_record
 from reference.detection_map_lean_loop import detection_map_lean_loop
 from reference.detection_map_loop import detection_map_loop
 from wstal.evaluate import detection_map
@@ -73,13 +72,10 @@ def timed(function: Callable, *arguments: object) -> tuple[float, dict]:
 
 def main() -> None:
     """Measure, compare, record."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     arguments.add_argument("--predictions", type=int, default=100_000)
     arguments.add_argument("--repeats", type=int, default=3)
     arguments.add_argument("--without-pandas-loop", action="store_true", help="it takes a minute")
-    arguments.add_argument("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     task = (*random_task(args.predictions), TIOUS)
     loops = {"lean": detection_map_lean_loop, "pandas": detection_map_loop}

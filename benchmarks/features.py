@@ -15,7 +15,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -27,7 +26,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from record import write_record
+from record import record_parser, write_record
 from wstal.config.catalog import load_catalog
 from wstal.manifest import read_rows
 
@@ -139,14 +138,11 @@ def _row(seconds: float, less: Sequence[float], more: Sequence[float]) -> dict[s
 
 def main() -> None:
     """Render, measure, record."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--clips", type=Path, nargs=2, help="a short one and a longer one")
     add("--seconds", type=int, nargs=2, default=(20, 60), help="of the rendered clips")
     add("--device", choices=("cpu", "cuda"), default="cpu")
-    add("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         clips = args.clips

@@ -12,7 +12,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -21,7 +20,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from record import FOLDER
+from record import FOLDER, record_parser
 
 ROOT = FOLDER.parent
 FLOW = ("tvl1_kernels", "picture_kernels", "tvl1_triton", "tvl1_golden", "tvl1_torch")
@@ -80,9 +79,7 @@ def run(step: Step, seconds: float, output: Path) -> str:
 
 def main() -> None:
     """Run the steps, print what became of each; exit with 1 unless all passed."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__, dry_run=False)
     add = arguments.add_argument
     add("--minutes", type=float, default=15, help="for everything (default 15)")
     add("--only", choices=NAMES, nargs="+", default=list(NAMES))

@@ -15,13 +15,12 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from statistics import median
 
 import torch
-from record import write_record
+from record import record_parser, write_record
 from torch import Tensor, nn
 from torch.nn import functional as F
 from wstal.device import lease
@@ -125,15 +124,12 @@ def _row(name: str, spent: dict, found: Tensor, exact: Tensor) -> dict[str, floa
 
 def main() -> None:
     """Measure both streams, print, record."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--device", choices=("cpu", "cuda"), default="cpu")
     add("--batch", type=int, default=8, help="snippets at a time of the fast forms")
     add("--turns", type=int, default=9)
     add("--size", type=int, default=224)
-    add("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     results = {}
     with lease(args.device) as device:

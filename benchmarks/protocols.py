@@ -10,12 +10,11 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import write_record
+from record import record_parser, write_record
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
 from wstal.evaluate.ledger import ledger
 from wstal.evaluate.protocol_file import protocol_names, read_protocol
@@ -45,12 +44,9 @@ def noisy_detector(truth: GroundTruth, seed: int = 0) -> pd.DataFrame:
 
 def main() -> None:
     """Score, compare, record."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     arguments.add_argument("--ground-truth", type=Path, required=True)
     arguments.add_argument("--ambiguous", type=Path, required=True)
-    arguments.add_argument("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     truth = read_ground_truth(args.ground_truth).with_ambiguous(args.ambiguous)
     names = sorted(n for n in protocol_names() if n.startswith("th14_") and "missing" not in n)

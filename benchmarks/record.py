@@ -1,13 +1,16 @@
 """What a measurement must carry to mean something later: machine, versions, commit.
 
-    from record import machine, write_record
-    write_record("evaluate", {"ratio": 41.2}, settings={"predictions": 100_000})
+    from record import record_parser, write_record
+    args = record_parser(__doc__).parse_args()
+    if not args.dry_run:
+        write_record("evaluate", {"ratio": 41.2}, settings={"predictions": 100_000})
 
 writes benchmarks/results/evaluate.json.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import subprocess
@@ -22,6 +25,16 @@ from wstal.atomic import write_json
 
 FOLDER = Path(__file__).resolve().parent
 PACKAGES = ("numpy", "pandas", "scipy", "h5py", "torch", "opencv-contrib-python-headless")
+
+
+def record_parser(docstring: str, dry_run: bool = True) -> argparse.ArgumentParser:
+    """A parser whose help is the program's docstring; with `--dry-run` unless told otherwise."""
+    arguments = argparse.ArgumentParser(
+        description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if dry_run:
+        arguments.add_argument("--dry-run", action="store_true", help="write no record")
+    return arguments
 
 
 def machine() -> dict[str, Any]:

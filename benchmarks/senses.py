@@ -11,12 +11,11 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
-from record import write_record
+from record import record_parser, write_record
 from torch import nn
 from wstal.data.annotations import Annotations, read_annotations
 from wstal.data.standardize import Standardization
@@ -60,13 +59,10 @@ def share_right(train: tuple, test: tuple, classes: int, seed: int) -> np.ndarra
 
 def main() -> None:
     """Measure and record."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     arguments.add_argument("--dataset", default="demo_ave")
     arguments.add_argument("--recipe", default="demo_i3d_16fps")
     arguments.add_argument("--seeds", type=int, default=3)
-    arguments.add_argument("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     folder = Path("results") / args.dataset
     annotations = read_annotations(folder / "annotations.json")

@@ -12,7 +12,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from statistics import median
 
 import torch
 import yaml
-from record import write_record
+from record import record_parser, write_record
 from reference.co2net_step import Step, criterion
 from wstal.config.layers import resolve_run
 from wstal.data.batch import Batch
@@ -67,9 +66,7 @@ def same_loss(reference: Step, model: torch.nn.Module, batch: Batch, config: dic
 
 def main() -> None:
     """Measure, print, record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record_parser(__doc__)
     parser.add_argument("--alternations", type=int, default=7)
     parser.add_argument("--length", type=int, default=500, help="snippets per video")
     parser.add_argument("--batch", type=int, default=10, help="videos")
@@ -77,7 +74,6 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", help="of our step; theirs is fp32")
     parser.add_argument("--compile", default="none", help="torch.compile's mode for our step")
-    parser.add_argument("--dry-run", action="store_true", help="write no record")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)

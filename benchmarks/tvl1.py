@@ -14,7 +14,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from collections.abc import Callable
@@ -26,7 +25,7 @@ import cv2
 import numpy as np
 import torch
 from flow_clips import Video, real_videos, rendered_videos
-from record import write_record
+from record import record_parser, write_record
 from wstal.flow import tvl1
 from wstal.flow.chunks import PAIRS
 from wstal.flow.frames import check_frames
@@ -150,16 +149,13 @@ def _seconds(run: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measure every size, print, write benchmarks/results/tvl1_cpu.json."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--videos", type=Path, help="folder of the clips")
     add("--sizes", nargs="+", default=["340x256", "455x256"])
     add("--pairs", type=int, default=4, help="per clip")
     add("--turns", type=int, default=3)
     add("--no-torch", action="store_true")
-    add("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     folder = args.videos or Path(os.environ.get("WSTAL_REFERENCE", "")) / "data/videos"
     torch.set_num_threads(1)

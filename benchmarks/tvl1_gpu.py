@@ -13,7 +13,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from itertools import product
@@ -24,7 +23,7 @@ import cv2
 import numpy as np
 import torch
 from flow_clips import real_videos, rendered_videos
-from record import write_record
+from record import record_parser, write_record
 from wstal.flow import tvl1
 from wstal.flow.frames import check_frames
 from wstal.flow.parameters import TVL1Parameters
@@ -144,16 +143,13 @@ def tune(videos: list[np.ndarray]) -> dict[str, float]:
 
 def main() -> None:
     """Measure every size, print, write benchmarks/results/tvl1_gpu.json."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--videos", type=Path, default=Path(), help="folder of the clips")
     add("--sizes", nargs="+", default=["340x256", "455x256"])
     add("--pairs", type=int, default=64, help="per clip; there are four")
     add("--tune", action="store_true", help="also try other ways to cut the work")
     add("--kernels", action="store_true", help="also say what each kernel takes")
-    add("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     bandwidth = copy_bandwidth()
     print(f"copy {bandwidth / 1e9:.0f} GB/s")

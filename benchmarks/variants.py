@@ -11,12 +11,11 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from record import write_record
+from record import record_parser, write_record
 from wstal.runtime import stage_costs
 
 
@@ -52,9 +51,7 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Parse, gather, record."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = record_parser(__doc__, dry_run=False)
     parser.add_argument("--method", required=True)
     parser.add_argument("--beside", nargs="+", default=[], help="runs of other methods")
     parser.add_argument("--dataset", required=True)

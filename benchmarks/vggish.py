@@ -13,15 +13,15 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from statistics import median
 
 import numpy as np
 import torch
-from record import write_record
-from torchvggish import mel_features, vggish_input, vggish_params
+from record import record_parser, write_record
+from reference.torchvggish_log_mel import torchvggish_log_mel
+from torchvggish import vggish_input
 from torchvggish.torchvggish import VGG, make_layers
 from wstal.features.extract import vggish_features
 from wstal.features.logmel import log_mel, snippet_windows
@@ -47,20 +47,6 @@ def resample(sound: np.ndarray, resampler: str) -> np.ndarray:
     stream = RESAMPLERS[resampler](SOURCE_RATE, RATE)
     blocks = [stream(sound[k : k + BLOCK], False) for k in range(0, len(sound), BLOCK)]
     return np.concatenate([*blocks, stream(sound[:0], True)])
-
-
-def theirs_log_mel(sound: np.ndarray) -> np.ndarray:
-    """torchvggish's, of sound at 16 kHz."""
-    return mel_features.log_mel_spectrogram(
-        sound,
-        audio_sample_rate=RATE,
-        log_offset=vggish_params.LOG_OFFSET,
-        window_length_secs=vggish_params.STFT_WINDOW_LENGTH_SECONDS,
-        hop_length_secs=vggish_params.STFT_HOP_LENGTH_SECONDS,
-        num_mel_bins=vggish_params.NUM_MEL_BINS,
-        lower_edge_hertz=vggish_params.MEL_MIN_HZ,
-        upper_edge_hertz=vggish_params.MEL_MAX_HZ,
-    )
 
 
 def front_end(sound: np.ndarray) -> np.ndarray:
@@ -92,13 +78,10 @@ def timed(stages: dict[str, dict[str, Callable]], turns: int) -> dict[str, dict[
 
 def main() -> None:
     """Measure, compare, record."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--seconds", type=int, default=60)
     add("--turns", type=int, default=7)
-    add("--dry-run", action="store_true", help="write no record")
     args = arguments.parse_args()
     torch.manual_seed(0)
     sound, oracle, network = chirps(args.seconds), VGG(make_layers(), False).eval(), VGGish().eval()
@@ -114,7 +97,7 @@ def main() -> None:
                 "wstal": lambda: resample(sound, "soxr"),
             },
             "log_mel": {
-                "torchvggish": lambda: theirs_log_mel(exact),
+                "torchvggish": lambda: torchvggish_log_mel(exact),
                 "wstal": lambda: log_mel(exact),
             },
             "front_end": {
@@ -122,7 +105,7 @@ def main() -> None:
                 "wstal": lambda: front_end(sound),
             },
             "network_with_log_mel": {
-                "torchvggish": lambda: (theirs_log_mel(exact), embeddings(oracle, examples)),
+                "torchvggish": lambda: (torchvggish_log_mel(exact), embeddings(oracle, examples)),
                 "wstal": lambda: vggish_features(network, exact, rows, 0.96, **settings),
             },
         },

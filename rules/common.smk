@@ -13,7 +13,7 @@ sys.path.insert(0, str(PACKAGE.parent))
 
 from wstal import codehash
 from wstal.checkout import gpu_count, gpus_per_job, prepare_jobs
-from wstal.config.catalog import load_catalog, read_yaml
+from wstal.config.catalog import load_catalog
 from wstal.config.entry import check_entries, features_folder, folder_listing, refusal
 from wstal.config.layers import canonical, split_run
 from wstal.config.recipes import numbers_part
@@ -31,6 +31,7 @@ from wstal.config.sources import (
 )
 from wstal.config.suited import suited_methods, unsuited
 from wstal.config.validate import validated
+from wstal.config.yaml_file import read_yaml
 from wstal.data.readers import label_choices
 from wstal.errors import WstalError
 from wstal.tables.expand import table_figures, table_runs

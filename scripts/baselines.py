@@ -11,11 +11,11 @@ from pathlib import Path
 
 from cli import track
 from scoring import features_grid, read_truth, scoring_parser
-from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.baselines import baseline_rows
 from wstal.evaluate.coverage import read_durations
 from wstal.evaluate.fitting import fitting_protocol
+from wstal.frame_file import write_frame
 
 
 def main() -> None:
@@ -37,8 +37,7 @@ def main() -> None:
         )
     except WstalError as error:
         sys.exit(str(error))
-    with atomic_path(args.output) as temporary:
-        table.to_csv(temporary, index=False)
+    write_frame(args.output, table)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 from cli import parser, track
-from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.features.compare import compare_files, summary
 from wstal.features.pack import FeatureFile
+from wstal.frame_file import write_frame
 from wstal.plots.feature_comparison import plot_comparison
 from wstal.plots.style import save
 
@@ -45,8 +45,7 @@ def main() -> None:
     width = max(len(name) for name, _ in figures)
     print("\n".join(f"{name:<{width}}  {value}" for name, value in figures))
     if args.output:
-        with atomic_path(args.output) as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
+        write_frame(args.output, pd.DataFrame(rows), float_format="%.6g")
     if args.plot:
         save(plot_comparison(rows, names), args.plot)
 

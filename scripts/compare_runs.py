@@ -14,11 +14,11 @@ from pathlib import Path
 
 from cli import track
 from scoring import features_grid, read_truth, scoring_parser, tell
-from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.bootstrap import compare
 from wstal.evaluate.fitting import fitting_protocol
 from wstal.evaluate.run_rows import strict_runs
+from wstal.frame_file import write_frame
 
 
 def main() -> None:
@@ -54,8 +54,7 @@ def main() -> None:
         )
     except WstalError as error:
         sys.exit(str(error))
-    with atomic_path(args.output) as temporary:
-        table.to_csv(temporary, index=False)
+    write_frame(args.output, table)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from scoring import features_grid, read_found, read_truth, scoring_parser
-from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.coverage import read_durations
 from wstal.evaluate.diagnosis import diagnose
 from wstal.evaluate.fitting import fitting_protocol
 from wstal.evaluate.protocols import prepare
+from wstal.frame_file import write_frame
 from wstal.plots.diagnosis import FIGURES
 from wstal.plots.style import save
 
@@ -42,8 +42,8 @@ def main() -> None:
     except WstalError as error:
         sys.exit(str(error))
     for name, table in tables.items():
-        with atomic_path(args.output / f"{name}.csv") as temporary:
-            table.assign(protocol=protocol.name, note=args.note).to_csv(temporary, index=False)
+        noted = table.assign(protocol=protocol.name, note=args.note)
+        write_frame(args.output / f"{name}.csv", noted)
         title = f"{protocol.name} · {args.note}" if args.note else protocol.name
         save(FIGURES[name](table, title), args.output / f"{name}.svg")
 

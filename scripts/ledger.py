@@ -14,11 +14,11 @@ from pathlib import Path
 
 from cli import track
 from scoring import read_truth, scoring_parser, tell
-from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.ledger import ledger
 from wstal.evaluate.protocol_file import read_protocol
 from wstal.evaluate.run_rows import event_seeds, known_detections, known_history
+from wstal.frame_file import write_frame
 
 
 def main() -> None:
@@ -57,8 +57,7 @@ def main() -> None:
         )
     except WstalError as error:
         sys.exit(str(error))
-    with atomic_path(args.output) as temporary:
-        table.to_csv(temporary, index=False)
+    write_frame(args.output, table)
 
 
 if __name__ == "__main__":

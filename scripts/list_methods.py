@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 from cli import json_argument, parser
-from wstal.atomic import atomic_path, write_text
+from wstal.atomic import write_text
+from wstal.frame_file import write_frame
 from wstal.tables.methods import methods_frame, methods_markdown
 
 
@@ -25,8 +26,7 @@ def main() -> None:
     add("--markdown", type=Path, required=True)
     args = arguments.parse_args()
     frame = methods_frame([pd.read_csv(path) for path in args.maps])
-    with atomic_path(args.output) as temporary:
-        frame.to_csv(temporary, index=False)
+    write_frame(args.output, frame)
     write_text(args.markdown, methods_markdown(frame, args.title, args.left_out))
 
 

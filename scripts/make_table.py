@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 from cli import json_argument, parser
-from wstal.atomic import atomic_path, write_text
+from wstal.atomic import write_text
 from wstal.errors import WstalError
+from wstal.frame_file import write_frame
 from wstal.tables.build import as_markdown, build_table
 
 
@@ -38,8 +39,7 @@ def main() -> None:
         sys.exit(f"{error}")
     where = f" on {args.dataset} ({args.note or 'not the dataset of the paper'})"
     title = args.table["title"] + (where if args.dataset else "")
-    with atomic_path(args.output) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.2f")
+    write_frame(args.output, table, float_format="%.2f")
     write_text(args.markdown, as_markdown(table, title))
 
 

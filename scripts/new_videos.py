@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 from cli import parser, track, within
-from wstal.config.catalog import Catalog, load_catalog, read_yaml
+from wstal.config.catalog import Catalog, load_catalog
+from wstal.config.yaml_file import read_yaml
 from wstal.device import DEVICES
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 from cli import parser
-from wstal.atomic import atomic_path
 from wstal.errors import WstalError
 from wstal.evaluate.score_file import weights_note
 from wstal.evaluate.summary import summarize
+from wstal.frame_file import write_frame
 
 
 def main() -> None:
@@ -41,8 +41,7 @@ def main() -> None:
         )
     except WstalError as error:
         sys.exit(str(error))
-    with atomic_path(args.output) as temporary:
-        table.to_csv(temporary, index=False)
+    write_frame(args.output, table)
 
 
 if __name__ == "__main__":

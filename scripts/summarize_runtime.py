@@ -8,7 +8,7 @@ Examples:
 from pathlib import Path
 
 from cli import parser
-from wstal.atomic import atomic_path
+from wstal.frame_file import write_frame
 from wstal.runtime import stage_costs
 
 
@@ -20,8 +20,7 @@ def main() -> None:
     args = arguments.parse_args()
     table = stage_costs(args.benchmarks)
     if args.output:
-        with atomic_path(args.output) as temporary:
-            table.to_csv(temporary, index=False)
+        write_frame(args.output, table)
     print(table.to_string(index=False))
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from cli import byte_bar, parser
-from wstal.config.catalog import read_yaml
+from wstal.config.yaml_file import read_yaml
 from wstal.errors import WstalError
 from wstal.features.golden_files import GoldenFiles, weights_in
 from wstal.features.weight_checks import FAIL, PASS, weight_checks

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from wstal.config.catalog import Catalog, load_catalog
 
 if not torch.cuda.is_available():
     # Triton reads this when it is first imported, which torchvision may do in any test.
@@ -18,6 +19,12 @@ torch.set_num_threads(1)  # tests compare numbers; thread counts change summatio
 def project() -> Path:
     """The root of the checkout."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def catalog(project: Path) -> Catalog:
+    """The project's own configuration, to read only."""
+    return load_catalog(project / "workflow/config", project / "workflow/schemas")
 
 
 @pytest.fixture(scope="session")

@@ -73,3 +73,12 @@ def assert_rows_of_a_clip(name: str, folder) -> None:
     rows = torch.from_numpy(read_arrays(file)["features"])
     assert len(rows) == 2 and provenance["stage"] == name
     assert_equal(rows[1], network.features(x)[0])
+
+
+def assert_published_layout(name: str) -> None:
+    """The parameters are those of pytorchvideo's network of that name."""
+    ours = untrained(name).network.state_dict()  # makes torchvision importable first
+    from pytorchvideo.models import hub
+
+    published = getattr(hub, name)(pretrained=False).state_dict()
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in published.items()}

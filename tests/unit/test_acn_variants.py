@@ -30,11 +30,8 @@ def model(project):
 
 
 @pytest.fixture(scope="module")
-def schema(project):
-    from wstal.config.catalog import load_catalog
-
-    folder = project / "workflow"
-    return load_catalog(folder / "config", folder / "schemas").schemas["model_acn"]
+def schema(catalog):
+    return catalog.schemas["model_acn"]
 
 
 @pytest.fixture(scope="module")

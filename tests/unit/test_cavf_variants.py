@@ -4,11 +4,8 @@ import csv
 
 import pytest
 import torch
-from small_set import write_small_set
-from wstal.config.catalog import load_catalog
 from wstal.config.layers import merged
 from wstal.data.dataset import TrainingSet
-from wstal.features.pack import FeatureFile
 from wstal.localize.cavf import localize
 from wstal.models import cavf
 from wstal.tables.build import dataset_slug
@@ -32,18 +29,6 @@ CUT = {
     "data": {"length": 12, "batch": 6, "pairs": 2},
     "train": {"log_interval": 1, "score_interval": 4, "iterations": 4},
 }
-
-
-@pytest.fixture(scope="module")
-def catalog(project):
-    return load_catalog(project / "workflow/config", project / "workflow/schemas")
-
-
-@pytest.fixture(scope="module")
-def features(tmp_path_factory):
-    path, annotations = write_small_set(tmp_path_factory.mktemp("small"))
-    with FeatureFile(path) as file:
-        yield file, annotations
 
 
 def run_name(variant):

@@ -5,13 +5,11 @@ import csv
 import pytest
 import torch
 import yaml
-from small_set import small_config, write_small_set
-from wstal.config.catalog import load_catalog
+from small_set import small_config
 from wstal.config.layers import resolve_run
 from wstal.config.validate import validated
 from wstal.data.dataset import TrainingSet
 from wstal.errors import WstalError
-from wstal.features.pack import FeatureFile
 from wstal.models import co2net
 from wstal.train.loop import Trainer
 
@@ -29,16 +27,8 @@ def model(project):
 
 
 @pytest.fixture(scope="module")
-def schema(project):
-    catalog = load_catalog(project / "workflow/config", project / "workflow/schemas")
+def schema(catalog):
     return catalog.schemas["model_co2net"]
-
-
-@pytest.fixture(scope="module")
-def features(tmp_path_factory):
-    path, annotations = write_small_set(tmp_path_factory.mktemp("small"))
-    with FeatureFile(path) as file:
-        yield file, annotations
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -3,11 +3,6 @@ from wstal.config.catalog import load_catalog
 from wstal.errors import WstalError
 
 
-@pytest.fixture
-def catalog(project):
-    return load_catalog(project / "workflow/config", project / "workflow/schemas")
-
-
 def load(project, **overrides):
     return load_catalog(project / "workflow/config", project / "workflow/schemas", overrides)
 

@@ -1,7 +1,6 @@
 """A recipe has what its streams need, and what its name says."""
 
 import pytest
-from wstal.config.catalog import load_catalog
 from wstal.config.recipes import check_recipe, numbers_part, section_of
 from wstal.errors import WstalError
 from wstal.nets.weight_files import read_sources
@@ -57,8 +56,7 @@ def test_tails_must_agree():
     )
 
 
-def test_every_recipe_names_known_weights(project):
-    catalog = load_catalog(project / "workflow/config", project / "workflow/schemas")
+def test_every_recipe_names_known_weights(catalog, project):
     known = {*read_sources(project / "workflow/reference/weights/sources.yaml"), "untrained"}
     checked = 0
     for name, recipe in catalog.features.items():

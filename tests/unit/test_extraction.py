@@ -89,7 +89,7 @@ def test_what_was_made_is_used_again(stages, tmp_path, monkeypatch):
     told = []
     again = stages(["rgb"], tracks=lambda stage: lambda items: told.append(stage) or items)
     monkeypatch.setattr("wstal.video.stage.timeline", None)  # would decode
-    monkeypatch.setattr("wstal.features.i3d_stage.i3d_features", None)
+    monkeypatch.setattr("wstal.features.snippet_extractor.i3d_features", None)
     second, _ = features_of(again, "clip", clip, tmp_path / "f.h5")
     np.testing.assert_array_equal(first["rgb"], second["rgb"])
     assert told == ["frames", "i3d_rgb"]

@@ -1,15 +1,9 @@
 """The recipe of a run must be the one it was trained with, and start from videos."""
 
 import pytest
-from wstal.config.catalog import load_catalog
 from wstal.config.recipes import recipe_digest
 from wstal.errors import WstalError
 from wstal.inference.recipe import chosen_streams, run_recipe, video_recipe
-
-
-@pytest.fixture(scope="module")
-def recipes(project):
-    return load_catalog(project / "workflow/config", project / "workflow/schemas").features
 
 
 def test_the_same_recipe_is_given_whoever_computes(recipes):

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 from finished_runs import write_acn_runs
-from wstal.config.catalog import load_catalog
 from wstal.errors import MediaError, WstalError
 from wstal.inference.localizer import Localizer, attempts, notes_on
 
@@ -22,9 +21,8 @@ def test_one_bad_video_costs_no_other():
     assert failures == ["b.mp4: nothing localized, broken: no frame"]
 
 
-def test_a_run_is_refused_before_any_video_is_touched(project, tmp_path):
+def test_a_run_is_refused_before_any_video_is_touched(catalog, project, tmp_path):
     recipe = write_acn_runs(project, tmp_path)
-    catalog = load_catalog(project / "workflow/config", project / "workflow/schemas")
     ready = {"catalog": catalog, "root": project, "cache": tmp_path, "device": torch.device("cpu")}
     with pytest.raises(WstalError, match="recipe 'small' is none of workflow/config/features"):
         Localizer(recipe / "acn/seed0", **ready)

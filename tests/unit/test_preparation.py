@@ -3,16 +3,10 @@
 import pytest
 import torch
 from wstal.codehash import code_digest
-from wstal.config.catalog import load_catalog
 from wstal.errors import WstalError
 from wstal.inference.preparation import prepared
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def recipes(project):
-    return load_catalog(project / "workflow/config", project / "workflow/schemas").features
 
 
 def test_the_demos_stages_are_those_of_the_workflow(project, recipes, tmp_path):

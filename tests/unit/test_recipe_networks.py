@@ -1,16 +1,10 @@
 """The networks of a recipe with the weights that the DAG would take."""
 
 import pytest
-from wstal.config.catalog import load_catalog
 from wstal.errors import WstalError
 from wstal.features.shard import LoadedNetwork
 from wstal.inference.recipe_networks import check_weights, recipe_networks
 from wstal.nets.weight_files import read_sources, sha256_of
-
-
-@pytest.fixture(scope="module")
-def recipes(project):
-    return load_catalog(project / "workflow/config", project / "workflow/schemas").features
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,14 @@ def test_cases_are_counted_with_a_few_examples():
     assert decision.examples == ("a: 2", "b", "c", "d", "e", "...")
 
 
+def test_the_traps_that_hold_are_counted_and_one_to_drop_is_enough():
+    choices = (*CHOICES, Choice("twice", "found once", {"keep": "both", "drop": "one"}))
+    tally = Tally(choices, {})
+    assert tally.keeps("a", {"zero_length": False, "twice": True})
+    assert not tally.keeps("b", {"zero_length": True, "twice": True})
+    assert (tally.count("zero_length"), tally.count("twice")) == (1, 2)
+
+
 def test_the_page_sets_counts_beside_the_published_ones():
     item = {"segment": [0, 1], "label": "x"}
     database = {

@@ -21,7 +21,6 @@ from wstal.data.annotations import (
 )
 from wstal.data.simulate import manifest_rows, simulate_features, simulated_videos
 from wstal.data.simulation.evidence import covered
-from wstal.data.simulation.videos import draw_annotations
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
 
@@ -30,17 +29,6 @@ VIDEOS_DIGEST = "91205bf568471db76b5a52c6852d2cdb9862159756f42c8a4e4c90b243eb5a4
 NUMBERS_DIGEST = "e4ffce60c197b772e3ba6f21911516565506ff5f699d40ac4adbf6280426b2c2"
 STEP = 0.64
 RECIPE = {"simulated": {"dims": {"rgb": 128, "flow": 128}}, "dtype": "float16"}
-
-
-@pytest.fixture(scope="module")
-def config(project: Path) -> dict:
-    path = project / "workflow/config/datasets/thumos14_sim.yaml"
-    return yaml.safe_load(path.read_text())["simulate"]
-
-
-@pytest.fixture(scope="module")
-def drawn(config: dict) -> Annotations:
-    return draw_annotations(config)
 
 
 def every(annotations: Annotations, n: int) -> Annotations:
@@ -53,35 +41,35 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def test_the_simulator_is_frozen(config: dict, drawn: Annotations, project: Path) -> None:
+def test_the_simulator_is_frozen(simulation: dict, drawn: Annotations, project: Path) -> None:
     """A change here changes the bench: every number made on it would have to be made again."""
     recipes = [
         yaml.safe_load((project / f"workflow/config/features/{name}.yaml").read_text())
         for name in ("sim128", "sim1024")
     ]
-    assert digest([config, *recipes]) == CONFIG_DIGEST
+    assert digest([simulation, *recipes]) == CONFIG_DIGEST
     assert digest(drawn.database) == VIDEOS_DIGEST
     numbers = [
         np.round(features[:3, ::8].astype(float), 2).tolist()
         for recipe in recipes
-        for _, streams in simulated_videos(every(drawn, 150), config, recipe)
+        for _, streams in simulated_videos(every(drawn, 150), simulation, recipe)
         for features in streams.values()
     ]
     assert digest(numbers) == NUMBERS_DIGEST
 
 
-def test_a_video_does_not_depend_on_the_others(config: dict, drawn: Annotations) -> None:
+def test_a_video_does_not_depend_on_the_others(simulation: dict, drawn: Annotations) -> None:
     few, fewer = every(drawn, 40), every(drawn, 80)
-    features = dict(simulated_videos(few, config, RECIPE))
-    for video, streams in simulated_videos(fewer, config, RECIPE):
+    features = dict(simulated_videos(few, simulation, RECIPE))
+    for video, streams in simulated_videos(fewer, simulation, RECIPE):
         for name, array in streams.items():
             np.testing.assert_array_equal(array, features[video][name])
-    reseeded = dict(simulated_videos(fewer, {**config, "seed": 1}, RECIPE))
+    reseeded = dict(simulated_videos(fewer, {**simulation, "seed": 1}, RECIPE))
     assert all(not np.array_equal(reseeded[v]["rgb"], features[v]["rgb"]) for v in reseeded)
 
 
-def test_features_look_like_a_rectified_networks(config: dict, drawn: Annotations) -> None:
-    for video, streams in simulated_videos(every(drawn, 60), config, RECIPE):
+def test_features_look_like_a_rectified_networks(simulation: dict, drawn: Annotations) -> None:
+    for video, streams in simulated_videos(every(drawn, 60), simulation, RECIPE):
         for array in streams.values():
             assert array.shape == (int(drawn.database[video]["duration"] / STEP + 1e-3), 128)
             assert array.dtype == np.float16
@@ -101,11 +89,11 @@ def separability(x: np.ndarray, action: np.ndarray, train: np.ndarray) -> float:
     return (rank[positive].sum() - n * (n + 1) / 2) / (n * m)
 
 
-def test_two_streams_tell_more_than_either(config: dict, drawn: Annotations) -> None:
+def test_two_streams_tell_more_than_either(simulation: dict, drawn: Annotations) -> None:
     some = every(drawn, 3)
     streams: dict[str, list] = {"rgb": [], "flow": []}
     action, train = [], []
-    for video, features in simulated_videos(some, config, RECIPE):
+    for video, features in simulated_videos(some, simulation, RECIPE):
         rows = len(features["rgb"])
         for name in streams:
             streams[name].append(features[name].astype(np.float32))
@@ -122,12 +110,12 @@ def test_two_streams_tell_more_than_either(config: dict, drawn: Annotations) -> 
 
 
 def test_the_file_holds_features_and_nothing_of_the_segments(
-    config: dict, drawn: Annotations, tmp_path: Path
+    simulation: dict, drawn: Annotations, tmp_path: Path
 ) -> None:
     few = every(drawn, 60)
     path = tmp_path / "features.h5"
     coverage = simulate_features(
-        path, few, config, RECIPE, dataset="thumos14_sim", recipe_name="sim128"
+        path, few, simulation, RECIPE, dataset="thumos14_sim", recipe_name="sim128"
     )
     assert [row["id"] for row in coverage] == list(few.database)
     with FeatureFile(path) as file:
@@ -154,22 +142,22 @@ def test_the_manifest_says_that_nothing_was_filmed(drawn: Annotations) -> None:
     assert {row["reason"] for row in rows} == {"simulated data"}
 
 
-def test_bad_settings_are_named(config: dict, drawn: Annotations) -> None:
+def test_bad_settings_are_named(simulation: dict, drawn: Annotations) -> None:
     few = every(drawn, 200)
     with pytest.raises(WstalError, match="simulate.evidence.*nois"):
-        list(simulated_videos(few, {**config, "evidence": {"nois": 1}}, RECIPE))
-    wrong = {**config["channels"], "density": -1}
+        list(simulated_videos(few, {**simulation, "evidence": {"nois": 1}}, RECIPE))
+    wrong = {**simulation["channels"], "density": -1}
     with pytest.raises(WstalError, match="simulate.channels.*density"):
-        list(simulated_videos(few, {**config, "channels": wrong}, RECIPE))
+        list(simulated_videos(few, {**simulation, "channels": wrong}, RECIPE))
     with pytest.raises(WstalError, match="not rgb and flow"):
-        list(simulated_videos(few, config, {"simulated": None, "dtype": "float16"}))
+        list(simulated_videos(few, simulation, {"simulated": None, "dtype": "float16"}))
     untimed = replace(few, database={"x": {**next(iter(few.database.values())), "duration": None}})
     with pytest.raises(WstalError, match="x has no duration"):
-        list(simulated_videos(untimed, config, RECIPE))
+        list(simulated_videos(untimed, simulation, RECIPE))
 
 
 def test_scripts_write_what_the_rules_ask_for(
-    config: dict, drawn: Annotations, project: Path, tmp_path: Path
+    simulation: dict, drawn: Annotations, project: Path, tmp_path: Path
 ) -> None:
     given = tmp_path / "given.json"
     write_annotations(given, every(drawn, 80))
@@ -179,7 +167,7 @@ def test_scripts_write_what_the_rules_ask_for(
         command = [sys.executable, project / f"scripts/{name}.py", *words]
         subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
 
-    settings = json.dumps(config)
+    settings = json.dumps(simulation)
     script(
         "simulate_annotations",
         **{"config": settings, "annotations": given, "output": "annotations.json"},

@@ -1,16 +1,13 @@
 from itertools import chain
 
 import pytest
-import yaml
 from wstal.data.simulation.concepts import Columns, Evidence
 from wstal.data.simulation.settings import read_settings
 
 
 @pytest.fixture
-def columns(project):
-    path = project / "workflow/config/datasets/thumos14_sim.yaml"
-    config = yaml.safe_load(path.read_text())["simulate"]
-    return Columns(5, read_settings(Evidence, config, "evidence"))
+def columns(simulation):
+    return Columns(5, read_settings(Evidence, simulation, "evidence"))
 
 
 def test_every_column_has_one_meaning_and_none_is_left_over(columns):

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 from wstal.data.simulation.concepts import Columns, Evidence, Video
 from wstal.data.simulation.evidence import correlated, covered, stream_concepts
 
 STEP = 0.64
 
 
-@pytest.fixture(scope="module")
-def config(project: Path) -> dict:
-    path = project / "workflow/config/datasets/thumos14_sim.yaml"
-    return yaml.safe_load(path.read_text())["simulate"]
-
-
-def test_actions_show_in_both_streams_and_false_evidence_in_one(config: dict) -> None:
-    evidence = Evidence(**{**config["evidence"], "weak_stream": 0, "false_per_minute": 6})
+def test_actions_show_in_both_streams_and_false_evidence_in_one(simulation: dict) -> None:
+    evidence = Evidence(**{**simulation["evidence"], "weak_stream": 0, "false_per_minute": 6})
     columns = Columns(20, evidence)
     video = Video("v", [3], [(100.0, 110.0, 3)], 2000)
     shown = stream_concepts(video, 20, evidence, 0, STEP)
@@ -36,8 +27,8 @@ def test_actions_show_in_both_streams_and_false_evidence_in_one(config: dict) ->
     assert both < 0.2 * min(false["rgb"].sum(), false["flow"].sum())
 
 
-def test_surroundings_are_strongest_beside_the_action(config: dict) -> None:
-    evidence = Evidence(**{**config["evidence"], "context_probability": 1.0})
+def test_surroundings_are_strongest_beside_the_action(simulation: dict) -> None:
+    evidence = Evidence(**{**simulation["evidence"], "context_probability": 1.0})
     segments = [(40.0 * k, 40.0 * k + 5, 3) for k in range(1, 30)]
     shown = stream_concepts(Video("v", [3], segments, 2000), 20, evidence, 0, STEP)
     own = shown["rgb"][:, Columns(20, evidence).context(3)[0]]
@@ -46,8 +37,8 @@ def test_surroundings_are_strongest_beside_the_action(config: dict) -> None:
     assert own[beside].mean() > own[far].mean() + 0.15
 
 
-def test_concepts_have_columns_of_their_own(config: dict) -> None:
-    evidence = Evidence(**config["evidence"])
+def test_concepts_have_columns_of_their_own(simulation: dict) -> None:
+    evidence = Evidence(**simulation["evidence"])
     columns = Columns(20, evidence)
     used = [columns.action(c, p) for c in range(20) for p in range(evidence.phases)]
     used += sorted({column for c in range(20) for column in columns.context(c)})

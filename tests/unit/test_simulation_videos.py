@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 from wstal.data.annotations import Annotations
 from wstal.data.simulation.videos import draw_annotations
 from wstal.errors import WstalError
-
-
-@pytest.fixture(scope="module")
-def config(project: Path) -> dict:
-    path = project / "workflow/config/datasets/thumos14_sim.yaml"
-    return yaml.safe_load(path.read_text())["simulate"]
-
-
-@pytest.fixture(scope="module")
-def drawn(config: dict) -> Annotations:
-    return draw_annotations(config)
 
 
 def test_counts_are_the_published_ones(drawn: Annotations) -> None:
@@ -63,11 +49,11 @@ def test_segments_and_labels_agree(drawn: Annotations) -> None:
         assert all(segment in dives for segment in cliff_dives)
 
 
-def test_the_seed_decides(config: dict, drawn: Annotations) -> None:
-    assert draw_annotations(config).database == drawn.database
-    assert draw_annotations({**config, "seed": 1}).database != drawn.database
+def test_the_seed_decides(simulation: dict, drawn: Annotations) -> None:
+    assert draw_annotations(simulation).database == drawn.database
+    assert draw_annotations({**simulation, "seed": 1}).database != drawn.database
 
 
-def test_an_unknown_statistic_is_named(config: dict) -> None:
+def test_an_unknown_statistic_is_named(simulation: dict) -> None:
     with pytest.raises(WstalError, match="simulate.videos.*durations"):
-        draw_annotations({**config, "videos": {**config["videos"], "durations": 3}})
+        draw_annotations({**simulation, "videos": {**simulation["videos"], "durations": 3}})

@@ -6,12 +6,9 @@ import importlib
 import pytest
 import torch
 import yaml
-from small_set import write_small_set
-from wstal.config.catalog import load_catalog
 from wstal.config.layers import merged
 from wstal.data.dataset import TrainingSet
 from wstal.errors import WstalError
-from wstal.features.pack import FeatureFile
 from wstal.localize.tssam import localize
 from wstal.models import tssam
 from wstal.train.loop import Trainer
@@ -27,18 +24,6 @@ CUT = {
     "data": {"length": 12, "batch": 6},
     "train": {"epochs": 6, "score_interval": 2, "log_interval": 1, "lr": 1e-3},
 }
-
-
-@pytest.fixture(scope="module")
-def catalog(project):
-    return load_catalog(project / "workflow/config", project / "workflow/schemas")
-
-
-@pytest.fixture(scope="module")
-def features(tmp_path_factory):
-    path, annotations = write_small_set(tmp_path_factory.mktemp("small"))
-    with FeatureFile(path) as file:
-        yield file, annotations
 
 
 def run_name(variant):

@@ -1,7 +1,5 @@
 """ACN's runs: what starts from what, and that a fused run is never trained."""
 
-from wstal.config.catalog import load_catalog
-
 STREAM_FILES = (
     "scores.h5",
     "proposals.json",
@@ -44,8 +42,7 @@ def test_the_exact_route_starts_from_published_outputs(bare_project):
     assert listed["import_features"] == 2 and listed["fuse"] == 6 and "frames" not in listed
 
 
-def test_runs_that_are_trained_and_joined_exclude_each_other(project):
-    catalog = load_catalog(project / "workflow/config", project / "workflow/schemas")
+def test_runs_that_are_trained_and_joined_exclude_each_other(catalog):
     fused = catalog.fused()
     assert "acn" in fused and not {"acn-rgb", "acn-flow", "untrimmednet"} & set(fused)
     for run in fused:

@@ -10,10 +10,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wstal.config.layers import merged, resolve_run, split_run
 from wstal.config.validate import validated
+from wstal.config.yaml_file import read_yaml
 from wstal.errors import WstalError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -184,17 +183,6 @@ def _check_name(name: str, kind: str, source: str) -> None:
             f"{source}: {name!r} cannot name one of the {kind}: use lower-case letters, digits "
             f"and _, first a letter, none of {', '.join(sorted(RESERVED))}"
         )
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; raises WstalError naming the file if it holds none."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise WstalError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise WstalError(f"{path}: expected a mapping of keys to values")
-    return content
 
 
 def _read_schemas(folder: Path) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 from wstal.data.annotations import Annotations
 from wstal.data.database_json import read_database
 from wstal.data.published import NothingThere, PublishedSet, PublishedVideo, digests, id_lists
-from wstal.data.report import Choice, Report, Tally
+from wstal.data.report import REPEATED, Choice, Report, Tally
 from wstal.data.wtalc import read_wtalc, wtalc_folders
 from wstal.errors import WstalError
 
@@ -53,12 +53,7 @@ CHOICES = (
         {"keep": "as published, as the official evaluation does", "clip": "end with the video"},
         times=True,
     ),
-    Choice(
-        "repeated",
-        "the same class annotated twice at the same time can be found once only",
-        {"keep": "count both", "drop": "count one"},
-        times=True,
-    ),
+    REPEATED,
     Choice(
         "renamed",
         "classes that the two versions name differently",
@@ -134,24 +129,14 @@ def _entry(
             label = renamed[label] if tally.values["renamed"] == "v1_3" else label
         labels.add(label)
         late = published.duration is not None and end > published.duration
-        traps = {
-            "zero_length": end <= start,
-            "past_end": late,
-            "repeated": (start, end, label) in kept,
-        }
-        held = [name for name, holds in traps.items() if holds]
-        for name in held:
-            tally.add(name, video)
+        repeated = (start, end, label) in kept
+        traps = {"zero_length": end <= start, "past_end": late, "repeated": repeated}
+        stays = tally.keeps(video, traps)
         if late and tally.values["past_end"] == "clip":
             end = max(start, published.duration)
-        if not any(tally.values[name] == "drop" for name in held):
+        if stays:
             kept.append((start, end, label))
-    return {
-        "subset": subset,
-        "duration": published.duration,
-        "labels": sorted(labels),
-        "annotations": [{"segment": [s, e], "label": label} for s, e, label in kept],
-    }
+    return published.entry(subset, labels, kept)
 
 
 def _classes(

@@ -36,6 +36,17 @@ class PublishedVideo:
     fps: float | None = None
     frames: int | None = None
 
+    def entry(
+        self, subset: str, labels: Iterable[str], segments: Iterable[Segment]
+    ) -> dict[str, Any]:
+        """The video in a database of annotations, with the labels and segments that stay."""
+        return {
+            "subset": subset,
+            "duration": self.duration,
+            "labels": sorted(labels),
+            "annotations": [{"segment": [s, e], "label": label} for s, e, label in segments],
+        }
+
 
 @dataclass
 class PublishedSet:

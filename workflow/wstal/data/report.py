@@ -28,6 +28,14 @@ class Choice:
     times: bool = False
 
 
+REPEATED = Choice(
+    "repeated",
+    "the same class annotated twice at the same time can be found once only",
+    {"keep": "count both", "drop": "count one"},
+    times=True,
+)
+
+
 @dataclass(frozen=True)
 class Decision:
     """A choice as it was made: its value and how much it concerns, with some examples."""
@@ -59,6 +67,13 @@ class Tally:
     def add(self, name: str, example: str) -> None:
         """Count one more case of choice `name`."""
         self.examples[name][example] += 1
+
+    def keeps(self, example: str, traps: Mapping[str, bool]) -> bool:
+        """Count those of `traps` that hold; whether the choice about none of them is to drop."""
+        held = [name for name, holds in traps.items() if holds]
+        for name in held:
+            self.add(name, example)
+        return not any(self.values[name] == "drop" for name in held)
 
     def count(self, name: str) -> int:
         """Cases of choice `name` so far."""

@@ -17,7 +17,7 @@ from wstal.data.published import (
     digests,
     exclusion_lists,
 )
-from wstal.data.report import Choice, Report, Tally
+from wstal.data.report import REPEATED, Choice, Report, Tally
 from wstal.data.thumos14_files import SUBSETS, VIDEO_ID, read_sources
 from wstal.errors import WstalError
 
@@ -55,12 +55,7 @@ CHOICES = (
         {"drop": "leave them out", "keep": "count them"},
         times=True,
     ),
-    Choice(
-        "repeated",
-        "the same class annotated twice at the same time can be found once only",
-        {"keep": "count both", "drop": "count one"},
-        times=True,
-    ),
+    REPEATED,
     Choice(
         "cliff_diving",
         "every CliffDiving segment is annotated as Diving too: its videos have two labels",
@@ -161,12 +156,7 @@ def _entry(video: str, published: PublishedVideo, tally: Tally) -> dict[str, Any
         tally.add("video_labels", video)
         if tally.values["video_labels"] == "labels_all":
             labels = set(published.labels)
-    return {
-        "subset": _subset(video, published.subset),
-        "duration": published.duration,
-        "labels": sorted(labels),
-        "annotations": [{"segment": [s, e], "label": label} for s, e, label in kept],
-    }
+    return published.entry(_subset(video, published.subset), labels, kept)
 
 
 def _subset(video: str, word: str) -> str:
@@ -180,18 +170,17 @@ def _kept(video: str, published: PublishedVideo, tally: Tally) -> list[Segment]:
     """The segments that stay, in time order."""
     twins = _twins(published)
     kept: list[Segment] = []
-    for start, end, label in sorted(published.segments):
+    for each in sorted(published.segments):
+        start, end, _ = each
         traps = {
             "out_of_range": published.duration is not None and start >= published.duration,
             "zero_length": end <= start,
-            "repeated": (start, end, label) in kept,
-            "cliff_diving": (start, end, label) in twins,
+            "repeated": each in kept,
+            "cliff_diving": each in twins,
         }
-        held = [name for name, holds in traps.items() if holds]
-        for name in held:
-            tally.add(name, video)
-        if all(tally.values[name] in ("keep", "both") for name in held):
-            kept.append((start, end, label))
+        stays = tally.keeps(video, traps)
+        if stays and not (each in twins and tally.values["cliff_diving"] == "cliff_only"):
+            kept.append(each)
     return kept
 
 

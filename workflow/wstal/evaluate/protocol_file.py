@@ -8,9 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wstal.config.validate import validated
+from wstal.config.yaml_file import read_yaml
 from wstal.errors import WstalError
 from wstal.evaluate.protocols import Protocol, protocol_from
 
@@ -36,13 +35,7 @@ def read_protocol(source: str, workflow: Path = WORKFLOW) -> Protocol:
         names = protocol_names(workflow)
         near = get_close_matches(Path(source).stem, names, 3) or names
         raise WstalError(f"there is no protocol {source!r}; nearest: {', '.join(near)}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise WstalError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise WstalError(f"{path}: expected a mapping of keys to values")
-    return _protocol(path.stem, content, str(path), workflow)
+    return _protocol(path.stem, read_yaml(path), str(path), workflow)
 
 
 def protocol_names(workflow: Path = WORKFLOW) -> list[str]:

@@ -10,16 +10,14 @@ import numpy as np
 import torch
 
 from wstal.device import device_name
-from wstal.features.extract import i3d_features
 from wstal.features.shard import LoadedNetwork, features_shard
-from wstal.features.stage_inputs import StageInput, frames_and_fps
+from wstal.features.snippet_extractor import rgb_opener, snippet_extractor
+from wstal.features.stage_inputs import StageInput
 from wstal.nets.backbone import SnippetNetwork, load_backbone
 from wstal.nets.weight_files import WeightFile, identify
 from wstal.nets.weights import UNTRAINED
 from wstal.progress import Within, unseen
 from wstal.store import Record
-from wstal.timegrid import SNIPPET, snippet_count
-from wstal.video.frames import open_frames
 
 
 def backbone_network(name: str, weights: str, sources: Mapping[str, WeightFile]) -> LoadedNetwork:
@@ -41,17 +39,8 @@ def backbone_extractor(
     """A function from a video (stage `frames`) to `[T, D]`; `recipe` is the backbone's section."""
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     network = network.channels_last().to(device)
-    size = {name: recipe[name] for name in ("short_side", "interpolation")}
     settings = {"crop": recipe["crop"], "batch": recipe["batch"], "device": device}
-
-    def extract(video: StageInput) -> np.ndarray:
-        frames = video.files["frames"]
-        rows = snippet_count(frames_and_fps(frames)[0], recipe["tail"])
-        pictures = open_frames(frames, pixels="rgb", **size)
-        pictures = within(video.id, pictures, rows * SNIPPET)
-        return i3d_features(network, pictures, rows, **settings)
-
-    return extract
+    return snippet_extractor(network, rgb_opener(recipe), recipe["tail"], within, **settings)
 
 
 def backbone_shard(

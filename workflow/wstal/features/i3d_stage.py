@@ -11,18 +11,17 @@ import torch
 from torch import nn
 
 from wstal.device import device_name
-from wstal.features.extract import i3d_features, read_flow
+from wstal.features.extract import read_flow
 from wstal.features.precision_gate import precision_stamp
 from wstal.features.shard import LoadedNetwork, features_shard
-from wstal.features.stage_inputs import StageInput, frames_and_fps
+from wstal.features.snippet_extractor import Opener, rgb_opener, snippet_extractor
+from wstal.features.stage_inputs import StageInput
 from wstal.nets.i3d_inference import EXACT, for_inference
 from wstal.nets.ten_crop import TenCrop
 from wstal.nets.weight_files import WeightFile, identify
 from wstal.nets.weights import UNTRAINED, load_i3d, untrained_i3d
 from wstal.progress import Within, unseen
 from wstal.store import Record
-from wstal.timegrid import SNIPPET, snippet_count
-from wstal.video.frames import open_frames
 
 STREAMS = {"rgb": 3, "flow": 2}  # input channels
 BATCH = {"cpu": 8, "cuda": 32}  # snippets at a time where the recipe leaves it open
@@ -52,7 +51,7 @@ def i3d_extractor(
     network: nn.Module,
     recipe: Mapping[str, Any],
     device: torch.device,
-    open_flow: Callable[[StageInput], Iterable[np.ndarray]] = kept_flow,
+    open_flow: Opener = kept_flow,
     within: Within = unseen,
 ) -> Callable[[StageInput], np.ndarray]:
     """A function from a video (stages `frames`, and `flow` for that stream) to `[T, 1024 * width]`.
@@ -66,19 +65,8 @@ def i3d_extractor(
     settings = {"crop": recipe["crop"], "batch": batch, "device": device}
     if recipe.get("crop_mode") == "ten":
         fast, settings["crop"] = TenCrop(fast, recipe["crop"]), None
-
-    def extract(video: StageInput) -> np.ndarray:
-        frames = video.files["frames"]
-        rows = snippet_count(frames_and_fps(frames)[0], recipe["tail"])
-        if stream == "flow":
-            pictures = open_flow(video)
-        else:
-            size = {name: recipe[name] for name in ("short_side", "interpolation")}
-            pictures = open_frames(frames, pixels="rgb", **size)
-        pictures = within(video.id, pictures, rows * SNIPPET)
-        return i3d_features(fast, pictures, rows, **settings)
-
-    return extract
+    opener = open_flow if stream == "flow" else rgb_opener(recipe)
+    return snippet_extractor(fast, opener, recipe["tail"], within, **settings)
 
 
 def i3d_shard(
@@ -88,7 +76,7 @@ def i3d_shard(
     recipe: Mapping[str, Any],
     *,
     device: torch.device,
-    open_flow: Callable[[StageInput], Iterable[np.ndarray]] = kept_flow,
+    open_flow: Opener = kept_flow,
     within: Within = unseen,
     made_from: Mapping[str, Any] | None = None,
     **settings: Any,
