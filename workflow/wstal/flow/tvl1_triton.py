@@ -37,6 +37,7 @@ class Launch:
     tile: tuple[int, int] = (64, 64)  # px, powers of two
     halo: int | None = None  # margin in px, also iterations per launch; None: by the frame's size
     warps: int = 16
+    registers: int | None = None  # of a thread, at most; None: as many as the compiler likes
     graphs: bool = True  # a round of launches as one CUDA graph
 
 
@@ -217,6 +218,7 @@ class _Scale:
             self.turn, self.smoothed, self.pairs, self.height, self.width, self.across,
             self.halo, steps, p.lambda_ * p.theta, p.theta, p.tau / p.theta,
             TILE_Y=tile_y, TILE_X=tile_x, num_warps=self.launch.warps, num_stages=1,
+            maxnreg=self.launch.registers,
         )  # fmt: skip
         enough = p.epsilon**2 * (self.height * self.width)
         judge[(self.pairs,)](
