@@ -1,9 +1,10 @@
-"""Check and measure all that runs on a GPU, within a number of minutes: tests first.
+"""Measure and check all that runs on a GPU, within a number of minutes.
 
-Each step is a process of its own with a limit; one that fails or runs out of time costs the
-others nothing, and what no time was left for is named. Records go to benchmarks/results/ (and a
-copy to `--output`, beside the log of each step). Needs torch, triton, numpy, pandas, h5py,
-opencv-python-headless and pytest; no decoder and no workflow engine.
+The rates of flow and I3D come first, each beside its error, then the tests, then what could be
+faster. Each step is a process of its own with a limit; one that fails or runs out of time costs
+the others nothing, and what no time was left for is named. Records go to benchmarks/results/,
+figure by figure; after each step a copy lies in `--output`, beside steps.log. Needs torch, triton,
+numpy, pandas, h5py, pyyaml, opencv-python-headless and pytest; no decoder, no workflow engine.
 
 Examples:
   PYTHONPATH=workflow python benchmarks/gpu.py --minutes 8 --output logs
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -37,18 +39,17 @@ class Step(NamedTuple):
 
 
 def steps(videos: Path | None) -> list[Step]:
-    """Everything, what matters most first: right before fast, flow before networks."""
+    """Everything, what matters most first."""
     clips = ["--videos", str(videos)] if videos else []
     flow = ["benchmarks/tvl1_gpu.py", *clips]
+    i3d = ["benchmarks/i3d.py", "--device", "cuda", "--batch", "64", "--turns", "3"]
     training = ["benchmarks/train_step.py", "--device", "cuda", "--dry-run"]
     return [
-        Step("flow tests", _tests(FLOW), 180),
-        Step("flow", [*flow, "--kernels"], 150),
-        Step("i3d tests", _tests(FEATURES), 120),
-        Step(
-            "i3d", ["benchmarks/i3d.py", "--device", "cuda", "--batch", "64", "--turns", "3"], 120
-        ),
-        Step("flow tuned", [*flow, "--tune", "--sizes", "340x256"], 240),
+        Step("flow", [*flow, "--kernels"], 120),
+        Step("i3d", i3d, 120),
+        Step("flow tests", _tests(FLOW), 150),
+        Step("i3d tests", _tests(FEATURES), 60),
+        Step("flow tuned", [*flow, "--tune", "--sizes", "340x256"], 150),
         Step("training", training, 60),
         Step("training bf16", [*training, "--precision", "bf16"], 60),
         Step("training compiled", [*training, "--compile", "reduce-overhead"], 120),
@@ -57,23 +58,34 @@ def steps(videos: Path | None) -> list[Step]:
 
 def _tests(names: tuple[str, ...]) -> list[str]:
     files = [f"tests/unit/test_{name}.py" for name in names]
-    return ["-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *files]
+    # Line by line, so that a run that is cut short has told what passed.
+    shown = ["-v", "--tb=short", "--durations=5"]
+    return ["-m", "pytest", *shown, "-m", "gpu", "-p", "no:cacheprovider", *files]
 
 
 def run(step: Step, seconds: float, output: Path) -> str:
-    """What became of a step that may take so long; its log is written and its end shown."""
-    log = output / f"{step.name.replace(' ', '_')}.log"
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT / "workflow")}
-    with log.open("w") as file:
+    """What became of a step that may take so long; the log grows by what it printed."""
+    path = os.pathsep.join(filter(None, (str(ROOT / "workflow"), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
+    log = output / "steps.log"
+    start = log.stat().st_size if log.exists() else 0
+    with log.open("a") as file:
+        file.write(f"\n== {step.name}\n")
+        file.flush()
+        # A group of its own: compilers that it has started end with it.
+        process = subprocess.Popen(
+            [sys.executable, *step.command], cwd=ROOT, env=environment,
+            stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
         try:
-            done = subprocess.run(
-                [sys.executable, *step.command], cwd=ROOT, env=environment, timeout=seconds,
-                stdout=file, stderr=subprocess.STDOUT, check=False,
-            )  # fmt: skip
-            state = "passed" if done.returncode == 0 else f"failed ({done.returncode})"
+            code = process.wait(seconds)
+            state = "passed" if code == 0 else f"failed ({code})"
         except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             state = f"ran out of its {seconds:.0f} s"
-    print(*log.read_text().splitlines()[-40:], sep="\n", flush=True)
+    printed = log.read_bytes()[start:].decode(errors="replace")
+    print(*printed.splitlines()[-40:], sep="\n", flush=True)
     return state
 
 
@@ -84,7 +96,7 @@ def main() -> None:
     add("--minutes", type=float, default=15, help="for everything (default 15)")
     add("--only", choices=NAMES, nargs="+", default=list(NAMES))
     add("--videos", type=Path, help="folder of the clips that flow is measured on")
-    add("--output", type=Path, default=Path("gpu_logs"), help="folder of the logs")
+    add("--output", type=Path, default=Path("gpu_logs"), help="folder of log and records")
     args = arguments.parse_args()
     end = time.monotonic() + 60 * args.minutes
     args.output.mkdir(parents=True, exist_ok=True)
@@ -96,12 +108,12 @@ def main() -> None:
         if end - start < 10:
             became[step.name] = "not run: no time left"
             continue
-        print(f"\n== {step.name}", flush=True)
         state = run(step, min(step.limit, end - start), args.output)
         became[step.name] = f"{state}, {time.monotonic() - start:.0f} s"
-    for pattern in ("*_gpu.json", "*_cuda.json"):
-        for record in FOLDER.glob(f"results/{pattern}"):
-            shutil.copy(record, args.output)
+        print(f"== {step.name}: {became[step.name]}", flush=True)
+        for pattern in ("*_gpu.json", "*_cuda.json"):
+            for record in FOLDER.glob(f"results/{pattern}"):
+                shutil.copy(record, args.output)
     print("\n" + "\n".join(f"{name:18} {state}" for name, state in became.items()))
     sys.exit(any(not state.startswith("passed") for state in became.values()))
 

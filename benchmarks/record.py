@@ -11,12 +11,16 @@ writes benchmarks/results/evaluate.json.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,7 @@ def record_parser(docstring: str, dry_run: bool = True) -> argparse.ArgumentPars
     return arguments
 
 
+@cache  # a record may be written after each of its figures
 def machine() -> dict[str, Any]:
     """Processor, cores this process may use, memory (GiB), GPUs, operating system."""
     return {
@@ -60,6 +65,7 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     return found
 
 
+@cache
 def commit() -> str:
     """The commit measured, with `+changes` where tracked files differ from it."""
     head = _output(["git", "-C", str(FOLDER), "rev-parse", "--short=12", "HEAD"]) or "unknown"
@@ -89,6 +95,34 @@ def write_record(
     }
     write_json(path, content)
     return path
+
+
+class Figures(dict):
+    """Results by name, written as soon as each is there; one that cannot be had leaves the others.
+
+    `write` is given all so far, None writes nothing; `failed` names those that raised.
+    """
+
+    def __init__(self, write: Callable[[Mapping[str, Any]], object] | None) -> None:
+        super().__init__()
+        self.write, self.failed = write, []
+
+    def take(self, name: str, measure: Callable[[], Any]) -> Any:
+        """What `measure` returns, also kept and shown; None if it fails, kept as why."""
+        start, value = time.perf_counter(), None
+        try:
+            value = measure()
+            json.dumps(value, allow_nan=False)  # what a record cannot hold is a failure
+            self[name] = value
+        except Exception as error:  # of any kind: compiler, driver, memory
+            traceback.print_exc()
+            value = None
+            self[name] = f"failed: {type(error).__name__}: {error}"[:300]
+            self.failed.append(name)
+        print(f"{name}: {self[name]}  ({time.perf_counter() - start:.1f} s)", flush=True)
+        if self.write:
+            self.write(self)
+        return value
 
 
 def _processor() -> str:

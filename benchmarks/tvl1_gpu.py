@@ -3,8 +3,9 @@
 The floor is one sweep over the state per iteration at the bandwidth of a copy measured here, with
 the iterations that the pairs need; several iterations per launch may pass it. Errors are against
 OpenCV where its optflow module is installed, else the C++ backend; without a compiler torch's.
-Clips are joined into one sequence: the pairs at the cuts are timed, and left out of the errors.
-Needs torch, triton, numpy and opencv-python-headless.
+Clips are joined into one sequence: the pairs at the cuts are timed, as a film's are, and left out
+of the errors. Every figure is written as soon as it is there. Needs torch, triton, numpy and
+opencv-python-headless.
 
 Examples:
   PYTHONPATH=workflow python benchmarks/tvl1_gpu.py
@@ -13,9 +14,11 @@ Examples:
 
 from __future__ import annotations
 
+import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable
-from itertools import product
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ import cv2
 import numpy as np
 import torch
 from flow_clips import real_videos, rendered_videos
-from record import record_parser, write_record
+from record import Figures, record_parser, write_record
 from wstal.flow import tvl1
 from wstal.flow.frames import check_frames
 from wstal.flow.parameters import TVL1Parameters
@@ -35,10 +38,18 @@ from wstal.flow.tvl1_triton import Launch, tvl1_triton
 
 BYTES = 64  # per pixel iteration: ten planes read and six written, once each
 COMPARED = 4  # pairs of each clip
+PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless")
+DEFAULTS = TVL1Parameters()
+# Tile, threads' warps and registers: 64x64 px of 16 warps fill an SM, two or four of the smaller
+# blocks share one, so that one computes while another loads or waits.
+CUTS = (
+    ((64, 64), 16, None), ((32, 64), 8, 128), ((32, 32), 4, 128), ((64, 64), 32, None),
+    ((64, 64), 8, None), ((32, 64), 16, 64), ((32, 128), 16, None),
+)  # fmt: skip
 
 
-def seconds(run: Callable[[], object], turns: int = 3) -> float:
-    """The least time of `turns` runs after one more."""
+def rate(pairs: int, run: Callable[[], object], turns: int = 3) -> float:
+    """Pairs per second in the fastest of `turns` runs after one more, which compiles."""
     spent = []
     for _ in range(turns + 1):
         torch.cuda.synchronize()
@@ -46,76 +57,45 @@ def seconds(run: Callable[[], object], turns: int = 3) -> float:
         run()
         torch.cuda.synchronize()
         spent.append(time.perf_counter() - start)
-    return min(spent[1:])
+    return pairs / min(spent[1:])
 
 
 def copy_bandwidth() -> float:
-    """Bytes per second that a copy within the GPU's memory reads and writes."""
+    """GB per second that a copy within the GPU's memory reads and writes."""
     source = torch.ones(1 << 28, device="cuda")
     target = torch.empty_like(source)
-    return 2 * source.nbytes / seconds(lambda: target.copy_(source), 10)
+    return 2 * source.nbytes * rate(1, lambda: target.copy_(source), 10) / 1e9
 
 
-def reference(videos: list[np.ndarray]) -> tuple[str, np.ndarray]:
-    """Flow of the first pairs of each clip by the most trusted backend there is."""
-    parts = [video[: COMPARED + 1] for video in videos]
+def reference(parts: list[np.ndarray]) -> tuple[str, np.ndarray]:
+    """Flow within each of `parts` by the most trusted backend there is."""
     if hasattr(cv2, "optflow"):
         return "opencv", np.concatenate([tvl1(part, "opencv") for part in parts])
     try:
         return "cpu", np.concatenate([tvl1(part, "cpu") for part in parts])
-    except NoCompiler:
+    except (NoCompiler, OSError):
         return "torch", np.concatenate([tvl1(part, "torch", device="cuda") for part in parts])
 
 
-def pixel_iterations(frames: np.ndarray) -> float | None:
-    """How many a pair needs on average; counted by the C++ backend."""
+def errors(found: np.ndarray, expected: np.ndarray) -> dict[str, float]:
+    """Mean end-point errors of pairs, px."""
+    error = np.linalg.norm(found - expected, axis=-1).mean((1, 2))
+    middle = float(np.median(error))
+    return {"mean": float(error.mean()), "median": middle, "worst": float(error.max())}
+
+
+def floor(frames: np.ndarray, bandwidth: float) -> dict[str, float]:
+    """Pixel iterations that a pair needs on average, counted by the C++ backend, and the floor."""
     work = np.zeros(len(frames) - 1, np.int64)
-    try:
-        tvl1_cpu(check_frames(frames), TVL1Parameters(), work=work)
-    except NoCompiler:
-        return None
-    return float(work.mean())
+    tvl1_cpu(check_frames(frames), DEFAULTS, work=work)
+    mean = float(work.mean())
+    return {"pixel_iterations_per_pair": mean, "pairs_per_s": 1e9 * bandwidth / (mean * BYTES)}
 
 
-def measure(videos: list[np.ndarray], bandwidth: float) -> dict[str, Any]:
-    """Rates, errors and the floor."""
-    frames = np.concatenate(videos)
-    images = torch.as_tensor(check_frames(frames), device="cuda")
-    parameters, pairs = TVL1Parameters(), len(frames) - 1
-    runs = {
-        "triton": lambda: tvl1_triton(images, parameters),
-        "triton_cuda_semantics": lambda: tvl1_triton(images, parameters, "opencv_cuda"),
-        "triton_frames_to_codes": lambda: encode(tvl1(frames, "triton", on_device=True), 20),
-        "torch": lambda: tvl1_torch(images, parameters, device="cuda", batch=64),
-    }
-    rates = {name: pairs / seconds(run, 1 if name == "torch" else 3) for name, run in runs.items()}
-    name, expected = reference(videos)
-    starts = np.cumsum([0] + [len(video) for video in videos[:-1]])
-    compared = np.concatenate([start + np.arange(COMPARED) for start in starts])
-    errors = {}
-    for backend in ("triton", "torch"):
-        found = runs[backend]()[compared].cpu().numpy()
-        error = np.linalg.norm(found - expected, axis=-1).mean((1, 2))
-        errors[backend] = {
-            "mean": float(error.mean()),
-            "median": float(np.median(error)),
-            "worst": float(error.max()),
-        }
-    result = {"pairs": pairs, "pairs_per_s": rates, "epe_against": name, "epe": errors}
-    result["peak_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
-    if (work := pixel_iterations(frames)) is not None:
-        floor = bandwidth / (work * BYTES)
-        result |= {"pixel_iterations_per_pair": work, "floor_pairs_per_s": floor}
-        result["triton_fraction_of_floor"] = rates["triton"] / floor
-    return result
-
-
-def kernel_times(videos: list[np.ndarray]) -> dict[str, dict[str, float]]:
-    """Of each kernel in one run by Triton: milliseconds on the device and number of launches."""
-    images = torch.as_tensor(check_frames(np.concatenate(videos)), device="cuda")
-    tvl1_triton(images, TVL1Parameters())  # compiled
+def kernel_times(run: Callable[[], object]) -> dict[str, dict[str, float]]:
+    """Of each kernel in a run: milliseconds on the device and number of launches."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        tvl1_triton(images, TVL1Parameters())
+        run()
         torch.cuda.synchronize()
     found = {
         each.key: {"ms": each.self_device_time_total / 1000, "launches": each.count}
@@ -125,51 +105,85 @@ def kernel_times(videos: list[np.ndarray]) -> dict[str, dict[str, float]]:
     return dict(sorted(found.items(), key=lambda item: -item[1]["ms"])[:12])
 
 
-def tune(videos: list[np.ndarray]) -> dict[str, float]:
+def measure(figures: Figures, size: str, videos: list[np.ndarray], args: Namespace) -> None:
+    """Rates, errors and the floor, what matters most first."""
+    frames, pairs = np.concatenate(videos), sum(map(len, videos)) - 1
+    images = torch.from_numpy(frames).cuda().float()
+    parts = [video[: COMPARED + 1] for video in videos]
+    starts = np.cumsum([0] + [len(video) for video in videos[:-1]])
+    compared = np.concatenate([start + np.arange(COMPARED) for start in starts])
+    expected = cache(lambda: reference(parts))
+
+    def epe(flows: Callable[[], np.ndarray]) -> dict[str, Any]:
+        name, wanted = expected()
+        return {"against": name, **errors(flows(), wanted)}
+
+    def take(name: str, run: Callable[[], Any]) -> Any:
+        return figures.take(f"{size}/{name}", run)
+
+    def triton() -> torch.Tensor:
+        return tvl1_triton(images, DEFAULTS)
+
+    def codes() -> np.ndarray:
+        return encode(tvl1(frames, "triton", on_device=True), 20)
+
+    def torchs() -> np.ndarray:
+        made = [tvl1_torch(part, DEFAULTS, device="cuda").cpu() for part in parts]
+        return np.concatenate(made)
+
+    take("triton/pairs_per_s", lambda: rate(pairs, triton))
+    take("triton/peak_memory_gb", lambda: torch.cuda.max_memory_allocated() / 1e9)
+    take("triton/epe", lambda: epe(lambda: triton()[compared].cpu().numpy()))
+    take("triton/frames_to_codes_pairs_per_s", lambda: rate(pairs, codes))
+    other = partial(tvl1_triton, images, DEFAULTS, "opencv_cuda")
+    take("triton/opencv_cuda/pairs_per_s", lambda: rate(pairs, other))
+    if bandwidth := figures.get("copy_gb_per_s"):
+        take("floor", lambda: floor(frames, bandwidth))
+    if args.kernels:
+        take("triton/kernels", lambda: kernel_times(triton))
+    few = partial(tvl1_torch, videos[0][:17], DEFAULTS, device="cuda")
+    take("torch/pairs_per_s", lambda: rate(16, few, 1))
+    take("torch/epe", lambda: epe(torchs))
+
+
+def tune(figures: Figures, size: str, videos: list[np.ndarray]) -> None:
     """Pairs per second of other ways to cut the work."""
-    images = torch.as_tensor(check_frames(np.concatenate(videos)), device="cuda")
-    shapes = {(64, 64): (8, 16, 32), (32, 64): (4, 8, 16), (32, 128): (16,)}
-    cuts = [(tile, warps) for tile, each in shapes.items() for warps in each]
-    choices = [Launch(tile=tile, warps=warps) for tile, warps in cuts]
-    choices += [Launch(halo=halo) for halo in (2, 3, 4, 5, 6, 8, 10)]
-    choices += [Launch(batch=b, graphs=g) for b, g in product((32, 64, 128, 256), (True, False))]
-    rates = {}
+    images = torch.from_numpy(np.concatenate(videos)).cuda().float()
+    choices = [Launch(batch=b) for b in (64, 128, 256, 512)]
+    choices += [Launch(tile=t, warps=w, registers=r) for t, w, r in CUTS]
+    choices += [Launch(halo=halo) for halo in (3, 4, 5, 6, 8, 10)]
+    choices += [Launch(tile=(32, 64), warps=8, registers=128, halo=h) for h in (2, 3, 4, 5)]
+    choices += [Launch(graphs=False)]
     for launch in choices:
-        spent = seconds(lambda x=launch: tvl1_triton(images, TVL1Parameters(), launch=x), 2)
-        rates[str(launch)] = (len(images) - 1) / spent
-        print(f"{rates[str(launch)]:8.0f} pairs/s  {launch}", flush=True)
-    return rates
+        run = partial(tvl1_triton, images, DEFAULTS, launch=launch)
+        figures.take(f"{size}/{launch}", lambda x=run: rate(len(images) - 1, x, 2))
 
 
 def main() -> None:
-    """Measure every size, print, write benchmarks/results/tvl1_gpu.json."""
+    """Measure every size, print and write benchmarks/results/tvl1_gpu.json as it goes."""
     arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--videos", type=Path, default=Path(), help="folder of the clips")
     add("--sizes", nargs="+", default=["340x256", "455x256"])
-    add("--pairs", type=int, default=64, help="per clip; there are four")
-    add("--tune", action="store_true", help="also try other ways to cut the work")
+    add("--pairs", type=int, default=128, help="per clip; there are four")
+    add("--tune", action="store_true", help="other ways to cut the work (tvl1_tuning_gpu.json)")
     add("--kernels", action="store_true", help="also say what each kernel takes")
     args = arguments.parse_args()
-    bandwidth = copy_bandwidth()
-    print(f"copy {bandwidth / 1e9:.0f} GB/s")
-    results: dict[str, Any] = {"copy_gb_per_s": bandwidth / 1e9}
+    name, settings = "tvl1_tuning_gpu" if args.tune else "tvl1_gpu", {"pairs_per_clip": args.pairs}
+    write = partial(write_record, name, settings=settings, packages=PACKAGES)
+    figures = Figures(None if args.dry_run else write)
+    if not args.tune:
+        figures.take("copy_gb_per_s", copy_bandwidth)
     for size in args.sizes:
         width, height = map(int, size.split("x"))
         clips = real_videos(args.videos, args.pairs, width, height)
         videos = clips or rendered_videos(args.pairs, width, height)
-        kind = f"{len(clips)} real clips" if clips else "rendered"
-        results[size] = {"frames": kind, **measure(videos, bandwidth)}
-        print(size, *(f"\n  {key}: {value}" for key, value in results[size].items()), flush=True)
-        if args.kernels:
-            results[size]["kernels"] = kernel_times(videos)
-            print(*(f"  {name}: {row}" for name, row in results[size]["kernels"].items()), sep="\n")
+        figures[f"{size}/frames"] = f"{len(clips)} real clips" if clips else "rendered"
         if args.tune:
-            results[size]["tune_pairs_per_s"] = tune(videos)
-    if not args.dry_run:
-        packages = ("torch", "triton", "numpy", "opencv-python-headless")
-        settings = {"pairs_per_clip": args.pairs}
-        print(write_record("tvl1_gpu", results, settings=settings, packages=packages))
+            tune(figures, size, videos)
+        else:
+            measure(figures, size, videos, args)
+    sys.exit(bool(figures.failed))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 from wstal.errors import WstalError
-from wstal.nets.i3d_inference import FastI3D, for_inference
+from wstal.nets.i3d_inference import FastI3D, _Direct, _FoldedStem, for_inference
 from wstal.nets.inception_i3d import InceptionI3D
 
 CPU = torch.device("cpu")
@@ -114,14 +114,37 @@ def test_lower_precision_is_for_inception_alone():
         for_inference(nn.Identity(), CPU, "bf16")
 
 
+@pytest.mark.parametrize("channels", [2, 3])
+@pytest.mark.parametrize("shape", [(16, 32, 32), (17, 33, 47), (19, 40, 35)])
+@torch.inference_mode()
+def test_the_folded_stem_is_the_convolution_to_rounding(channels, shape):
+    conv = InceptionI3D(channels, 0.25).Conv3d_1a_7x7.conv3d
+    conv.bias = nn.Parameter(torch.randn(16))
+    x = torch.randn(2, *shape, channels)
+    expected = _Direct(conv, 1)(x)
+    found = _FoldedStem(conv)(x)
+    assert found.shape == expected.shape
+    assert relative_error(found, expected) < 1e-5
+
+
+@torch.inference_mode()
+def test_the_folded_stem_takes_the_first_layers_place():
+    network = calibrated(2, 0.125, 32)
+    x = torch.randn(2, 2, 16, 32, 40)
+    fast = for_inference(network, CPU, "bf16", folded_stem=True)
+    assert isinstance(fast.front[0].linear, _FoldedStem)
+    assert relative_error(fast.features(x), network.features(x)) < 0.1
+
+
 @pytest.mark.gpu
+@pytest.mark.parametrize("folded", [False, True])
 @pytest.mark.parametrize(("precision", "error"), [("fp32", 1e-4), ("tf32", 0.05), ("fp16", 0.05)])
 @torch.inference_mode()
-def test_gpu_equals_cpu(precision, error):
+def test_gpu_equals_cpu(precision, error, folded):
     network = calibrated(3, 0.25, 64)
     x = torch.randn(3, 3, 16, 64, 80)
     expected = network.features(x)
     cuda = torch.device("cuda")
-    found = for_inference(network, cuda, precision).features(x.to(cuda))
+    found = for_inference(network, cuda, precision, folded_stem=folded).features(x.to(cuda))
     assert found.dtype == torch.float32 and found.device.type == "cuda"
     assert relative_error(found.cpu(), expected) < error

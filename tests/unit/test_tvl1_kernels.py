@@ -150,8 +150,9 @@ floats = "state smooth terms change images gradients table source target weight_
 marks = "going again turn smoothed near_x near_y"
 types = {n: "*fp32" for n in floats.split()} | {n: "*i32" for n in marks.split()}
 types |= {n: "fp32" for n in "limit theta rate enough gain".split()} | {"count": "*fp64"}
-for kernel, constants, warps in (
+for kernel, constants, warps, *registers in (
     (tvl1_kernels.iterate, {"TILE_Y": 64, "TILE_X": 64}, 16),
+    (tvl1_kernels.iterate, {"TILE_Y": 32, "TILE_X": 64}, 8, 128),
     (tvl1_kernels.judge, {"CUDA": False, "TILES": 64}, 1),
     (tvl1_kernels.judge, {"CUDA": True, "TILES": 64}, 1),
     (picture_kernels.warp, {"CUDA": False, "BLOCK": 256}, 4),
@@ -163,7 +164,10 @@ for kernel, constants, warps in (
     names = kernel.arg_names
     signature = {n: "constexpr" if n in constants else types.get(n, "i32") for n in names}
     source = ASTSource(kernel, signature, {(names.index(n),): v for n, v in constants.items()})
-    made = triton.compile(source, GPUTarget("cuda", 90, 32), {"num_warps": warps, "num_stages": 1})
+    options = {"num_warps": warps, "num_stages": 1}
+    if registers:
+        options["maxnreg"] = registers[0]
+    made = triton.compile(source, GPUTarget("cuda", 90, 32), options)
     assert made.asm["cubin"], kernel
     assert made.metadata.shared <= 64 * 1024, kernel
 """

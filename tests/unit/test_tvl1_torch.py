@@ -43,6 +43,15 @@ def test_pairs_of_a_batch_do_not_mix():
     assert together.shape == (5, 40, 48, 2)
 
 
+def test_frames_of_any_type_and_layout_are_the_same_images():
+    frames = sequence(3, 20, 24)
+    backwards = frames[::-1]
+    backwards.flags.writeable = False
+    parameters = TVL1Parameters(nscales=1, warps=1)
+    expected = tvl1_torch(torch.from_numpy(backwards.astype(np.float32)), parameters)
+    assert torch.equal(tvl1_torch(backwards, parameters), expected)
+
+
 def test_constant_images_do_not_move():
     assert not tvl1(np.full((2, 24, 30), 9, np.uint8), "torch").any()
 

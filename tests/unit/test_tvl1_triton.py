@@ -13,6 +13,7 @@ pytest.importorskip("triton")
 
 from wstal.errors import WstalError
 from wstal.flow import tvl1
+from wstal.flow import tvl1_triton as tvl1_triton_module
 from wstal.flow.frames import check_frames
 from wstal.flow.parameters import TVL1Parameters
 from wstal.flow.tvl1_torch import tvl1_torch
@@ -58,6 +59,27 @@ def test_batches_change_nothing_and_one_frame_has_no_flow():
     )
     assert torch.equal(whole, parts)
     assert none.shape == (0, 12, 12, 2)
+
+
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_a_look_that_comes_a_round_late_as_a_gpus_does_changes_nothing(monkeypatch, semantics):
+    frames = sequence(3, 14, 18, seed=5)
+    frames[2] = frames[1]  # this pair ends in its first round
+    settings = {"nscales": 1, "warps": 2, "inner_iterations": 4, "outer_iterations": 3}
+    parameters = TVL1Parameters(**settings, epsilon=0.2, iterations=60)
+    images = check_frames(frames)
+    at_once = tvl1_triton(images, parameters, semantics, device=DEVICE, launch=SMALL)
+    seen = []
+
+    def late(self, number):
+        seen.append(not self.going.any())
+        return number > 0 and seen[-2]
+
+    monkeypatch.setattr(tvl1_triton_module._Rounds, "_ended", late)
+    assert torch.equal(
+        at_once, tvl1_triton(images, parameters, semantics, device=DEVICE, launch=SMALL)
+    )
+    assert any(seen)  # something was launched for pairs that had all ended
 
 
 def test_constant_images_do_not_move():

@@ -25,12 +25,14 @@ def lease(device: str = "auto") -> Iterator[torch.device]:
     `auto` is a GPU where there is one, else the CPU; `cuda` raises WstalError where there is
     none: nothing falls back in silence. One visible GPU (as a cluster gives by
     CUDA_VISIBLE_DEVICES) is taken as it is; of several, the first whose lock file is free, or
-    the first of all if every one is taken.
+    the first of all if every one is taken. Convolutions in float32 are float32 there, not the
+    TF32 that torch rounds to by default, unless a precision that is asked for says so.
     """
     if device not in DEVICES:
         raise WstalError(f"device {device!r} is not one of {', '.join(DEVICES)}")
     if device == "cuda" and not torch.cuda.is_available():
         raise WstalError("device cuda was asked for, but torch sees no GPU; use auto or cpu")
+    torch.backends.cudnn.allow_tf32 = False
     if device == "cpu" or not torch.cuda.is_available():
         yield torch.device("cpu")
     elif torch.cuda.device_count() == 1:

@@ -10,9 +10,9 @@ SMALLEST = 3  # px; the one-sided gradients at both ends need a pixel between th
 
 
 def check_frames(frames: np.ndarray) -> np.ndarray:
-    """Gray frames `[N, H, W]` as float32 in 0..255.
+    """Gray frames `[N, H, W]` in 0..255, uint8 (as they are, bytes go to a GPU faster) or float32.
 
-    uint8 is taken as it is; floating point is taken to lie in 0..1, as OpenCV's TV-L1 does.
+    Floating point is taken to lie in 0..1, as OpenCV's TV-L1 does.
     Raises WstalError for another shape or type, no frame, a side under 3 px, NaN or infinity.
     """
     frames = np.asarray(frames)
@@ -24,7 +24,7 @@ def check_frames(frames: np.ndarray) -> np.ndarray:
             f"{frames.shape[2]}x{frames.shape[1]}"
         )
     if frames.dtype == np.uint8:
-        return frames.astype(np.float32)
+        return frames
     if not np.issubdtype(frames.dtype, np.floating):
         raise WstalError(f"flow needs frames as uint8 or float in 0..1, not {frames.dtype}")
     if not np.isfinite(frames).all():

@@ -50,7 +50,7 @@ def tvl1_cpu(
     work: np.ndarray | None = None,
     sweep: int = 0,
 ) -> np.ndarray:
-    """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]`, float32 in 0..255.
+    """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]` in 0..255, of any type.
 
     `threads` pairs are computed at a time (default: see `default_threads`); the result does not
     depend on it. `target` is the instruction set compiled for. `work` int64 [N-1], if

@@ -11,7 +11,7 @@ from wstal.flow.parameters import TVL1Parameters
 def tvl1_opencv(
     frames: np.ndarray, parameters: TVL1Parameters, semantics: str = "opencv_cpu"
 ) -> np.ndarray:
-    """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]`, float32 in 0..255."""
+    """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]` in 0..255."""
     import cv2  # here, so that a machine without it can use the other backends
 
     if semantics != "opencv_cpu":
@@ -37,7 +37,8 @@ def tvl1_opencv(
         medianFiltering=parameters.median_filtering,
         useInitialFlow=False,
     )
-    images = frames / np.float32(255)  # it multiplies floating-point images by 255
+    # It multiplies floating-point images by 255.
+    images = frames.astype(np.float32) / np.float32(255)
     for pair in range(len(flow)):
         flow[pair] = solver.calc(images[pair], images[pair + 1], None)
     return flow

@@ -29,15 +29,23 @@ def tvl1_torch(
 ) -> Tensor:
     """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]` in 0..255, on `device`.
 
-    `batch` pairs are computed at a time; a pair's result does not depend on the others.
+    Frames of any type. `batch` pairs are computed at a time; a pair's result does not depend on
+    the others.
     """
-    images = torch.as_tensor(frames, dtype=torch.float32, device=device)
+    images = as_images(frames, device)
     parts = [
         _solve(images[start : start + batch + 1], parameters, semantics == "opencv_cuda")
         for start in range(0, len(images) - 1, batch)
     ]
     empty = images.new_empty(0, *images.shape[1:], 2)
     return torch.cat([empty, *(fields[:, :2].permute(0, 2, 3, 1) for fields in parts)])
+
+
+def as_images(frames: np.ndarray | Tensor, device: str | torch.device) -> Tensor:
+    """Frames as float32 on `device`, whatever their type, which is changed there."""
+    if isinstance(frames, np.ndarray):
+        frames = torch.from_numpy(np.require(frames, requirements="CW"))  # what torch can take
+    return frames.to(device).float()
 
 
 def pyramid_sizes(height: int, width: int, parameters: TVL1Parameters) -> list[tuple[int, int]]:

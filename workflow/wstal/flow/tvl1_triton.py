@@ -20,7 +20,7 @@ from wstal.errors import WstalError
 from wstal.flow.chunks import GPU_PAIRS
 from wstal.flow.parameters import TVL1Parameters
 from wstal.flow.resampling import FRACTIONS, central_gradient, cubic_weights, linear_taps
-from wstal.flow.tvl1_torch import pyramid_sizes
+from wstal.flow.tvl1_torch import as_images, pyramid_sizes
 
 ROUND = 30  # iterations between two looks where the parameters set none (even: see `judge`)
 BLOCK = 256  # pixels of a program of the warp, median and resizing kernels
@@ -37,6 +37,7 @@ class Launch:
     tile: tuple[int, int] = (64, 64)  # px, powers of two
     halo: int | None = None  # margin in px, also iterations per launch; None: by the frame's size
     warps: int = 16
+    registers: int | None = None  # of a thread, at most; None: as many as the compiler likes
     graphs: bool = True  # a round of launches as one CUDA graph
 
 
@@ -59,7 +60,7 @@ def tvl1_triton(
     if torch.device(device).type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
         raise WstalError("flow backend triton needs a GPU: choose device cuda, or another backend")
     launch = launch or Launch()
-    images = torch.as_tensor(frames, dtype=torch.float32, device=device)
+    images = as_images(frames, device)
     flow = images.new_empty(len(images) - 1, *images.shape[1:], 2)
     with torch.cuda.device(images.device) if images.is_cuda else nullcontext():
         batch = launch.batch or _fitting_pairs(images)
@@ -217,6 +218,7 @@ class _Scale:
             self.turn, self.smoothed, self.pairs, self.height, self.width, self.across,
             self.halo, steps, p.lambda_ * p.theta, p.theta, p.tau / p.theta,
             TILE_Y=tile_y, TILE_X=tile_x, num_warps=self.launch.warps, num_stages=1,
+            maxnreg=self.launch.registers,
         )  # fmt: skip
         enough = p.epsilon**2 * (self.height * self.width)
         judge[(self.pairs,)](

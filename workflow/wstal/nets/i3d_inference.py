@@ -32,12 +32,19 @@ _LAST_OF_FRONT = "MaxPool3d_4a_3x3"
 _SHORT = ("Mixed_5b", "Mixed_5c")
 
 
-def for_inference(network: nn.Module, device: torch.device, precision: str = EXACT) -> nn.Module:
+def for_inference(
+    network: nn.Module,
+    device: torch.device,
+    precision: str = EXACT,
+    *,
+    folded_stem: bool = False,
+) -> nn.Module:
     """A copy of `network` on `device` whose `features` are faster to compute.
 
     Inception-I3D becomes `FastI3D`; other networks are folded and laid channels-last, in
     float32 only. `fp32` is exact up to rounding (torch's TF32 is switched off for the process,
-    by `tf32` on). Raises WstalError for an unknown precision, or one that the device lacks.
+    by `tf32` on). `folded_stem`: see `_FoldedStem`; CPUs in float32 have a better one. Raises
+    WstalError for an unknown precision, or one that the device lacks.
     """
     if precision not in PRECISIONS:
         raise WstalError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
@@ -46,7 +53,7 @@ def for_inference(network: nn.Module, device: torch.device, precision: str = EXA
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     if isinstance(network, InceptionI3D):
-        return FastI3D(network, device, PRECISIONS[precision])
+        return FastI3D(network, device, PRECISIONS[precision], folded_stem)
     if precision != EXACT:
         raise WstalError(f"precision {precision} is for Inception-I3D; this network takes fp32")
     return fold_batchnorm(network).to(device, memory_format=torch.channels_last_3d)
@@ -59,7 +66,13 @@ class FastI3D(nn.Module):
     the large first half snippet by snippet, so that it stays in the cache, and batch the rest.
     """
 
-    def __init__(self, network: InceptionI3D, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        network: InceptionI3D,
+        device: torch.device,
+        dtype: torch.dtype,
+        folded_stem: bool = False,
+    ) -> None:
         super().__init__()
         folded = fold_batchnorm(network).to(device, dtype)
         self.on_cpu = device.type == "cpu"
@@ -68,6 +81,8 @@ class FastI3D(nn.Module):
         self.in_channels = network.in_channels
         border = ORDER.index(_LAST_OF_FRONT) + 1
         self.front = self._stages(folded, ORDER[:border])
+        if folded_stem and self.time == 1:
+            self.front[0] = _Rectified(_FoldedStem(getattr(folded, ORDER[0]).conv3d))
         self.back = self._stages(folded, ORDER[border:])
 
     def _stages(self, folded: nn.Module, names: Iterable[str]) -> nn.Sequential:
@@ -168,6 +183,32 @@ class _Stem(nn.Module):
         x = F.pad(x, (0, 0, *sides, 0, 0, before, 2 * pairs - frames - before))
         x = x.view(pairs, 2, *x.shape[1:]).permute(0, 2, 3, 4, 1, 5)
         return self.conv(x.reshape(*x.shape[:4], 2 * channels))
+
+
+class _FoldedStem(nn.Module):
+    """The 7x7x7 convolution of stride 2 as 4x4x4 of stride 1, over blocks of 2x2x2 as channels.
+
+    Matrix units take channels by eights: 3 (RGB) or 2 (flow) leave most of each step empty,
+    343 steps of 8, where 64 taps of 24 or 16 channels fill all. `[B, T, H, W, C]`.
+    """
+
+    def __init__(self, conv: nn.Conv3d) -> None:
+        super().__init__()
+        self.kernel, self.bias = conv.kernel_size[0], conv.bias
+        outputs, inputs = conv.weight.shape[:2]
+        taps = F.pad(conv.weight, (0, 1) * 3)  # an eighth along each axis, of zeros
+        blocks = taps.reshape(outputs, inputs, 4, 2, 4, 2, 4, 2).permute(0, 3, 5, 7, 1, 2, 4, 6)
+        self.weight = blocks.flatten(1, 4).contiguous(memory_format=torch.channels_last_3d)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pads: list[int] = []
+        for length in x.shape[3:0:-1]:  # the last axis first
+            before = same_padding(length, self.kernel, 2)[0]
+            pads += [before, 2 * (-(-length // 2) + 3) - length - before]
+        x = F.pad(x, (0, 0, *pads))
+        x = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
+        x = x.permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4)
+        return F.conv3d(x.permute(0, 4, 1, 2, 3), self.weight, self.bias).permute(0, 2, 3, 4, 1)
 
 
 class _Pool(nn.Module):
