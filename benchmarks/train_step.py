@@ -39,7 +39,7 @@ def our_step(model: torch.nn.Module, config: dict, batch: Batch) -> Callable[[],
     forward = compiled(model, config["train"]["compile"])
 
     def step() -> float:
-        total, _, _ = update(co2net, forward, optimizer, batch, config, context)
+        total, _ = update(co2net, forward, optimizer, batch, config, context)
         return total.item()
 
     return step

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -73,21 +73,24 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config["train"], progress)
         batch = self.data.draw(self.generator)._replace(progress=progress)
-        total, terms, output = update(
+        total, terms = update(
             self.method, self.forward, self.optimizer, batch, self.config, self.autocast
         )
         self.iteration += 1
         self.total = total.detach()
         if self.iteration % self.config["train"]["log_interval"] == 0:
-            self._record(total, terms, output)
+            self._record(total, terms, batch)
 
-    def _record(self, total: Tensor, terms: Mapping[str, Tensor], output: NamedTuple) -> None:
+    def _record(self, total: Tensor, terms: Mapping[str, Tensor], batch: Batch) -> None:
         row = {"iteration": self.iteration, "total": total.item()}
         row |= {name: term.item() for name, term in terms.items()}
-        # Attention that sinks to zero is the known failure of this family of losses.
-        row["mean_attention"] = output.attention.mean().item()
+        # Attention that sinks to zero is the known failure of this family of losses. Dropout of
+        # its logits, which sets half of it to 0.5, would hide that.
+        with evaluating(self.model), torch.no_grad(), self.autocast:
+            output = apply(self.model, batch.features, batch.mask, batch.upstream)
+        row["mean_attention"] = output.attention.float().mean().item()
         for name, attention in named_attentions(output).items():
-            row[f"mean_attention_{name}"] = attention.mean().item()
+            row[f"mean_attention_{name}"] = attention.float().mean().item()
         if not torch.isfinite(total):
             raise self._diverged(f"the loss is {row['total']} ({row})")
         self.log.append(row)
@@ -136,8 +139,8 @@ def update(
     batch: Batch,
     config: Mapping[str, Any],
     context: AbstractContextManager,
-) -> tuple[Tensor, dict[str, Tensor], NamedTuple]:
-    """One update of the weights on a batch, under `autocast`'s context; loss, terms, output."""
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """One update of the weights on a batch, under `autocast`'s context; loss and terms."""
     with context:
         output = apply(model, batch.features, batch.mask, batch.upstream)
     if config["train"]["precision"] == "bf16":
@@ -147,7 +150,17 @@ def update(
     if total.requires_grad:  # not where a run only passes scores on
         total.backward()
         optimizer.step()
-    return total, terms, output
+    return total, terms
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model without dropout, for a while."""
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train()
 
 
 def compiled(model: nn.Module, mode: str) -> nn.Module:
