@@ -27,6 +27,7 @@ from record import FOLDER, record_parser
 ROOT = FOLDER.parent
 FLOW = ("tvl1_kernels", "picture_kernels", "tvl1_triton", "tvl1_golden", "tvl1_torch")
 FEATURES = ("i3d_inference", "extract")
+TRAINING = ("loop",)
 NAMES = ("flow", "i3d", "training")
 
 
@@ -53,6 +54,7 @@ def steps(videos: Path | None) -> list[Step]:
         Step("training", training, 60),
         Step("training bf16", [*training, "--precision", "bf16"], 60),
         Step("training compiled", [*training, "--compile", "reduce-overhead"], 120),
+        Step("training tests", _tests(TRAINING), 120),
     ]
 
 

@@ -61,12 +61,15 @@ def main() -> None:
     folder = args.results / args.dataset
     names = (f"{args.method}*", *args.beside)
     seeds = sorted(path for name in names for path in folder.glob(f"*/{name}/seed*/map.csv"))
-    runs = [run_row(each, args.metric) for each in dict.fromkeys(p.parent.parent for p in seeds)]
+    folders = dict.fromkeys(path.parent.parent for path in seeds)
+    runs = [run_row(each, args.metric) for each in folders]
+    own = {row["run"] for row in runs}
     compared = [comparison(p, args.metric) for p in sorted(folder.glob("compare_*.csv"))]
-    costs = stage_costs(args.results / "benchmarks" / args.dataset)
+    timed = args.results / "benchmarks"
+    costs = stage_costs(*(timed / each.relative_to(args.results) for each in folders))
     results = {
         "runs": sorted(runs, key=lambda row: -row["mean"]),
-        "comparisons": compared,
+        "comparisons": [row for row in compared if {row["a"], row["b"]} <= own],
         "stages": [plain(row) for row in costs.to_dict("records")],
     }
     for row in results["runs"]:

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 import yaml
 from small_set import write_small_set
-from wstal.config.catalog import Catalog
 from wstal.data.annotations import Annotations
 from wstal.data.simulation.videos import draw_annotations
 from wstal.features.pack import FeatureFile
 
 
 @pytest.fixture(scope="session")
-def recipes(catalog: Catalog) -> dict[str, dict[str, Any]]:
+def recipes(catalog) -> dict[str, dict[str, Any]]:
     """The project's feature recipes by name."""
     return catalog.features
 

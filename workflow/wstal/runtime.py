@@ -9,14 +9,14 @@ import pandas as pd
 COLUMNS = ["stage", "jobs", "wall_s", "longest_s", "cpu_s", "peak_memory_mb"]
 
 
-def stage_costs(folder: str | Path) -> pd.DataFrame:
-    """One row per stage with the columns COLUMNS, the most expensive first.
+def stage_costs(*folders: str | Path) -> pd.DataFrame:
+    """One row per stage of the jobs in these folders, columns COLUMNS, the most expensive first.
 
     A stage is the folder a shard's file lies in, or the file's name up to its first dot;
     wall_s and cpu_s are sums over its jobs, peak_memory_mb the largest job's resident set.
     """
     jobs = []
-    for path in sorted(Path(folder).rglob("*.tsv")):
+    for path in sorted(path for folder in folders for path in Path(folder).rglob("*.tsv")):
         stage = path.parent.name if path.name.startswith("shard") else path.name.split(".")[0]
         jobs.append(pd.read_csv(path, sep="\t", na_values="-").assign(stage=stage))
     if not jobs:
