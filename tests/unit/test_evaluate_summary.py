@@ -38,6 +38,19 @@ def test_mean_sd_n_and_both_readings():
     assert len(found) == 3
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [((97.2, 0.0, 92.4), True), ((97.2, 50, 92.4), False), ((3, 0, 1), False), ((3,), False)],
+)
+def test_a_mean_over_seeds_of_which_one_failed_says_so(values, told):
+    seeds = [seed({"last": v, "constant_attention": v}, metric="mAP@0.1:0.7") for v in values]
+    found = summary(seeds)
+    assert ("a seed fell behind: 97.2, 0.0, 92.4" in found["co2net", "strict"]["note"]) is told
+    assert "fell behind" not in found["constant_attention", "baseline"]["note"]
+    seeds = [seed({"last": v}, metric="mAP@0.90") for v in values]  # small numbers differ
+    assert "fell behind" not in summary(seeds)["co2net", "strict"]["note"]
+
+
 def test_best_on_validation_is_the_strict_reading_where_there_is_one():
     found = summary([seed({"last": 50, "best_val": 55, "best_test": 60})])
     assert found["co2net", "strict"]["checkpoint"] == "best_val"

@@ -23,6 +23,9 @@ NOTES = {
     "true_class_throughout": "the video's true class in every second",
     "best_test": CHOSEN_ON_TEST,
 }
+# A mean hides a training that failed. This is no spread: a seed with less than half of the best,
+# where that is 10 % or more.
+BEHIND, WORTH = 0.5, 10.0
 
 
 def summarize(
@@ -70,8 +73,9 @@ def summarize(
         baseline = values["run"] if values["reading"] == "baseline" else values["checkpoint"]
         if values["checkpoint"] not in CHECKPOINTS:
             values["checkpoint"] = ""
-        notes = [note, "no segments" if unsegmented else "", NOTES.get(baseline, "")]
         value = part["value"].astype(float)
+        behind = "" if values["reading"] == "baseline" else _behind(values["metric"], value)
+        notes = [note, "no segments" if unsegmented else "", NOTES.get(baseline, ""), behind]
         rows.append(
             {
                 **{"dataset": dataset, "recipe": recipe, **values},
@@ -84,3 +88,11 @@ def summarize(
     order = {"strict": 0, "paper": 1, "baseline": 2}
     rows.sort(key=lambda row: order[row["reading"]])  # stable: metrics keep their order
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _behind(metric: str, values: pd.Series) -> str:
+    """What an average metric's note says of seeds, in their order, if one of them failed."""
+    averaged = ":" in metric or not metric.startswith("mAP@")
+    if not averaged or values.max() < WORTH or values.min() >= BEHIND * values.max():
+        return ""
+    return "a seed fell behind: " + ", ".join(f"{value:.1f}" for value in values)
