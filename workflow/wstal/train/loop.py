@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -13,6 +13,7 @@ from wstal.data.batch import Batch
 from wstal.data.dataset import TrainingSet
 from wstal.errors import WstalError
 from wstal.models.output import apply, as_float32, named_attentions
+from wstal.train.evaluating import evaluating
 from wstal.train.optimizer import build_optimizer, learning_rate
 from wstal.train.seeding import random_state, restore_random_state, seed_all
 
@@ -86,7 +87,7 @@ class Trainer:
         row |= {name: term.item() for name, term in terms.items()}
         # Attention that sinks to zero is the known failure of this family of losses. Dropout of
         # its logits, which sets half of it to 0.5, would hide that.
-        with evaluating(self.model), torch.no_grad(), self.autocast:
+        with evaluating(self.model), self.autocast:
             output = apply(self.model, batch.features, batch.mask, batch.upstream)
         row["mean_attention"] = output.attention.float().mean().item()
         for name, attention in named_attentions(output).items():
@@ -151,16 +152,6 @@ def update(
         total.backward()
         optimizer.step()
     return total, terms
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model without dropout, for a while."""
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train()
 
 
 def compiled(model: nn.Module, mode: str) -> nn.Module:

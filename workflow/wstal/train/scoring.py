@@ -19,6 +19,7 @@ from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, VideoScores
 from wstal.models.output import apply, named_attentions
 from wstal.train import checkpoint
+from wstal.train.evaluating import evaluating
 
 
 class Scorer:
@@ -41,7 +42,6 @@ class Scorer:
         self.features, self.ids, self.streams = features, list(ids), streams
         self.classes, self.standardization, self.device = classes, standardization, device
 
-    @torch.no_grad()
     def __call__(
         self,
         model: nn.Module,
@@ -50,10 +50,8 @@ class Scorer:
         **provenance: object,
     ) -> Scores:
         """Scores of every video; the model is put back into the mode it was in."""
-        training = model.training
-        model.eval()
-        videos = {video: self._score(model, video) for video in track(self.ids)}
-        model.train(training)
+        with evaluating(model):
+            videos = {video: self._score(model, video) for video in track(self.ids)}
         return Scores(
             classes=self.classes,
             videos=videos,
