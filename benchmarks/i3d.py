@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from wstal.device import lease
 from wstal.errors import WstalError
 from wstal.features.snippets import scaled
+from wstal.features.upload import upload
 from wstal.nets.i3d_inference import for_inference
 from wstal.nets.inception_i3d import InceptionI3D
 
@@ -73,26 +74,26 @@ def calibrated(channels: int, size: int) -> InceptionI3D:
 
 
 def form(name: str, network: nn.Module, pictures: Tensor, device: torch.device) -> Callable:
-    """A call that computes features of snippets in the form `name`."""
+    """Features of snippets in the form `name`, as often as asked."""
     if name.startswith("plain"):
         x = scaled(pictures.to(device)).permute(0, 4, 1, 2, 3).contiguous()
         x = x if name == "plain_batched" else x[:1]
         for_inference(nn.Identity(), device)  # TF32 off
-        return lambda: network.features(x)
+        return lambda calls: [network.features(x) for _ in range(calls)]
     precision, _, folded = name.partition("_")
     fast = for_inference(network, device, precision, folded_stem=bool(folded))
 
-    def run() -> Tensor:
-        x = scaled(pictures.to(device, non_blocking=True))
-        return fast.features(x.permute(0, 4, 1, 2, 3))
+    def run(calls: int) -> list[Tensor]:
+        batches = upload([pictures] * calls, device)
+        return [fast.features(scaled(batch).permute(0, 4, 1, 2, 3)) for batch in batches]
 
     return run
 
 
-def clocks(run: Callable[[], Tensor], device: torch.device) -> tuple[float, float]:
-    """Wall and processor milliseconds per snippet of a call; on a GPU of one call after another."""
+def clocks(run: Callable[[int], list[Tensor]], device: torch.device) -> tuple[float, float]:
+    """Wall and processor milliseconds per snippet; on a GPU of several batches in a row."""
     wall, processor = time.perf_counter(), time.process_time()
-    count = sum(len(run()) for _ in range(CALLS[device.type]))
+    count = sum(len(features) for features in run(CALLS[device.type]))
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
@@ -114,7 +115,7 @@ def measure(stream: str, device: torch.device, batch: int, turns: int, size: int
         for name in [name for name in spent if name not in failed]:
             try:
                 run = form(name, network, pictures, device)
-                found[name] = run().double().cpu()  # warm
+                found[name] = run(1)[0].double().cpu()  # warm
                 if not found[name].isfinite().all():
                     raise RuntimeError("its features are not finite")
                 spent[name].append(clocks(run, device))

@@ -4,8 +4,16 @@ import pytest
 import torch
 from torch import nn
 from wstal.errors import WstalError
-from wstal.nets.i3d_inference import FastI3D, _Direct, _FoldedStem, for_inference
+from wstal.nets.i3d_inference import (
+    FastI3D,
+    _Direct,
+    _FoldedStem,
+    _Pool,
+    _PooledUnit,
+    for_inference,
+)
 from wstal.nets.inception_i3d import InceptionI3D
+from wstal.nets.same_padding import SameMaxPool3d
 
 CPU = torch.device("cpu")
 
@@ -134,6 +142,21 @@ def test_the_folded_stem_takes_the_first_layers_place():
     fast = for_inference(network, CPU, "bf16", folded_stem=True)
     assert isinstance(fast.front[0].linear, _FoldedStem)
     assert relative_error(fast.features(x), network.features(x)) < 0.1
+
+
+@pytest.mark.parametrize("linear", [_Direct, _FoldedStem])
+@torch.inference_mode()
+def test_bias_and_relu_give_the_same_after_pooling(linear):
+    conv = InceptionI3D(3, 0.25).Conv3d_1a_7x7.conv3d.double()
+    conv.bias = nn.Parameter(torch.randn(16).double())
+    pool = _Pool(SameMaxPool3d((1, 3, 3), (1, 2, 2)), 1)
+    x = torch.randn(2, 16, 40, 35, 3).double()
+    arguments = {_Direct: (conv, 1), _FoldedStem: (conv,)}[linear]
+    expected = pool(linear(*arguments)(x).relu())
+    for late in (False, True):
+        unit = _PooledUnit(linear(*arguments), pool, late)
+        assert (unit.bias is not None) is late
+        torch.testing.assert_close(unit(x), expected)
 
 
 @pytest.mark.gpu

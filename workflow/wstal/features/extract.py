@@ -8,11 +8,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from wstal.features.logmel import snippet_windows
 from wstal.features.snippets import batches, scaled, snippets
-from wstal.read_ahead import read_ahead
+from wstal.features.upload import upload
 
 FLOW_CHUNK = 64  # pairs read at a time
 
@@ -31,23 +31,16 @@ def i3d_features(
 
     `pictures` are chunks of uint8 RGB `[n, H, W, 3]` or int8 flow `[n, H, W, 2]`. A thread reads
     them while the network computes: at most three batches of snippets and one chunk are in
-    memory. They travel to the device as bytes. `network` must lie on `device`; without `crop` it
-    is given whole pictures.
+    memory. They travel to the device as bytes (`upload`). `network` must lie on `device`; without
+    `crop` it is given whole pictures.
     """
-    ready = (_loaded(group, device) for group in batches(snippets(pictures, rows, crop), batch))
     out = []
-    for group in read_ahead(ready):
-        x = scaled(group.to(device, non_blocking=True))
+    for group in upload(batches(snippets(pictures, rows, crop), batch), device):
+        x = scaled(group)
         # The channels are last in memory already, as the fast network has them. What it gives
         # stays on the device: nothing waits for a batch's end.
         out.append(network.features(x.permute(0, 4, 1, 2, 3)).float())
     return torch.cat(out).cpu().numpy()
-
-
-def _loaded(group: np.ndarray, device: torch.device) -> Tensor:
-    """In page-locked memory for a GPU, whose copy then runs beside its work."""
-    loaded = torch.from_numpy(group)
-    return loaded.pin_memory() if device.type == "cuda" else loaded
 
 
 @torch.inference_mode()

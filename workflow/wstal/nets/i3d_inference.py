@@ -1,8 +1,9 @@
 """Inception-I3D for feature extraction: the same function as the network, computed faster.
 
 Batch norm is folded into the convolutions, channels lie last in memory throughout, 1x1x1
-convolutions are matrix products, pooling keeps the layout. In float32 on CPUs, convolutions
-over time are done by minimal filtering (`time_convolution`), in about half the products.
+convolutions are matrix products, pooling keeps the layout and comes before ReLU. In float32 on
+CPUs, convolutions over time are done by minimal filtering (`time_convolution`), in about half
+the products; on GPUs pooling is one pass (`window_pool`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from wstal.nets.fold_batchnorm import fold_batchnorm
 from wstal.nets.inception_i3d import ORDER, InceptionI3D, Mixed, Unit3D, check_snippets
 from wstal.nets.same_padding import SameMaxPool3d, same_padding
 from wstal.nets.time_convolution import TimeConv3d
+from wstal.nets.window_pool import one_pass_works, window_max_pool
 
 PRECISIONS = {
     "fp32": torch.float32,
@@ -80,9 +82,8 @@ class FastI3D(nn.Module):
         self.dtype, self.feature_size = dtype, network.feature_size
         self.in_channels = network.in_channels
         border = ORDER.index(_LAST_OF_FRONT) + 1
+        self.folded_stem = folded_stem and self.time == 1
         self.front = self._stages(folded, ORDER[:border])
-        if folded_stem and self.time == 1:
-            self.front[0] = _Rectified(_FoldedStem(getattr(folded, ORDER[0]).conv3d))
         self.back = self._stages(folded, ORDER[border:])
 
     def _stages(self, folded: nn.Module, names: Iterable[str]) -> nn.Sequential:
@@ -90,10 +91,15 @@ class FastI3D(nn.Module):
         for name in names:
             stage = getattr(folded, name)
             minimal = self.time == 0 and name not in _SHORT
-            if isinstance(stage, SameMaxPool3d):
+            if isinstance(stage, SameMaxPool3d) and isinstance(stages[-1], _Rectified):
+                late_bias = not self.on_cpu
+                stages[-1] = _PooledUnit(stages[-1].linear, _Pool(stage, self.time), late_bias)
+            elif isinstance(stage, SameMaxPool3d):
                 stages.append(_Pool(stage, self.time))
             elif isinstance(stage, Mixed):
                 stages.append(_Mixed(stage, self.time, minimal))
+            elif self.folded_stem and name == ORDER[0]:
+                stages.append(_Rectified(_FoldedStem(stage.conv3d)))
             else:
                 stages.append(_unit(stage, self.time, minimal))
         return nn.Sequential(*stages)
@@ -162,6 +168,11 @@ class _Direct(nn.Module):
         x = x.permute(self.order).contiguous(memory_format=torch.channels_last_3d)
         return self.conv(x).permute(self.back)
 
+    def release_bias(self) -> Tensor:
+        """The bias, which from now on is for others to add."""
+        bias, self.conv.bias = self.conv.bias, None
+        return bias
+
 
 class _Stem(nn.Module):
     """The 7x7x7 convolution of stride 2: of frames in pairs, stride 1 in time with four taps."""
@@ -210,14 +221,38 @@ class _FoldedStem(nn.Module):
         x = x.permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4)
         return F.conv3d(x.permute(0, 4, 1, 2, 3), self.weight, self.bias).permute(0, 2, 3, 4, 1)
 
+    def release_bias(self) -> Tensor:
+        """As `_Direct.release_bias`."""
+        bias, self.bias = self.bias, None
+        return bias
+
 
 class _Pool(nn.Module):
     def __init__(self, pool: SameMaxPool3d, time: int) -> None:
         super().__init__()
         self.axes, self.kernel, self.stride = (time, 2, 3), pool.kernel, pool.stride
 
+    def forward(self, x: Tensor, bias: Tensor | None = None, rectify: bool = False) -> Tensor:
+        """Pooled; then `bias` is added and ReLU applied (`rectify`)."""
+        if x.is_cuda and one_pass_works(x.device, x.dtype):
+            return window_max_pool(x, self.kernel, self.stride, bias, rectify=rectify)
+        x = axis_max_pool(x, self.axes, self.kernel, self.stride)
+        x = x if bias is None else x.add_(bias)
+        return x.relu_() if rectify else x
+
+
+class _PooledUnit(nn.Module):
+    """Convolution, max pooling, ReLU. As ReLU and the addition of a channel's bias preserve order,
+    they give the same after pooling as before it, and take a quarter of the values there."""
+
+    def __init__(self, linear: nn.Module, pool: _Pool, late_bias: bool) -> None:
+        super().__init__()
+        self.linear, self.pool = linear, pool
+        # CPUs add it within the convolution, at no cost.
+        self.bias = linear.release_bias() if late_bias else None
+
     def forward(self, x: Tensor) -> Tensor:
-        return axis_max_pool(x, self.axes, self.kernel, self.stride)
+        return self.pool(self.linear(x), self.bias, rectify=True)
 
 
 class _Mixed(nn.Module):
