@@ -29,7 +29,7 @@ from wstal.config.sources import (
     videos_folder,
     weights_path,
 )
-from wstal.config.suited import suited_methods, unsuited
+from wstal.config.suited import no_method, suited_methods, unsuited
 from wstal.config.validate import validated
 from wstal.config.yaml_file import read_yaml
 from wstal.data.readers import label_choices

@@ -67,7 +67,9 @@ def run_names(wildcards):
 
 
 def suited_maps(wildcards):
-    """The headlines of every method that suits the dataset."""
+    """The headlines of every method that suits the dataset; that none does ends the run."""
+    if problem := no_method(CATALOG, wildcards.dataset):
+        raise WorkflowError(problem)
     runs = suited_methods(CATALOG, wildcards.dataset)
     return expand("results/{dataset}/{run}_map.csv", dataset=wildcards.dataset, run=runs)
 
@@ -80,4 +82,5 @@ def methods_left_out(wildcards):
 def methods_title(wildcards):
     """The title of a dataset's methods, with what kind of data it is."""
     about = DATASETS[wildcards.dataset]
-    return f"Methods on {about['title']}" + (f" ({about['note']})" if about["note"] else "")
+    title = about["title"] or wildcards.dataset
+    return f"Methods on {title}" + (f" ({about['note']})" if about["note"] else "")

@@ -43,12 +43,12 @@ def probed_videos(wildcards):
     """What names the videos of a shard.
 
     Own labels change with every video added, and `listing` says which shard that concerns: so
-    the label file itself, whatever its age. Through videos.json every shard would run.
+    the label file itself, whatever its age. Through videos.json every shard runs, as it does with
+    own labels in a JSON, which holds times that a probe is not to read.
     """
     name, dataset = wildcards.dataset, DATASETS[wildcards.dataset]
-    if dataset["kind"] == "folder":
-        return ancient(from_dataset(video_files)(wildcards)[0])
-    return f"results/{name}/videos.json"
+    labels = from_dataset(video_files)(wildcards)[0] if dataset["kind"] == "folder" else ""
+    return ancient(labels) if labels.endswith(".csv") else f"results/{name}/videos.json"
 
 
 def published_features(wildcards):

@@ -7,7 +7,7 @@ picture. FOLDER/cache keeps what a stage made: another run computes only what la
 Examples:
   python scripts/localize_video.py my.mp4 --run results/thumos14/i3d_tvl1/co2net/seed0
   python scripts/localize_video.py clips/*.mp4 --run results/demo/demo_i3d/acn/seed0 \\
-      --output found --min-score 0.5 --picture png
+      --output found --min-score 0.5 --picture png --subtitles
 """
 
 import sys
@@ -30,6 +30,7 @@ def main() -> None:
     add("--top", type=int, default=10, help="segments of a video to print (default 10)")
     add("--min-score", type=float, help="leave out all segments of a lower score")
     add("--picture", choices=("svg", "png", "none"), default="svg", help="default: svg")
+    add("--subtitles", action="store_true", help="{video}.srt too: segments for any player")
     args = arguments.parse_args()
     options, failures = stage_options(args), []
     try:
@@ -39,7 +40,7 @@ def main() -> None:
             print("".join(f"warning: {n}\n" for n in localizer.notes), end="", file=sys.stderr)
             for found in attempts(localizer, video_ids(args.videos), failures):
                 found = found.at_least(args.min_score)
-                save_localization(found, args.output, args.picture)
+                save_localization(found, args.output, args.picture, args.subtitles)
                 print(*segment_lines(found, args.top), sep="\n", flush=True)
     except (WstalError, OSError) as error:
         sys.exit(str(error))

@@ -19,7 +19,7 @@ def video_parser(docstring: str, output: str) -> argparse.ArgumentParser:
     """A parser for video files, the folder for results (default: `output`) and how to compute."""
     arguments = parser(docstring)
     add = arguments.add_argument
-    add("videos", type=Path, nargs="+", metavar="VIDEO", help="a video file")
+    add("videos", type=Path, nargs="+", metavar="VIDEO", help="a file, or a folder: all below it")
     add("--output", type=Path, default=output, metavar="FOLDER", help=f"default: {output}")
     add("--device", choices=DEVICES, default="auto")
     add("--threads", type=int, help="CPUs; default: for flow all, for networks 1, as in the DAG")

@@ -66,6 +66,13 @@ def write_basnet(folder: Path, content: dict) -> None:
             np.save(place / f"{video}.npy", array)
 
 
+def write_streams(folder: Path, content: dict) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for video, streams in content.items():
+        for name, array in streams.items():
+            np.save(folder / f"{video}_{name}.npy", array)
+
+
 def write_acmnet(folder: Path, content: dict, prefix: str = "") -> None:
     for video, streams in content.items():
         place = folder / ("test" if "_test_" in video else "train")

@@ -62,3 +62,11 @@ def test_numbers_given_as_text_are_read_and_names_stay_text():
         "fast": True,
         "pool": 16,
     }
+
+
+def test_of_two_forms_the_description_says_which_there_are():
+    forms = [{"properties": {"a": {"type": "null"}}}, {"properties": {"b": {"type": "null"}}}]
+    schema = {"properties": {"train": {"anyOf": forms, "description": "of a and b one is null"}}}
+    assert validated({"train": {"a": 1, "b": None}}, schema, "x.yaml")
+    with pytest.raises(WstalError, match=r"x.yaml: train: .* forms: of a and b one is null"):
+        validated({"train": {"a": 1, "b": 2}}, schema, "x.yaml")

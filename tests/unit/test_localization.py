@@ -24,3 +24,9 @@ def test_segments_of_a_low_score_are_left_out():
     assert found.at_least(None) is found
     assert found.at_least(0.25).detections["score"].tolist() == [0.25, 12.0]
     assert not len(found.at_least(99).detections)
+
+
+def test_subtitles_are_written_where_asked_for(tmp_path):
+    save_localization(localization(FOUND), tmp_path, "none", subtitled=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"v.json", "v.srt"}
+    assert " --> " in (tmp_path / "v.srt").read_text()

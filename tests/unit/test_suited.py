@@ -1,8 +1,9 @@
 """Methods that a dataset's recipe and task allow, and the reason for the others."""
 
 import pytest
+import yaml
 from wstal.config.catalog import load_catalog
-from wstal.config.suited import suited_methods, unsuited
+from wstal.config.suited import no_method, suited_methods, unsuited
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +35,18 @@ def test_a_stream_that_the_recipe_lacks_is_the_reason(catalog):
 def test_joined_proposals_have_nothing_to_say_on_seconds(catalog):
     assert "acn" not in suited_methods(catalog, "ave")
     assert {"cavf", "co2net", "tssam"} <= set(suited_methods(catalog, "ave"))
+
+
+def test_where_no_method_suits_the_remedy_is_told_and_works(project):
+    own = {"kind": "folder", "source": "features", "recipe": "mae"}
+    layout = {"layout": "streams", "order": ["rgb"], "dims": {"rgb": 1408}}
+    changes = {
+        "datasets": {"mine": own},
+        "features": {"mae": {"streams": {"rgb": "imported"}, "import": layout}},
+    }
+    folders = project / "workflow/config", project / "workflow/schemas"
+    told = no_method(load_catalog(*folders, changes), "mine")
+    assert "co2net takes flow, which recipe mae has not" in told
+    remedy = yaml.safe_load(told[told.index("models: ") :])
+    catalog = load_catalog(*folders, changes | remedy)
+    assert suited_methods(catalog, "mine") == ["tssam"] and no_method(catalog, "mine") == ""

@@ -117,3 +117,54 @@ def test_a_recipe_of_published_features_resolves_on_an_empty_machine(checkout):
     assert listed["import_features"] == 1 and listed["train"] == 3 and "probe" not in listed
     done = checkout.snakemake(*("--dry-run", "results/ready/demo_i3d/features.h5"), check=False)
     assert "has no videos" in done.stdout + done.stderr
+
+
+DETECTION = """
+features:
+  single: {streams: {rgb: imported}, import: {layout: streams, order: [rgb], dims: {rgb: 8}}}
+datasets:
+  tool:
+    kind: folder
+    labels: own/tool.json
+    features: own/tool
+    source: features
+    recipe: single
+    seeds: [0]
+"""
+ONE_STREAM = "models: {tssam: {recipes: {single: {streams: [rgb]}}, train: {epochs: 2}}}"
+
+
+def write_database(path, end):
+    """Labels and segments in ActivityNet's format: five videos of one class."""
+    database = {
+        f"{video}.mp4": {
+            "subset": {"train": "training", "test": "validation"}[split],
+            "duration": 19.2,
+            "annotations": [{"segment": [1.0, end], "label": "wave", "label_id": 0}],
+        }
+        for video, split in VIDEOS.items()
+    }
+    path.write_text(json.dumps({"database": database}))
+
+
+def test_detection_files_and_features_of_another_tool_go_to_map(checkout, tmp_path):
+    own = checkout.copy(tmp_path / "wstal")
+    (own.root / "tiny.yaml").write_text(DETECTION)
+    (own.root / "own/tool").mkdir()
+    for seed, video in enumerate(VIDEOS):
+        rows = np.random.default_rng(seed).random((30, 8), dtype=np.float32)
+        np.save(own.root / f"own/tool/{video}_rgb.npy", rows)
+        np.save(own.root / f"own/tool/{video}_fps.npy", np.float32(25))
+    write_database(own.root / "own/tool.json", end=4.0)
+    told = own.snakemake("results/tool/methods.csv", check=False)
+    assert told.returncode and "no method suits dataset tool" in told.stdout + told.stderr
+    (own.root / "tiny.yaml").write_text(DETECTION + ONE_STREAM)
+    target = "results/tool/tssam_map.csv"
+    own.snakemake(target)
+    result = pd.read_csv(own.root / target)
+    assert result["coverage"].str.startswith("2/2 videos; 2/2 instances").all()
+    report = (own.root / "results/tool/annotations_report.md").read_text()
+    assert "validation is tested" in report
+    write_database(own.root / "own/tool.json", end=5.0)
+    listed = own.rules(target)
+    assert "evaluate" in listed and not {"labels", "import_features", "train"} & set(listed)

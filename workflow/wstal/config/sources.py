@@ -9,7 +9,7 @@ from typing import Any
 
 from wstal.data.annotations import training_view, videos_view
 from wstal.data.digest import data_digest
-from wstal.data.folder import folder_ids, read_folder_annotations
+from wstal.data.own_database import SUFFIX, own_ids, read_own_labels
 from wstal.errors import WstalError
 from wstal.listing import shard_listing
 
@@ -68,7 +68,7 @@ def facts_argument(name: str, dataset: Dataset) -> str:
 def annotation_files(name: str, dataset: Dataset) -> list[str]:
     """The label files a dataset is read from, labels first, segments (if any) second.
 
-    Raises WstalError if those of the user's own videos are not there.
+    Own ones as JSON are both. Raises WstalError if those of the user's own videos are not there.
     """
     if dataset["kind"] == "demo":
         return [f"results/{name}/videos/labels.csv", f"results/{name}/videos/segments.csv"]
@@ -84,6 +84,13 @@ def annotation_files(name: str, dataset: Dataset) -> list[str]:
     for key, path in needed.items():
         if not Path(path).is_file():
             raise WstalError(_absent(name, key, Path(path)))
+    if Path(labels).suffix.lower() == SUFFIX:
+        if named:
+            raise WstalError(
+                f"dataset {name}: `segments:` names {segments}, but {labels} holds labels and "
+                "segments; remove `segments:`, or name a CSV file under `labels:`"
+            )
+        return [labels]
     return [labels, segments] if named or Path(segments).is_file() else [labels]
 
 
@@ -110,7 +117,7 @@ def sound_video_files(name: str, dataset: Dataset) -> list[str]:
 
 def _read(dataset: Dataset, files: list[str]) -> list[str]:
     if dataset["kind"] == "folder":
-        read_folder_annotations(*files)
+        read_own_labels(*files)
     return files
 
 
@@ -118,7 +125,7 @@ def own_lists(name: str, dataset: Dataset) -> str:
     """A digest of what own labels give videos.json and training_labels.json; "" for other kinds."""
     if dataset["kind"] != "folder":
         return ""
-    annotations = read_folder_annotations(*video_files(name, dataset))
+    annotations, _ = read_own_labels(*video_files(name, dataset))
     views = (videos_view(annotations), training_view(annotations))
     return data_digest(json.dumps(view.as_json()) for view in views)[:16]
 
@@ -126,8 +133,9 @@ def own_lists(name: str, dataset: Dataset) -> str:
 def _absent(name: str, key: str, path: Path) -> str:
     there = sorted(str(other) for other in path.parent.glob("*.csv"))
     columns = {"labels": "video,labels,split", "segments": "video,t_start,t_end,label"}[key]
+    kinds = "it, or a JSON in ActivityNet's format," if key == "labels" else "it"
     return (
-        f"dataset {name}: {path} is not there. Write it (columns {columns}), or name it under "
+        f"dataset {name}: {path} is not there. Write it (columns {columns}), or name {kinds} under "
         f"`{key}:` in the dataset's YAML; CSV files in its folder: {', '.join(there) or 'none'}"
     )
 
@@ -148,7 +156,7 @@ def video_listing(name: str, dataset: Dataset) -> list[str]:
         return [""] * dataset["shards"]
     ids = None
     if dataset["kind"] == "folder":
-        ids = folder_ids(annotation_files(name, dataset)[0])
+        ids = own_ids(annotation_files(name, dataset)[0])
     return shard_listing(videos_folder(name, dataset), dataset["shards"], ids)
 
 

@@ -21,6 +21,21 @@ def suited_methods(catalog: Catalog, dataset: str) -> list[str]:
     return sorted(name for name, reason in unsuited(catalog, dataset).items() if not reason)
 
 
+def no_method(catalog: Catalog, dataset: str) -> str:
+    """What to do where no method can be run on a dataset; "" where one can."""
+    reasons = unsuited(catalog, dataset)
+    if not all(reasons.values()):
+        return ""
+    recipe = catalog.datasets[dataset]["recipe"]
+    streams = ", ".join(catalog.features[recipe]["streams"])
+    return (
+        f"no method suits dataset {dataset}: "
+        f"{'; '.join(f'{name} {reason}' for name, reason in reasons.items())}. Say which streams "
+        f"one is to take, in a file for --configfile: models: {{tssam: {{recipes: {{{recipe}: "
+        f"{{streams: [{streams}]}}}}}}}}"
+    )
+
+
 def _reason(catalog: Catalog, dataset: str, run: str) -> str:
     about: dict[str, Any] = catalog.datasets[dataset]
     config = catalog.run_config(dataset, run)

@@ -62,6 +62,8 @@ def _explain(error: ValidationError) -> str:
         near = get_close_matches(str(error.instance), map(str, error.validator_value), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"{path}: {error.instance!r} is not one of {error.validator_value}{hint}"
+    if error.validator == "anyOf" and "description" in error.schema:
+        return f"{path}: {error.instance} fits none of its forms: {error.schema['description']}"
     return f"{path or 'top level'}: {error.message}"
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from wstal.atomic import write_text
+from wstal.inference.subtitles import subtitles
 from wstal.localize.detection_frame import COLUMNS
 from wstal.localize.detections import write_proposals
 from wstal.localize.scores import Scores
@@ -39,10 +41,17 @@ class Localization:
         return replace(self, detections=self.detections[self.detections["score"] >= score])
 
 
-def save_localization(found: Localization, folder: Path, picture: str = "svg") -> None:
-    """Write {id}.json, in ActivityNet's format, and {id}.{picture} (svg, png, none) atomically."""
+def save_localization(
+    found: Localization, folder: Path, picture: str = "svg", subtitled: bool = False
+) -> None:
+    """Write {id}.json, in ActivityNet's format, and {id}.{picture} (svg, png, none) atomically.
+
+    `subtitled` adds {id}.srt.
+    """
     name = safe_name(found.id)
     write_proposals(folder / f"{name}.json", found.detections, found.scores, found.localize)
+    if subtitled:
+        write_text(folder / f"{name}.srt", subtitles(found.detections))
     if picture != "none":
         truth = pd.DataFrame(columns=COLUMNS)
         figure = plot_timeline(found.id, found.scores, truth, found.detections, found.run)

@@ -11,13 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wstal.data.published import NothingThere
-from wstal.features.importers.published import (
-    PublishedFeatures,
-    PublishedVideo,
-    VideoFeatures,
-    files_below,
-    load_array,
-)
+from wstal.features.importers.published import PublishedFeatures, files_below, files_per_stream
 
 PAGE = """the folders train/rgb, train/flow, test/rgb and test/flow with one .npy per video
    From the README of https://github.com/Pilhyeon/BaSNet-pytorch, of
@@ -32,17 +26,6 @@ def find_basnet(folder: Path, settings: Mapping[str, Any]) -> PublishedFeatures:
         known = streams.get(path.parent.name.lower())
         if known is not None and known.setdefault(path.stem, path) != path:
             twice.append(path.stem)
-    names = list(dict.fromkeys(name for known in streams.values() for name in known))
-    if not names:
+    if not any(streams.values()):
         raise NothingThere(f"no folder {' or '.join(streams)} with .npy files")
-    whole = [name for name in names if all(name in known for known in streams.values())]
-    videos = [_video(name, {s: known[name] for s, known in streams.items()}) for name in whole]
-    lacking = sorted(set(names) - set(whole))
-    return PublishedFeatures(videos, (), {"lacking_a_stream": lacking[:20], "twice": twice[:20]})
-
-
-def _video(name: str, files: dict[str, Path]) -> PublishedVideo:
-    def read() -> VideoFeatures:
-        return VideoFeatures({stream: load_array(path) for stream, path in files.items()})
-
-    return PublishedVideo(name, tuple(files.values()), read)
+    return files_per_stream(streams, twice=twice[:20])

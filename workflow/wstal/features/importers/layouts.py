@@ -9,7 +9,7 @@ from typing import Any
 from wstal.data.annotations import Annotations
 from wstal.data.published import NothingThere
 from wstal.errors import WstalError
-from wstal.features.importers import acmnet, autoloc, ave, basnet, cmcs, wtalc
+from wstal.features.importers import acmnet, autoloc, ave, basnet, cmcs, streams, wtalc
 from wstal.features.importers.published import PublishedFeatures
 
 PAGES = {
@@ -19,6 +19,7 @@ PAGES = {
     "cmcs": cmcs.PAGE,
     "autoloc": autoloc.PAGE,
     "ave": ave.PAGE,
+    "streams": streams.PAGE,
 }
 DEFAULTS = {  # as in workflow/schemas/features.schema.json
     "order": ["rgb", "flow"],
@@ -64,6 +65,8 @@ def find_features(
                 return autoloc.find_autoloc(folder, settings)
             case "ave":
                 return ave.find_ave(folder, settings, annotations)
+            case "streams":
+                return streams.find_streams(folder, settings)
             case other:
                 raise WstalError(f"layout {other!r} is not one of {', '.join(PAGES)}")
     except NothingThere as error:
@@ -72,7 +75,7 @@ def find_features(
 
 def _page(layout: str, folder: Path, absent: str) -> str:
     return (
-        f"Published features of the layout `{layout}`: what to place, and where\n\n"
+        f"Features of the layout `{layout}`: what to place, and where\n\n"
         f"1. Into {folder}, or the folder that `features:` of the dataset names (or a folder\n"
         "     in it with the recipe's name)\n"
         f"     {PAGES[layout]}\n"

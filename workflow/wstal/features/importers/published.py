@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +40,25 @@ class PublishedFeatures:
 def files_below(folder: Path, suffix: str) -> Iterator[Path]:
     """Visible files with this suffix below `folder`, in the order of their paths."""
     yield from (p for p in sorted(folder.rglob(f"*{suffix}")) if not p.name.startswith("."))
+
+
+def files_per_stream(streams: Mapping[str, Mapping[str, Path]], **facts: Any) -> PublishedFeatures:
+    """Videos with a file of each stream (`streams`: file by video by stream).
+
+    Those that lack one are named among the `facts`.
+    """
+    names = list(dict.fromkeys(name for known in streams.values() for name in known))
+    whole = [name for name in names if all(name in known for known in streams.values())]
+    videos = [_of_files(name, {s: known[name] for s, known in streams.items()}) for name in whole]
+    lacking = sorted(set(names) - set(whole))
+    return PublishedFeatures(videos, (), {"lacking_a_stream": lacking[:20], **facts})
+
+
+def _of_files(name: str, files: dict[str, Path]) -> PublishedVideo:
+    def read() -> VideoFeatures:
+        return VideoFeatures({stream: load_array(path) for stream, path in files.items()})
+
+    return PublishedVideo(name, tuple(files.values()), read)
 
 
 def load_array(path: Path) -> np.ndarray:
