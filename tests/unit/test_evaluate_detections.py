@@ -99,7 +99,9 @@ def test_unknown_videos_and_labels_are_counted_and_named():
 
 
 def test_a_damaged_gzip_file_is_named(tmp_path):
-    text = json.dumps({"iterations": {"200": {"v": [{"segment": [0, 1], "score": 1, "label": "a"}] * 50}}}).encode()
+    text = json.dumps(
+        {"iterations": {"200": {"v": [{"segment": [0, 1], "score": 1, "label": "a"}] * 50}}}
+    ).encode()
     whole = gzip.compress(text)
     for place in range(10, len(whole)):
         damaged = bytearray(whole)
