@@ -57,12 +57,24 @@ def test_a_dataset_may_come_from_the_command_line(project):
         ({"models": {"co2net": {"datasets": {"demmo": {}}}}}, "datasets: 'demmo' is not known; nearest: demo"),
         ({"models": {"co2net": {"datasets": {"demo": {"train": {"lrr": 1}}}}}}, r"train\.lrr: unknown key"),
         ({"models": {"co2net": {"variants": {"mine": {"loss": {"mutal": "kl"}}}}}}, r"\(mine on .*loss\.mutal"),
+        ({"datasets": {2024: {"kind": "folder"}}}, "2024 cannot name one of the datasets"),
+        ({"datasets": {False: {"kind": "folder"}}}, "False cannot name one of the datasets"),
+        ({"models": {"co2net": {"variants": {1: {}}}}}, "1 cannot name one of the variants"),
+        ({"models": {"co2net": {"variants": ["a"]}}}, r"variants: expected a mapping, got \['a'\]"),
+        ({"models": {"co2net": {"datasets": {"demo": "x"}}}}, r"datasets\.demo: expected a mapping, got 'x'"),
         ({"models": {"newnet": {}}}, "no schema model_newnet.schema.json"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_where_they_are(project, overrides, message):
     with pytest.raises(WstalError, match=message):
         load(project, **overrides)
+
+
+@pytest.mark.parametrize("section", ["variants", "datasets", "recipes", "paper_protocols"])
+def test_a_section_of_a_method_may_stand_empty(project, section):
+    catalog = load(project, models={"co2net": {section: None}})
+    assert catalog.run_config("demo", "co2net")["method"] == "co2net"
+    assert catalog.paper_protocol("demo", "co2net") == catalog.protocol("demo")
 
 
 def test_runs_that_others_build_on_must_be_known(project):

@@ -96,3 +96,16 @@ def test_unknown_videos_and_labels_are_counted_and_named():
     with pytest.raises(WstalError, match=r"1 labels.*'Dive'.*'dive'"):
         check_detections(frame.iloc[:4], ["v1", "v2"], ["dive", "jump"], "f")
     check_detections(frame.iloc[:3], ["v1", "v2"], ["dive", "jump"], "f")
+
+
+def test_a_damaged_gzip_file_is_named(tmp_path):
+    text = json.dumps(
+        {"iterations": {"200": {"v": [{"segment": [0, 1], "score": 1, "label": "a"}] * 50}}}
+    ).encode()
+    whole = gzip.compress(text)
+    for place in range(10, len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        (tmp_path / "a.json.gz").write_bytes(damaged)
+        with pytest.raises(WstalError, match=r"a\.json\.gz"):
+            read_detections_by_iteration(tmp_path / "a.json.gz")

@@ -70,6 +70,15 @@ def test_zero_length_is_kept_and_other_formats_are_refused(tmp_path):
         read_ground_truth(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("label", [None, ["a", "b"], {"a": 1}, 1.5])
+def test_a_label_that_is_no_name_is_named(tmp_path, label):
+    segments = [{"segment": [0, 1], "label": "a"}, {"segment": [2, 3], "label": label}]
+    content = {"database": {"v": {"subset": "test", "annotations": segments}}}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(WstalError, match=r"a\.json: video v: .* is no name"):
+        read_ground_truth(tmp_path / "a.json")
+
+
 def test_ambiguous_segments_from_the_file_or_a_list_but_never_silence(tmp_path):
     plain = truth(tmp_path)
     with pytest.raises(WstalError, match=r"protocol p needs the ambiguous.*--ambiguous"):

@@ -110,3 +110,18 @@ def test_another_encoding_says_how_to_save_it(tmp_path):
     with pytest.raises(WstalError, match="is not UTF-8 .* save it as CSV UTF-8"):
         read_folder_annotations(path)
     assert len(folder_ids(path)) == 1
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_lines_may_end_as_other_systems_end_them(tmp_path, end):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(LABELS.replace("\n", end).encode())
+    assert list(read_folder_annotations(path).database) == folder_ids(path)
+
+
+def test_a_quotation_mark_that_swallows_the_file_is_asked_for(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(LABELS + '"d,run,train\n' + "e,run,train\n" * 20_000)
+    with pytest.raises(WstalError, match=r"labels\.csv, line \d+: .*quotation mark"):
+        read_folder_annotations(path)
+    assert folder_ids(path) == []

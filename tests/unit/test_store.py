@@ -31,6 +31,17 @@ def test_names_stay_inside_their_folder(video, name):
     assert safe_name(video) == name
 
 
+def test_a_long_title_in_any_script_can_name_files(tmp_path):
+    title = "运动员在室内体育馆进行跳水训练的完整录像" * 3
+    (first, last), path = (safe_name(title + end) for end in ("a", "b")), tmp_path / "x"
+    assert first != last and first == safe_name(title + "a")
+    with create_arrays(
+        path / f"{first}_flow_attention.h5", id=title, stage="s", key="k", provenance={}
+    ):
+        pass
+    assert safe_name("a" * 200) == "a" * 200  # of what fits every letter stays
+
+
 def test_empty_id_is_refused():
     with pytest.raises(WstalError, match="empty"):
         safe_name("")

@@ -23,6 +23,7 @@ import numpy as np
 from wstal.atomic import atomic_path, remove_left_over, write_csv
 from wstal.errors import MediaError, WstalError
 
+LONGEST = 200  # bytes of a name: file systems take 255, suffixes and temporary names add to it
 OK, NO_AUDIO, PARTIAL, MISSING, BROKEN = "ok", "no_audio", "partial", "missing", "broken"
 
 
@@ -51,10 +52,16 @@ class Item(Protocol):
 
 
 def safe_name(video_id: str) -> str:
-    """`video_id` as a file name or HDF5 key: all but letters, digits, `._-` percent-encoded."""
+    """`video_id` as a file name or HDF5 key: all but letters, digits, `._-` percent-encoded.
+
+    Of a name that would be too long for a file the beginning stays, `~` and a digest of the id.
+    """
     if not video_id:
         raise WstalError("a video id is empty; give every row of the labels file an id")
     name = quote(video_id, safe="").replace("~", "%7E")
+    if len(name) > LONGEST:  # nine bytes for a Chinese character: a title of 30 is enough
+        digest = hashlib.sha256(video_id.encode()).hexdigest()[:16]
+        return f"{name[: LONGEST - 17]}~{digest}"
     return "%2E" * len(name) if set(name) == {"."} else name
 
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from wstal.config.layers import merged, resolve_run, split_run
+from wstal.config.layers import NOT_A_RUN, OVERLAYS, merged, resolve_run, split_run
 from wstal.config.validate import validated
 from wstal.config.yaml_file import read_yaml
 from wstal.errors import WstalError
@@ -95,18 +95,18 @@ def load_catalog(
     protocols |= set((overrides or {}).get("protocols") or {})
     for kind in KINDS:
         files = {path.stem: path for path in sorted((folder / kind).glob("*.yaml"))}
-        changes = (overrides or {}).get(kind) or {}
-        _check_mapping(changes, kind)
+        given = "--config or --configfile"
+        changes = _mapping((overrides or {}).get(kind) or {}, f"{given}, {kind}")
         content[kind] = {}
         for name in [*files, *(name for name in changes if name not in files)]:
             source = str(files[name]) if name in files else f"--config {kind}.{name}"
             base = read_yaml(files[name]) if name in files else {}
-            _check_mapping(changes.get(name) or {}, f"{kind}.{name}")
-            if name in files and changes.get(name):
-                source += f" under --config or --configfile ({kind}.{name})"
+            change = _mapping(changes.get(name) or {}, f"{given}, {kind}.{name}")
+            if name in files and change:
+                source += f" under {given} ({kind}.{name})"
             sources[f"{kind}/{name}"] = source
             _check_name(name, kind, source)
-            value = merged(base, changes.get(name) or {})
+            value = merged(base, change)
             content[kind][name] = _checked(kind, name, value, known, source, protocols)
     catalog = Catalog(**content, schemas=known, sources=sources)
     _check_names(catalog)
@@ -122,6 +122,12 @@ def _checked(
         return validated(value, schemas[KINDS[kind]], source)
     if f"model_{name}" not in schemas:
         raise WstalError(f"{source}: there is no schema model_{name}.schema.json for this method")
+    # A section whose lines are all commented out is null.
+    value = {key: part for key, part in value.items() if key not in NOT_A_RUN or part is not None}
+    for key in NOT_A_RUN:
+        for part, overlay in _mapping(value.get(key, {}), f"{source}: {key}").items():
+            if key in OVERLAYS:
+                _mapping(overlay or {}, f"{source}: {key}.{part}")
     for dataset, protocol in value.get("paper_protocols", {}).items():
         if protocol not in protocols:
             raise WstalError(f"{source}: paper_protocols.{dataset}: no protocol {protocol!r}")
@@ -130,12 +136,10 @@ def _checked(
     return value
 
 
-def _check_mapping(value: Any, where: str) -> None:
+def _mapping(value: Any, where: str) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
-        raise WstalError(
-            f"--config or --configfile, {where}: expected a mapping, got {value!r}; "
-            "check braces and quotes"
-        )
+        raise WstalError(f"{where}: expected a mapping, got {value!r}; check braces and quotes")
+    return value
 
 
 def _check_names(catalog: Catalog) -> None:
@@ -177,8 +181,8 @@ def _unknown(name: str, known: Mapping[str, Any]) -> str:
     return f"{name!r} is not known; nearest: {', '.join(near) or ', '.join(sorted(known))}"
 
 
-def _check_name(name: str, kind: str, source: str) -> None:
-    if not NAME.match(name) or (kind == "datasets" and name in RESERVED):
+def _check_name(name: Any, kind: str, source: str) -> None:
+    if not NAME.match(str(name)) or (kind == "datasets" and name in RESERVED):
         raise WstalError(
             f"{source}: {name!r} cannot name one of the {kind}: use lower-case letters, digits "
             f"and _, first a letter, none of {', '.join(sorted(RESERVED))}"

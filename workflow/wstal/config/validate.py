@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from difflib import get_close_matches
@@ -13,17 +14,21 @@ from jsonschema.exceptions import ValidationError
 
 from wstal.errors import WstalError
 
+_POWER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")  # YAML 1.1 leaves 1e-4 text
+
 
 def validated(value: Mapping[str, Any], schema: Mapping[str, Any], source: str) -> dict[str, Any]:
     """A copy of `value` with the schema's defaults filled in and numbers given as text read.
 
-    Snakemake hands over what stands in --config as text, whatever it looks like.
+    Snakemake hands over what stands in --config as text, whatever it looks like; YAML takes 1e-4
+    for text. A whole number may be written as 2.0 or 2e3.
 
     Raises WstalError naming the file (`source`), the key path and, for an unknown key, the
     nearest valid one.
     """
     filled = _with_defaults(deepcopy(dict(value)), schema)
-    errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda e: list(e.path))
+    found = Draft202012Validator(schema).iter_errors(filled)
+    errors = sorted(found, key=lambda error: [str(part) for part in error.path])
     if errors:
         raise WstalError("\n".join(f"{source}: {_explain(error)}" for error in errors))
     return filled
@@ -31,7 +36,11 @@ def validated(value: Mapping[str, Any], schema: Mapping[str, Any], source: str) 
 
 def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
     if isinstance(value, str) and not _takes_text(schema):
-        return yaml.safe_load(value)
+        value = _read(value)
+        if not isinstance(value, float):
+            return value
+    if isinstance(value, float) and value.is_integer() and "integer" in _types(schema):
+        return int(value)
     if isinstance(value, list) and "items" in schema:
         return [_with_defaults(item, schema["items"]) for item in value]
     if isinstance(value, dict):
@@ -43,11 +52,24 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
+def _read(text: str) -> Any:
+    """What text stands for; the schema refuses what stays text."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return float(value) if isinstance(value, str) and _POWER.fullmatch(value) else value
+
+
 def _takes_text(schema: Mapping[str, Any]) -> bool:
     if "const" in schema or "enum" in schema:
         return any(isinstance(v, str) for v in schema.get("enum", [schema.get("const")]))
+    return "string" in _types(schema)
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
     types = schema.get("type", "string")
-    return "string" in ([types] if isinstance(types, str) else types)
+    return [types] if isinstance(types, str) else types
 
 
 def _explain(error: ValidationError) -> str:
@@ -67,7 +89,7 @@ def _explain(error: ValidationError) -> str:
     return f"{path or 'top level'}: {error.message}"
 
 
-def _unknown_key(path: str, key: str, valid: list[str]) -> str:
-    near = get_close_matches(key, valid, 1, cutoff=0.5)
+def _unknown_key(path: str, key: Any, valid: list[str]) -> str:
+    near = get_close_matches(str(key), valid, 1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(sorted(valid))}"
     return f"{path}: unknown key; {hint}"

@@ -29,11 +29,14 @@ def video_id(name: str) -> str:
 
 
 def folder_ids(labels: str | Path) -> list[str]:
-    """The ids listed in labels.csv; none while the file is absent or has no such column."""
+    """The ids listed in labels.csv; none while the file is absent, damaged or without them."""
     if not Path(labels).is_file():
         return []
     with Path(labels).open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        return [video_id(row.get("video") or "") for row in csv.DictReader(file)]
+        try:
+            return [video_id(row.get("video") or "") for row in csv.DictReader(file)]
+        except csv.Error:  # read_folder_annotations says it
+            return []
 
 
 def read_folder_annotations(labels: str | Path, segments: str | Path | None = None) -> Annotations:
@@ -109,8 +112,8 @@ def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dic
         raise WstalError(f"{path} is not UTF-8 ({error}); save it as CSV UTF-8") from error
     finally:
         file.close()
-    with io.StringIO(text) as file:
-        reader = csv.DictReader(file)
+    reader = csv.DictReader(io.StringIO(text, newline=""))  # lines may end as on an old Mac
+    try:
         if absent := [name for name in columns if name not in (reader.fieldnames or ())]:
             raise WstalError(
                 f"{path}: columns {absent} are missing from its first line "
@@ -118,3 +121,7 @@ def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dic
             )
         for row in reader:
             yield reader.line_num, {name: row[name] or "" for name in columns}
+    except csv.Error as error:
+        raise WstalError(
+            f"{path}, line {reader.line_num}: {error}; is a quotation mark never closed?"
+        ) from error

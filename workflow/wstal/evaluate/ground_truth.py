@@ -137,7 +137,8 @@ def _segments(path: str | Path, video: str, entry: Mapping[str, Any]) -> list[tu
     for item in _annotations(entry):
         try:
             start, end = (float(time) for time in item["segment"])
-            label = item["label"]
+            if not isinstance(label := item["label"], str | int):
+                raise TypeError(f"label {label!r} is no name")
         except (KeyError, TypeError, ValueError) as error:
             raise WstalError(
                 f"{path}: video {video}: {item} is not a segment with a label ({error!r})"
