@@ -211,3 +211,16 @@ def test_blocks_end_at_multiples():
     assert blocks(3, 12, 5) == [Block(3, 5), Block(5, 10), Block(10, 12)]
     assert blocks(12, 12, 5) == []
     assert blocks(0, 4, 5)[0].id == "iteration 4"
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty"])
+def test_a_run_without_its_scores_so_far_is_not_continued(train, tmp_path, damage):
+    whole, _ = train("whole")
+    with pytest.raises(Killed):
+        train("x", kill_after=11)
+    part = tmp_path / "x/scores_by_iteration.parts/00000005.h5"
+    part.unlink() if damage == "gone" else part.write_bytes(b"")
+    files, notes = train("x")
+    assert "00000005.h5" in notes[0] and "not continued" in notes[0]
+    assert files.scores.read_bytes() == whole.scores.read_bytes()
+    assert files.checkpoint.read_bytes() == whole.checkpoint.read_bytes()
