@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wstal.atomic import atomic_path
+from wstal.atomic import atomic_path, remove_left_over
 from wstal.data.folder import VIDEO_SUFFIXES
 from wstal.errors import WstalError
 
@@ -65,6 +65,7 @@ def unpack(
     """
     members = wanted_members(archive, ids)
     folder.mkdir(parents=True, exist_ok=True)
+    remove_left_over(folder)
     targets = {name: folder / f"{name}{_suffix(member)}" for name, member in members.items()}
     absent = [name for name, path in targets.items() if not _whole(path, members[name])]
     need, free = sum(members[name].file_size for name in absent), shutil.disk_usage(folder).free

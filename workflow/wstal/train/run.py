@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from wstal.atomic import write_csv
+from wstal.atomic import remove_left_over, write_csv
 from wstal.data.annotations import Annotations
 from wstal.data.dataset import TrainingSet
 from wstal.errors import WstalError
@@ -88,6 +88,7 @@ def train_run(
     """
     if device.type == "cpu":
         keep_freed_memory()
+    remove_left_over(files.checkpoint.parent)
     data = TrainingSet(features, annotations, config, device, upstream)
     trainer = Trainer(method, data, features.dims, config, seed, device)
     start_notes = initialize(trainer.model, initial["model"]) if initial else []
@@ -153,7 +154,8 @@ def resume(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> li
         return [f"an unfinished run was not continued, it differs in: {', '.join(changed)}"]
     trainer.restore(saved)
     for part in files.score_parts.glob("*.h5"):
-        if int(part.stem) > trainer.iteration:
+        # The name of a file that was being written when the run was killed is no number.
+        if not part.stem.isdigit() or int(part.stem) > trainer.iteration:
             part.unlink()
     return [f"continued at iteration {trainer.iteration}"]
 
