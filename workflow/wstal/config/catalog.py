@@ -91,10 +91,10 @@ def load_catalog(
     folder, known = Path(folder), _read_schemas(Path(schemas))
     content: dict[str, dict[str, Any]] = {}
     sources: dict[str, str] = {}
-    protocols = {path.stem for path in folder.glob("protocols/*.yaml")}
+    protocols = {path.stem for path in folder.glob("protocols/[!.]*.yaml")}
     protocols |= set((overrides or {}).get("protocols") or {})
     for kind in KINDS:
-        files = {path.stem: path for path in sorted((folder / kind).glob("*.yaml"))}
+        files = {path.stem: path for path in sorted((folder / kind).glob("[!.]*.yaml"))}
         changes = (overrides or {}).get(kind) or {}
         _check_mapping(changes, kind)
         content[kind] = {}
