@@ -11,7 +11,7 @@ Examples:
 
 import sys
 
-from new_videos import ROOT, read_catalog, stage_options, video_parser
+from new_videos import ROOT, read_catalog, stage_options, stopped, video_parser
 from wstal.device import lease
 from wstal.errors import WstalError
 from wstal.features.pack import FeatureFile
@@ -42,6 +42,8 @@ def main() -> None:
                 print("warning: the networks are untrained, rows mean nothing", file=sys.stderr)
     except (WstalError, OSError) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(stopped(args))
     for row in coverage:
         print("{id}: {rows} rows, {status} {reason}".format(**row).rstrip())
     sys.exit(not all(row["rows"] for row in coverage))

@@ -13,7 +13,7 @@ Examples:
 import sys
 from pathlib import Path
 
-from new_videos import ROOT, read_catalog, stage_options, video_parser
+from new_videos import ROOT, read_catalog, stage_options, stopped, video_parser
 from wstal.device import lease
 from wstal.errors import WstalError
 from wstal.inference.localization import save_localization
@@ -44,6 +44,8 @@ def main() -> None:
                 print(*segment_lines(found, args.top), sep="\n", flush=True)
     except (WstalError, OSError) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(stopped(args))
     sys.exit("\n".join(failures) if failures else 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +40,10 @@ def read_catalog(args: argparse.Namespace) -> Catalog:
     """The project's configuration with `--configfile` laid over."""
     changes = read_yaml(args.configfile) if args.configfile else {}
     return load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", changes)
+
+
+def stopped(args: argparse.Namespace) -> int:
+    """Say what Ctrl-C has not cost; the exit status for it."""
+    cache = args.output / "cache"
+    print(f"stopped; {cache} keeps what was done, the same command goes on", file=sys.stderr)
+    return 130

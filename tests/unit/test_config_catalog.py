@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from wstal.config.catalog import load_catalog
 from wstal.errors import WstalError
@@ -38,6 +40,14 @@ def test_every_table_row_names_a_known_run_and_dataset(catalog):
 def test_a_dataset_may_come_from_the_command_line(project):
     mine = load(project, datasets={"mine": {"kind": "folder", "videos": "clips"}}).datasets["mine"]
     assert mine["videos"] == "clips" and mine["seeds"] == [0, 1, 2]
+
+
+def test_what_an_editor_or_a_disk_leaves_beside_a_file_is_not_read(project, tmp_path):
+    shutil.copytree(project / "workflow/config", tmp_path / "config")
+    (tmp_path / "config/datasets/.#demo.yaml").symlink_to("somebody@a.host:1")  # Emacs' lock
+    (tmp_path / "config/models/._co2net.yaml").write_bytes(b"\0\5\x16\7")  # a Mac's second fork
+    catalog = load_catalog(tmp_path / "config", project / "workflow/schemas", {})
+    assert set(catalog.datasets) == set(load(project).datasets)
 
 
 @pytest.mark.parametrize(

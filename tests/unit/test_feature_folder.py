@@ -1,6 +1,7 @@
 """Features of a folder of videos: one file, plain arrays, and a bad video that costs no other."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -111,3 +112,22 @@ def test_script(tmp_path, project):
     call[call.index("audio")] = "depth"
     refused = subprocess.run(call, capture_output=True, text=True, env=environment)
     assert refused.returncode == 1 and "no stream depth" in refused.stderr
+
+
+def test_ctrl_c_ends_the_script_in_a_line(tmp_path, project):
+    clips = [write_clip(tmp_path / f"{n}.mp4", 17, size=(144, 112)) for n in range(30)]
+    call = [sys.executable, project / "scripts/extract_features.py", *clips, "--device", "cpu"]
+    call += ["--recipe", "demo_i3d", "--streams", "rgb", "--output", tmp_path / "out"]
+    with subprocess.Popen(
+        call,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as running:
+        first = running.stderr.readline()
+        running.send_signal(signal.SIGINT)
+        rest = running.stderr.read()
+    assert first.startswith("frames 1/1") and running.returncode == 130
+    assert rest.splitlines()[-1].startswith(f"stopped; {tmp_path / 'out/cache'} keeps")
+    assert "Traceback" not in rest

@@ -76,6 +76,28 @@ def test_an_interrupted_download_goes_on(tmp_path):
         assert server.asked == [("a.txt", "bytes=5000-")]
 
 
+def test_a_web_page_in_place_of_the_file_costs_nothing_that_has_arrived(tmp_path):
+    part = tmp_path / "v.zip.part"
+    part.write_bytes(b"20 GB")
+    with (
+        serving({"v.zip": b"<html>log in to this network</html>"}) as (address, _),
+        pytest.raises(WstalError, match="a web page came in place of the file"),
+    ):
+        download(f"{address}/v.zip", tmp_path / "v.zip")
+    assert part.read_bytes() == b"20 GB" and not (tmp_path / "v.zip").exists()
+
+
+def test_more_than_the_file_has_is_not_taken_for_it(tmp_path):
+    part = tmp_path / "a.txt.part"
+    with serving({"a.txt": TEXT}) as (address, _):
+        part.write_bytes(TEXT)
+        assert download(f"{address}/a.txt", tmp_path / "a.txt") == DIGEST, "all had arrived"
+        (tmp_path / "a.txt").unlink()
+        part.write_bytes(TEXT + b"of an older file")
+        fetch_files([{"file": "a.txt", "url": f"{address}/a.txt"}], tmp_path, pause=0.01)
+    assert (tmp_path / "a.txt").read_bytes() == TEXT
+
+
 def test_no_addresses_are_an_error(tmp_path):
     with pytest.raises(WstalError, match="not known"):
         fetch_files([], tmp_path)

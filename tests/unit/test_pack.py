@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -108,6 +109,33 @@ def test_streams_of_different_length_are_refused(tmp_path):
     streams = gather_streams({"rgb": "i3d_rgb", "flow": "i3d_flow"}, csvs)
     with pytest.raises(WstalError, match=r"video a: its streams have different lengths \[4, 5\]"):
         pack(tmp_path / "f.h5", [row("a")], streams, attrs=attrs())
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "of another key", "without features"])
+def test_a_damaged_file_of_a_video_is_named_with_what_makes_it_anew(tmp_path, damage):
+    shard = stage(tmp_path / "vggish", {"a": 2, "b": 2})
+    path = shard.with_name("b.h5")
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:900])
+    elif damage == "gone":
+        path.unlink()
+    else:
+        key = "other" if damage == "of another key" else "k"
+        with create_arrays(path, id="b", stage="vggish", key=key, provenance={}) as file:
+            file.write("x" if key == "k" else "features", np.ones((2, 3)))
+    streams = gather_streams({"audio": "vggish"}, [shard])
+    with pytest.raises(WstalError, match=r"vggish/b\.h5.*Remove .*vggish/shard\*\.csv"):
+        pack(tmp_path / "f.h5", [row("a"), row("b")], streams, attrs=attrs())
+    assert not list(tmp_path.glob("*.h5")) and not list(tmp_path.glob(".*"))
+
+
+def test_what_a_killed_pack_left_goes_after_a_day(tmp_path):
+    old = tmp_path / ".f.0123456789ab.h5"
+    old.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    streams = gather_streams({"audio": "vggish"}, [stage(tmp_path / "vggish", {"a": 2})])
+    pack(tmp_path / "f.h5", [row("a")], streams, attrs=attrs())
+    assert not old.exists()
 
 
 def test_other_files_are_refused(tmp_path):

@@ -1,3 +1,5 @@
+import os
+
 import h5py
 import pandas as pd
 import pytest
@@ -211,3 +213,37 @@ def test_blocks_end_at_multiples():
     assert blocks(3, 12, 5) == [Block(3, 5), Block(5, 10), Block(10, 12)]
     assert blocks(12, 12, 5) == []
     assert blocks(0, 4, 5)[0].id == "iteration 4"
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty"])
+def test_a_run_without_its_scores_so_far_is_not_continued(train, tmp_path, damage):
+    whole, _ = train("whole")
+    with pytest.raises(Killed):
+        train("x", kill_after=11)
+    part = tmp_path / "x/scores_by_iteration.parts/00000005.h5"
+    part.unlink() if damage == "gone" else part.write_bytes(b"")
+    files, notes = train("x")
+    assert "00000005.h5" in notes[0] and "not continued" in notes[0]
+    assert files.scores.read_bytes() == whole.scores.read_bytes()
+    assert files.checkpoint.read_bytes() == whole.checkpoint.read_bytes()
+
+
+def test_what_a_run_killed_while_it_saved_left_goes_after_a_day(train, tmp_path):
+    old = tmp_path / "x/.checkpoint.part.0123456789ab.pt"
+    old.parent.mkdir()
+    old.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    train("x")
+    assert not old.exists()
+
+
+def test_a_run_killed_while_it_wrote_scores_is_continued(train, tmp_path):
+    whole, _ = train("whole")
+    with pytest.raises(Killed):
+        train("x", kill_after=7)
+    parts = tmp_path / "x/scores_by_iteration.parts"
+    (parts / ".00000005.0123456789ab.h5").write_bytes(b"half")
+    files, notes = train("x")
+    assert notes == ["continued at iteration 6"]
+    assert files.scores.read_bytes() == whole.scores.read_bytes()
+    assert not parts.exists()

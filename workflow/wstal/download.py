@@ -65,12 +65,19 @@ def receive(url: str, part: Path, track: Track) -> None:
         response = urlopen(request, timeout=TIMEOUT)
     except HTTPError as error:
         if done and error.code == 416:  # nothing beyond what is there: complete, or another file
-            return
+            total = error.headers.get("Content-Range", "").rpartition("/")[2]
+            if total in ("", "*", str(done)):
+                return
+            if total.isdigit() and int(total) < done:
+                part.unlink()
+                raise ConnectionError(f"{done} bytes had arrived of {total}, removed") from error
         raise
     with response:
+        if response.headers.get_content_type() == "text/html":  # a network's login, a quota's page
+            raise ConnectionError("a web page came in place of the file; open the address to see")
         if response.status != 206:  # a server that knows no ranges sends everything again
             done = 0
-        length = int(response.headers.get("Content-Length") or 0)
+        length = response.length or 0
         with part.open("ab" if done else "wb") as file:
             for piece in track(iter(lambda: response.read(CHUNK), b""), done, done + length):
                 file.write(piece)

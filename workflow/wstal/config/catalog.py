@@ -91,10 +91,10 @@ def load_catalog(
     folder, known = Path(folder), _read_schemas(Path(schemas))
     content: dict[str, dict[str, Any]] = {}
     sources: dict[str, str] = {}
-    protocols = {path.stem for path in folder.glob("protocols/*.yaml")}
+    protocols = {path.stem for path in folder.glob("protocols/[!.]*.yaml")}
     protocols |= set((overrides or {}).get("protocols") or {})
     for kind in KINDS:
-        files = {path.stem: path for path in sorted((folder / kind).glob("*.yaml"))}
+        files = {path.stem: path for path in sorted((folder / kind).glob("[!.]*.yaml"))}
         given = "--config or --configfile"
         changes = _mapping((overrides or {}).get(kind) or {}, f"{given}, {kind}")
         content[kind] = {}

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wstal.atomic import atomic_path
+from wstal.atomic import atomic_path, remove_left_over
 from wstal.data.folder import VIDEO_SUFFIXES
 from wstal.errors import WstalError
 
@@ -29,7 +29,9 @@ def wanted_members(archive: Path, ids: Collection[str]) -> dict[str, zipfile.Zip
         with zipfile.ZipFile(archive) as file:
             members = file.infolist()
     except (OSError, zipfile.BadZipFile) as error:
-        raise WstalError(f"{archive} is not a zip archive ({error}); fetch it again") from error
+        raise WstalError(
+            f"{archive} is not a zip archive ({error}); remove it to fetch it again"
+        ) from error
     found: dict[str, zipfile.ZipInfo] = {}
     for member in members:
         path = PurePosixPath(member.filename.replace("\\", "/"))
@@ -37,7 +39,7 @@ def wanted_members(archive: Path, ids: Collection[str]) -> dict[str, zipfile.Zip
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or link:
             raise WstalError(
                 f"{archive} is refused: its member {member.filename!r} points outside the folder "
-                "it is unpacked to. Fetch it again from its publisher"
+                "it is unpacked to. Remove it and fetch it again from its publisher"
             )
         if path.suffix.lower() in VIDEO_SUFFIXES and path.stem in ids:
             if path.stem in found:
@@ -63,6 +65,7 @@ def unpack(
     """
     members = wanted_members(archive, ids)
     folder.mkdir(parents=True, exist_ok=True)
+    remove_left_over(folder)
     targets = {name: folder / f"{name}{_suffix(member)}" for name, member in members.items()}
     absent = [name for name, path in targets.items() if not _whole(path, members[name])]
     need, free = sum(members[name].file_size for name in absent), shutil.disk_usage(folder).free

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from wstal.atomic import atomic_path
+from wstal.atomic import atomic_path, remove_left_over
 from wstal.config.layers import canonical
 from wstal.config.recipes import recipe_digest, section_of
 from wstal.errors import WstalError
@@ -105,10 +105,11 @@ def pack(
     """Write features.h5 and return the coverage rows (id, split, status, rows, reason).
 
     A video enters if every stream has rows; all its streams must agree on T. Raises
-    WstalError if more than `max_missing` videos stay out, naming them, and if streams of one
-    video differ in length.
+    WstalError if more than `max_missing` videos stay out, naming them, if streams of one video
+    differ in length, and for a file that is not the one of its record.
     """
     coverage = []
+    remove_left_over(Path(path).parent)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update({"schema": SCHEMA, **attrs})
         provenance: dict[str, tuple[dict[str, Any], set[str]]] = {}
@@ -126,10 +127,9 @@ def pack(
                 source_sha256=row.get("sha256", ""),
             )
             for stream, record in zip(streams, records, strict=True):
-                source = stream.directory / record.path
-                group[stream.name] = read_arrays(source, ["features"])["features"].astype(dtype)
+                features, made = _made(stream, record)
+                group[stream.name] = features.astype(dtype)
                 group[stream.name].attrs["sha256"] = record.sha256
-                made = json.loads(read_attrs(source)["provenance_json"])
                 first, varies = provenance.setdefault(stream.name, (made, set()))
                 varies |= {key for key in made | first if made.get(key) != first.get(key)}
         about = {
@@ -139,6 +139,21 @@ def pack(
         file.attrs["provenance_json"] = json.dumps(about, sort_keys=True)
         check_missing(coverage, max_missing)
     return coverage
+
+
+def _made(stream: Stream, record: Record) -> tuple[np.ndarray, dict[str, Any]]:
+    """The features `[T, D]` of a record, and how they were made."""
+    path = stream.directory / record.path
+    try:
+        about = read_attrs(path)
+        if about["key"] != record.key:
+            raise ValueError("it was made anew since its manifest was written")
+        return read_arrays(path, ["features"])["features"], json.loads(about["provenance_json"])
+    except (OSError, LookupError, RuntimeError, ValueError) as error:
+        raise WstalError(
+            f"{path} is not the file that its manifest lists: {error}. Remove it and "
+            f"{stream.directory}/shard*.csv, then run again: what is whole is kept"
+        ) from error
 
 
 def gather_streams(streams: Mapping[str, str], shards: Iterable[Path]) -> list[Stream]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from wstal.atomic import write_csv
+from wstal.atomic import remove_left_over, write_csv
 from wstal.data.annotations import Annotations
 from wstal.data.dataset import TrainingSet
 from wstal.errors import WstalError
@@ -56,6 +56,10 @@ class RunFiles:
         """The folder of the scores written so far, one file per interval."""
         return self.scores.with_name(f"{self.scores.stem}.parts")
 
+    def score_part(self, iteration: int) -> Path:
+        """The scores of one interval of an unfinished run."""
+        return self.score_parts / f"{iteration:08d}.h5"
+
 
 def train_run(
     method: Method,
@@ -84,6 +88,7 @@ def train_run(
     """
     if device.type == "cpu":
         keep_freed_memory()
+    remove_left_over(files.checkpoint.parent)
     data = TrainingSet(features, annotations, config, device, upstream)
     trainer = Trainer(method, data, features.dims, config, seed, device)
     start_notes = initialize(trainer.model, initial["model"]) if initial else []
@@ -117,8 +122,8 @@ def train_run(
             trainer.step()
             if trainer.iteration % trainer.score_interval == 0 or trainer.iteration == last:
                 trainer.require_finite()
-                name = f"{trainer.iteration:08d}.h5"
-                write_scores(files.score_parts / name, scorer(trainer.model, trainer.iteration))
+                scores = scorer(trainer.model, trainer.iteration)
+                write_scores(files.score_part(trainer.iteration), scores)
             if trainer.iteration % save_every == 0 and trainer.iteration < last:
                 checkpoint.save(files.part, {**identity, **trainer.state()})
     finish(trainer, files, identity)
@@ -142,14 +147,28 @@ def resume(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> li
         saved, changed = {}, [str(error)]
     else:
         changed = [key for key, value in identity.items() if not _same(saved.get(key), value)]
+        scored = range(trainer.score_interval, saved["iteration"] + 1, trainer.score_interval)
+        changed = changed or _unreadable(files.score_part(iteration) for iteration in scored)
     if changed:
         shutil.rmtree(files.score_parts, ignore_errors=True)
         return [f"an unfinished run was not continued, it differs in: {', '.join(changed)}"]
     trainer.restore(saved)
     for part in files.score_parts.glob("*.h5"):
-        if int(part.stem) > trainer.iteration:
+        # The name of a file that was being written when the run was killed is no number.
+        if not part.stem.isdigit() or int(part.stem) > trainer.iteration:
             part.unlink()
     return [f"continued at iteration {trainer.iteration}"]
+
+
+def _unreadable(parts: Iterable[Path]) -> list[str]:
+    """What is wrong with scores that should be there: without them the outputs would lack some."""
+    faults = []
+    for part in parts:
+        try:
+            read_scores(part)
+        except (WstalError, OSError) as error:
+            faults.append(f"{part.name} ({error})")
+    return faults
 
 
 def finish(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> None:
