@@ -7,7 +7,8 @@ import numpy as np
 from video_clips import write_clip
 from wstal.atomic import write_csv
 from wstal.video import probing
-from wstal.video.probing import COLUMNS, probe_videos, read_probe
+from wstal.video.probed import read_probe
+from wstal.video.probing import COLUMNS, probe_videos
 
 
 def rows_of(folder, ids, code="1"):

@@ -23,7 +23,8 @@ from wstal.progress import Within, unseen
 from wstal.store import Record, safe_name, write_shard
 from wstal.video.find import Found
 from wstal.video.frames import open_frames
-from wstal.video.probing import ProbedVideo, probe_found
+from wstal.video.probed import ProbedVideo
+from wstal.video.probing import probe_found
 from wstal.video.stage import decode_audio, decode_frames
 
 Track = Callable[[Iterable], Iterable]

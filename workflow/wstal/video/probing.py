@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +18,6 @@ COLUMNS = [
     *("id", "path", "sha256", "fps", "frames", "duration", "width", "height"),
     *("rotation", "audio", "status", "reason"),
 ]
-
-
-@dataclass(frozen=True)
-class ProbedVideo:
-    """One row of the probe: what later stages need to know."""
-
-    id: str
-    path: Path
-    sha256: str
-    status: str
-    reason: str
-
-    @property
-    def usable(self) -> bool:
-        """Whether there is anything to decode."""
-        return self.status not in (MISSING, BROKEN)
 
 
 def probe_videos(
@@ -54,15 +37,6 @@ def probe_videos(
     """
     for found in track(find_videos(folder, sorted(ids), files)):
         yield probe_found(found, cache, code)
-
-
-def read_probe(path: str | Path) -> list[ProbedVideo]:
-    """The videos of a probe CSV."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return [
-            ProbedVideo(row["id"], Path(row["path"]), row["sha256"], row["status"], row["reason"])
-            for row in csv.DictReader(file)
-        ]
 
 
 def file_sha256(path: str | Path) -> str:
