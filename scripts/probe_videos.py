@@ -16,7 +16,7 @@ from cli import parser, track
 from wstal.atomic import write_csv
 from wstal.codehash import code_digest
 from wstal.data.annotations import read_annotations
-from wstal.data.folder import read_folder_annotations
+from wstal.data.folder import named_files, read_folder_annotations
 from wstal.errors import WstalError
 from wstal.shards import shard_of
 from wstal.video.probing import COLUMNS, probe_videos
@@ -44,7 +44,7 @@ def main() -> None:
         args.videos,
         cache=args.output.parent / "cache",
         code=code_digest(__file__, Path(wstal.__file__).parent),
-        files=files,
+        files=named_files(args.annotations) if own else files,
         track=track("probe"),
     )
     write_csv(args.output, COLUMNS, rows)
