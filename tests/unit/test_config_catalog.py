@@ -40,6 +40,15 @@ def test_a_dataset_may_come_from_the_command_line(project):
     assert mine["videos"] == "clips" and mine["seeds"] == [0, 1, 2]
 
 
+def test_paths_may_start_at_home(project, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    given = {"kind": "folder", "videos": "~/clips", "labels": "a~b.csv"}
+    given["proposals"] = {"theirs": "~/found.json"}
+    mine = load(project, datasets={"mine": given}).datasets["mine"]
+    assert (mine["videos"], mine["labels"]) == ("/home/me/clips", "a~b.csv")
+    assert mine["segments"] is None and mine["proposals"] == {"theirs": "/home/me/found.json"}
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
