@@ -3,7 +3,7 @@ import sys
 
 import pytest
 from wstal.data.annotations import read_annotations, training_view, videos_view
-from wstal.data.folder import named_files, read_folder_annotations, video_id
+from wstal.data.folder import doubts, named_files, read_folder_annotations, video_id
 from wstal.errors import WstalError
 
 LABELS = "video,labels,split\na.mp4,run;jump,train\nsub/b,run,test\nc.x,jump,val\n"
@@ -44,6 +44,17 @@ def test_videos_and_labels_are_listed_without_looking_at_segments(labels, projec
     assert read_annotations(outputs["training"]) == training_view(whole)
     assert read_annotations(outputs["videos"]) == videos_view(whole)
     assert "run" not in outputs["videos"].read_text()
+
+
+def test_what_may_be_a_slip_is_told(labels, tmp_path):
+    assert doubts(read_folder_annotations(labels)) == []
+    labels.write_text("video,labels,split\na,Long Jump,train\nb,long_jump;swim,test\nc,,test\n")
+    segments = tmp_path / "segments.csv"
+    segments.write_text("video,t_start,t_end,label\n" + "c,1,2,swim\n" * 2 + "b,1,2,swim\n")
+    alike, jump, swim, unlisted = doubts(read_folder_annotations(labels, segments))
+    assert alike.startswith("Long Jump, long_jump are 2 classes")
+    assert "'long_jump'" in jump and "No training video has the class 'swim'" in swim
+    assert unlisted.startswith("Classes that segments give") and "not: c 'swim'. " in unlisted
 
 
 EXPORTED = {

@@ -91,6 +91,38 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
     return Annotations(classes, database)
 
 
+def doubts(annotations: Annotations) -> list[str]:
+    """What own label files say that may be meant, and may be a slip: a sentence each."""
+    database, classes = annotations.database, annotations.classes
+    taught = {n for each in database.values() if each["subset"] == "train" for n in each["labels"]}
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(" ".join(name.replace("_", " ").lower().split()), []).append(name)
+    found = [
+        f"{', '.join(names)} are {len(names)} classes; if one is meant, spell it alike everywhere."
+        for names in alike.values()
+        if len(names) > 1
+    ]
+    found += [
+        f"No training video has the class {name!r}: it cannot be learned, but counts where scored."
+        for name in classes
+        if name not in taught
+    ]
+    unlisted = {
+        f"{video} {item['label']!r}": None
+        for video, each in database.items()
+        for item in each["annotations"]
+        if item["label"] not in each["labels"]
+    }
+    if unlisted:
+        shown = ", ".join(list(unlisted)[:5]) + (", ..." if len(unlisted) > 5 else "")
+        found.append(
+            f"Classes that segments give a video and its row of the labels does not: {shown}. "
+            "Training and video_mAP go by the row."
+        )
+    return found
+
+
 def _add_segment(database: dict, classes: list[str], row: dict[str, str], where: str) -> None:
     video, label = video_id(row["video"]), row["label"].strip()
     try:

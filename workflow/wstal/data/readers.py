@@ -10,7 +10,7 @@ from wstal.data import activitynet, ave, thumos14
 from wstal.data.activitynet import read_activitynet
 from wstal.data.annotations import Annotations
 from wstal.data.ave import read_ave
-from wstal.data.folder import read_folder_annotations
+from wstal.data.folder import doubts, read_folder_annotations
 from wstal.data.published import NothingThere, digests, listed
 from wstal.data.report import Report
 from wstal.data.sources import how_to_get
@@ -50,7 +50,8 @@ def read_dataset(
                 if choices:
                     raise WstalError(f"choices: kind {settings['kind']} has none to make")
                 annotations = read_folder_annotations(*files)
-                return annotations, Report("own label files", digests(files))
+                notes = doubts(annotations)
+                return annotations, Report("own label files", digests(files), notes=notes)
             case "thumos14":
                 return read_thumos14(files, choices, {"classes": [], **facts})
             case "activitynet":
