@@ -103,3 +103,10 @@ def test_the_message_of_a_job_that_fails_is_on_the_screen(bare_project, tmp_path
     wrong = 'datasets={"demo": {"render": {"content": "nonsense"}}}'
     done = project.snakemake("results/demo/videos/labels.csv", "--config", wrong, check=False)
     assert done.returncode and "expected seed, test and train" in done.stdout + done.stderr
+
+
+def test_why_has_the_reason_of_a_run_that_is_refused(bare_project):
+    command = [sys.executable, "scripts/why.py", "results/tiny/no_map.csv"]
+    command += ["--configfile", "tiny.yaml"]
+    done = subprocess.run(command, cwd=bare_project.root, text=True, capture_output=True)
+    assert done.returncode and "No rule to produce results/tiny/no_map.csv" in done.stderr
