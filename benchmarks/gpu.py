@@ -26,7 +26,7 @@ from record import FOLDER, record_parser
 
 ROOT = FOLDER.parent
 FLOW = ("tvl1_kernels", "picture_kernels", "tvl1_triton", "tvl1_golden", "tvl1_torch")
-FEATURES = ("window_pool", "i3d_inference", "upload", "extract")
+FEATURES = ("pool_kernel", "window_pool", "i3d_inference", "upload", "extract")
 TRAINING = ("loop",)
 NAMES = ("flow", "i3d", "training")
 

@@ -75,7 +75,7 @@ rule baselines:
     shell:
         "python scripts/baselines.py --ground-truth {input.annotations}"
         " --manifest {input.manifest} --coverage {input.coverage}"
-        " --protocol {params.protocol:q} --output {output} > {log} 2>&1"
+        " --protocol {params.protocol:q} --output {output} 2>&1 | tee {log}"
 
 
 rule summarize:

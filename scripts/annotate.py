@@ -30,7 +30,8 @@ def main() -> None:
     write_text(args.report, report_page(args.dataset, annotations, report, facts))
     write_annotations(args.output, annotations)
     counts = {subset: len(annotations.ids(subset)) for subset in ("train", "val", "test")}
-    print(f"{args.dataset}: {len(annotations.classes)} classes, videos {counts}", file=sys.stderr)
+    told = [f"{len(annotations.classes)} classes, videos {counts}", *report.notes]
+    print(*(f"{args.dataset}: {line}" for line in told), sep="\n", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from cli import track
-from scoring import features_grid, read_truth, scoring_parser
+from scoring import features_grid, read_truth, scoring_parser, tell
 from wstal.errors import WstalError
 from wstal.evaluate.baselines import baseline_rows
-from wstal.evaluate.coverage import read_durations
+from wstal.evaluate.coverage import beyond, read_durations
 from wstal.evaluate.fitting import fitting_protocol
 from wstal.frame_file import write_frame
 
@@ -27,11 +27,14 @@ def main() -> None:
     args = arguments.parse_args()
     try:
         truth, usable = read_truth(args)
+        durations = read_durations(args.manifest) if args.manifest else {}
+        if late := beyond(truth.frame, durations):
+            tell(late)
         table = baseline_rows(
             truth,
             fitting_protocol(args.protocol, features_grid(args)),
             usable,
-            read_durations(args.manifest) if args.manifest else {},
+            durations,
             args.seeds,
             track("baselines", "evaluation"),
         )

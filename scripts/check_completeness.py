@@ -27,6 +27,8 @@ def main() -> None:
     except WstalError as error:
         sys.exit(f"{error}")
     write_csv(args.output, COLUMNS, [counts])
+    if absent := counts["without_features"]:
+        print(f"{absent} of {counts['videos']} videos have no features; why: {args.coverage}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from cli import json_argument, parser, track
 from wstal.errors import WstalError
 from wstal.store import Record, write_shard
-from wstal.video.probing import read_probe
+from wstal.video.probed import read_probe
 
 
 def decode_shard(docstring: str, stage: str, decode: Callable[..., list[Record]]) -> None:

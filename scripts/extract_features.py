@@ -1,8 +1,8 @@
 """Features of video files by a recipe: no labels, no workflow, the DAG's own stages.
 
-FOLDER gets features.h5 (all videos on one time grid, with what made them), coverage.csv (what
-became of each) and .npy arrays. FOLDER/cache keeps what a stage made: another run computes only
-what lacks. Recipes: the files in workflow/config/features.
+FOLDER gets features.h5 (the videos of this call on one time grid, with what made them),
+coverage.csv (what became of each) and .npy arrays. FOLDER/cache keeps what a stage made: to add a
+video name all of them again, only it is computed. Recipes: the files in workflow/config/features.
 
 Examples:
   python scripts/extract_features.py clips/*.mp4 --recipe i3d_tvl1 --output features

@@ -16,7 +16,7 @@ from cli import parser, track
 from wstal.atomic import write_csv
 from wstal.codehash import code_digest
 from wstal.data.annotations import read_annotations
-from wstal.data.folder import read_folder_annotations
+from wstal.data.folder import named_files, read_folder_annotations
 from wstal.errors import WstalError
 from wstal.shards import shard_of
 from wstal.video.probing import COLUMNS, probe_videos
@@ -36,18 +36,18 @@ def main() -> None:
         own = args.annotations.suffix == ".csv"
         read = read_folder_annotations if own else read_annotations
         database = read(args.annotations).database
-    except WstalError as error:
+        files = {v: e.get("file", v) for v, e in database.items() if not e.get("features_only")}
+        rows = probe_videos(
+            [video for video, name in files.items() if shard_of(name, args.shards) == args.shard],
+            args.videos,
+            cache=args.output.parent / "cache",
+            code=code_digest(__file__, Path(wstal.__file__).parent),
+            files=named_files(args.annotations) if own else files,
+            track=track("probe"),
+        )
+        write_csv(args.output, COLUMNS, rows)
+    except (WstalError, OSError) as error:
         sys.exit(str(error))
-    files = {v: e.get("file", v) for v, e in database.items() if not e.get("features_only")}
-    rows = probe_videos(
-        [video for video, name in files.items() if shard_of(name, args.shards) == args.shard],
-        args.videos,
-        cache=args.output.parent / "cache",
-        code=code_digest(__file__, Path(wstal.__file__).parent),
-        files=files,
-        track=track("probe"),
-    )
-    write_csv(args.output, COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def main() -> None:
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", args.target, *more]
     done = subprocess.run(command, cwd=root, text=True, capture_output=True)
     if done.returncode:
-        sys.exit(done.stderr or done.stdout)
+        sys.exit(done.stdout + done.stderr)  # of a dry run either may have the reason
     print(explain(dry_run_jobs(done.stdout + done.stderr)))
 
 

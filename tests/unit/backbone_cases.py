@@ -13,7 +13,7 @@ from wstal.features.backbone_stage import backbone_extractor
 from wstal.features.shard import features_shard
 from wstal.nets.backbone import SnippetNetwork, load_backbone
 from wstal.store import read_arrays, read_attrs, write_shard
-from wstal.video.probing import ProbedVideo
+from wstal.video.probed import ProbedVideo
 from wstal.video.stage import decode_frames
 
 RECIPE = {"short_side": 64, "interpolation": "bilinear", "crop": 64, "tail": "drop", "batch": 2}

@@ -40,6 +40,15 @@ def test_equal_features_are_the_same():
     assert row["cosine_rgb"] == pytest.approx(1) and row["scale_flow"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("level", [0.0, 0.5])
+def test_silence_is_the_same_silence(level):
+    silent = sampled(audio=lambda t: np.full((len(t), WIDTH), level))
+    row = compare_video(silent, silent)
+    assert row["causes"] == "the same" and row["match_audio"] == pytest.approx(1)
+    heard = sampled(audio=world(3))
+    assert compare_video(silent, heard)["match_audio"] == pytest.approx(0, abs=0.1)
+
+
 def test_frame_rates_are_told_from_lengths_and_content():
     row = compare_video(sampled(25), sampled(30))
     assert row["rows_b"] == 150 and row["rate"] == pytest.approx(1.2)

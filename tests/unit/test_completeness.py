@@ -34,6 +34,9 @@ def test_the_script_writes_the_counts_or_ends_with_the_list(project, tmp_path):
     done = subprocess.run([*command, "--max-missing", "0"], text=True, capture_output=True)
     assert done.returncode and "no file named b" in done.stderr
     assert not (tmp_path / "c.csv").exists()
-    subprocess.run([*command, "--max-missing", "null"], check=True)
+    done = subprocess.run(
+        [*command, "--max-missing", "null"], check=True, text=True, capture_output=True
+    )
+    assert done.stdout == f"1 of 2 videos have no features; why: {tmp_path / 'coverage.csv'}\n"
     (row,) = read_rows(tmp_path / "c.csv")
     assert row == {"videos": "2", "without_features": "1", "max_missing": "any"}

@@ -50,6 +50,15 @@ def test_what_an_editor_or_a_disk_leaves_beside_a_file_is_not_read(project, tmp_
     assert set(catalog.datasets) == set(load(project).datasets)
 
 
+def test_paths_may_start_at_home(project, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    given = {"kind": "folder", "videos": "~/clips", "labels": "a~b.csv"}
+    given["proposals"] = {"theirs": "~/found.json"}
+    mine = load(project, datasets={"mine": given}).datasets["mine"]
+    assert (mine["videos"], mine["labels"]) == ("/home/me/clips", "a~b.csv")
+    assert mine["segments"] is None and mine["proposals"] == {"theirs": "/home/me/found.json"}
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -1,9 +1,10 @@
 """Coverage: what a number rests on."""
 
+import pandas as pd
 import pytest
 from evaluation_cases import truth
 from wstal.errors import WstalError
-from wstal.evaluate.coverage import coverage_of, read_durations, read_usable
+from wstal.evaluate.coverage import beyond, coverage_of, read_durations, read_usable
 
 
 def test_counts_videos_and_their_instances(tmp_path):
@@ -23,3 +24,13 @@ def test_reads_coverage_and_manifest(tmp_path):
         read_usable(path)
     path.write_text("id,duration\nv1,12.5\nv2,\nv3,0\n")
     assert read_durations(path) == {"v1": 12.5}
+
+
+def test_segments_past_the_end_of_their_video_are_told():
+    rows = [("a", 1.0, 10.5, "x"), ("b", 250.0, 375.0, "x"), ("c", 9.0, 99.0, "x")]
+    segments = pd.DataFrame(rows, columns=["video_id", "t_start", "t_end", "label"])
+    assert beyond(segments, {"a": 10.0, "b": 400.0}) == ""  # of c nothing is known
+    line = beyond(segments, {"a": 10.0, "b": 15.0})
+    assert line.startswith(
+        "1 of 3 annotated segments end after their video, such as b 250 to 375 s"
+    )

@@ -98,7 +98,11 @@ def test_what_was_made_is_used_again(stages, tmp_path, monkeypatch):
 def test_bad_and_absent_files_are_named_with_the_reason(stages, tmp_path):
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"nothing")
-    for path, reason in ((bad, "broken: .*bad.mp4"), (tmp_path / "no.mp4", "missing: no file")):
+    for path, reason in (
+        (bad, "broken: .*bad.mp4"),
+        (tmp_path / "no.mp4", "missing: no file"),
+        (tmp_path, "missing: .* is a folder, name the files in it"),
+    ):
         row = stages().probed("v", path)
         with pytest.raises(MediaError, match=reason):
             stages().extract(row, tmp_path / "f.h5")

@@ -12,7 +12,7 @@ from wstal.config.sources import (
 )
 from wstal.data.annotations import training_view, videos_view
 from wstal.data.folder import read_folder_annotations
-from wstal.data.own_database import own_ids, read_own_database, read_own_labels
+from wstal.data.own_database import own_files, read_own_database, read_own_labels
 from wstal.data.readers import read_dataset
 from wstal.errors import WstalError
 
@@ -55,7 +55,7 @@ def test_it_is_the_database_that_two_csv_files_give(write, tmp_path):
     assert same == read_folder_annotations(*files).database and not notes
     assert {entry["duration"] for entry in found.database.values()} == {9.5}
     assert found.classes == ["jump", "run"]
-    assert own_ids(tmp_path / "mine.json") == own_ids(files[0]) == ["a", "b", "c", "sub/d"]
+    assert list(own_files(tmp_path / "mine.json")) == list(own_files(files[0]))
     assert read_own_labels(*files) == (read_folder_annotations(*files), [])
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_is_none_is_refused_and_has_no_ids(tmp_path):
     path.write_text("video,labels")
     with pytest.raises(WstalError, match=r"mine.json is not JSON"):
         read_own_database(path)
-    assert own_ids(path) == own_ids(tmp_path / "none.json") == []
+    assert own_files(path) == own_files(tmp_path / "none.json") == {}
 
 
 def dataset(**keys):

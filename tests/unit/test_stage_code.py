@@ -2,7 +2,8 @@
 
 import re
 
-from wstal.codehash import code_digest
+import pytest
+from wstal.codehash import code_digest, import_closure
 from wstal.inference.stage_code import SCRIPTS, changed_code, stage_code
 
 
@@ -20,6 +21,15 @@ def test_digests_are_those_of_the_rules(project):
     backbone = "wstal.nets.backbones.s3d"
     expected = code_digest(project / "scripts/extract_backbone.py", package, [backbone])
     assert stage_code("s3d", project, {}) == expected
+
+
+@pytest.mark.parametrize("stage", sorted(set(SCRIPTS) - {"probe"}))
+def test_no_feature_hangs_on_how_labels_are_read_and_files_are_found(project, stage):
+    package, script = project / "workflow/wstal", f"{SCRIPTS[stage]}.py"
+    files = [project / "scripts/decoding.py"] if script.startswith("decode") else []
+    for path in (project / "scripts" / script, *files):
+        closure = import_closure(path, package)
+        assert not [p for p in closure if p.parent.name == "data" or p.stem in ("find", "probing")]
 
 
 def test_stages_made_by_other_code_are_named():

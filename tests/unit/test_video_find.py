@@ -53,6 +53,21 @@ def test_duplicates_are_told_and_a_path_decides(folder):
     assert found(folder, "path")[0] == "path.mp4"
 
 
+def test_a_name_with_its_extension_decides(folder):
+    (folder / "plain.avi").write_bytes(b"x")
+    named = {"plain": "plain.mp4", "twice": "twice.mkv", "bare": "bare.mov", "path": "path.mp4"}
+    taken = {each.id: each.path.relative_to(folder).as_posix()
+             for each in find_videos(folder, named, named)}  # fmt: skip
+    assert taken == {"plain": "plain.mp4", "twice": "b/twice.mkv", "bare": "bare.avi",
+                     "path": "path.mp4"}  # fmt: skip
+    assert found(folder, "plain")[0] == "plain.avi"
+
+
+def test_a_name_with_its_accents_apart_is_found(folder):
+    (folder / "e\u0301te\u0301.ts").write_bytes(b"x")
+    assert found(folder, "\u00e9t\u00e9") == ("e\u0301te\u0301.ts", "")
+
+
 @pytest.mark.parametrize("video", ["notes", ".hidden", "hidden", "PLAINER_THING"])
 def test_absent(folder, video):
     path, note = found(folder, video)
@@ -63,6 +78,8 @@ def test_absent(folder, video):
 def test_near_misses_are_named(folder):
     assert "similar: video_test_0000012.mp4" in found(folder, "video_test_0000021")[1]
     assert "similar: plain.mp4" in found(folder, "Plain")[1]
+    for path in ("/data/clips/plain.mp4", "clips\\plain.mp4"):  # of another machine
+        assert "similar: plain.mp4" in found(folder, path)[1]
 
 
 def test_a_folder_that_is_not_there(tmp_path):

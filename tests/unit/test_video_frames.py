@@ -7,7 +7,7 @@ from video_clips import number_of, write_clip
 from wstal.errors import MediaError, WstalError
 from wstal.video import frames
 from wstal.video.frames import open_frames, read_frames
-from wstal.video.probing import ProbedVideo
+from wstal.video.probed import ProbedVideo
 from wstal.video.stage import decode_frames
 
 

@@ -4,10 +4,12 @@ import csv
 import hashlib
 
 import numpy as np
+import pytest
 from video_clips import write_clip
 from wstal.atomic import write_csv
 from wstal.video import probing
-from wstal.video.probing import COLUMNS, probe_videos, read_probe
+from wstal.video.probed import read_probe
+from wstal.video.probing import COLUMNS, probe_videos
 
 
 def rows_of(folder, ids, code="1"):
@@ -75,3 +77,10 @@ def test_a_file_that_may_not_be_read_is_broken(tmp_path, monkeypatch):
     (row,) = rows_of(tmp_path, ["good"])
     assert row["status"] == "broken"
     assert row["reason"].endswith("good.mp4: Permission denied")
+
+
+def test_a_cache_that_cannot_be_written_breaks_no_video(tmp_path):
+    make_videos(tmp_path)
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match="cache"):
+        rows_of(tmp_path, ["good"])

@@ -11,7 +11,8 @@ from video_clips import number_of, write_clip
 from wstal.store import read_arrays, read_attrs, read_shard
 from wstal.video import stage
 from wstal.video.frames import open_frames
-from wstal.video.probing import ProbedVideo, file_sha256
+from wstal.video.probed import ProbedVideo
+from wstal.video.probing import file_sha256
 from wstal.video.stage import decode_audio, decode_frames
 
 FRAMES = {"fps": 25, "decoder": "pyav", "cache_frames": False}

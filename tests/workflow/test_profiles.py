@@ -96,3 +96,17 @@ def test_a_profile_that_promises_gpus_is_not_answered_with_cpus(
     for device, gpu in (("cuda", "1"), ("cpu", "0")):
         done = snakemake(bare_project, *arguments, f"device={device}")
         assert resources(done.stdout + done.stderr)["train"]["gpu"] == gpu
+
+
+def test_the_message_of_a_job_that_fails_is_on_the_screen(bare_project, tmp_path):
+    project = bare_project.copy(tmp_path / "wstal")
+    wrong = 'datasets={"demo": {"render": {"content": "nonsense"}}}'
+    done = project.snakemake("results/demo/videos/labels.csv", "--config", wrong, check=False)
+    assert done.returncode and "expected seed, test and train" in done.stdout + done.stderr
+
+
+def test_why_has_the_reason_of_a_run_that_is_refused(bare_project):
+    command = [sys.executable, "scripts/why.py", "results/tiny/no_map.csv"]
+    command += ["--configfile", "tiny.yaml"]
+    done = subprocess.run(command, cwd=bare_project.root, text=True, capture_output=True)
+    assert done.returncode and "No rule to produce results/tiny/no_map.csv" in done.stderr

@@ -12,7 +12,7 @@ import numpy as np
 from wstal.data.render.clip import render_clip
 from wstal.why import dry_run_jobs
 
-COPIED = ("Snakefile", "rules", "scripts", "workflow", "envs", "pyproject.toml")
+COPIED = ("Snakefile", "profiles", "rules", "scripts", "workflow", "envs", "pyproject.toml")
 VIDEOS = {
     "a": ("orbit", "train"),
     "b": ("orbit", "train"),

@@ -17,6 +17,7 @@ from wstal.errors import WstalError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 RESERVED = {"tables", "figures", "logs", "benchmarks", "report", "weights"}
+PATHS = ("videos", "labels", "segments", "features")  # of a dataset
 KINDS = {
     "datasets": "dataset",
     "features": "features",
@@ -119,7 +120,8 @@ def _checked(
     kind: str, name: str, value: dict, schemas: dict, source: str, protocols: set[str]
 ) -> dict[str, Any]:
     if kind != "models":
-        return validated(value, schemas[KINDS[kind]], source)
+        checked = validated(value, schemas[KINDS[kind]], source)
+        return _from_home(checked) if kind == "datasets" else checked
     if f"model_{name}" not in schemas:
         raise WstalError(f"{source}: there is no schema model_{name}.schema.json for this method")
     # A section whose lines are all commented out is null.
@@ -134,6 +136,16 @@ def _checked(
     for variant in value.get("variants", {}):
         _check_name(variant, "variants", source)
     return value
+
+
+def _from_home(dataset: dict[str, Any]) -> dict[str, Any]:
+    """The same with `~/` in its paths as a shell reads it; inside quotes no shell does."""
+    paths = {key: dataset[key] and _home(dataset[key]) for key in PATHS}
+    return dataset | paths | {"proposals": {k: _home(v) for k, v in dataset["proposals"].items()}}
+
+
+def _home(path: str) -> str:
+    return str(Path(path).expanduser()) if path.startswith("~/") else path
 
 
 def _mapping(value: Any, where: str) -> Mapping[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from wstal.data.annotations import training_view, videos_view
 from wstal.data.digest import data_digest
-from wstal.data.own_database import SUFFIX, own_ids, read_own_labels
+from wstal.data.own_database import SUFFIX, own_files, read_own_labels
 from wstal.errors import WstalError
 from wstal.listing import shard_listing
 
@@ -154,10 +154,10 @@ def video_listing(name: str, dataset: Dataset) -> list[str]:
     """A digest per shard of the videos present; empty text where the DAG makes the videos."""
     if dataset["kind"] in ("demo", "simulated"):
         return [""] * dataset["shards"]
-    ids = None
+    named = None
     if dataset["kind"] == "folder":
-        ids = own_ids(annotation_files(name, dataset)[0])
-    return shard_listing(videos_folder(name, dataset), dataset["shards"], ids)
+        named = own_files(annotation_files(name, dataset)[0])
+    return shard_listing(videos_folder(name, dataset), dataset["shards"], named)
 
 
 def weights_path(name: str, sources: Mapping[str, Mapping[str, Any]]) -> str | None:

@@ -4,20 +4,28 @@ labels.csv has the columns video,labels,split: the video's id (its file name wit
 extension, or its path below the folder), labels joined by ";", and train, val or test. The label
 `background` says that a video shows none of the classes; it trains as such.
 segments.csv has video,t_start,t_end,label in seconds and serves evaluation only.
+Both may have semicolons or tabs between their cells, as spreadsheets write them.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from wstal.data.annotations import SUBSETS, Annotations
 from wstal.errors import WstalError
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv"),
+    *(".ts", ".mts", ".m2ts", ".3gp", ".ogv", ".vob", ".asf"),
+)
 BACKGROUND = "background"  # the label of a video without any class
+DELIMITERS = ",;\t"  # between cells; a spreadsheet writes the second where decimals have a comma
+TIMES = ("t_start", "t_end")
 
 
 def video_id(name: str) -> str:
@@ -28,15 +36,15 @@ def video_id(name: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() in VIDEO_SUFFIXES else str(path)
 
 
-def folder_ids(labels: str | Path) -> list[str]:
-    """The ids listed in labels.csv; none while the file is absent, damaged or without them."""
+def named_files(labels: str | Path) -> dict[str, str]:
+    """Id -> name as labels.csv has it; empty while that is absent or has no such column."""
     if not Path(labels).is_file():
-        return []
-    with Path(labels).open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        try:
-            return [video_id(row.get("video") or "") for row in csv.DictReader(file)]
-        except csv.Error:  # read_folder_annotations says it
-            return []
+        return {}
+    text = Path(labels).read_text(encoding="utf-8-sig", errors="replace")
+    with suppress(csv.Error):  # for reading the rows themselves to tell
+        names = [(row.get("video") or "").strip() for row in _table(text)]
+        return {video_id(name): name for name in names if name}
+    return {}
 
 
 def read_folder_annotations(labels: str | Path, segments: str | Path | None = None) -> Annotations:
@@ -83,6 +91,38 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
     return Annotations(classes, database)
 
 
+def doubts(annotations: Annotations) -> list[str]:
+    """What own label files say that may be meant, and may be a slip: a sentence each."""
+    database, classes = annotations.database, annotations.classes
+    taught = {n for each in database.values() if each["subset"] == "train" for n in each["labels"]}
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(" ".join(name.replace("_", " ").lower().split()), []).append(name)
+    found = [
+        f"{', '.join(names)} are {len(names)} classes; if one is meant, spell it alike everywhere."
+        for names in alike.values()
+        if len(names) > 1
+    ]
+    found += [
+        f"No training video has the class {name!r}: it cannot be learned, but counts where scored."
+        for name in classes
+        if name not in taught
+    ]
+    unlisted = {
+        f"{video} {item['label']!r}": None
+        for video, each in database.items()
+        for item in each["annotations"]
+        if item["label"] not in each["labels"]
+    }
+    if unlisted:
+        shown = ", ".join(list(unlisted)[:5]) + (", ..." if len(unlisted) > 5 else "")
+        found.append(
+            f"Classes that segments give a video and its row of the labels does not: {shown}. "
+            "Training and video_mAP go by the row."
+        )
+    return found
+
+
 def _add_segment(database: dict, classes: list[str], row: dict[str, str], where: str) -> None:
     video, label = video_id(row["video"]), row["label"].strip()
     try:
@@ -99,29 +139,47 @@ def _add_segment(database: dict, classes: list[str], row: dict[str, str], where:
 
 
 def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and cells of each row that has any; in files with semicolons 1,5 is a time."""
     try:
-        file = Path(path).open(newline="", encoding="utf-8-sig")  # noqa: SIM115
+        text = Path(path).read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise WstalError(
             f"{path} cannot be read ({error.strerror}); it should be a CSV file with the "
             f"columns {','.join(columns)}"
         ) from error
-    try:
-        text = file.read()
     except UnicodeDecodeError as error:
         raise WstalError(f"{path} is not UTF-8 ({error}); save it as CSV UTF-8") from error
-    finally:
-        file.close()
-    reader = csv.DictReader(io.StringIO(text, newline=""))  # lines may end as on an old Mac
+    table = _table(text)
+    if absent := [name for name in columns if name not in table.fieldnames]:
+        raise WstalError(
+            f"{path}: columns {absent} are missing from its first line "
+            f"{table.fieldnames}; expected {','.join(columns)}"
+        )
+    delimiter = table.reader.dialect.delimiter
     try:
-        if absent := [name for name in columns if name not in (reader.fieldnames or ())]:
-            raise WstalError(
-                f"{path}: columns {absent} are missing from its first line "
-                f"{reader.fieldnames}; expected {','.join(columns)}"
-            )
-        for row in reader:
-            yield reader.line_num, {name: row[name] or "" for name in columns}
+        for row in table:
+            if surplus := "".join(row.pop(None, ())).strip():
+                raise WstalError(
+                    f"{path}, line {table.line_num}: there are more cells than columns, and "
+                    f"{surplus!r} is in none; labels are joined by ;, and a name or label that "
+                    f"contains {delimiter!r} stands in double quotes"
+                )
+            cells = {name: row[name] or "" for name in columns}
+            if delimiter != ",":
+                cells |= {name: cells[name].replace(",", ".") for name in TIMES if name in cells}
+            if any(cell and cell.strip() for cell in row.values()):
+                yield table.line_num, cells
     except csv.Error as error:
         raise WstalError(
-            f"{path}, line {reader.line_num}: {error}; is a quotation mark never closed?"
+            f"{path}, line {table.line_num}: {error}; is a double quote left open above?"
         ) from error
+
+
+def _table(text: str) -> csv.DictReader:
+    """Its rows by column, in composed Unicode: the same word may be spelt in two ways."""
+    first = next(iter(text.splitlines()), "")
+    delimiter = max(DELIMITERS, key=first.count)
+    lines = io.StringIO(unicodedata.normalize("NFC", text), newline=None)
+    table = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
+    table.fieldnames = [name.strip() for name in table.fieldnames or ()]
+    return table

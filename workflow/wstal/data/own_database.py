@@ -8,13 +8,13 @@ without `segment` is a label of its video alone.
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from wstal.data.annotations import Annotations
-from wstal.data.folder import BACKGROUND, folder_ids, read_folder_annotations, video_id
-from wstal.data.published import read_json
+from wstal.data.folder import BACKGROUND, named_files, read_folder_annotations, video_id
 from wstal.errors import WstalError
 
 SUBSETS = {
@@ -33,14 +33,14 @@ def read_own_labels(
     return read_folder_annotations(labels, segments), []
 
 
-def own_ids(labels: str | Path) -> list[str]:
-    """The ids in either form; none while the file is absent or of another form."""
+def own_files(labels: str | Path) -> dict[str, str]:
+    """Id -> name in either form; empty while the file is absent or of another form."""
     if Path(labels).suffix.lower() != SUFFIX:
-        return folder_ids(labels)
+        return named_files(labels)
     try:
-        return [video_id(name) for name in json.loads(Path(labels).read_text())["database"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+        return {video_id(name): name for name in _content(Path(labels))["database"]}
+    except (WstalError, KeyError, TypeError):
+        return {}
 
 
 def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
@@ -50,7 +50,7 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
     WstalError naming the file, the video and the remedy for an unknown subset, a training video
     without a label, a video listed twice, and a segment that is empty, inverted or no times.
     """
-    content = read_json(Path(path))
+    content = _content(Path(path))
     videos = content.get("database") if isinstance(content, Mapping) else None
     if not isinstance(videos, Mapping):
         raise WstalError(
@@ -80,6 +80,14 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
             )
     classes = sorted({label for entry in database.values() for label in entry["labels"]})
     return Annotations(classes, database), notes
+
+
+def _content(path: Path) -> Any:
+    """What the file holds, in composed Unicode as `folder._table`."""
+    try:
+        return json.loads(unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise WstalError(f"{path} is not JSON ({error}); correct it, or write CSV") from error
 
 
 def _entry(entry: Any, where: str) -> tuple[set[str], dict[str, Any]]:

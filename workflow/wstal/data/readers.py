@@ -10,6 +10,7 @@ from wstal.data import activitynet, ave, thumos14
 from wstal.data.activitynet import read_activitynet
 from wstal.data.annotations import Annotations
 from wstal.data.ave import read_ave
+from wstal.data.folder import doubts
 from wstal.data.own_database import read_own_labels
 from wstal.data.published import NothingThere, digests, listed
 from wstal.data.report import Report
@@ -50,6 +51,7 @@ def read_dataset(
                 if choices:
                     raise WstalError(f"choices: kind {settings['kind']} has none to make")
                 annotations, notes = read_own_labels(*files)
+                notes += doubts(annotations)
                 return annotations, Report("own label files", digests(files), notes=notes)
             case "thumos14":
                 return read_thumos14(files, choices, {"classes": [], **facts})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,3 +69,17 @@ def read_durations(manifest: str | Path) -> dict[str, float]:
     with Path(manifest).open(newline="", encoding="utf-8") as file:
         rows = [(row["id"], float(row["duration"] or 0)) for row in csv.DictReader(file)]
     return {video: seconds for video, seconds in rows if seconds > 0}
+
+
+def beyond(segments: pd.DataFrame, durations: Mapping[str, float]) -> str:
+    """A line on segments (seconds) that end over a second after their video; "" without any."""
+    ends = segments["video_id"].map(durations).astype(float)
+    late = segments[segments["t_end"] > ends + 1]
+    if late.empty:
+        return ""
+    first = late.iloc[0]
+    return (
+        f"{len(late)} of {len(segments)} annotated segments end after their video, such as "
+        f"{first['video_id']} {first['t_start']:g} to {first['t_end']:g} s of "
+        f"{ends[late.index[0]]:.1f} s: are the times seconds, and of this file?"
+    )

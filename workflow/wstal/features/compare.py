@@ -76,8 +76,9 @@ def compare_video(a: Streams, b: Streams) -> dict[str, Any]:
     for name in a:
         ours, theirs = a[name][index_a], b[partner[name]][index_b]
         row[f"cosine_{name}"] = _cosine(ours, theirs)
-        row[f"match_{name}"] = _cosine(_centred(ours), _centred(theirs))
-        row[f"scale_{name}"] = float(_norms(theirs).mean() / max(_norms(ours).mean(), 1e-12))
+        row[f"match_{name}"] = _match(ours, theirs)
+        lengths = [max(float(_norms(rows).mean()), 1e-12) for rows in (ours, theirs)]
+        row[f"scale_{name}"] = lengths[1] / lengths[0]
     return row | {"causes": "; ".join(_causes(a, b, row, found))}
 
 
@@ -192,6 +193,17 @@ def _likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     """Mean cosine of paired rows."""
     return float((_unit(a) * _unit(b)).sum(1).mean()) if len(a) else 0.0
+
+
+def _match(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean centred cosine; of two streams that never change, as of silence, the plain one."""
+    if not (_still(a) and _still(b)):
+        return _cosine(_centred(a), _centred(b))
+    return _cosine(a, b) if a.any() or b.any() else 1.0
+
+
+def _still(rows: np.ndarray) -> bool:
+    return bool(_norms(_centred(rows)).max(initial=0) <= 1e-5 * _norms(rows).max(initial=0))
 
 
 def _centred(rows: np.ndarray) -> np.ndarray:

@@ -23,7 +23,8 @@ from wstal.progress import Within, unseen
 from wstal.store import Record, safe_name, write_shard
 from wstal.video.find import Found
 from wstal.video.frames import open_frames
-from wstal.video.probing import ProbedVideo, probe_found
+from wstal.video.probed import ProbedVideo
+from wstal.video.probing import probe_found
 from wstal.video.stage import decode_audio, decode_frames
 
 Track = Callable[[Iterable], Iterable]
@@ -53,7 +54,8 @@ class Extraction:
 
     def probed(self, video: str, path: Path) -> dict[str, Any]:
         """The row of a video in a manifest, whatever its state."""
-        found = Found(video, path) if path.is_file() else Found(video, None, f"no file {path}")
+        absent = f"{path} is a folder, name the files in it" if path.is_dir() else f"no file {path}"
+        found = Found(video, path) if path.is_file() else Found(video, None, absent)
         return probe_found(found, self.folder / "probe", self.codes["probe"]) | {"split": SPLIT}
 
     def extract(self, row: Mapping[str, Any], output: Path) -> None:

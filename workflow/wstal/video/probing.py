@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +18,6 @@ COLUMNS = [
     *("id", "path", "sha256", "fps", "frames", "duration", "width", "height"),
     *("rotation", "audio", "status", "reason"),
 ]
-
-
-@dataclass(frozen=True)
-class ProbedVideo:
-    """One row of the probe: what later stages need to know."""
-
-    id: str
-    path: Path
-    sha256: str
-    status: str
-    reason: str
-
-    @property
-    def usable(self) -> bool:
-        """Whether there is anything to decode."""
-        return self.status not in (MISSING, BROKEN)
 
 
 def probe_videos(
@@ -56,15 +39,6 @@ def probe_videos(
         yield probe_found(found, cache, code)
 
 
-def read_probe(path: str | Path) -> list[ProbedVideo]:
-    """The videos of a probe CSV."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return [
-            ProbedVideo(row["id"], Path(row["path"]), row["sha256"], row["status"], row["reason"])
-            for row in csv.DictReader(file)
-        ]
-
-
 def file_sha256(path: str | Path) -> str:
     """The sha256 of a file's bytes."""
     with Path(path).open("rb") as file:
@@ -72,30 +46,41 @@ def file_sha256(path: str | Path) -> str:
 
 
 def probe_found(found: Found, cache: str | Path, code: str) -> dict[str, Any]:
-    """The row (COLUMNS) of one video, whatever its state; see `probe_videos`."""
+    """The row (COLUMNS) of one video, whatever its state; see `probe_videos`.
+
+    Raises OSError if `cache` cannot be written: that says nothing about the video.
+    """
     row = dict.fromkeys(COLUMNS, "") | {"id": found.id}
     if found.path is None:
         return row | {"status": MISSING, "reason": found.note}
-    path = found.path.resolve()
+    path, record = found.path.resolve(), Path(cache) / f"{safe_name(found.id)}.json"
     try:
-        row |= _cached(path, Path(cache) / f"{safe_name(found.id)}.json", code)
+        stamp = _stamp(path, code)
+        kept = _kept(record, stamp)
+        made = kept or _probed(path)
     except OSError as error:  # a dangling link, or no permission
         row |= {"status": BROKEN, "reason": f"{path}: {error.strerror}"}
+    else:
+        row |= made
+        if not kept:
+            write_json(record, {"stamp": stamp, "row": made})
     texts = [text for text in (row["reason"], found.note) if text]
     return row | {"path": str(path), "reason": "; ".join(texts)}
 
 
-def _cached(path: Path, record: Path, code: str) -> dict[str, Any]:
+def _stamp(path: Path, code: str) -> dict[str, Any]:
     stat = path.stat()
-    stamp = {"path": str(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "code": code}
-    if record.is_file():
-        try:
-            known = json.loads(record.read_text(encoding="utf-8"))
-        except ValueError:
-            known = {}
-        if known.get("stamp") == stamp:
-            return known["row"]
+    return {"path": str(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "code": code}
+
+
+def _kept(record: Path, stamp: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    except ValueError:
+        known = {}
+    return known["row"] if known.get("stamp") == stamp else None
+
+
+def _probed(path: Path) -> dict[str, Any]:
     info = asdict(probe(path))
-    row = {"sha256": file_sha256(path), **info, "audio": str(info["audio"]).lower()}
-    write_json(record, {"stamp": stamp, "row": row})
-    return row
+    return {"sha256": file_sha256(path), **info, "audio": str(info["audio"]).lower()}

@@ -27,7 +27,7 @@ from wstal.store import (
     read_attrs,
 )
 from wstal.video.frames import read_frames
-from wstal.video.probing import ProbedVideo
+from wstal.video.probed import ProbedVideo
 from wstal.video.sound import RATE, NoAudio, decode_sound
 from wstal.video.timeline import timeline
 
