@@ -35,6 +35,7 @@ include: "rules/fuse.smk"
 include: "rules/evaluate.smk"
 include: "rules/tables.smk"
 include: "rules/report.smk"
+include: "rules/targets.smk"
 
 
 rule all:

@@ -30,6 +30,7 @@ from wstal.config.sources import (
     weights_path,
 )
 from wstal.config.suited import no_method, suited_methods, unsuited
+from wstal.config.targets import misspelt
 from wstal.config.validate import validated
 from wstal.config.yaml_file import read_yaml
 from wstal.data.readers import label_choices

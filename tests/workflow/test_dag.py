@@ -95,6 +95,22 @@ def test_a_typo_in_the_configuration_is_named(bare_project):
     assert "train.iteration: unknown key; did you mean 'iterations'?" in message
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["results/tiny/co2nt_map.csv"], "'co2nt' is no run; did you mean co2net"),
+        (["--", "results/tables/co2net_tabel3.csv"], "is no table; did you mean co2net_table3"),
+    ],
+)
+def test_a_misspelt_target_is_told_what_is_near(bare_project, arguments, told):
+    done = bare_project.snakemake("--dry-run", *arguments, check=False)
+    assert done.returncode and told in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_value_of_an_option_is_no_target(bare_project):
+    bare_project.snakemake("--dry-run", "results/tiny/videos.json", "--until", "labels")
+
+
 @pytest.mark.parametrize("file", ["co2net_map.csv", "training_labels.json", "manifest/shard0.csv"])
 def test_labels_that_are_not_there_are_named_with_the_remedy(bare_project, file):
     override = 'datasets={"tiny": {"labels": "clips/labls.csv"}}'
