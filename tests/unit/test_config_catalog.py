@@ -81,6 +81,7 @@ def test_paths_may_start_at_home(project, monkeypatch):
         ({"models": {"co2net": {"variants": {1: {}}}}}, "1 cannot name one of the variants"),
         ({"models": {"co2net": {"variants": ["a"]}}}, r"variants: expected a mapping, got \['a'\]"),
         ({"models": {"co2net": {"datasets": {"demo": "x"}}}}, r"datasets\.demo: expected a mapping, got 'x'"),
+        ({"models": {"co2net": {"data": {"length": None}}}}, r"data\.length: None is not of type 'integer'"),
         ({"models": {"newnet": {}}}, "no schema model_newnet.schema.json"),
     ],
 )  # fmt: skip
@@ -113,7 +114,7 @@ def test_a_mistake_laid_over_a_file_is_not_blamed_on_the_file_alone(project):
 
 
 def test_sections_shared_by_methods_stand_in_one_schema(catalog):
-    data = catalog.schemas["model_co2net"]["properties"]["data"]
+    data = catalog.schemas["model_cavf"]["properties"]["data"]
     assert data == catalog.schemas["run_parts"]["$defs"]["data"]
 
 

@@ -91,3 +91,10 @@ def test_errors_below_keys_of_several_types_are_all_told():
     schema = {"additionalProperties": {"type": "string"}}
     with pytest.raises(WstalError, match=r"1: 2 is not .*\n.*a: 3 is not"):
         validated({"a": 3, 1: 2}, schema, "a.yaml")
+
+
+@pytest.mark.parametrize("text", [".nan", ".inf", float("inf")])
+def test_a_number_that_is_none_is_refused(text):
+    schema = {"properties": {"train": {"properties": {"lr": {"type": "number"}}}}}
+    with pytest.raises(WstalError, match=r"^a.yaml: train.lr: (nan|inf) is no finite number"):
+        validated({"train": {"lr": text}}, schema, "a.yaml")

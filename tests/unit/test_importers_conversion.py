@@ -82,6 +82,14 @@ def test_features_of_another_dataset_are_refused(tmp_path):
         convert(tmp_path, recipe("acmnet"))
 
 
+def test_a_stream_that_no_video_has_is_told_as_that(tmp_path):
+    write_basnet(tmp_path / "published", features())
+    for path in (tmp_path / "published").glob("*/flow/*.npy"):
+        path.unlink()
+    with pytest.raises(WstalError, match="no video has a file of every stream: .* lack one; place"):
+        convert(tmp_path, recipe("basnet"))
+
+
 def test_streams_that_differ_by_a_row_are_cut_by_more_are_broken(tmp_path):
     content = features()
     content[VIDEOS[0]]["flow"] = content[VIDEOS[0]]["flow"][:-1]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from wstal.errors import MediaError
+from wstal.errors import MediaError, WstalError
 from wstal.features.shard import features_shard
 from wstal.store import Record, create_arrays, read_arrays, read_attrs, write_shard
 
@@ -90,3 +90,12 @@ def test_a_broken_file_is_a_status(run):
     records = run()
     assert records["a"].status == "broken" and "decoded" in records["a"].reason
     assert records["b"].rows == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n cut short"])
+def test_a_damaged_file_of_a_stage_before_is_named_with_the_remedy(run, content):
+    damaged = run.folder.parent / "frames/a.h5"
+    damaged.write_bytes(content)
+    with pytest.raises(WstalError, match=rf"{damaged} is damaged or lost .* remove it and shard"):
+        run()
+    assert run.seen == ["b"]

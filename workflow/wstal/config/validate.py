@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from copy import deepcopy
@@ -29,9 +30,19 @@ def validated(value: Mapping[str, Any], schema: Mapping[str, Any], source: str) 
     filled = _with_defaults(deepcopy(dict(value)), schema)
     found = Draft202012Validator(schema).iter_errors(filled)
     errors = sorted(found, key=lambda error: [str(part) for part in error.path])
-    if errors:
-        raise WstalError("\n".join(f"{source}: {_explain(error)}" for error in errors))
+    told = [_explain(error) for error in errors] + _endless(filled)
+    if told:
+        raise WstalError("\n".join(f"{source}: {line}" for line in told))
     return filled
+
+
+def _endless(value: Any, path: str = "") -> list[str]:
+    """A line for each number that is infinite or none: to a schema it is a number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return [f"{path}: {value} is no finite number"]
+    parts = value.items() if isinstance(value, dict) else ()
+    parts = enumerate(value) if isinstance(value, list) else parts
+    return [line for key, part in parts for line in _endless(part, f"{path}.{key}".lstrip("."))]
 
 
 def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from torch import nn
 
 from wstal import __version__
+from wstal.errors import WstalError
 from wstal.features.stage_inputs import StageInput, join_shards
 from wstal.store import ArrayFile, Record, artefact_key, process_shard, read_attrs
 
@@ -71,8 +72,7 @@ def features_shard(
 
     def make(video: StageInput, file: ArrayFile) -> int:
         file.set_status(video.status, video.reason)
-        upstream = {s: read_attrs(path)["provenance_json"] for s, path in video.files.items()}
-        about = provenance | {stage: json.loads(text) for stage, text in upstream.items()}
+        about = provenance | {stage: _made_by(path) for stage, path in video.files.items()}
         file.attrs["provenance_json"] = json.dumps(about, sort_keys=True)
         features = extract(video)
         file.write("features", features)
@@ -88,3 +88,14 @@ def features_shard(
         track=track,
     )
     return made + passed
+
+
+def _made_by(path: Path) -> dict[str, Any]:
+    """The provenance in a file of a stage before."""
+    try:
+        return json.loads(read_attrs(path)["provenance_json"])
+    except (OSError, LookupError, ValueError) as error:
+        raise WstalError(
+            f"{path} is damaged or lost ({error}); remove it and shard*.csv beside it, then run "
+            "again: what is whole is kept"
+        ) from error

@@ -108,6 +108,11 @@ def _match_notes(
     annotations: Annotations, found: PublishedFeatures, matched: Mapping[str, PublishedVideo]
 ) -> list[str]:
     published = [video.name for video in found.videos]
+    if not published and (lacking := found.facts.get("lacking_a_stream")):
+        raise WstalError(
+            f"no video has a file of every stream: {_some(lacking)} lack one; place the rest, or "
+            "name in the recipe only the streams that there are"
+        )
     if not matched:
         raise WstalError(
             f"none of the {len(published)} published videos (such as {_some(published)}) is one "
