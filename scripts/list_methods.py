@@ -6,12 +6,13 @@ Examples:
       --markdown methods.md
 """
 
+import sys
 from pathlib import Path
 
-import pandas as pd
 from cli import json_argument, parser
 from wstal.atomic import write_text
-from wstal.frame_file import write_frame
+from wstal.errors import WstalError
+from wstal.frame_file import read_frame, write_frame
 from wstal.tables.methods import methods_frame, methods_markdown
 
 
@@ -25,7 +26,10 @@ def main() -> None:
     add("--output", type=Path, required=True, help="CSV, in the columns of _map.csv")
     add("--markdown", type=Path, required=True)
     args = arguments.parse_args()
-    frame = methods_frame([pd.read_csv(path) for path in args.maps])
+    try:
+        frame = methods_frame([read_frame(path) for path in args.maps])
+    except WstalError as error:
+        sys.exit(str(error))
     write_frame(args.output, frame)
     write_text(args.markdown, methods_markdown(frame, args.title, args.left_out))
 

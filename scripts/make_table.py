@@ -12,7 +12,7 @@ import pandas as pd
 from cli import json_argument, parser
 from wstal.atomic import write_text
 from wstal.errors import WstalError
-from wstal.frame_file import write_frame
+from wstal.frame_file import read_frame, write_frame
 from wstal.tables.build import as_markdown, build_table
 
 
@@ -30,11 +30,11 @@ def main() -> None:
     arguments.add_argument("--markdown", type=Path, required=True)
     args = arguments.parse_args()
     results: dict[tuple[str, str], pd.DataFrame] = {}
-    for frame in map(pd.read_csv, args.results):  # a run's metrics and its cost are two files
-        key = frame["dataset"][0], frame["run"][0]
-        results[key] = pd.concat([results[key], frame]) if key in results else frame
     try:
-        table = build_table(args.table, pd.read_csv(args.paper), results, args.dataset)
+        for frame in map(read_frame, args.results):  # a run's metrics and its cost are two files
+            key = frame["dataset"][0], frame["run"][0]
+            results[key] = pd.concat([results[key], frame]) if key in results else frame
+        table = build_table(args.table, read_frame(args.paper), results, args.dataset)
     except WstalError as error:
         sys.exit(f"{error}")
     where = f" on {args.dataset} ({args.note or 'not the dataset of the paper'})"

@@ -4,10 +4,13 @@ Examples:
   python scripts/show_map.py results/demo/co2net_map.csv
 """
 
+import sys
 from pathlib import Path
 
 import pandas as pd
 from cli import parser
+from wstal.errors import WstalError
+from wstal.frame_file import read_frame
 
 
 def main() -> None:
@@ -15,7 +18,10 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("paths", type=Path, nargs="+")
     args = arguments.parse_args()
-    table = pd.concat([pd.read_csv(path) for path in args.paths]).drop_duplicates()
+    try:
+        table = pd.concat([read_frame(path) for path in args.paths]).drop_duplicates()
+    except WstalError as error:
+        sys.exit(str(error))
     averages = table[table["metric"].str.contains(":") | ~table["metric"].str.contains("@")]
     columns = ["run", "reading", "metric", "mean", "sd", "n", "coverage", "protocol", "note"]
     text = averages[columns].to_string(

@@ -8,12 +8,11 @@ Examples:
 import sys
 from pathlib import Path
 
-import pandas as pd
 from cli import parser
 from wstal.errors import WstalError
 from wstal.evaluate.score_file import weights_note
 from wstal.evaluate.summary import summarize
-from wstal.frame_file import write_frame
+from wstal.frame_file import read_frame, write_frame
 
 
 def main() -> None:
@@ -32,8 +31,8 @@ def main() -> None:
     notes = [args.note, weights_note(args.features) if args.features else ""]
     try:
         table = summarize(
-            [pd.read_csv(path) for path in args.seeds],
-            pd.read_csv(args.baselines) if args.baselines else None,
+            [read_frame(path) for path in args.seeds],
+            read_frame(args.baselines) if args.baselines else None,
             dataset=args.dataset,
             recipe=args.recipe,
             run=args.run,

@@ -7,10 +7,10 @@ Examples:
 import sys
 from pathlib import Path
 
-import pandas as pd
 from cli import parser
 from wstal.atomic import write_csv
 from wstal.errors import WstalError
+from wstal.frame_file import read_frame
 from wstal.train.log_summary import COLUMNS, log_summary
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     add("--output", type=Path, required=True, help="output: value, mean, sd, n")
     args = arguments.parse_args()
     try:
-        table = log_summary({str(path): pd.read_csv(path) for path in args.logs})
+        table = log_summary({str(path): read_frame(path) for path in args.logs})
     except WstalError as error:
         sys.exit(str(error))
     write_csv(args.output, COLUMNS, table.to_dict("records"))
