@@ -16,6 +16,7 @@ def dataset(**keys):
         "recipe": "i3d_tvl1",
         **dict.fromkeys(("videos", "labels", "segments", "features")),
         "proposals": {},
+        "choices": {},
     } | keys
 
 
@@ -25,6 +26,15 @@ def dataset(**keys):
         ({"source": "features"}, "recipe i3d_tvl1.*wtalc_i3d"),
         ({"source": "proposals"}, "proposals: {their_name"),
         ({"source": "features", "kind": "demo"}, "makes its own data"),
+        (
+            {"choices": {"cliff_divin": "both"}},
+            "dataset mine: choices: 'cliff_divin' .* cliff_diving",
+        ),
+        (
+            {"choices": {"cliff_diving": "bot"}},
+            r"mine: choices.cliff_diving: 'bot' is not one of .*",
+        ),
+        ({"kind": "folder", "choices": {"split": "text"}}, "mine: choices: kind folder has none"),
     ],
 )
 def test_contradictions_are_named_with_the_remedy(keys, message):

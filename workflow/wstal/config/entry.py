@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wstal.config.recipes import check_recipe
+from wstal.data.readers import check_choices
 from wstal.errors import WstalError
 
 Configs = Mapping[str, Mapping[str, Any]]
@@ -23,14 +24,18 @@ UNREAD = {  # settings that name a path, by kind: where they are not read, they 
 
 
 def check_entries(datasets: Configs, recipes: Configs) -> None:
-    """Raise WstalError for a dataset whose `source` its other keys contradict or that names a path
-    its kind does not read, or a recipe that lacks what its streams need.
+    """Raise WstalError for a dataset whose `source` its other keys contradict, or whose kind does
+    not read a path or know a choice that it names, or a recipe that lacks what its streams need.
     """
     for name, recipe in recipes.items():
         check_recipe(name, recipe)
     imported = [name for name, recipe in recipes.items() if "import" in recipe]
     for name, dataset in datasets.items():
         source, recipe, kind = dataset["source"], dataset["recipe"], dataset["kind"]
+        try:
+            check_choices(kind, dataset["choices"] or {})
+        except WstalError as error:
+            raise WstalError(f"dataset {name}: {error}") from None
         for key in UNREAD.get(kind, ()):
             if dataset[key] is not None:
                 raise WstalError(

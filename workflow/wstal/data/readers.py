@@ -13,7 +13,7 @@ from wstal.data.ave import read_ave
 from wstal.data.folder import doubts
 from wstal.data.own_database import read_own_labels
 from wstal.data.published import NothingThere, digests, listed
-from wstal.data.report import Report
+from wstal.data.report import Report, settle
 from wstal.data.sources import how_to_get
 from wstal.data.thumos14 import read_thumos14
 from wstal.errors import WstalError
@@ -31,6 +31,13 @@ def label_choices(kind: str, choices: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in choices.items() if name not in times}
 
 
+def check_choices(kind: str, choices: Mapping[str, str]) -> None:
+    """Raise WstalError for a choice that a kind does not have, or a value that it does not take."""
+    if choices and kind not in CHOICES:
+        raise WstalError(f"choices: kind {kind} has none to make")
+    settle(CHOICES.get(kind, ()), choices)
+
+
 def read_dataset(
     dataset: str,
     settings: Mapping[str, Any],
@@ -45,11 +52,10 @@ def read_dataset(
     """
     files = listed(files)
     choices, facts = settings.get("choices") or {}, facts or {}
+    check_choices(settings["kind"], choices)
     try:
         match settings["kind"]:
             case "folder" | "demo":
-                if choices:
-                    raise WstalError(f"choices: kind {settings['kind']} has none to make")
                 annotations, notes = read_own_labels(*files)
                 notes += doubts(annotations)
                 return annotations, Report("own label files", digests(files), notes=notes)
