@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wstal.atomic import atomic_path, remove_left_over
 from wstal.data.folder import VIDEO_SUFFIXES
 from wstal.errors import WstalError
+from wstal.worker_pool import worker_pool
 
 CHUNK = 1 << 20
 
@@ -73,7 +72,7 @@ def unpack(
         raise WstalError(f"{folder}: {need:,} bytes to unpack, {free:,} free on this disk")
     work = [(archive, members[name].filename, targets[name], password) for name in absent]
     if jobs > 1 and len(work) > 1:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        with worker_pool(jobs) as pool:
             for future in track([pool.submit(_write, *each) for each in work]):
                 future.result()
     else:

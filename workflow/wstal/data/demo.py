@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -19,6 +17,7 @@ from wstal.data.render.event_clip import draw_clip_frames, draw_clip_sound
 from wstal.data.render.events import ClipPlan, plan_events
 from wstal.data.render.plan import VideoPlan, plan_videos
 from wstal.data.render.untrimmed import draw_frames, draw_soundtrack
+from wstal.worker_pool import worker_pool
 
 TRUNCATED_SHARE = 0.6  # of the bytes that remain of the file that is cut short
 
@@ -48,7 +47,7 @@ def render_demo(
     plans = plan_events(config) if config.get("content") == "events" else plan_videos(config)
     draw = partial(render_video, directory=directory)
     if jobs > 1:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        with worker_pool(jobs) as pool:
             for _ in track(_Sized(pool.map(draw, plans), len(plans))):
                 pass
     else:
