@@ -14,7 +14,7 @@ def has_value(word):
 
 def outputs():
     """The outputs of all rules, with their wildcards."""
-    return [str(output) for rule in workflow.rules for output in rule.output]
+    return [str(output) for maker in workflow.rules for output in maker.output]
 
 
 KNOWN = {
@@ -27,5 +27,5 @@ KNOWN = {
 }
 
 for path in asked_for():
-    if not Path(path).exists() and not any(rule.is_producer(path) for rule in workflow.rules):
+    if not Path(path).exists() and not any(maker.is_producer(path) for maker in workflow.rules):
         sys.exit(misspelt(path, outputs(), KNOWN))
