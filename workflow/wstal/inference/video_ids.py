@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wstal.data.folder import VIDEO_SUFFIXES
 from wstal.errors import WstalError
+from wstal.listing import videos_below
 
 
 def video_ids(paths: Iterable[Path]) -> dict[str, Path]:
@@ -23,12 +24,7 @@ def video_ids(paths: Iterable[Path]) -> dict[str, Path]:
 
 
 def _below(folder: Path) -> list[Path]:
-    found = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
-    ]
-    if not found:
+    if not (found := sorted(videos_below(folder))):
         raise WstalError(
             f"{folder}: no video is below this folder (extensions {', '.join(VIDEO_SUFFIXES)}); "
             "name the files themselves, of whatever extension"
