@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from published_features import VIDEOS, features, recipe, write_streams
+from wstal.data.annotations import Annotations
 from wstal.data.published import NothingThere
 from wstal.errors import WstalError
+from wstal.features.importers.conversion import match_names
 from wstal.features.importers.streams import find_streams
 from wstal.features.pack import FeatureFile
 from wstal.inference.feature_folder import write_arrays
@@ -61,6 +63,16 @@ def test_an_id_that_is_a_path_is_read_back(tmp_path):
         np.save(tmp_path / f"{safe_name(name)}_rgb.npy", np.ones((2, 6)))
     found = find_streams(tmp_path, recipe("streams", order=["rgb"])["import"])
     assert {video.name for video in found.videos} == {"sub/50% clip", "a_b"}
+
+
+def test_an_id_whose_name_was_cut_is_matched(tmp_path):
+    video = "".join(chr(0x4E00 + number) for number in range(40))
+    np.save(tmp_path / f"{safe_name(video)}_rgb.npy", np.ones((2, 6)))
+    found = find_streams(tmp_path, recipe("streams", order=["rgb"])["import"])
+    given = Annotations(
+        ["run"], {video: {"subset": "test", "duration": 9.0, "labels": ["run"], "annotations": []}}
+    )
+    assert list(match_names(given, found.videos)) == [video]
 
 
 def test_pickled_objects_are_refused(tmp_path):

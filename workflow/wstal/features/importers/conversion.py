@@ -93,12 +93,16 @@ def convert_features(
 def match_names(
     annotations: Annotations, videos: Iterable[PublishedVideo]
 ) -> dict[str, PublishedVideo]:
-    """Published videos by annotated id; a leading `v_` may lack or be too much on either side."""
+    """Published videos by annotated id; a leading `v_` may lack or be too much on either side.
+
+    One may also be called as this project calls the file of that id.
+    """
     named = {video.name: video for video in videos}
     matched = {}
     for video, entry in annotations.database.items():
         called = entry.get("file") or video
         names = [video, called, f"v_{called}", called.removeprefix("v_")]
+        names.append(safe_name(video))
         if name := next((n for n in names if n in named), None):
             matched[video] = named[name]
     return matched

@@ -22,14 +22,16 @@ PAGE = """one {video}_{stream}.npy per video and stream of the recipe's import.o
 def find_streams(folder: Path, settings: Mapping[str, Any]) -> PublishedFeatures:
     """The videos with a file for each stream; those that lack one are named in the facts.
 
-    Ids are read back from file names as this project writes them (`wstal.store.safe_name`).
+    Ids are read back from file names as this project writes them (`wstal.store.safe_name`); of
+    an id too long for a file's name there is the name alone, which has a `~`.
     """
     streams: dict[str, dict[str, Path]] = {name: {} for name in settings["order"]}
     twice = []
     for path in files_below(folder, ".npy"):
         name, _, stream = path.stem.rpartition("_")
-        if name and stream in streams and streams[stream].setdefault(unquote(name), path) != path:
-            twice.append(unquote(name))
+        name = name if "~" in name else unquote(name)
+        if name and stream in streams and streams[stream].setdefault(name, path) != path:
+            twice.append(name)
     if not any(streams.values()):
         raise NothingThere(f"no file {' or '.join(f'*_{name}.npy' for name in streams)}")
     return files_per_stream(streams, twice=twice[:20])
