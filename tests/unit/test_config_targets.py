@@ -26,7 +26,7 @@ KNOWN = {
         ("thumos14/co2nt_map.csv", r"'co2nt' is no run; did you mean co2net\?"),
         ("thumos41/co2net_map.csv", r"'thumos41' is no dataset; did you mean thumos14\?"),
         ("thumos/co2nt_map.csv", "'thumos' is no dataset; .*; 'co2nt' is no run; did you mean"),
-        ("demo/compare_cavf_vs_conet.csv", "'conet' is no other; did you mean co2net"),
+        ("demo/compare_cavf_vs_conet.csv", "'conet' is no run; did you mean co2net"),
         ("tables/co2net_table2.csv", "'co2net_table2' is no table; did you mean co2net_table"),
         ("xx/methods.csv", "'xx' is no dataset; there are activitynet12, demo, thumos14"),
         ("demo/i3d_tvl1/cavff/cavff_map.csv", r"'cavff' is no run; did you mean cavf\?"),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
+_CALLED = {"other": "run"}  # wildcards whose names are of another kind
 _WILDCARD = re.compile(r"\{(\w+)[^{}]*\}")
 
 
@@ -32,7 +33,7 @@ def misspelt(target: str, patterns: Iterable[str], known: Mapping[str, Collectio
 def _unknown(kind: str, name: str, known: Collection[str]) -> str:
     near = get_close_matches(name, known, 3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"
-    return f"{name!r} is no {kind}; {hint}"
+    return f"{name!r} is no {_CALLED.get(kind, kind)}; {hint}"
 
 
 def _loosely(pattern: str) -> re.Pattern[str]:
