@@ -17,13 +17,16 @@ CLIPS = (
     "SOX5yA1l24A.mp4",
     "TrumanShow_wave_f_nm_np1_fr_med_26.avi",
 )
+MORE = ("WUzgd7C1pWA.mp4", "demo.mp4", "v_GGSY1Qvo990.mp4", "BjCEufrlXm4.mp4", "nasa_13013.mp4")
 Video = np.ndarray  # uint8 [pairs + 1, H, W]
 
 
-def real_videos(folder: Path, pairs: int, width: int, height: int) -> list[Video]:
-    """The beginnings of the clips that are there, gray."""
+def real_videos(
+    folder: Path, pairs: int, width: int, height: int, names: tuple[str, ...] = CLIPS
+) -> list[Video]:
+    """The beginnings of the clips that are there and long enough, gray."""
     videos = []
-    for name in CLIPS:
+    for name in names:
         clip = cv2.VideoCapture(str(folder / name))
         pictures = [picture for ok, picture in (clip.read() for _ in range(20 + pairs + 1)) if ok]
         gray = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in pictures[-pairs - 1 :]]

@@ -25,7 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from flow_clips import real_videos, rendered_videos
+from flow_clips import CLIPS, MORE, real_videos, rendered_videos
 from record import Figures, record_parser, write_record
 from wstal.flow import tvl1
 from wstal.flow.frames import check_frames
@@ -165,7 +165,7 @@ def main() -> None:
     add = arguments.add_argument
     add("--videos", type=Path, default=Path(), help="folder of the clips")
     add("--sizes", nargs="+", default=["340x256", "455x256"])
-    add("--pairs", type=int, default=128, help="per clip; there are four")
+    add("--pairs", type=int, default=128, help="per clip (default 128)")
     add("--tune", action="store_true", help="other ways to cut the work (tvl1_tuning_gpu.json)")
     add("--kernels", action="store_true", help="also say what each kernel takes")
     args = arguments.parse_args()
@@ -176,7 +176,7 @@ def main() -> None:
         figures.take("copy_gb_per_s", copy_bandwidth)
     for size in args.sizes:
         width, height = map(int, size.split("x"))
-        clips = real_videos(args.videos, args.pairs, width, height)
+        clips = real_videos(args.videos, args.pairs, width, height, CLIPS + MORE)
         videos = clips or rendered_videos(args.pairs, width, height)
         figures[f"{size}/frames"] = f"{len(clips)} real clips" if clips else "rendered"
         if args.tune:
