@@ -40,12 +40,9 @@ BYTES = 64  # per pixel iteration: ten planes read and six written, once each
 COMPARED = 4  # pairs of each clip
 PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless")
 DEFAULTS = TVL1Parameters()
-# Tile, threads' warps and registers: 64x64 px of 16 warps fill an SM, two or four of the smaller
-# blocks share one, so that one computes while another loads or waits.
-CUTS = (
-    ((64, 64), 16, None), ((32, 64), 8, 128), ((32, 32), 4, 128), ((64, 64), 32, None),
-    ((64, 64), 8, None), ((32, 64), 16, 64), ((32, 128), 16, None),
-)  # fmt: skip
+# Strips, rows and registers: 64x64 px fill an SM, two of the smaller blocks share one, so that one
+# computes while another loads or waits.
+CUTS = ((16, 4, None), (8, 8, None), (8, 4, 128), (16, 4, 112), (4, 8, None), (8, 6, None))
 
 
 def rate(pairs: int, run: Callable[[], object], turns: int = 3) -> float:
@@ -149,11 +146,10 @@ def measure(figures: Figures, size: str, videos: list[np.ndarray], args: Namespa
 def tune(figures: Figures, size: str, videos: list[np.ndarray]) -> None:
     """Pairs per second of other ways to cut the work."""
     images = torch.from_numpy(np.concatenate(videos)).cuda().float()
-    choices = [Launch(batch=b) for b in (64, 128, 256, 512)]
-    choices += [Launch(tile=t, warps=w, registers=r) for t, w, r in CUTS]
-    choices += [Launch(halo=halo) for halo in (3, 4, 5, 6, 8, 10)]
-    choices += [Launch(tile=(32, 64), warps=8, registers=128, halo=h) for h in (2, 3, 4, 5)]
-    choices += [Launch(graphs=False)]
+    choices = [Launch(strips=s, rows=r, registers=g) for s, r, g in CUTS]
+    choices += [Launch(halo=halo) for halo in (3, 5, 6, 8, 10)]
+    choices += [Launch(strips=8, registers=128, halo=halo) for halo in (2, 3, 4, 6)]
+    choices += [Launch(batch=b) for b in (128, 256, 512)] + [Launch(graphs=False)]
     for launch in choices:
         run = partial(tvl1_triton, images, DEFAULTS, launch=launch)
         figures.take(f"{size}/{launch}", lambda x=run: rate(len(images) - 1, x, 2))

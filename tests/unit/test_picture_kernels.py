@@ -42,19 +42,20 @@ def test_warp_reads_image_and_gradient_between_pixels_and_outside(cuda):
 
     table = torch.stack(resampling.cubic_weights(torch.arange(32) / 32, -0.75), 1).contiguous()
     terms = torch.empty(4, PAIRS, HEIGHT * WIDTH, device=DEVICE)
-    going, again, smoothed = mark(0, 0), mark(3, 3), mark(1, 1)
+    order, going, again, smoothed = mark(7, 7), mark(0, 0), mark(3, 3), mark(1, 1)
     count = torch.ones(PAIRS, dtype=torch.float64, device=DEVICE)
     warp[(2, PAIRS)](
         images.to(DEVICE), gradients.to(DEVICE), flow_state(flow, (1, 0)), terms,
-        table.to(DEVICE), going, again, mark(1, 0), smoothed, count, PAIRS, HEIGHT, WIDTH,
-        CUDA=cuda, BLOCK=256,
+        table.to(DEVICE), order, going, again, mark(1, 0), smoothed, count, PAIRS, HEIGHT,
+        WIDTH, CUDA=cuda, BLOCK=256,
     )  # fmt: skip
     torch.testing.assert_close(
         terms.unflatten(2, (HEIGHT, WIDTH)).cpu(), expected, rtol=1e-3, atol=1e-2
     )
     error = (terms[2].cpu() - expected[2].flatten(1)).abs()
     assert error[u.flatten(1).abs() < 100].max() < 1e-3
-    assert going.tolist() == [1, 1] and again.tolist() == smoothed.tolist() == [0, 0]
+    assert order.tolist() == [0, 1] and going.tolist() == [1, 1]
+    assert again.tolist() == smoothed.tolist() == [0, 0]
     assert count.tolist() == [0, 0]
 
 
@@ -66,12 +67,14 @@ def test_median_of_pairs_that_go_on(side):
     settings = {"SIDE": side, "BLOCK": 256}
     state, turn = flow_state(flow, (0, 1)), mark(0, 1)
     shape = (PAIRS, HEIGHT, WIDTH)
-    median[(2, PAIRS, 2)](state, smooth, mark(1, 1), mark(0, 2), turn, smoothed, *shape, **settings)
+    marks = (mark(0, 1), mark(1, 1), mark(0, 2), turn, smoothed)
+    median[(2, PAIRS, 2)](state, smooth, *marks, *shape, **settings)
     assert smoothed.tolist() == [1, 0]  # the second one has iterations to do over first
     expected = resampling.median(flow, side).flatten(2)
     torch.testing.assert_close(smooth[:, 0].cpu(), expected[0], rtol=0, atol=0)
     assert (smooth[:, 1] == 55).all()
-    median[(2, PAIRS, 2)](state, smooth, mark(0, 1), mark(0, 0), turn, smoothed, *shape, **settings)
+    marks = (mark(1, -1), mark(0, 1), mark(0, 0), turn, smoothed)
+    median[(2, PAIRS, 2)](state, smooth, *marks, *shape, **settings)
     torch.testing.assert_close(smooth[:, 1].cpu(), expected[1], rtol=0, atol=0)
 
 

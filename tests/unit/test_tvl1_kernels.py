@@ -11,11 +11,11 @@ from triton_device import DEVICE, MARKS
 pytest.importorskip("triton")
 
 from wstal.flow.parameters import TVL1Parameters
-from wstal.flow.tvl1_kernels import iterate, judge
+from wstal.flow.tvl1_kernels import iterate, judge, muster
 from wstal.flow.tvl1_torch import _Iteration
 
 pytestmark = MARKS
-PAIRS, HEIGHT, WIDTH = 2, 20, 24
+PAIRS, HEIGHT, WIDTH = 2, 20, 70
 PARAMETERS = TVL1Parameters()
 
 
@@ -39,8 +39,9 @@ def reference(fields, duals, image, steps):
     return torch.stack(planes, dim=1), torch.stack(changes, dim=1)
 
 
-def run(fields, duals, image, steps, halo, tile, smooth=None, **marks):
+def run(fields, duals, image, steps, halo, cut, smooth=None, order=(0, 1, -1), **marks):
     """The same by the kernel; `marks` are going, again, turn, smoothed of the pairs."""
+    strips, rows = cut
     (x, y), pixels = duals, HEIGHT * WIDTH
     planes = [*fields.unbind(1), x[:, 0], y[:, 0], x[:, 1], y[:, 1]]
     given = {"going": [1] * PAIRS} | marks
@@ -57,22 +58,23 @@ def run(fields, duals, image, steps, halo, tile, smooth=None, **marks):
     residual, ix, iy = image
     squared = (ix * ix + iy * iy).clamp(min=1e-20)
     terms = torch.stack([ix, iy, residual, 1 / squared]).flatten(2).contiguous().to(DEVICE)
-    across, down = -(-WIDTH // (tile[1] - 2 * halo)), -(-HEIGHT // (tile[0] - 2 * halo))
-    change = torch.full((PAIRS, halo, across * down), 99.0, device=DEVICE)
+    across, down = -(-WIDTH // (64 - 2 * halo)), -(-HEIGHT // (strips * rows - 2 * halo))
+    change = torch.full((PAIRS, halo, across * down * strips), 99.0, device=DEVICE)
+    order = torch.tensor(order, dtype=torch.int32, device=DEVICE)
     p = PARAMETERS
-    iterate[(across * down, PAIRS)](
-        state, state if smooth is None else smooth, terms, change, *marks,
+    iterate[(across * down, len(order))](
+        state, state if smooth is None else smooth, terms, change, order, *marks,
         PAIRS, HEIGHT, WIDTH, across, halo, steps, p.lambda_ * p.theta, p.theta, p.tau / p.theta,
-        TILE_Y=tile[0], TILE_X=tile[1], num_warps=4,
+        STRIPS=strips, ROWS=rows, num_warps=strips,
     )  # fmt: skip
     return state.unflatten(3, (HEIGHT, WIDTH)).cpu(), change.cpu()
 
 
-@pytest.mark.parametrize(("tile", "halo"), [((32, 32), 4), ((16, 16), 3), ((16, 32), 2)])
-def test_tiles_with_margins_iterate_as_the_whole_picture(tile, halo):
+@pytest.mark.parametrize(("cut", "halo"), [((8, 4), 4), ((4, 4), 3), ((2, 8), 2), ((4, 1), 1)])
+def test_tiles_with_margins_iterate_as_the_whole_picture(cut, halo):
     given = random_state()
     expected, changes = reference(*given, halo)
-    state, change = run(*given, halo, halo, tile, turn=[0, 1])
+    state, change = run(*given, halo, halo, cut, turn=[0, 1])
     for pair, turn in enumerate((0, 1)):
         torch.testing.assert_close(state[1 - turn, :, pair], expected[pair], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(change.sum(2), changes, rtol=1e-4, atol=0)
@@ -80,16 +82,19 @@ def test_tiles_with_margins_iterate_as_the_whole_picture(tile, halo):
 
 def test_fewer_steps_again_or_none():
     given = random_state(1)
-    state, _ = run(*given, 3, 3, (32, 32), again=[1, 0], going=[1, 0])
+    state, _ = run(*given, 3, 3, (8, 4), again=[1, 0], going=[1, 0])
     torch.testing.assert_close(state[1, :, 0], reference(*given, 1)[0][0], rtol=1e-4, atol=1e-5)
     assert (state[1, :, 1] == 77).all()  # a pair that has ended is left alone
-    state, _ = run(*given, 2, 3, (32, 32))
+    state, _ = run(*given, 3, 3, (8, 4), order=[1, -1])
+    torch.testing.assert_close(state[1, :, 1], reference(*given, 3)[0][1], rtol=1e-4, atol=1e-5)
+    assert (state[1, :, 0] == 77).all()  # so is one that is not in order
+    state, _ = run(*given, 2, 3, (8, 4))
     torch.testing.assert_close(state[1, :, 1], reference(*given, 2)[0][1], rtol=1e-4, atol=1e-5)
 
 
 def test_the_flow_may_come_from_the_median_filter():
     fields, duals, image = random_state(2)
-    state, _ = run(fields, duals, image, 1, 1, (32, 32), smooth=fields, smoothed=[1, 1])
+    state, _ = run(fields, duals, image, 1, 1, (8, 4), smooth=fields, smoothed=[1, 1])
     expected = reference(fields, duals, image, 1)[0]
     torch.testing.assert_close(state[1].transpose(0, 1), expected, rtol=1e-4, atol=1e-5)
 
@@ -102,9 +107,10 @@ def judged(changes, marks, *, cuda=False, begun=0, enough=1.0, count=0.0):
         change[0, step] = torch.tensor([0.25, 0.5, 0.25]) * total
     arrays = [torch.tensor([mark], dtype=torch.int32, device=DEVICE) for mark in marks]
     count = torch.tensor([count], dtype=torch.float64, device=DEVICE)
-    judge[(1,)](
-        change.to(DEVICE), *arrays, count, tiles, halo, len(changes), begun, enough,
-        CUDA=cuda, TILES=4, num_warps=1,
+    order = torch.tensor([0, -1], dtype=torch.int32, device=DEVICE)
+    judge[(2,)](
+        change.to(DEVICE), order, *arrays, count, tiles, halo, len(changes), begun, enough,
+        CUDA=cuda, PARTS=4, num_warps=1,
     )  # fmt: skip
     return [array.item() for array in arrays], count.item()
 
@@ -122,6 +128,16 @@ def judged(changes, marks, *, cuda=False, begun=0, enough=1.0, count=0.0):
 )
 def test_a_pair_ends_with_the_iteration_that_changed_little(changes, before, after):
     assert judged(changes, before)[0] == after
+
+
+@pytest.mark.parametrize("going", [[1, 0, 0, 1, 1], [0, 0, 0], [1], [0, 1] * 8])
+def test_those_that_go_on_come_first_in_their_order(going):
+    marks = torch.tensor(going, dtype=torch.int32, device=DEVICE)
+    order, left = torch.full_like(marks, 77), torch.full_like(marks[:1], 77)
+    muster[(1,)](marks, order, left, len(going), PAIRS=16)
+    on = [pair for pair, goes in enumerate(going) if goes]
+    assert order.tolist() == on + [-1] * (len(going) - len(on))
+    assert left.item() == len(on)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -147,14 +163,15 @@ from triton.compiler import ASTSource
 from wstal.flow import picture_kernels, tvl1_kernels
 
 floats = "state smooth terms change images gradients table source target weight_x weight_y"
-marks = "going again turn smoothed near_x near_y"
+marks = "going again turn smoothed near_x near_y order left"
 types = {n: "*fp32" for n in floats.split()} | {n: "*i32" for n in marks.split()}
 types |= {n: "fp32" for n in "limit theta rate enough gain".split()} | {"count": "*fp64"}
 for kernel, constants, warps, *registers in (
-    (tvl1_kernels.iterate, {"TILE_Y": 64, "TILE_X": 64}, 16),
-    (tvl1_kernels.iterate, {"TILE_Y": 32, "TILE_X": 64}, 8, 128),
-    (tvl1_kernels.judge, {"CUDA": False, "TILES": 64}, 1),
-    (tvl1_kernels.judge, {"CUDA": True, "TILES": 64}, 1),
+    (tvl1_kernels.iterate, {"STRIPS": 16, "ROWS": 4}, 16),
+    (tvl1_kernels.iterate, {"STRIPS": 8, "ROWS": 4}, 8, 128),
+    (tvl1_kernels.judge, {"CUDA": False, "PARTS": 64}, 4),
+    (tvl1_kernels.judge, {"CUDA": True, "PARTS": 64}, 4),
+    (tvl1_kernels.muster, {"PAIRS": 1024}, 4),
     (picture_kernels.warp, {"CUDA": False, "BLOCK": 256}, 4),
     (picture_kernels.warp, {"CUDA": True, "BLOCK": 256}, 4),
     (picture_kernels.median, {"SIDE": 3, "BLOCK": 256}, 4),

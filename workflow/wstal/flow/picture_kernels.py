@@ -14,7 +14,7 @@ NO_GRADIENT = tl.constexpr(1e-20)  # divides in place of a vanished squared grad
 
 @triton.jit(do_not_specialize=["pairs", "height", "width"])
 def warp(
-    images, gradients, state, terms, table, going, again, turn, smoothed, count,
+    images, gradients, state, terms, table, order, going, again, turn, smoothed, count,
     pairs, height, width, CUDA: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Linearise a pair's image term around its flow, and set it going.
@@ -24,6 +24,7 @@ def warp(
     """
     pair = tl.program_id(1)
     if tl.program_id(0) == 0:
+        tl.store(order + pair, pair)
         tl.store(going + pair, 1)
         tl.store(again + pair, 0)
         tl.store(smoothed + pair, 0)
@@ -125,11 +126,13 @@ def _clamp(k, length):
 
 @triton.jit(do_not_specialize=["pairs", "height", "width"])
 def median(
-    state, smooth, going, again, turn, smoothed, pairs, height, width,
+    state, smooth, order, going, again, turn, smoothed, pairs, height, width,
     SIDE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """The flow of every pair that goes on through a 3x3 or 5x5 median filter, the edge repeated."""
-    pair, component = tl.program_id(1), tl.program_id(2)
+    pair, component = tl.load(order + tl.program_id(1)), tl.program_id(2)
+    if pair < 0:
+        return
     if (tl.load(going + pair) == 0) | (tl.load(again + pair) > 0):
         return
     if (tl.program_id(0) == 0) & (component == 0):

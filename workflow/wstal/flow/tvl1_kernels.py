@@ -5,6 +5,7 @@ program reads what another writes: `turn[pair]` says which of the two is current
 a pair stands in four int32 arrays more: `going` (0: it has ended at this warp), `again` (how many
 of the last iterations it must do over: see `judge`), `smoothed` (1: its flow, but not its duals,
 is to be read from the median filter's output), and `count`, float64, of OpenCV's CUDA semantics.
+Launches are for the pairs in `order`, int32: those that go on, then -1 (`muster`).
 """
 
 import triton
@@ -13,35 +14,43 @@ import triton.language as tl
 U1, U2, P11, P12, P21, P22 = (tl.constexpr(k) for k in range(6))  # planes of the state
 IX, IY, RHO, INVERSE = (tl.constexpr(k) for k in range(4))  # planes of the linearised image term
 STATE = tl.constexpr(6)
+LANES = tl.constexpr(32)  # threads of a warp
 
 
 @triton.jit(do_not_specialize=["pairs", "height", "width", "across", "halo", "steps"])
 def iterate(
-    state, smooth, terms, change, going, again, turn, smoothed,
+    state, smooth, terms, change, order, going, again, turn, smoothed,
     pairs, height, width, across, halo, steps, limit, theta, rate,
-    TILE_Y: tl.constexpr, TILE_X: tl.constexpr,
+    STRIPS: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     """Up to `halo` iterations of one tile of one pair, and each one's squared change.
 
     A tile holds `halo` pixels more on every side than it answers for: each iteration is right
-    one pixel less far to each side than the one before. Neighbours are exchanged through shared
-    memory (`gather`), all else stays in registers.
+    one pixel less far to each side than the one before. It is cut into strips of ROWS rows, a
+    warp each; a thread has two neighbouring columns of its strip in registers. So a neighbour
+    above or below is in the same thread but for a strip's first and last row, one to the left or
+    right in the same or the next thread.
     """
-    tile, pair = tl.program_id(0), tl.program_id(1)
+    tile, pair = tl.program_id(0), tl.load(order + tl.program_id(1))
+    if pair < 0:
+        return
     if tl.load(going + pair) == 0:
         return
     over = tl.load(again + pair)
     steps = tl.where(over > 0, over, steps)
-    SIZE: tl.constexpr = TILE_Y * TILE_X
-    i = tl.arange(0, SIZE)
-    tile_y, tile_x = i // TILE_X, i % TILE_X
-    y = (tile // across) * (TILE_Y - 2 * halo) - halo + tile_y
-    x = (tile % across) * (TILE_X - 2 * halo) - halo + tile_x
-    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    own = inside & (tile_y >= halo) & (tile_y < TILE_Y - halo)
-    own = own & (tile_x >= halo) & (tile_x < TILE_X - halo)
+    HEIGHT: tl.constexpr = STRIPS * ROWS
+    WIDTH: tl.constexpr = 2 * LANES
+    strip, lane = tl.arange(0, STRIPS)[:, None], tl.arange(0, LANES)[None, :]
+    left, top = (tile % across) * (WIDTH - 2 * halo), (tile // across) * (HEIGHT - 2 * halo)
+    in0, own0, goes0, even = _axis(2 * lane, left, width, halo, WIDTH)
+    in1, own1, goes1, odd = _axis(2 * lane + 1, left, width, halo, WIDTH)
+    own_y, goes_y, places, inside = (), (), (), ()
+    for r in tl.static_range(ROWS):
+        in_y, own, goes, y = _axis(strip * ROWS + r, top, height, halo, HEIGHT)
+        own_y, goes_y = own_y + (own,), goes_y + (goes,)
+        places = places + ((y * width + even, y * width + odd),)
+        inside = inside + ((in_y & in0, in_y & in1),)
 
-    at = y * width + x
     pixels = height * width
     plane = tl.cast(pairs, tl.int64) * pixels
     first = tl.cast(pair, tl.int64) * pixels
@@ -50,114 +59,172 @@ def iterate(
     flow = source
     if tl.load(smoothed + pair) != 0:
         flow = smooth + first
-    u1 = tl.load(flow + U1 * plane + at, inside, 0.0)
-    u2 = tl.load(flow + U2 * plane + at, inside, 0.0)
-    p11 = tl.load(source + P11 * plane + at, inside, 0.0)
-    p12 = tl.load(source + P12 * plane + at, inside, 0.0)
-    p21 = tl.load(source + P21 * plane + at, inside, 0.0)
-    p22 = tl.load(source + P22 * plane + at, inside, 0.0)
+    u1 = _read(flow + U1 * plane, places, inside, ROWS)
+    u2 = _read(flow + U2 * plane, places, inside, ROWS)
+    p11 = _read(source + P11 * plane, places, inside, ROWS)
+    p12 = _read(source + P12 * plane, places, inside, ROWS)
+    p21 = _read(source + P21 * plane, places, inside, ROWS)
+    p22 = _read(source + P22 * plane, places, inside, ROWS)
     terms += first
-    ix = tl.load(terms + IX * plane + at, inside, 0.0)
-    iy = tl.load(terms + IY * plane + at, inside, 0.0)
-    rho = tl.load(terms + RHO * plane + at, inside, 0.0)
-    inverse = tl.load(terms + INVERSE * plane + at, inside, 0.0)
+    ix = _read(terms + IX * plane, places, inside, ROWS)
+    iy = _read(terms + IY * plane, places, inside, ROWS)
+    rho = _read(terms + RHO * plane, places, inside, ROWS)
+    inverse = _read(terms + INVERSE * plane, places, inside, ROWS)
 
-    # A pixel without a neighbour to the right or below in the image is its own: its gradient is
-    # zero, and so the duals of all pixels outside stay zero.
-    left, up = tl.maximum(i - 1, 0), tl.maximum(i - TILE_X, 0)
-    right = tl.where(inside & (x < width - 1), tl.minimum(i + 1, SIZE - 1), i)
-    below = tl.where(inside & (y < height - 1), tl.minimum(i + TILE_X, SIZE - 1), i)
-    before = _four(left, left + SIZE, up + 2 * SIZE, up + 3 * SIZE)
-    after = _four(right, right + SIZE, below, below + SIZE)
-    change += pair * halo * tl.num_programs(0) + tile
+    SIZE: tl.constexpr = STRIPS * LANES
+    at = tl.arange(0, SIZE)
+    above = _four(tl.maximum(at - LANES, 0), SIZE)
+    below = _four(tl.minimum(at + LANES, SIZE - 1), SIZE)
+    before = tl.broadcast_to(tl.maximum(lane - 1, 0), (STRIPS, LANES))
+    after = tl.broadcast_to(tl.minimum(lane + 1, LANES - 1), (STRIPS, LANES))
+    change += (pair * halo * tl.num_programs(0) + tile) * STRIPS
     step = 0
     while step < steps:
-        residual = (rho + ix * u1) + iy * u2
-        move = tl.minimum(tl.maximum(-residual * inverse, -limit), limit)
-        left1, left2, up1, up2 = _before(p11, p12, p21, p22, before, SIZE)
-        div1, div2 = (p11 - left1) + (p12 - up1), (p21 - left2) + (p22 - up2)
-        new1 = (u1 + move * ix) + theta * div1
-        new2 = (u2 + move * iy) + theta * div2
-        d1, d2 = new1 - u1, new2 - u2
-        squared = tl.sum(tl.where(own, d1 * d1 + d2 * d2, 0.0), 0)
-        tl.store(change + step * tl.num_programs(0), squared)
+        over_p12, over_p22 = _beyond(p12[ROWS - 1], p22[ROWS - 1], above, STRIPS)
+        new1, new2 = (), ()
+        changed0 = tl.zeros((STRIPS, LANES), tl.float32)
+        changed1 = tl.zeros((STRIPS, LANES), tl.float32)
+        for r in tl.static_range(ROWS):
+            a, b = p11[r], p21[r]
+            c, d, e, f = p12[r], p22[r], over_p12, over_p22
+            if r > 0:
+                e, f = p12[r - 1], p22[r - 1]
+            div1 = (a[0] - tl.gather(a[1], before, 1)) + (c[0] - e[0])
+            div2 = (b[0] - tl.gather(b[1], before, 1)) + (d[0] - f[0])
+            first1, first2, moved = _primal(
+                u1[r][0], u2[r][0], ix[r][0], iy[r][0], rho[r][0], inverse[r][0],
+                div1, div2, limit, theta,
+            )  # fmt: skip
+            changed0 += own_y[r] * moved
+            div1, div2 = (a[1] - a[0]) + (c[1] - e[1]), (b[1] - b[0]) + (d[1] - f[1])
+            second1, second2, moved = _primal(
+                u1[r][1], u2[r][1], ix[r][1], iy[r][1], rho[r][1], inverse[r][1],
+                div1, div2, limit, theta,
+            )  # fmt: skip
+            changed1 += own_y[r] * moved
+            new1, new2 = new1 + ((first1, second1),), new2 + ((first2, second2),)
         u1, u2 = new1, new2
-        right1, right2, below1, below2 = _after(u1, u2, after, SIZE)
-        x1, y1, x2, y2 = right1 - u1, below1 - u1, right2 - u2, below2 - u2
-        over1 = 1.0 + rate * tl.sqrt(x1 * x1 + y1 * y1)
-        over2 = 1.0 + rate * tl.sqrt(x2 * x2 + y2 * y2)
-        # One reciprocal for both, by a root: a division is seven instructions.
-        root = tl.rsqrt(over1 * over2)
-        both = root * root
-        scale1, scale2 = both * over2, both * over1
-        p11, p12 = (p11 + rate * x1) * scale1, (p12 + rate * y1) * scale1
-        p21, p22 = (p21 + rate * x2) * scale2, (p22 + rate * y2) * scale2
+        squared = tl.sum(own0 * changed0 + own1 * changed1, 1)
+        tl.store(change + step * tl.num_programs(0) * STRIPS + tl.arange(0, STRIPS), squared)
+
+        under_u1, under_u2 = _beyond(u1[0], u2[0], below, STRIPS)
+        new11, new12, new21, new22 = (), (), (), ()
+        for r in tl.static_range(ROWS):
+            a, b, c, d = u1[r], u2[r], under_u1, under_u2
+            if r < ROWS - 1:
+                c, d = u1[r + 1], u2[r + 1]
+            x1, y1 = (a[1] - a[0]) * goes0, (c[0] - a[0]) * goes_y[r]
+            x2, y2 = (b[1] - b[0]) * goes0, (d[0] - b[0]) * goes_y[r]
+            e11, e12 = _dual(p11[r][0], p12[r][0], x1, y1, rate)
+            e21, e22 = _dual(p21[r][0], p22[r][0], x2, y2, rate)
+            x1, y1 = (tl.gather(a[0], after, 1) - a[1]) * goes1, (c[1] - a[1]) * goes_y[r]
+            x2, y2 = (tl.gather(b[0], after, 1) - b[1]) * goes1, (d[1] - b[1]) * goes_y[r]
+            f11, f12 = _dual(p11[r][1], p12[r][1], x1, y1, rate)
+            f21, f22 = _dual(p21[r][1], p22[r][1], x2, y2, rate)
+            new11, new12 = new11 + ((e11, f11),), new12 + ((e12, f12),)
+            new21, new22 = new21 + ((e21, f21),), new22 + ((e22, f22),)
+        p11, p12, p21, p22 = new11, new12, new21, new22
         step += 1
 
     target = state + ((1 - now) * STATE * plane + first)
-    tl.store(target + U1 * plane + at, u1, own)
-    tl.store(target + U2 * plane + at, u2, own)
-    tl.store(target + P11 * plane + at, p11, own)
-    tl.store(target + P12 * plane + at, p12, own)
-    tl.store(target + P21 * plane + at, p21, own)
-    tl.store(target + P22 * plane + at, p22, own)
-
-
-# A plane of the tile is a vector of SIZE pixels. Each exchange writes several planes to shared
-# memory, one after the other, and reads four values per pixel, so that it costs two barriers; a
-# thread has all four of its pixels' values, and no other value moves.
-
-
-@triton.jit
-def _four(a, b, c, d):
-    """Four vectors as one `[4 * SIZE]`, those of a pixel side by side."""
-    return tl.reshape(tl.join(tl.join(a, b), tl.join(c, d)), (4 * a.shape[0],))
+    for r in tl.static_range(ROWS):
+        for c in tl.static_range(2):
+            own = own_y[r] * (own1 if c else own0) > 0
+            tl.store(target + U1 * plane + places[r][c], u1[r][c], own)
+            tl.store(target + U2 * plane + places[r][c], u2[r][c], own)
+            tl.store(target + P11 * plane + places[r][c], p11[r][c], own)
+            tl.store(target + P12 * plane + places[r][c], p12[r][c], own)
+            tl.store(target + P21 * plane + places[r][c], p21[r][c], own)
+            tl.store(target + P22 * plane + places[r][c], p22[r][c], own)
 
 
 @triton.jit
-def _four_apart(values, SIZE: tl.constexpr):
-    one, two = tl.split(tl.reshape(values, (SIZE, 2, 2)))
-    a, b = tl.split(one)
-    c, d = tl.split(two)
-    return a, b, c, d
+def _axis(at, first, length, halo, SIDE: tl.constexpr):
+    """Of places along one side of a tile: whether they are in the picture; 1.0 where the tile
+    answers for them, else 0.0; 1.0 where a gradient is taken, that is, where they and the next
+    are in the picture; and where they are."""
+    place = first + at - halo
+    inside = (place >= 0) & (place < length)
+    own = inside & (at >= halo) & (at < SIDE - halo)
+    # So the duals left of and above the picture, and in its last column and row, stay zero.
+    goes = inside & (place < length - 1)
+    return inside, tl.where(own, 1.0, 0.0), tl.where(goes, 1.0, 0.0), place
 
 
 @triton.jit
-def _before(p11, p12, p21, p22, places, SIZE: tl.constexpr):
-    """p11 and p21 of the left neighbour, p12 and p22 of the upper one; planes lie in this order."""
-    planes = tl.trans(tl.join(tl.join(p11, p12), tl.join(p21, p22)), 1, 2, 0)
-    return _four_apart(tl.gather(tl.reshape(planes, (4 * SIZE,)), places, 0), SIZE)
+def _read(plane, places, inside, ROWS: tl.constexpr):
+    """A thread's pixels: a pair for each row."""
+    values = ()
+    for r in tl.static_range(ROWS):
+        first = tl.load(plane + places[r][0], inside[r][0], 0.0)
+        values = values + ((first, tl.load(plane + places[r][1], inside[r][1], 0.0)),)
+    return values
 
 
 @triton.jit
-def _after(u1, u2, places, SIZE: tl.constexpr):
-    """u1 and u2 of the right neighbour, u1 and u2 of the lower one."""
-    planes = tl.trans(tl.join(u1, u2), 1, 0)
-    return _four_apart(tl.gather(tl.reshape(planes, (2 * SIZE,)), places, 0), SIZE)
+def _primal(u1, u2, ix, iy, rho, inverse, div1, div2, limit, theta):
+    """The new flow, and how much it changed, squared."""
+    residual = (rho + ix * u1) + iy * u2
+    move = tl.minimum(tl.maximum(-residual * inverse, -limit), limit)
+    new1, new2 = (u1 + move * ix) + theta * div1, (u2 + move * iy) + theta * div2
+    d1, d2 = new1 - u1, new2 - u2
+    return new1, new2, d1 * d1 + d2 * d2
 
 
-@triton.jit(do_not_specialize=["tiles", "halo", "steps", "begun"])
+@triton.jit
+def _dual(px, py, x, y, rate):
+    """The new duals of a component for its gradient."""
+    # A reciprocal by a root: a division is seven instructions.
+    root = tl.rsqrt(1.0 + rate * tl.sqrt(x * x + y * y))
+    scale = root * root
+    return (px + rate * x) * scale, (py + rate * y) * scale
+
+
+# Rows go from strip to strip through shared memory, four planes in one exchange, so that it costs
+# two barriers; a thread gets its four values, and no other value moves.
+
+
+@triton.jit
+def _four(places, SIZE: tl.constexpr):
+    """Places in four planes of SIZE, those of a thread side by side: `[4 * SIZE]`."""
+    low = tl.join(places, places + SIZE)
+    return tl.reshape(tl.join(low, low + 2 * SIZE), (4 * SIZE,))
+
+
+@triton.jit
+def _beyond(a, b, places, STRIPS: tl.constexpr):
+    """Of two rows of each strip those of the strip before or after it."""
+    planes = tl.trans(tl.join(tl.join(a[0], a[1]), tl.join(b[0], b[1])), 3, 2, 0, 1)
+    found = tl.gather(tl.reshape(planes, (4 * STRIPS * LANES,)), places, 0)
+    a, b = tl.split(tl.reshape(found, (STRIPS, LANES, 2, 2)))
+    return tl.split(a), tl.split(b)
+
+
+@triton.jit(do_not_specialize=["parts", "halo", "steps", "begun"])
 def judge(
-    change, going, again, turn, smoothed, count, tiles, halo, steps, begun, enough,
-    CUDA: tl.constexpr, TILES: tl.constexpr,
+    change, order, going, again, turn, smoothed, count, parts, halo, steps, begun, enough,
+    CUDA: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """After `iterate`: whether a pair goes on from the new state, or has ended, and when.
 
     Ending before the last of the iterations done, it goes back to the state before them and
     does as many as it needed over: its flow is exactly that of a test after each iteration.
-    `begun` iterations (an even number counts as none) came before, in OpenCV's CUDA semantics.
+    A change comes in `parts`, one of every strip of every tile. `begun` iterations (an even
+    number counts as none) came before, in OpenCV's CUDA semantics.
     """
-    pair = tl.program_id(0)
+    pair = tl.load(order + tl.program_id(0))
+    if pair < 0:
+        return
     if tl.load(going + pair) == 0:
         return
     over = tl.load(again + pair)
-    tile = tl.arange(0, TILES)
+    part = tl.arange(0, PARTS)
     left = tl.load(count + pair)
     end = 0  # the iteration, from 1, after which the pair ends
     step = 0
     while step < steps:
-        part = tl.load(change + (pair * halo + step) * tiles + tile, tile < tiles, 0.0)
-        total = tl.sum(part, 0)
+        first = change + (pair * halo + step) * parts
+        total = tl.sum(tl.load(first + part, part < parts, 0.0), 0)
         small = total <= enough
         if CUDA:
             look = ((begun + step) % 2 == 1) & (left < enough) & (enough > 0)
@@ -173,3 +240,15 @@ def judge(
     tl.store(turn + pair, tl.where(kept, 1 - now, now))
     tl.store(smoothed + pair, tl.where(kept, 0, tl.load(smoothed + pair)))
     tl.store(count + pair, left)
+
+
+@triton.jit(do_not_specialize=["pairs"])
+def muster(going, order, left, pairs, PAIRS: tl.constexpr):
+    """`order` `[pairs]`: the pairs that go on, then -1; `left` `[1]`: how many they are."""
+    pair = tl.arange(0, PAIRS)
+    on = tl.where(tl.load(going + pair, pair < pairs, 0) > 0, 1, 0)
+    before = tl.cumsum(on, 0) - on
+    total = tl.sum(on, 0)
+    place = tl.where(on > 0, before, total + pair - before)
+    tl.store(order + place, tl.where(on > 0, pair, -1), pair < pairs)
+    tl.store(left, total)

@@ -1,14 +1,13 @@
 """TV-L1 on NVIDIA GPUs by Triton kernels: many pairs at a time, several iterations per launch.
 
 Pairs stop one by one, as the test after each of their iterations says; the decision is taken on
-the device (`tvl1_kernels.judge`), and the host looks only once a round of iterations whether any
-pair goes on, at what the round before left, while the next is already queued.
+the device (`tvl1_kernels.judge`). The host looks only once a round of iterations how many go on,
+at what the round before left, while the next is already queued; so many are launched after it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -20,25 +19,32 @@ from wstal.errors import WstalError
 from wstal.flow.chunks import GPU_PAIRS
 from wstal.flow.parameters import TVL1Parameters
 from wstal.flow.resampling import FRACTIONS, central_gradient, cubic_weights, linear_taps
+from wstal.flow.rounds import Rounds, power
 from wstal.flow.tvl1_torch import as_images, pyramid_sizes
 
 ROUND = 30  # iterations between two looks where the parameters set none (even: see `judge`)
 BLOCK = 256  # pixels of a program of the warp, median and resizing kernels
-PLANES = 30  # of a frame's size that a pair takes, the pyramid included
-TRANSFER = 3.5  # a launch reads and writes a tile in the time of so many iterations (estimate)
+PLANES = 40  # of a frame's size that a pair takes, the pyramid included
+TRANSFER = 5  # a launch reads and writes a tile in the time of so many iterations (estimate)
+LANES = 32  # threads of a warp; each has two columns
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How the work is cut. A tile of 4,096 px with its neighbours' margins fills the registers
-    of an SM of the Hopper kind; more pairs hide the few that need many iterations."""
+    """How the work is cut. A tile of 64x64 px fills the registers of an SM of the Hopper kind;
+    more pairs hide the few that need many iterations."""
 
     batch: int | None = None  # pairs at a time; None: GPU_PAIRS, fewer where memory is short
-    tile: tuple[int, int] = (64, 64)  # px, powers of two
+    strips: int = 16  # of a tile, a warp each; a power of two
+    rows: int = 4  # of a strip
     halo: int | None = None  # margin in px, also iterations per launch; None: by the frame's size
-    warps: int = 16
     registers: int | None = None  # of a thread, at most; None: as many as the compiler likes
     graphs: bool = True  # a round of launches as one CUDA graph
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Height and width, px."""
+        return self.strips * self.rows, 2 * LANES
 
 
 def tvl1_triton(
@@ -123,15 +129,15 @@ def _resize(
     return out
 
 
-def best_halo(size: tuple[int, int], tile: tuple[int, int]) -> int:
-    """The margin at which iterations of a frame `size` take least: a wider one means fewer
-    launches, of more tiles."""
+def best_halo(size: tuple[int, int], tile: tuple[int, int], iterations: int = ROUND) -> int:
+    """The margin at which a round of `iterations` of a frame `size` takes least: a wider one means
+    fewer launches, of more tiles."""
 
-    def cost(halo: int) -> float:
+    def cost(halo: int) -> int:
         tiles = 1
         for side, length in zip(size, tile, strict=True):
             tiles *= -(-side // (length - 2 * halo))
-        return tiles * (1 + TRANSFER / halo)
+        return tiles * (iterations + TRANSFER * -(-iterations // halo))
 
     return min(range(1, max(2, min(tile) // 3)), key=cost)
 
@@ -145,24 +151,26 @@ class _Scale:
         self.images, self.parameters, self.cuda, self.launch = images, parameters, cuda, launch
         self.pairs, (self.height, self.width) = len(images) - 1, images.shape[1:]
         pixels, device = self.height * self.width, images.device
-        self.halo = launch.halo or best_halo((self.height, self.width), launch.tile)
+        size, iterations = (self.height, self.width), ROUND if cuda else parameters.inner_iterations
+        self.halo = launch.halo or best_halo(size, launch.tile, iterations)
         self.across, down = (
             -(-side // (length - 2 * self.halo))
-            for side, length in zip((self.width, self.height), launch.tile[::-1], strict=True)
+            for side, length in zip(size[::-1], launch.tile[::-1], strict=True)
         )
         self.tiles = self.across * down
         self.gradients = torch.stack(central_gradient(images))
         self.state = images.new_zeros(2, 6, self.pairs, pixels)
         self.smooth = images.new_empty(2, self.pairs, pixels)
         self.terms = images.new_empty(4, self.pairs, pixels)
-        self.change = images.new_empty(self.pairs, self.halo, self.tiles)
-        self.going, self.again, self.turn, self.smoothed = (
-            torch.zeros(self.pairs, dtype=torch.int32, device=device) for _ in range(4)
+        self.change = images.new_empty(self.pairs, self.halo, self.tiles * launch.strips)
+        self.order, self.going, self.again, self.turn, self.smoothed = (
+            torch.zeros(self.pairs, dtype=torch.int32, device=device) for _ in range(5)
         )
+        self.left = torch.zeros(1, dtype=torch.int32, device=device)
         self.count = torch.zeros(self.pairs, dtype=torch.float64, device=device)
         fractions = torch.arange(FRACTIONS, device=device) / FRACTIONS
         self.table = torch.stack(cubic_weights(fractions, -0.75), dim=1).contiguous()
-        self.rounds = _Rounds(self.going, launch.graphs)
+        self.rounds = Rounds(self.left, self.pairs, launch.graphs)
 
     def flow(self) -> Tensor:
         """The current flow `[2, B, H, W]`."""
@@ -173,8 +181,8 @@ class _Scale:
         """Every warp from the flow in `state` on."""
         for _ in range(self.parameters.warps):
             self.warp()
-            if not self.rounds.run(self.round, self.plan()):
-                self.iterate(0, 0)  # those that ended within the very last launch
+            if slots := self.rounds.run(self.round, self.plan()):
+                self.iterate(0, 0, slots)  # those that ended within the very last launch
 
     def plan(self) -> list[int]:
         """Iterations of each round."""
@@ -183,90 +191,48 @@ class _Scale:
         whole, rest = divmod(self.parameters.iterations, ROUND)
         return [ROUND] * whole + [rest] * bool(rest)
 
-    def round(self, iterations: int) -> None:
-        """The median filter, then so many iterations, of all pairs that go on."""
+    def round(self, iterations: int, slots: int) -> None:
+        """The median filter, then so many iterations, of the first `slots` pairs in `order`."""
+        from wstal.flow.tvl1_kernels import muster
+
         if not self.cuda and self.parameters.median_filtering > 1:
-            self.median()
+            self.median(slots)
         for begun in range(0, iterations, self.halo):
-            self.iterate(min(self.halo, iterations - begun), begun)
+            self.iterate(min(self.halo, iterations - begun), begun, slots)
+        muster[(1,)](self.going, self.order, self.left, self.pairs, PAIRS=power(self.pairs))
 
     def warp(self) -> None:
         from wstal.flow.picture_kernels import warp
 
         warp[(-(-self.height * self.width // BLOCK), self.pairs)](
-            self.images, self.gradients, self.state, self.terms, self.table, self.going,
-            self.again, self.turn, self.smoothed, self.count, self.pairs, self.height,
+            self.images, self.gradients, self.state, self.terms, self.table, self.order,
+            self.going, self.again, self.turn, self.smoothed, self.count, self.pairs, self.height,
             self.width, CUDA=self.cuda, BLOCK=BLOCK,
         )  # fmt: skip
 
-    def median(self) -> None:
+    def median(self, slots: int) -> None:
         from wstal.flow.picture_kernels import median
 
-        median[(-(-self.height * self.width // BLOCK), self.pairs, 2)](
-            self.state, self.smooth, self.going, self.again, self.turn, self.smoothed,
-            self.pairs, self.height, self.width,
+        median[(-(-self.height * self.width // BLOCK), slots, 2)](
+            self.state, self.smooth, self.order, self.going, self.again, self.turn,
+            self.smoothed, self.pairs, self.height, self.width,
             SIDE=self.parameters.median_filtering, BLOCK=BLOCK,
         )  # fmt: skip
 
-    def iterate(self, steps: int, begun: int) -> None:
+    def iterate(self, steps: int, begun: int, slots: int) -> None:
         """`steps` iterations, and the judgement on them."""
         from wstal.flow.tvl1_kernels import iterate, judge
 
-        p, (tile_y, tile_x) = self.parameters, self.launch.tile
-        iterate[(self.tiles, self.pairs)](
-            self.state, self.smooth, self.terms, self.change, self.going, self.again,
-            self.turn, self.smoothed, self.pairs, self.height, self.width, self.across,
-            self.halo, steps, p.lambda_ * p.theta, p.theta, p.tau / p.theta,
-            TILE_Y=tile_y, TILE_X=tile_x, num_warps=self.launch.warps, num_stages=1,
-            maxnreg=self.launch.registers,
+        p, launch, parts = self.parameters, self.launch, self.change.shape[2]
+        marks = (self.order, self.going, self.again, self.turn, self.smoothed)
+        iterate[(self.tiles, slots)](
+            self.state, self.smooth, self.terms, self.change, *marks, self.pairs, self.height,
+            self.width, self.across, self.halo, steps, p.lambda_ * p.theta, p.theta,
+            p.tau / p.theta, STRIPS=launch.strips, ROWS=launch.rows, num_warps=launch.strips,
+            num_stages=1, maxnreg=launch.registers,
         )  # fmt: skip
         enough = p.epsilon**2 * (self.height * self.width)
-        judge[(self.pairs,)](
-            self.change, self.going, self.again, self.turn, self.smoothed, self.count,
-            self.tiles, self.halo, steps, begun, enough,
-            CUDA=self.cuda, TILES=1 << (self.tiles - 1).bit_length(), num_warps=1,
+        judge[(slots,)](
+            self.change, *marks, self.count, parts, self.halo, steps, begun, enough,
+            CUDA=self.cuda, PARTS=power(parts), num_warps=4,
         )  # fmt: skip
-
-
-class _Rounds:
-    """Rounds of launches until no pair goes on; the host looks one round behind the device."""
-
-    def __init__(self, going: Tensor, graphs: bool) -> None:
-        self.going, self.graphs = going, graphs and going.is_cuda
-        self.recorded: dict[int, torch.cuda.CUDAGraph] = {}
-        if going.is_cuda:
-            self.seen = torch.empty(2, len(going), dtype=going.dtype, pin_memory=True)
-            self.looks = [torch.cuda.Event(), torch.cuda.Event()]
-
-    def run(self, launch: Callable[[int], None], plan: Sequence[int]) -> bool:
-        """`launch` for each number of iterations in `plan`; whether all pairs ended before."""
-        for number, iterations in enumerate(plan):
-            if iterations in self.recorded:
-                self.recorded[iterations].replay()
-            else:
-                launch(iterations)  # also compiles, which must not happen while recording
-                if self.graphs:
-                    self.recorded[iterations] = self._record(launch, iterations)
-            if self._ended(number):
-                return True
-        return False
-
-    def _record(self, launch: Callable[[int], None], iterations: int) -> torch.cuda.CUDAGraph:
-        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            # Other threads may use the GPU meanwhile (streamed features).
-            graph.capture_begin(capture_error_mode="thread_local")
-            launch(iterations)
-            graph.capture_end()
-        return graph
-
-    def _ended(self, number: int) -> bool:
-        if not self.going.is_cuda:
-            return not self.going.any()
-        self.seen[number % 2].copy_(self.going, non_blocking=True)
-        self.looks[number % 2].record()
-        if number == 0:
-            return False
-        self.looks[(number - 1) % 2].synchronize()
-        return not self.seen[(number - 1) % 2].any()
