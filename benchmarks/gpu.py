@@ -25,7 +25,10 @@ from typing import NamedTuple
 from record import FOLDER, record_parser
 
 ROOT = FOLDER.parent
-FLOW = ("tvl1_kernels", "picture_kernels", "rounds", "tvl1_triton", "tvl1_golden", "tvl1_torch")
+FLOW = (
+    "tvl1_kernels", "picture_kernels", "median_kernel", "rounds", "tvl1_triton", "tvl1_golden",
+    "tvl1_torch",
+)  # fmt: skip
 FEATURES = ("pool_kernel", "window_pool", "i3d_inference", "upload", "extract")
 TRAINING = ("loop",)
 NAMES = ("flow", "i3d", "training")

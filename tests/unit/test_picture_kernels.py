@@ -1,4 +1,4 @@
-"""Warp, median filter and resizing by Triton against those in torch."""
+"""Warp and resizing by Triton against those in torch."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from triton_device import DEVICE, MARKS
 pytest.importorskip("triton")
 
 from wstal.flow import resampling
-from wstal.flow.picture_kernels import median, warp
+from wstal.flow.picture_kernels import warp
 from wstal.flow.tvl1_triton import _resize
 
 pytestmark = MARKS
@@ -57,25 +57,6 @@ def test_warp_reads_image_and_gradient_between_pixels_and_outside(cuda):
     assert order.tolist() == [0, 1] and going.tolist() == [1, 1]
     assert again.tolist() == smoothed.tolist() == [0, 0]
     assert count.tolist() == [0, 0]
-
-
-@pytest.mark.parametrize("side", [3, 5])
-def test_median_of_pairs_that_go_on(side):
-    flow = torch.randn(PAIRS, 2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
-    smooth = torch.full((2, PAIRS, HEIGHT * WIDTH), 55.0, device=DEVICE)
-    smoothed = mark(0, 0)
-    settings = {"SIDE": side, "BLOCK": 256}
-    state, turn = flow_state(flow, (0, 1)), mark(0, 1)
-    shape = (PAIRS, HEIGHT, WIDTH)
-    marks = (mark(0, 1), mark(1, 1), mark(0, 2), turn, smoothed)
-    median[(2, PAIRS, 2)](state, smooth, *marks, *shape, **settings)
-    assert smoothed.tolist() == [1, 0]  # the second one has iterations to do over first
-    expected = resampling.median(flow, side).flatten(2)
-    torch.testing.assert_close(smooth[:, 0].cpu(), expected[0], rtol=0, atol=0)
-    assert (smooth[:, 1] == 55).all()
-    marks = (mark(1, -1), mark(0, 1), mark(0, 0), turn, smoothed)
-    median[(2, PAIRS, 2)](state, smooth, *marks, *shape, **settings)
-    torch.testing.assert_close(smooth[:, 1].cpu(), expected[1], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("cuda", [False, True])

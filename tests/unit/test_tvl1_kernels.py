@@ -160,7 +160,7 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from wstal.flow import picture_kernels, tvl1_kernels
+from wstal.flow import median_kernel, picture_kernels, tvl1_kernels
 
 floats = "state smooth terms change images gradients table source target weight_x weight_y"
 marks = "going again turn smoothed near_x near_y order left"
@@ -174,8 +174,8 @@ for kernel, constants, warps, *registers in (
     (tvl1_kernels.muster, {"PAIRS": 1024}, 4),
     (picture_kernels.warp, {"CUDA": False, "BLOCK": 256}, 4),
     (picture_kernels.warp, {"CUDA": True, "BLOCK": 256}, 4),
-    (picture_kernels.median, {"SIDE": 3, "BLOCK": 256}, 4),
-    (picture_kernels.median, {"SIDE": 5, "BLOCK": 256}, 4),
+    (median_kernel.median, {"SIDE": 3, "BLOCK": 128}, 4),
+    (median_kernel.median, {"SIDE": 5, "BLOCK": 128}, 4),
     (picture_kernels.resize, {"BLOCK": 256}, 4),
 ):
     names = kernel.arg_names

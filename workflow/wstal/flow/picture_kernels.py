@@ -1,4 +1,4 @@
-"""The Triton kernels of TV-L1 around its iteration: warp, median filter and resizing.
+"""The Triton kernels of TV-L1 around its iteration: warp and resizing (median: `median_kernel.py`).
 
 What they compute is told by `resampling.py`; how pairs' fields lie, by `tvl1_kernels.py`.
 """
@@ -122,92 +122,6 @@ def _tap(image, dx, dy, x, y, height, width, CUDA: tl.constexpr):
 @triton.jit
 def _clamp(k, length):
     return tl.minimum(tl.maximum(k, 0), length - 1)
-
-
-@triton.jit(do_not_specialize=["pairs", "height", "width"])
-def median(
-    state, smooth, order, going, again, turn, smoothed, pairs, height, width,
-    SIDE: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    """The flow of every pair that goes on through a 3x3 or 5x5 median filter, the edge repeated."""
-    pair, component = tl.load(order + tl.program_id(1)), tl.program_id(2)
-    if pair < 0:
-        return
-    if (tl.load(going + pair) == 0) | (tl.load(again + pair) > 0):
-        return
-    if (tl.program_id(0) == 0) & (component == 0):
-        tl.store(smoothed + pair, 1)
-    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < height * width
-    plane = tl.cast(pairs, tl.int64) * (height * width)
-    first = component * plane + tl.cast(pair, tl.int64) * (height * width)
-    flow = state + (tl.load(turn + pair) * STATE * plane + first)
-    x, y = at % width, at // width
-    if SIDE == 5:
-        a0, a1, a2, a3, a4 = _column5(flow, x - 2, y, height, width)
-        b0, b1, b2, b3, b4 = _column5(flow, x - 1, y, height, width)
-        c0, c1, c2, c3, c4 = _column5(flow, x, y, height, width)
-        d0, d1, d2, d3, d4 = _column5(flow, x + 1, y, height, width)
-        e0, e1, e2, e3, e4 = _column5(flow, x + 2, y, height, width)
-        # Rows of equal rank sorted too, 13 candidates lie on three antidiagonals: the median is
-        # that of the greatest of the first, the median of the second, the least of the third.
-        a0, b0, c0, d0, e0 = _sort5(a0, b0, c0, d0, e0)
-        a1, b1, c1, d1, e1 = _sort5(a1, b1, c1, d1, e1)
-        a2, b2, c2, d2, e2 = _sort5(a2, b2, c2, d2, e2)
-        a3, b3, c3, d3, e3 = _sort5(a3, b3, c3, d3, e3)
-        a4, b4, c4, d4, e4 = _sort5(a4, b4, c4, d4, e4)
-        low = tl.maximum(tl.maximum(d0, c1), tl.maximum(b2, a3))
-        high = tl.minimum(tl.minimum(e1, d2), tl.minimum(c3, b4))
-        _, _, middle, _, _ = _sort5(e0, d1, c2, b3, a4)
-    else:
-        a0, a1, a2 = _column3(flow, x - 1, y, height, width)
-        b0, b1, b2 = _column3(flow, x, y, height, width)
-        c0, c1, c2 = _column3(flow, x + 1, y, height, width)
-        low = tl.maximum(tl.maximum(a0, b0), c0)
-        middle = _middle(a1, b1, c1)
-        high = tl.minimum(tl.minimum(a2, b2), c2)
-    tl.store(smooth + first + at, _middle(low, middle, high), inside)
-
-
-@triton.jit
-def _column5(flow, x, y, height, width):
-    column = flow + _clamp(x, width)
-    return _sort5(
-        tl.load(column + _clamp(y - 2, height) * width),
-        tl.load(column + _clamp(y - 1, height) * width),
-        tl.load(column + _clamp(y, height) * width),
-        tl.load(column + _clamp(y + 1, height) * width),
-        tl.load(column + _clamp(y + 2, height) * width),
-    )
-
-
-@triton.jit
-def _column3(flow, x, y, height, width):
-    column = flow + _clamp(x, width)
-    a = tl.load(column + _clamp(y - 1, height) * width)
-    b = tl.load(column + _clamp(y, height) * width)
-    c = tl.load(column + _clamp(y + 1, height) * width)
-    low, high = tl.minimum(a, b), tl.maximum(a, b)
-    return tl.minimum(low, c), _middle(a, b, c), tl.maximum(high, c)
-
-
-@triton.jit
-def _middle(a, b, c):
-    return tl.maximum(tl.minimum(a, b), tl.minimum(tl.maximum(a, b), c))
-
-
-@triton.jit
-def _sort5(a, b, c, d, e):
-    a, b = tl.minimum(a, b), tl.maximum(a, b)
-    d, e = tl.minimum(d, e), tl.maximum(d, e)
-    c, e = tl.minimum(c, e), tl.maximum(c, e)
-    c, d = tl.minimum(c, d), tl.maximum(c, d)
-    b, e = tl.minimum(b, e), tl.maximum(b, e)
-    a, d = tl.minimum(a, d), tl.maximum(a, d)
-    a, c = tl.minimum(a, c), tl.maximum(a, c)
-    b, d = tl.minimum(b, d), tl.maximum(b, d)
-    b, c = tl.minimum(b, c), tl.maximum(b, c)
-    return a, b, c, d, e
 
 
 @triton.jit(do_not_specialize=["height", "width", "new_height", "new_width"])

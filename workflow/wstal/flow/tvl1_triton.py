@@ -23,7 +23,8 @@ from wstal.flow.rounds import Rounds, power
 from wstal.flow.tvl1_torch import as_images, pyramid_sizes
 
 ROUND = 30  # iterations between two looks where the parameters set none (even: see `judge`)
-BLOCK = 256  # pixels of a program of the warp, median and resizing kernels
+BLOCK = 256  # pixels of a program of the warp and resizing kernels
+TILES = 128  # of a program of the median filter: one a thread
 PLANES = 40  # of a frame's size that a pair takes, the pyramid included
 TRANSFER = 5  # a launch reads and writes a tile in the time of so many iterations (estimate)
 LANES = 32  # threads of a warp; each has two columns
@@ -211,12 +212,12 @@ class _Scale:
         )  # fmt: skip
 
     def median(self, slots: int) -> None:
-        from wstal.flow.picture_kernels import median
+        from wstal.flow.median_kernel import median, tiles
 
-        median[(-(-self.height * self.width // BLOCK), slots, 2)](
+        median[(-(-tiles(self.height, self.width) // TILES), slots, 2)](
             self.state, self.smooth, self.order, self.going, self.again, self.turn,
             self.smoothed, self.pairs, self.height, self.width,
-            SIDE=self.parameters.median_filtering, BLOCK=BLOCK,
+            SIDE=self.parameters.median_filtering, BLOCK=TILES, num_warps=4,
         )  # fmt: skip
 
     def iterate(self, steps: int, begun: int, slots: int) -> None:
