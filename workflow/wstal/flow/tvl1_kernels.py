@@ -48,7 +48,11 @@ def iterate(
     for r in tl.static_range(ROWS):
         in_y, own, goes, y = _axis(strip * ROWS + r, top, height, halo, HEIGHT)
         own_y, goes_y = own_y + (own,), goes_y + (goes,)
-        places = places + ((y * width + even, y * width + odd),)
+        # Called contiguous, though they go in steps of two, that lanes lie along the row: else the
+        # compiler puts them one below the other.
+        first = tl.max_contiguous(y * width + even, (1, LANES))
+        second = tl.max_contiguous(y * width + odd, (1, LANES))
+        places = places + ((first, second),)
         inside = inside + ((in_y & in0, in_y & in1),)
 
     pixels = height * width
