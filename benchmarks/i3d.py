@@ -5,8 +5,8 @@ torch's contiguous layout, a snippet at a time (on GPUs also in batches). Weight
 calibrated batch norms: times are those of real ones, the distances from float32 (cosine of the
 worst snippet, relative L2 norm of the differences) are larger; for real weights ask
 scripts/check_precision.py. Beside wall time stands the processor time of all threads, which a
-loaded machine stretches less; `times_plain` are medians over the turns. `folded` forms have the
-stem that matrix units like better. A form that fails is recorded as such and leaves the others.
+loaded machine stretches less; `times_plain` are medians over the turns. A form that fails is
+recorded as such and leaves the others.
 
 Examples:
   OMP_NUM_THREADS=1 python benchmarks/i3d.py
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from wstal.device import lease
 from wstal.errors import WstalError
-from wstal.features.snippets import scaled
+from wstal.features.snippets import as_taken, scaled
 from wstal.features.upload import upload
 from wstal.nets.i3d_inference import for_inference
 from wstal.nets.inception_i3d import InceptionI3D
@@ -36,12 +36,10 @@ FORMS = {
     "cpu": ("plain", "fp32", "bf16"),
     "cuda": (
         "fp16",
-        "fp16_folded",
         "plain",
         "plain_batched",
         "fp32",
         "tf32",
-        "tf32_folded",
         "bf16",
     ),
 }
@@ -80,12 +78,11 @@ def form(name: str, network: nn.Module, pictures: Tensor, device: torch.device) 
         x = x if name == "plain_batched" else x[:1]
         for_inference(nn.Identity(), device)  # TF32 off
         return lambda calls: [network.features(x) for _ in range(calls)]
-    precision, _, folded = name.partition("_")
-    fast = for_inference(network, device, precision, folded_stem=bool(folded))
+    fast = for_inference(network, device, name)
 
     def run(calls: int) -> list[Tensor]:
         batches = upload([pictures] * calls, device)
-        return [fast.features(scaled(batch).permute(0, 4, 1, 2, 3)) for batch in batches]
+        return [fast.features(as_taken(fast, batch)) for batch in batches]
 
     return run
 
