@@ -44,7 +44,7 @@ def steps(videos: Path | None) -> list[Step]:
     """Everything, what matters most first."""
     clips = ["--videos", str(videos)] if videos else []
     flow = ["benchmarks/tvl1_gpu.py", *clips]
-    i3d = ["benchmarks/i3d.py", "--device", "cuda", "--batch", "64", "--turns", "3"]
+    i3d = ["benchmarks/i3d.py", "--device", "cuda", "--batch", "64", "--turns", "3", "--kernels"]
     training = ["benchmarks/train_step.py", "--device", "cuda", "--dry-run"]
     return [
         Step("flow", [*flow, "--kernels"], 120),
