@@ -26,8 +26,8 @@ from record import FOLDER, record_parser
 
 ROOT = FOLDER.parent
 FLOW = ("tvl1_kernels", "picture_kernels", "tvl1_triton", "tvl1_golden", "tvl1_torch")
-FEATURES = ("stem_kernel", "window_stem", "pool_kernel", "window_pool")
-FEATURES += ("i3d_inference", "upload", "extract")
+FEATURES = ("stem_kernel", "window_stem", "join_kernel", "branch_join", "pool_kernel")
+FEATURES += ("window_pool", "i3d_inference", "upload", "extract")
 TRAINING = ("loop",)
 NAMES = ("flow", "i3d", "training")
 

@@ -1,5 +1,7 @@
 """The fast network computes the plain one's features; what is not exact says so."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -11,6 +13,8 @@ from wstal.nets.i3d_inference import (
     FastI3D,
     _CodeStem,
     _Direct,
+    _JoinedMixed,
+    _Mixed,
     _Pool,
     _PooledUnit,
     for_inference,
@@ -167,6 +171,13 @@ def test_pictures_as_they_are_reach_the_first_convolution():
     x = torch.randint(-127, 128, (2, 16, 32, 40, 2), dtype=torch.int8)
     expected = network.features(scaled(x).permute(0, 4, 1, 2, 3))
     assert relative_error(fast.features(x.permute(0, 4, 1, 2, 3)), expected) < 0.1
+
+
+@torch.inference_mode()
+def test_joined_branches_are_those_of_the_module():
+    mixed = fold_batchnorm(calibrated(3, 0.25, 32).double()).Mixed_3b
+    x = torch.randn(2, 4, 6, 5, 48).double()
+    torch.testing.assert_close(_JoinedMixed(deepcopy(mixed))(x), _Mixed(mixed, 1, False)(x))
 
 
 @pytest.mark.gpu

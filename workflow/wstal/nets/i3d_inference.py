@@ -3,8 +3,8 @@
 Batch norm is folded into the convolutions, channels lie last in memory throughout, 1x1x1
 convolutions are matrix products, pooling keeps the layout and comes before ReLU. In float32 on
 CPUs, convolutions over time are done by minimal filtering (`time_convolution`), in about half
-the products; on GPUs pooling is one pass (`window_pool`), and the first convolution takes the
-pictures as they are stored (`window_stem`).
+the products; on GPUs pooling is one pass (`window_pool`), joining branches another
+(`branch_join`), and the first convolution takes the pictures as they are stored (`window_stem`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from wstal.errors import WstalError
 from wstal.nets.axis_pool import axis_max_pool
+from wstal.nets.branch_join import join_branches, join_works
 from wstal.nets.fold_batchnorm import fold_batchnorm
 from wstal.nets.inception_i3d import ORDER, InceptionI3D, Mixed, Unit3D, check_snippets
 from wstal.nets.same_padding import SameMaxPool3d, same_padding
@@ -96,7 +97,8 @@ class FastI3D(nn.Module):
             elif isinstance(stage, SameMaxPool3d):
                 stages.append(_Pool(stage, self.time))
             elif isinstance(stage, Mixed):
-                stages.append(_Mixed(stage, self.time, minimal))
+                mixed = _Mixed(stage, self.time, minimal) if self.on_cpu else _JoinedMixed(stage)
+                stages.append(mixed)
             elif self.takes_codes and name == ORDER[0]:
                 stages.append(_Rectified(_CodeStem(stage.conv3d, self.exact)))
             else:
@@ -250,3 +252,23 @@ class _Mixed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([branch(x) for branch in (self.b0, self.b1, self.b2, self.b3)], -1)
+
+
+class _JoinedMixed(_Mixed):
+    """It on GPUs: biases, ReLU and the concatenation come last, in one pass where that works."""
+
+    def __init__(self, mixed: Mixed) -> None:
+        super().__init__(mixed, 1, False)
+        last = (self.b0, self.b1[1], self.b2[1], self.b3[1])
+        self.lasts = [unit.linear for unit in last]
+        # Products of matrices add theirs at no cost.
+        self.biases = [None, *(unit.linear.release_bias() for unit in last[1:3]), None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        inputs = (x, self.b1[0](x), self.b2[0](x), self.b3[0](x))
+        parts = [linear(part) for linear, part in zip(self.lasts, inputs, strict=True)]
+        whole = all(part.shape[-1] % 8 == 0 for part in parts)
+        if whole and x.is_cuda and join_works(x.device, x.dtype):
+            return join_branches(parts, self.biases)
+        shifted = zip(parts, self.biases, strict=True)
+        return torch.cat([p if bias is None else p.add_(bias) for p, bias in shifted], -1).relu_()
