@@ -29,7 +29,10 @@ FLOW = (
     "tvl1_kernels", "picture_kernels", "median_kernel", "rounds", "tvl1_triton", "tvl1_golden",
     "tvl1_torch",
 )  # fmt: skip
-FEATURES = ("pool_kernel", "window_pool", "i3d_inference", "upload", "extract")
+FEATURES = (
+    "stem_kernel", "window_stem", "join_kernel", "branch_join", "pool_kernel", "window_pool",
+    "i3d_inference", "upload", "extract",
+)  # fmt: skip
 TRAINING = ("loop",)
 NAMES = ("flow", "i3d", "training")
 
@@ -46,7 +49,7 @@ def steps(videos: Path | None) -> list[Step]:
     """Everything, what matters most first."""
     clips = ["--videos", str(videos)] if videos else []
     flow = ["benchmarks/tvl1_gpu.py", *clips]
-    i3d = ["benchmarks/i3d.py", "--device", "cuda", "--batch", "64", "--turns", "3"]
+    i3d = ["benchmarks/i3d.py", "--device", "cuda", "--batch", "64", "--turns", "3", "--kernels"]
     training = ["benchmarks/train_step.py", "--device", "cuda", "--dry-run"]
     return [
         Step("flow", [*flow, "--kernels"], 120),

@@ -5,12 +5,12 @@ torch's contiguous layout, a snippet at a time (on GPUs also in batches). Weight
 calibrated batch norms: times are those of real ones, the distances from float32 (cosine of the
 worst snippet, relative L2 norm of the differences) are larger; for real weights ask
 scripts/check_precision.py. Beside wall time stands the processor time of all threads, which a
-loaded machine stretches less; `times_plain` are medians over the turns. `folded` forms have the
-stem that matrix units like better. A form that fails is recorded as such and leaves the others.
+loaded machine stretches less; `times_plain` are medians over the turns. A form that fails is
+recorded as such and leaves the others.
 
 Examples:
   OMP_NUM_THREADS=1 python benchmarks/i3d.py
-  python benchmarks/i3d.py --device cuda --batch 64 --turns 5
+  python benchmarks/i3d.py --device cuda --batch 64 --turns 5 --kernels
   python benchmarks/i3d.py --batch 2 --turns 1 --size 64 --dry-run
 """
 
@@ -18,16 +18,18 @@ from __future__ import annotations
 
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable
 from statistics import median
 
 import torch
+from kernel_times import kernel_times
 from record import record_parser, write_record
 from torch import Tensor, nn
 from torch.nn import functional as F
 from wstal.device import lease
 from wstal.errors import WstalError
-from wstal.features.snippets import scaled
+from wstal.features.snippets import as_taken, scaled
 from wstal.features.upload import upload
 from wstal.nets.i3d_inference import for_inference
 from wstal.nets.inception_i3d import InceptionI3D
@@ -36,12 +38,10 @@ FORMS = {
     "cpu": ("plain", "fp32", "bf16"),
     "cuda": (
         "fp16",
-        "fp16_folded",
         "plain",
         "plain_batched",
         "fp32",
         "tf32",
-        "tf32_folded",
         "bf16",
     ),
 }
@@ -80,12 +80,11 @@ def form(name: str, network: nn.Module, pictures: Tensor, device: torch.device) 
         x = x if name == "plain_batched" else x[:1]
         for_inference(nn.Identity(), device)  # TF32 off
         return lambda calls: [network.features(x) for _ in range(calls)]
-    precision, _, folded = name.partition("_")
-    fast = for_inference(network, device, precision, folded_stem=bool(folded))
+    fast = for_inference(network, device, name)
 
     def run(calls: int) -> list[Tensor]:
         batches = upload([pictures] * calls, device)
-        return [fast.features(scaled(batch).permute(0, 4, 1, 2, 3)) for batch in batches]
+        return [fast.features(as_taken(fast, batch)) for batch in batches]
 
     return run
 
@@ -101,17 +100,18 @@ def clocks(run: Callable[[int], list[Tensor]], device: torch.device) -> tuple[fl
 
 
 @torch.inference_mode()
-def measure(stream: str, device: torch.device, batch: int, turns: int, size: int) -> dict:
-    """Milliseconds per snippet, ratios to the plain network and distances, by form."""
+def measure(stream: str, device: torch.device, args: Namespace) -> dict:
+    """Milliseconds per snippet, ratios to the plain network, distances and kernels, by form."""
     torch.manual_seed(0)
-    network = calibrated(STREAMS[stream], size).to(device)
-    pictures = moving_textures(batch, STREAMS[stream], size)
+    network = calibrated(STREAMS[stream], args.size).to(device)
+    pictures = moving_textures(args.batch, STREAMS[stream], args.size)
     if device.type == "cuda":
         pictures = pictures.pin_memory()
     found: dict[str, Tensor] = {}
     spent: dict[str, list] = {name: [] for name in FORMS[device.type]}
     failed: dict[str, str] = {}
-    for _ in range(turns):
+    kernels: dict[str, dict] = {}
+    for _ in range(args.turns):
         for name in [name for name in spent if name not in failed]:
             try:
                 run = form(name, network, pictures, device)
@@ -119,12 +119,16 @@ def measure(stream: str, device: torch.device, batch: int, turns: int, size: int
                 if not found[name].isfinite().all():
                     raise RuntimeError("its features are not finite")
                 spent[name].append(clocks(run, device))
+                if args.kernels and name not in kernels:
+                    kernels[name] = {"kernels": kernel_times(lambda run=run: run(1))}
             except (RuntimeError, WstalError) as error:  # no kernel for it, too little memory
                 failed[name] = f"failed: {error}"[:300]
             print(stream, name, failed.get(name) or f"{spent[name][-1][0]:.3f} ms", flush=True)
     x = scaled(pictures[:EXACT_SNIPPETS].to(device)).double().permute(0, 4, 1, 2, 3)
     exact = network.double().features(x).cpu()
-    return failed | {n: _row(n, spent, found[n], exact) for n in spent if n not in failed}
+    made = [name for name in spent if name not in failed]
+    rows = {name: _row(name, spent, found[name], exact) for name in made}
+    return failed | {name: row | kernels.get(name, {}) for name, row in rows.items()}
 
 
 def _row(name: str, spent: dict, found: Tensor, exact: Tensor) -> dict[str, float]:
@@ -154,13 +158,14 @@ def main() -> None:
     add("--batch", type=int, default=8, help="snippets at a time of the fast forms")
     add("--turns", type=int, default=9)
     add("--size", type=int, default=224)
+    add("--kernels", action="store_true", help="of a batch, on a GPU: milliseconds of each kernel")
     args = arguments.parse_args()
     results: dict[str, dict] = {}
     settings = {"batch": args.batch, "turns": args.turns, "frames": 16, "size": args.size}
     name = "i3d" if args.device == "cpu" else f"i3d_{args.device}"
     with lease(args.device) as device:
         for stream in STREAMS:
-            rows = measure(stream, device, args.batch, args.turns, args.size)
+            rows = measure(stream, device, args)
             results[stream] = rows
             print(stream, *(f"\n  {form}: {row}" for form, row in rows.items()), flush=True)
             if not args.dry_run:

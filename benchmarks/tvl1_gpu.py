@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 import torch
 from flow_clips import CLIPS, MORE, real_videos, rendered_videos
+from kernel_times import kernel_times
 from record import Figures, record_parser, write_record
 from wstal.flow import tvl1
 from wstal.flow.frames import check_frames
@@ -87,19 +88,6 @@ def floor(frames: np.ndarray, bandwidth: float) -> dict[str, float]:
     tvl1_cpu(check_frames(frames), DEFAULTS, work=work)
     mean = float(work.mean())
     return {"pixel_iterations_per_pair": mean, "pairs_per_s": 1e9 * bandwidth / (mean * BYTES)}
-
-
-def kernel_times(run: Callable[[], object]) -> dict[str, dict[str, float]]:
-    """Of each kernel in a run: milliseconds on the device and number of launches."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        run()
-        torch.cuda.synchronize()
-    found = {
-        each.key: {"ms": each.self_device_time_total / 1000, "launches": each.count}
-        for each in profile.key_averages()
-        if each.self_device_time_total
-    }
-    return dict(sorted(found.items(), key=lambda item: -item[1]["ms"])[:12])
 
 
 def measure(figures: Figures, size: str, videos: list[np.ndarray], args: Namespace) -> None:

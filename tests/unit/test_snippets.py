@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from wstal.errors import WstalError
-from wstal.features.snippets import batches, centre_crop, scaled, snippets
+from wstal.features.snippets import as_taken, batches, centre_crop, scaled, snippets
 
 
 def numbered(count, height=2, width=2, channels=1):
@@ -68,3 +68,12 @@ def test_scales():
     codes = torch.tensor([-127, 0, 127], dtype=torch.int8)
     assert scaled(codes).tolist() == [-1, 0, 1]
     assert scaled(pixels).dtype == scaled(codes).dtype == torch.float32
+
+
+def test_a_network_gets_scaled_pictures_unless_it_takes_codes():
+    pixels = torch.arange(24, dtype=torch.uint8).view(1, 2, 2, 2, 3)
+    network = torch.nn.Identity()
+    turned = scaled(pixels).permute(0, 4, 1, 2, 3)
+    assert torch.equal(as_taken(network, pixels), turned)
+    network.takes_codes = True
+    assert torch.equal(as_taken(network, pixels), pixels.permute(0, 4, 1, 2, 3))

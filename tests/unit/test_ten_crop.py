@@ -48,6 +48,18 @@ def test_a_mirrored_flow_is_the_flow_of_mirrored_pictures():
     assert abs(expected[0].median() + 1) < 0.1 and abs(expected[1].median() - 2) < 0.1
 
 
+@pytest.mark.parametrize(("channels", "dtype"), [(3, torch.uint8), (2, torch.int8)])
+def test_views_of_codes_are_the_codes_of_views(channels, dtype):
+    codes = torch.randint(-127, 128, (1, channels, 2, 6, 8)).to(dtype)
+    assert not TenCrop(Flat(), 4).takes_codes
+    network = Flat()
+    network.takes_codes = True
+    ten = TenCrop(network, 4)
+    assert ten.takes_codes
+    for view, expected in zip(ten.crops(codes), ten.crops(codes.float()), strict=True):
+        assert view.dtype == dtype and torch.equal(view.float(), expected)
+
+
 def test_small_pictures_are_refused():
     with pytest.raises(WstalError, match="7x9"):
         list(TenCrop(Flat(), 8).crops(torch.rand(1, 3, 2, 9, 7)))

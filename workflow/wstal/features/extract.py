@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from wstal.features.logmel import snippet_windows
-from wstal.features.snippets import batches, scaled, snippets
+from wstal.features.snippets import as_taken, batches, snippets
 from wstal.features.upload import upload
 
 FLOW_CHUNK = 64  # pairs read at a time
@@ -36,10 +36,9 @@ def i3d_features(
     """
     out = []
     for group in upload(batches(snippets(pictures, rows, crop), batch), device):
-        x = scaled(group)
         # The channels are last in memory already, as the fast network has them. What it gives
         # stays on the device: nothing waits for a batch's end.
-        out.append(network.features(x.permute(0, 4, 1, 2, 3)).float())
+        out.append(network.features(as_taken(network, group)).float())
     return torch.cat(out).cpu().numpy()
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from wstal.atomic import write_json
 from wstal.device import device_name
 from wstal.errors import WstalError
-from wstal.features.snippets import scaled
+from wstal.features.snippets import as_taken
 from wstal.nets.i3d_inference import EXACT, for_inference
 from wstal.nets.weights import UNTRAINED
 
@@ -67,7 +67,7 @@ def judge(
     features = []
     for mode in (EXACT, precision):  # one after the other: TF32 is a switch of the process
         fast = for_inference(network, device, mode)
-        made = [fast.features(scaled(x.to(device)).permute(0, 4, 1, 2, 3)) for x in inputs]
+        made = [fast.features(as_taken(fast, x.to(device))) for x in inputs]
         features.append(torch.cat(made).double().cpu())
     exact, found = features
     return Verdict(

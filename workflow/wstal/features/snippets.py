@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wstal.errors import WstalError
 from wstal.flow.quantize import LEVELS
@@ -69,3 +69,12 @@ def scaled(pictures: Tensor) -> Tensor:
     if pictures.dtype == torch.int8:
         return pictures.float() / LEVELS
     return pictures.float() * (2 / 255) - 1
+
+
+def as_taken(network: nn.Module, pictures: Tensor) -> Tensor:
+    """Pictures `[B, T, H, W, C]` as `network.features` takes them, `[B, C, T, H, W]`.
+
+    They are `scaled`, unless the network says that it does so itself (`takes_codes`).
+    """
+    x = pictures if getattr(network, "takes_codes", False) else scaled(pictures)
+    return x.permute(0, 4, 1, 2, 3)

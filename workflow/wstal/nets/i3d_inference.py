@@ -3,7 +3,8 @@
 Batch norm is folded into the convolutions, channels lie last in memory throughout, 1x1x1
 convolutions are matrix products, pooling keeps the layout and comes before ReLU. In float32 on
 CPUs, convolutions over time are done by minimal filtering (`time_convolution`), in about half
-the products; on GPUs pooling is one pass (`window_pool`).
+the products; on GPUs pooling is one pass (`window_pool`), joining branches another
+(`branch_join`), and the first convolution takes the pictures as they are stored (`window_stem`).
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from torch.nn import functional as F
 
 from wstal.errors import WstalError
 from wstal.nets.axis_pool import axis_max_pool
+from wstal.nets.branch_join import join_branches, join_works
 from wstal.nets.fold_batchnorm import fold_batchnorm
 from wstal.nets.inception_i3d import ORDER, InceptionI3D, Mixed, Unit3D, check_snippets
 from wstal.nets.same_padding import SameMaxPool3d, same_padding
 from wstal.nets.time_convolution import TimeConv3d
 from wstal.nets.window_pool import one_pass_works, window_max_pool
+from wstal.nets.window_stem import WindowStem, stem_works
 
 PRECISIONS = {
     "fp32": torch.float32,
@@ -34,19 +37,12 @@ _LAST_OF_FRONT = "MaxPool3d_4a_3x3"
 _SHORT = ("Mixed_5b", "Mixed_5c")
 
 
-def for_inference(
-    network: nn.Module,
-    device: torch.device,
-    precision: str = EXACT,
-    *,
-    folded_stem: bool = False,
-) -> nn.Module:
+def for_inference(network: nn.Module, device: torch.device, precision: str = EXACT) -> nn.Module:
     """A copy of `network` on `device` whose `features` are faster to compute.
 
     Inception-I3D becomes `FastI3D`; other networks are folded and laid channels-last, in
     float32 only. `fp32` is exact up to rounding (torch's TF32 is switched off for the process,
-    by `tf32` on). `folded_stem`: see `_FoldedStem`; CPUs in float32 have a better one. Raises
-    WstalError for an unknown precision, or one that the device lacks.
+    by `tf32` on). Raises WstalError for an unknown precision, or one that the device lacks.
     """
     if precision not in PRECISIONS:
         raise WstalError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
@@ -55,7 +51,7 @@ def for_inference(
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     if isinstance(network, InceptionI3D):
-        return FastI3D(network, device, PRECISIONS[precision], folded_stem)
+        return FastI3D(network, device, PRECISIONS[precision], precision == EXACT)
     if precision != EXACT:
         raise WstalError(f"precision {precision} is for Inception-I3D; this network takes fp32")
     return fold_batchnorm(network).to(device, memory_format=torch.channels_last_3d)
@@ -66,6 +62,8 @@ class FastI3D(nn.Module):
 
     Activations are `[T, B, H, W, C]` in float32 on CPUs, elsewhere `[B, T, H, W, C]`. CPUs take
     the large first half snippet by snippet, so that it stays in the cache, and batch the rest.
+    `takes_codes`: whether snippets may come as 8-bit pictures, which it scales itself, faster.
+    `exact` is for those, in float32: whether their weights keep all digits.
     """
 
     def __init__(
@@ -73,7 +71,7 @@ class FastI3D(nn.Module):
         network: InceptionI3D,
         device: torch.device,
         dtype: torch.dtype,
-        folded_stem: bool = False,
+        exact: bool = True,
     ) -> None:
         super().__init__()
         folded = fold_batchnorm(network).to(device, dtype)
@@ -82,7 +80,9 @@ class FastI3D(nn.Module):
         self.dtype, self.feature_size = dtype, network.feature_size
         self.in_channels = network.in_channels
         border = ORDER.index(_LAST_OF_FRONT) + 1
-        self.folded_stem = folded_stem and self.time == 1
+        self.exact = exact
+        on_gpu = device.type == "cuda"
+        self.takes_codes = on_gpu and stem_works(device, dtype, self.in_channels, exact=exact)
         self.front = self._stages(folded, ORDER[:border])
         self.back = self._stages(folded, ORDER[border:])
 
@@ -97,9 +97,10 @@ class FastI3D(nn.Module):
             elif isinstance(stage, SameMaxPool3d):
                 stages.append(_Pool(stage, self.time))
             elif isinstance(stage, Mixed):
-                stages.append(_Mixed(stage, self.time, minimal))
-            elif self.folded_stem and name == ORDER[0]:
-                stages.append(_Rectified(_FoldedStem(stage.conv3d)))
+                mixed = _Mixed(stage, self.time, minimal) if self.on_cpu else _JoinedMixed(stage)
+                stages.append(mixed)
+            elif self.takes_codes and name == ORDER[0]:
+                stages.append(_Rectified(_CodeStem(stage.conv3d, self.exact)))
             else:
                 stages.append(_unit(stage, self.time, minimal))
         return nn.Sequential(*stages)
@@ -107,10 +108,11 @@ class FastI3D(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """`[B, in_channels, T, H, W]` with T >= 16 -> float32 `[B, 1024 * width]`.
 
-        Raises WstalError as the network itself.
+        With `takes_codes` also uint8 or int8, not scaled. Raises WstalError as the network itself.
         """
         check_snippets(x, self.in_channels)
-        x = x.to(self.dtype)
+        if x.is_floating_point() or not self.takes_codes:
+            x = x.to(self.dtype)
         x = x.permute(2, 0, 3, 4, 1) if self.time == 0 else x.permute(0, 2, 3, 4, 1)
         batch = 1 - self.time
         parts = x.split(1, batch) if self.on_cpu else [x]
@@ -196,35 +198,18 @@ class _Stem(nn.Module):
         return self.conv(x.reshape(*x.shape[:4], 2 * channels))
 
 
-class _FoldedStem(nn.Module):
-    """The 7x7x7 convolution of stride 2 as 4x4x4 of stride 1, over blocks of 2x2x2 as channels.
+class _CodeStem(_Direct):
+    """The first convolution on GPUs: of 8-bit pictures by `window_stem`, of others as they come."""
 
-    Matrix units take channels by eights: 3 (RGB) or 2 (flow) leave most of each step empty,
-    343 steps of 8, where 64 taps of 24 or 16 channels fill all. `[B, T, H, W, C]`.
-    """
-
-    def __init__(self, conv: nn.Conv3d) -> None:
-        super().__init__()
-        self.kernel, self.bias = conv.kernel_size[0], conv.bias
-        outputs, inputs = conv.weight.shape[:2]
-        taps = F.pad(conv.weight, (0, 1) * 3)  # an eighth along each axis, of zeros
-        blocks = taps.reshape(outputs, inputs, 4, 2, 4, 2, 4, 2).permute(0, 3, 5, 7, 1, 2, 4, 6)
-        self.weight = blocks.flatten(1, 4).contiguous(memory_format=torch.channels_last_3d)
+    def __init__(self, conv: nn.Conv3d, exact: bool) -> None:
+        super().__init__(conv, 1)
+        self.window_stem = WindowStem(conv.weight, exact=exact)
 
     def forward(self, x: Tensor) -> Tensor:
-        pads: list[int] = []
-        for length in x.shape[3:0:-1]:  # the last axis first
-            before = same_padding(length, self.kernel, 2)[0]
-            pads += [before, 2 * (-(-length // 2) + 3) - length - before]
-        x = F.pad(x, (0, 0, *pads))
-        x = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
-        x = x.permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4)
-        return F.conv3d(x.permute(0, 4, 1, 2, 3), self.weight, self.bias).permute(0, 2, 3, 4, 1)
-
-    def release_bias(self) -> Tensor:
-        """As `_Direct.release_bias`."""
-        bias, self.bias = self.bias, None
-        return bias
+        if x.is_floating_point():
+            return super().forward(x)
+        out = self.window_stem(x, self.conv.weight.dtype)
+        return out if self.conv.bias is None else out.add_(self.conv.bias)
 
 
 class _Pool(nn.Module):
@@ -267,3 +252,23 @@ class _Mixed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([branch(x) for branch in (self.b0, self.b1, self.b2, self.b3)], -1)
+
+
+class _JoinedMixed(_Mixed):
+    """It on GPUs: biases, ReLU and the concatenation come last, in one pass where that works."""
+
+    def __init__(self, mixed: Mixed) -> None:
+        super().__init__(mixed, 1, False)
+        last = (self.b0, self.b1[1], self.b2[1], self.b3[1])
+        self.lasts = [unit.linear for unit in last]
+        # Products of matrices add theirs at no cost.
+        self.biases = [None, *(unit.linear.release_bias() for unit in last[1:3]), None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        inputs = (x, self.b1[0](x), self.b2[0](x), self.b3[0](x))
+        parts = [linear(part) for linear, part in zip(self.lasts, inputs, strict=True)]
+        whole = all(part.shape[-1] % 8 == 0 for part in parts)
+        if whole and x.is_cuda and join_works(x.device, x.dtype):
+            return join_branches(parts, self.biases)
+        shifted = zip(parts, self.biases, strict=True)
+        return torch.cat([p if bias is None else p.add_(bias) for p, bias in shifted], -1).relu_()

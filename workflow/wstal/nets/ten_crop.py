@@ -19,6 +19,7 @@ class TenCrop(nn.Module):
     def __init__(self, network: nn.Module, size: int) -> None:
         super().__init__()
         self.network, self.size = network, size
+        self.takes_codes = getattr(network, "takes_codes", False)  # as `FastI3D`
 
     def crops(self, x: Tensor) -> Iterator[Tensor]:
         """Ten views `[B, C, T, size, size]` of `x [B, C, T, H, W]`; C is 3 (RGB) or 2 (flow).

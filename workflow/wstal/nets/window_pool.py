@@ -6,7 +6,6 @@ times, which on a GPU takes longer than the convolutions between them.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cache
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from wstal.nets.axis_pool import axis_max_pool
+from wstal.nets.kernel_trial import works
 from wstal.nets.same_padding import same_padding
 
 BLOCK = 1024  # values of a program of four warps: 16 bytes a thread of float16
@@ -56,18 +56,14 @@ def window_max_pool(
 def one_pass_works(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether `window_max_pool` can be used on this GPU; a warning says why not.
 
-    Asked by pooling a small tensor and comparing: no Triton, a driver that fails, a kernel that
-    is compiled wrongly are reasons to pool axis by axis, slower and equal, never an error.
+    Asked by pooling a small tensor and comparing; where not, pooling goes axis by axis.
     """
     x = torch.linspace(-1, 1, 2 * 3 * 5 * 6 * 16, device=device).mul(37).sin().to(dtype)
     x = x.view(2, 3, 5, 6, 16)
     kernel, stride = (3, 3, 3), (2, 2, 2)
     wanted = axis_max_pool(x, (1, 2, 3), kernel, stride).relu_()
-    try:
-        works = torch.equal(window_max_pool(x, kernel, stride, rectify=True), wanted)
-        reason = "Triton's kernel gives wrong maxima"
-    except Exception as error:  # of many kinds: no Triton, compiler, driver
-        works, reason = False, f"{type(error).__name__}: {error}"
-    if not works:
-        warnings.warn(f"max pooling on {device} in several passes, slower: {reason}", stacklevel=2)
-    return works
+    return works(
+        lambda: torch.equal(window_max_pool(x, kernel, stride, rectify=True), wanted),
+        "Triton's kernel gives wrong maxima",
+        f"max pooling on {device} in several passes",
+    )
