@@ -81,53 +81,48 @@ def iterate(
     below = _four(tl.minimum(at + LANES, SIZE - 1), SIZE)
     before = tl.broadcast_to(tl.maximum(lane - 1, 0), (STRIPS, LANES))
     after = tl.broadcast_to(tl.minimum(lane + 1, LANES - 1), (STRIPS, LANES))
+    # Called contiguous for the same reason.
+    part = tl.max_contiguous(strip + lane // LANES, (1, LANES))
     change += (pair * halo * tl.num_programs(0) + tile) * STRIPS
+    # What strips exchange is asked for as soon as it is there, and used as late as possible.
+    above1, above2 = _beyond(p12[ROWS - 1], p22[ROWS - 1], above, STRIPS)
     step = 0
     while step < steps:
-        over_p12, over_p22 = _beyond(p12[ROWS - 1], p22[ROWS - 1], above, STRIPS)
         new1, new2 = (), ()
         changed0 = tl.zeros((STRIPS, LANES), tl.float32)
         changed1 = tl.zeros((STRIPS, LANES), tl.float32)
         for r in tl.static_range(ROWS):
-            a, b = p11[r], p21[r]
-            c, d, e, f = p12[r], p22[r], over_p12, over_p22
             if r > 0:
-                e, f = p12[r - 1], p22[r - 1]
-            div1 = (a[0] - tl.gather(a[1], before, 1)) + (c[0] - e[0])
-            div2 = (b[0] - tl.gather(b[1], before, 1)) + (d[0] - f[0])
-            first1, first2, moved = _primal(
-                u1[r][0], u2[r][0], ix[r][0], iy[r][0], rho[r][0], inverse[r][0],
-                div1, div2, limit, theta,
+                above1, above2 = p12[r - 1], p22[r - 1]
+            a, b, moved0, moved1 = _primal_row(
+                u1[r], u2[r], p11[r], p12[r], p21[r], p22[r], above1, above2,
+                ix[r], iy[r], rho[r], inverse[r], before, limit, theta,
             )  # fmt: skip
-            changed0 += own_y[r] * moved
-            div1, div2 = (a[1] - a[0]) + (c[1] - e[1]), (b[1] - b[0]) + (d[1] - f[1])
-            second1, second2, moved = _primal(
-                u1[r][1], u2[r][1], ix[r][1], iy[r][1], rho[r][1], inverse[r][1],
-                div1, div2, limit, theta,
-            )  # fmt: skip
-            changed1 += own_y[r] * moved
-            new1, new2 = new1 + ((first1, second1),), new2 + ((first2, second2),)
+            if r == 0:
+                below1, below2 = _beyond(a, b, below, STRIPS)
+            new1, new2 = new1 + (a,), new2 + (b,)
+            changed0 += own_y[r] * moved0
+            changed1 += own_y[r] * moved1
         u1, u2 = new1, new2
-        squared = tl.sum(own0 * changed0 + own1 * changed1, 1)
-        tl.store(change + step * tl.num_programs(0) * STRIPS + tl.arange(0, STRIPS), squared)
+        squared = tl.sum(own0 * changed0 + own1 * changed1, 1)[:, None]
+        place = change + step * tl.num_programs(0) * STRIPS + part
+        tl.store(place, tl.broadcast_to(squared, (STRIPS, LANES)), lane == 0)
 
-        under_u1, under_u2 = _beyond(u1[0], u2[0], below, STRIPS)
+        last: tl.constexpr = ROWS - 1
+        a, b, c, d = _dual_row(
+            u1[last], u2[last], below1, below2, p11[last], p12[last], p21[last], p22[last],
+            goes0, goes1, goes_y[last], after, rate,
+        )  # fmt: skip
+        above1, above2 = _beyond(b, d, above, STRIPS)
         new11, new12, new21, new22 = (), (), (), ()
-        for r in tl.static_range(ROWS):
-            a, b, c, d = u1[r], u2[r], under_u1, under_u2
-            if r < ROWS - 1:
-                c, d = u1[r + 1], u2[r + 1]
-            x1, y1 = (a[1] - a[0]) * goes0, (c[0] - a[0]) * goes_y[r]
-            x2, y2 = (b[1] - b[0]) * goes0, (d[0] - b[0]) * goes_y[r]
-            e11, e12 = _dual(p11[r][0], p12[r][0], x1, y1, rate)
-            e21, e22 = _dual(p21[r][0], p22[r][0], x2, y2, rate)
-            x1, y1 = (tl.gather(a[0], after, 1) - a[1]) * goes1, (c[1] - a[1]) * goes_y[r]
-            x2, y2 = (tl.gather(b[0], after, 1) - b[1]) * goes1, (d[1] - b[1]) * goes_y[r]
-            f11, f12 = _dual(p11[r][1], p12[r][1], x1, y1, rate)
-            f21, f22 = _dual(p21[r][1], p22[r][1], x2, y2, rate)
-            new11, new12 = new11 + ((e11, f11),), new12 + ((e12, f12),)
-            new21, new22 = new21 + ((e21, f21),), new22 + ((e22, f22),)
-        p11, p12, p21, p22 = new11, new12, new21, new22
+        for r in tl.static_range(ROWS - 1):
+            e, f, g, h = _dual_row(
+                u1[r], u2[r], u1[r + 1], u2[r + 1], p11[r], p12[r], p21[r], p22[r],
+                goes0, goes1, goes_y[r], after, rate,
+            )  # fmt: skip
+            new11, new12 = new11 + (e,), new12 + (f,)
+            new21, new22 = new21 + (g,), new22 + (h,)
+        p11, p12, p21, p22 = new11 + (a,), new12 + (b,), new21 + (c,), new22 + (d,)
         step += 1
 
     target = state + ((1 - now) * STATE * plane + first)
@@ -166,8 +161,21 @@ def _read(plane, places, inside, ROWS: tl.constexpr):
 
 
 @triton.jit
+def _primal_row(
+    u1, u2, p11, p12, p21, p22, above1, above2, ix, iy, rho, inverse, before, limit, theta
+):
+    """The new flow of a row, its two columns side by side, and how much it changed, squared."""
+    left1, left2 = tl.gather(p11[1], before, 1), tl.gather(p21[1], before, 1)
+    div1, div2 = (p11[0] - left1) + (p12[0] - above1[0]), (p21[0] - left2) + (p22[0] - above2[0])
+    a, c, moved0 = _primal(u1[0], u2[0], ix[0], iy[0], rho[0], inverse[0], div1, div2, limit, theta)
+    div1 = (p11[1] - p11[0]) + (p12[1] - above1[1])
+    div2 = (p21[1] - p21[0]) + (p22[1] - above2[1])
+    b, d, moved1 = _primal(u1[1], u2[1], ix[1], iy[1], rho[1], inverse[1], div1, div2, limit, theta)
+    return (a, b), (c, d), moved0, moved1
+
+
+@triton.jit
 def _primal(u1, u2, ix, iy, rho, inverse, div1, div2, limit, theta):
-    """The new flow, and how much it changed, squared."""
     residual = (rho + ix * u1) + iy * u2
     move = tl.minimum(tl.maximum(-residual * inverse, -limit), limit)
     new1, new2 = (u1 + move * ix) + theta * div1, (u2 + move * iy) + theta * div2
@@ -176,8 +184,18 @@ def _primal(u1, u2, ix, iy, rho, inverse, div1, div2, limit, theta):
 
 
 @triton.jit
+def _dual_row(u1, u2, below1, below2, p11, p12, p21, p22, goes0, goes1, goes_y, after, rate):
+    """The new duals of a row, its two columns side by side."""
+    a11, a12 = _dual(p11[0], p12[0], (u1[1] - u1[0]) * goes0, (below1[0] - u1[0]) * goes_y, rate)
+    a21, a22 = _dual(p21[0], p22[0], (u2[1] - u2[0]) * goes0, (below2[0] - u2[0]) * goes_y, rate)
+    right1, right2 = tl.gather(u1[0], after, 1), tl.gather(u2[0], after, 1)
+    b11, b12 = _dual(p11[1], p12[1], (right1 - u1[1]) * goes1, (below1[1] - u1[1]) * goes_y, rate)
+    b21, b22 = _dual(p21[1], p22[1], (right2 - u2[1]) * goes1, (below2[1] - u2[1]) * goes_y, rate)
+    return (a11, b11), (a12, b12), (a21, b21), (a22, b22)
+
+
+@triton.jit
 def _dual(px, py, x, y, rate):
-    """The new duals of a component for its gradient."""
     # A reciprocal by a root: a division is seven instructions.
     root = tl.rsqrt(1.0 + rate * tl.sqrt(x * x + y * y))
     scale = root * root

@@ -26,20 +26,20 @@ ROUND = 30  # iterations between two looks where the parameters set none (even: 
 BLOCK = 256  # pixels of a program of the warp and resizing kernels
 TILES = 128  # of a program of the median filter: one a thread
 PLANES = 40  # of a frame's size that a pair takes, the pyramid included
-TRANSFER = 5  # a launch reads and writes a tile in the time of so many iterations (estimate)
+TRANSFER = 10  # a launch reads and writes a tile in the time of so many iterations (estimate)
 LANES = 32  # threads of a warp; each has two columns
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How the work is cut. A tile of 64x64 px fills the registers of an SM of the Hopper kind;
-    more pairs hide the few that need many iterations."""
+    """How the work is cut. Two tiles of 32x64 px share an SM of the Hopper kind: one computes
+    while the other loads or waits. More pairs hide the few that need many iterations."""
 
     batch: int | None = None  # pairs at a time; None: GPU_PAIRS, fewer where memory is short
-    strips: int = 16  # of a tile, a warp each; a power of two
+    strips: int = 8  # of a tile, a warp each; a power of two
     rows: int = 4  # of a strip
     halo: int | None = None  # margin in px, also iterations per launch; None: by the frame's size
-    registers: int | None = None  # of a thread, at most; None: as many as the compiler likes
+    registers: int | None = 128  # of a thread, at most; None: as many as the compiler likes
     graphs: bool = True  # a round of launches as one CUDA graph
 
     @property
