@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import pad
 from triton_device import DEVICE, MARKS
 
 pytest.importorskip("triton")
@@ -21,15 +22,18 @@ def filtered(flow, side, block=128, **marks):
         for name, default in (("going", 1), ("again", 0), ("turn", 0), ("smoothed", 0))
     ]
     order = torch.tensor([*range(pairs), -1], dtype=torch.int32, device=DEVICE)
-    state = torch.full((2, 6, pairs, height * width), 77.0)
+    pitch = width + width % 2  # of a row in memory
+    state = torch.full((2, 6, pairs, height * pitch), 77.0)
     for pair, turn in enumerate(marks[2].tolist()):
-        state[turn, :2, pair] = flow[pair].flatten(1)
-    smooth = torch.full((2, pairs, height * width), 55.0, device=DEVICE)
+        state[turn, :2, pair] = pad(flow[pair], (0, pitch - width), value=66.0).flatten(1)
+    smooth = torch.full((2, pairs, height * pitch), 55.0, device=DEVICE)
     median[(-(-tiles(height, width) // block), pairs + 1, 2)](
         state.to(DEVICE), smooth, order, *marks, pairs, height, width,
         SIDE=side, BLOCK=block, num_warps=4,
     )  # fmt: skip
-    return smooth.transpose(0, 1).unflatten(2, (height, width)).cpu(), marks[3].tolist()
+    found = smooth.transpose(0, 1).unflatten(2, (height, pitch)).cpu()
+    assert (found[..., width:] == 55).all()
+    return found[..., :width], marks[3].tolist()
 
 
 def random_flow(pairs, height, width):

@@ -20,7 +20,7 @@ from wstal.flow.tvl1_torch import tvl1_torch
 from wstal.flow.tvl1_triton import Launch, best_halo, tvl1_triton
 
 pytestmark = MARKS  # the whole file on a GPU
-SMALL = Launch(strips=4, halo=3)
+SMALL = Launch(strips=4, halo=2)
 SEMANTICS = ("opencv_cpu", "opencv_cuda")
 
 
@@ -97,10 +97,10 @@ def test_refusals(monkeypatch):
         tvl1(frames, "triton", device="cpu")
 
 
-@pytest.mark.parametrize(("size", "halo"), [((256, 340), 6), ((164, 218), 4), ((105, 139), 5)])
+@pytest.mark.parametrize(("size", "halo"), [((256, 340), 6), ((164, 218), 10), ((105, 139), 8)])
 def test_the_margin_fits_the_frame(size, halo):
     assert best_halo(size, (64, 64)) == halo
-    assert 1 <= best_halo(size, (16, 16)) < 8
+    assert best_halo(size, (16, 16)) in (2, 4, 6)
 
 
 @pytest.mark.gpu
@@ -123,7 +123,7 @@ def test_one_warp_at_full_size_is_torchs_to_rounding():
     [
         Launch(graphs=False),
         Launch(batch=3),
-        Launch(halo=1),
+        Launch(halo=2),
         Launch(halo=10),
         Launch(strips=8),
     ],

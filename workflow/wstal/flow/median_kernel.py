@@ -38,12 +38,12 @@ def median(
         return
     if (tl.program_id(0) == 0) & (component == 0):
         tl.store(smoothed + pair, 1)
-    plane = tl.cast(pairs, tl.int64) * (height * width)
-    first = component * plane + tl.cast(pair, tl.int64) * (height * width)
+    pitch = (width + 1) // 2 * 2
+    plane = tl.cast(pairs, tl.int64) * (height * pitch)
+    first = component * plane + tl.cast(pair, tl.int64) * (height * pitch)
     flow = state + (tl.load(turn + pair) * STATE * plane + first)
     tile = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    across = (width + 1) // 2
-    x, y = tile % across * 2, tile // across * 4
+    x, y = tile % (pitch // 2) * 2, tile // (pitch // 2) * 4
     # Of each row: its left end, what lies between sorted, its right end.
     if SIDE == 5:
         l0, a0, b0, c0, d0, r0 = _row6(flow, x, y - 2, height, width)
@@ -85,7 +85,7 @@ def median(
 
 @triton.jit
 def _row6(flow, x, y, height, width):
-    row = flow + _clamp(y, height) * width
+    row = flow + _clamp(y, height) * ((width + 1) // 2 * 2)
     a, b, c, d = _sort4(
         tl.load(row + _clamp(x - 1, width)),
         tl.load(row + _clamp(x, width)),
@@ -101,14 +101,14 @@ def _row6(flow, x, y, height, width):
 
 @triton.jit
 def _row4(flow, x, y, height, width):
-    row = flow + _clamp(y, height) * width
+    row = flow + _clamp(y, height) * ((width + 1) // 2 * 2)
     a, b = _order(tl.load(row + _clamp(x, width)), tl.load(row + _clamp(x + 1, width)))
     return tl.load(row + _clamp(x - 1, width)), a, b, tl.load(row + _clamp(x + 2, width))
 
 
 @triton.jit
 def _store(smooth, x, y, left, right, height, width):
-    at = smooth + y * width + x
+    at = smooth + y * ((width + 1) // 2 * 2) + x
     tl.store(at, left, y < height)
     tl.store(at + 1, right, (y < height) & (x + 1 < width))
 

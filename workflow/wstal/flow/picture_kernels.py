@@ -30,23 +30,27 @@ def warp(
         tl.store(smoothed + pair, 0)
         tl.store(count + pair, tl.cast(0.0, tl.float64))
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    pixels = height * width
-    inside = at < pixels
+    pitch = (width + 1) // 2 * 2
+    column, row = at % pitch, at // pitch
+    pixels, taken = height * pitch, at < height * pitch
+    inside = taken & (column < width)
     plane = tl.cast(pairs, tl.int64) * pixels
     first = tl.cast(pair, tl.int64) * pixels
     flow = state + (tl.load(turn + pair) * STATE * plane + first)
     u = tl.load(flow + at, inside, 0.0)
     v = tl.load(flow + plane + at, inside, 0.0)
-    x, y = (at % width).to(tl.float32) + u, (at // width).to(tl.float32) + v
+    x, y = column.to(tl.float32) + u, row.to(tl.float32) + v
     if CUDA:
         left, a0, a1, a2, a3 = _taps_cuda(x, width)
         top, b0, b1, b2, b3 = _taps_cuda(y, height)
     else:
         left, a0, a1, a2, a3 = _taps(x, width, table)
         top, b0, b1, b2, b3 = _taps(y, height, table)
-    second = images + (first + pixels)
-    dx = gradients + (first + pixels)
-    dy = dx + (plane + pixels)  # a plane of all frames, one more than pairs
+    frame = height * width
+    images += tl.cast(pair, tl.int64) * frame
+    second = images + frame
+    dx = gradients + tl.cast(pair + 1, tl.int64) * frame
+    dy = dx + tl.cast(pairs + 1, tl.int64) * frame  # a plane of all frames, one more than pairs
     i0, gx0, gy0 = _row(second, dx, dy, left, top, a0, a1, a2, a3, height, width, CUDA)
     i1, gx1, gy1 = _row(second, dx, dy, left, top + 1, a0, a1, a2, a3, height, width, CUDA)
     i2, gx2, gy2 = _row(second, dx, dy, left, top + 2, a0, a1, a2, a3, height, width, CUDA)
@@ -54,12 +58,13 @@ def warp(
     warped = i0 * b0 + i1 * b1 + i2 * b2 + i3 * b3
     ix = gx0 * b0 + gx1 * b1 + gx2 * b2 + gx3 * b3
     iy = gy0 * b0 + gy1 * b1 + gy2 * b2 + gy3 * b3
-    rho = warped - ix * u - iy * v - tl.load(images + first + at, inside, 0.0)
+    rho = warped - ix * u - iy * v - tl.load(images + row * width + column, inside, 0.0)
+    inverse = 1.0 / tl.maximum(ix * ix + iy * iy, NO_GRADIENT)
     terms += first
-    tl.store(terms + IX * plane + at, ix, inside)
-    tl.store(terms + IY * plane + at, iy, inside)
-    tl.store(terms + RHO * plane + at, rho, inside)
-    tl.store(terms + INVERSE * plane + at, 1.0 / tl.maximum(ix * ix + iy * iy, NO_GRADIENT), inside)
+    tl.store(terms + IX * plane + at, tl.where(inside, ix, 0.0), taken)
+    tl.store(terms + IY * plane + at, tl.where(inside, iy, 0.0), taken)
+    tl.store(terms + RHO * plane + at, tl.where(inside, rho, 0.0), taken)
+    tl.store(terms + INVERSE * plane + at, tl.where(inside, inverse, 0.0), taken)
 
 
 @triton.jit
@@ -124,14 +129,15 @@ def _clamp(k, length):
     return tl.minimum(tl.maximum(k, 0), length - 1)
 
 
-@triton.jit(do_not_specialize=["height", "width", "new_height", "new_width"])
+@triton.jit(do_not_specialize=["height", "width", "new_height", "new_width", "pitch"])
 def resize(
     source, target, near_x, weight_x, near_y, weight_y,
-    height, width, new_height, new_width, gain, BLOCK: tl.constexpr,
+    height, width, new_height, new_width, pitch, gain, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Bilinear: images `[N, height, width]` -> `[N, new_height, new_width]`, times `gain`.
 
-    `near` and `weight` are a column's (row's) first tap and the weight of the one after it.
+    Rows of the target are `pitch` apart. `near` and `weight` are a column's (row's) first tap and
+    the weight of the one after it.
     """
     image = tl.cast(tl.program_id(1), tl.int64)
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -146,4 +152,4 @@ def resize(
     under = tl.load(source + bottom * width + left) * (1 - across)
     under += tl.load(source + bottom * width + right) * across
     mixed = (above * (1 - down) + under * down) * gain
-    tl.store(target + image * new_height * new_width + at, mixed, inside)
+    tl.store(target + image * new_height * pitch + y * pitch + x, mixed, inside)

@@ -1,6 +1,8 @@
 """The Triton kernels of TV-L1's iteration; what they compute is told by `tvl1_torch.py`.
 
-Fields lie in planes `[plane, pair, height * width]`. A pair's state exists twice, so that no
+Fields lie in planes `[plane, pair, height * pitch]`, where `pitch` is the width made even, so that
+two columns are read at once; what is right of the picture is finite and counts for nothing. A
+pair's state exists twice, so that no
 program reads what another writes: `turn[pair]` says which of the two is current. What becomes of
 a pair stands in four int32 arrays more: `going` (0: it has ended at this warp), `again` (how many
 of the last iterations it must do over: see `judge`), `smoothed` (1: its flow, but not its duals,
@@ -17,15 +19,15 @@ STATE = tl.constexpr(6)
 LANES = tl.constexpr(32)  # threads of a warp
 
 
-@triton.jit(do_not_specialize=["pairs", "height", "width", "across", "halo", "steps"])
+@triton.jit(do_not_specialize=["pairs", "height", "width", "across", "margin", "steps"])
 def iterate(
     state, smooth, terms, change, order, going, again, turn, smoothed,
-    pairs, height, width, across, halo, steps, limit, theta, rate,
+    pairs, height, width, across, margin, steps, limit, theta, rate,
     STRIPS: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
-    """Up to `halo` iterations of one tile of one pair, and each one's squared change.
+    """Up to `2 * margin` iterations of one tile of one pair, and each one's squared change.
 
-    A tile holds `halo` pixels more on every side than it answers for: each iteration is right
+    A tile holds as many pixels more on every side than it answers for: each iteration is right
     one pixel less far to each side than the one before. It is cut into strips of ROWS rows, a
     warp each; a thread has two neighbouring columns of its strip in registers. So a neighbour
     above or below is in the same thread but for a strip's first and last row, one to the left or
@@ -40,22 +42,24 @@ def iterate(
     steps = tl.where(over > 0, over, steps)
     HEIGHT: tl.constexpr = STRIPS * ROWS
     WIDTH: tl.constexpr = 2 * LANES
+    # Doubles, as the compiler sees: two columns are one access.
+    halo, pitch = 2 * margin, (width + 1) // 2 * 2
     strip, lane = tl.arange(0, STRIPS)[:, None], tl.arange(0, LANES)[None, :]
     left, top = (tile % across) * (WIDTH - 2 * halo), (tile // across) * (HEIGHT - 2 * halo)
-    in0, own0, goes0, even = _axis(2 * lane, left, width, halo, WIDTH)
-    in1, own1, goes1, odd = _axis(2 * lane + 1, left, width, halo, WIDTH)
+    own0, goes0 = _axis(2 * lane, left, width, halo, WIDTH)
+    own1, goes1 = _axis(2 * lane + 1, left, width, halo, WIDTH)
+    across_tile = tl.arange(0, WIDTH)[None, :]
+    x = across_tile + (left - halo)
+    in_x = (x >= 0) & (x < pitch)
     own_y, goes_y, places, inside = (), (), (), ()
     for r in tl.static_range(ROWS):
-        in_y, own, goes, y = _axis(strip * ROWS + r, top, height, halo, HEIGHT)
+        own, goes = _axis(strip * ROWS + r, top, height, halo, HEIGHT)
         own_y, goes_y = own_y + (own,), goes_y + (goes,)
-        # Called contiguous, though they go in steps of two, that lanes lie along the row: else the
-        # compiler puts them one below the other.
-        first = tl.max_contiguous(y * width + even, (1, LANES))
-        second = tl.max_contiguous(y * width + odd, (1, LANES))
-        places = places + ((first, second),)
-        inside = inside + ((in_y & in0, in_y & in1),)
+        y = strip * ROWS + (top + r - halo)
+        places = places + (y * pitch + x,)
+        inside = inside + (in_x & (y >= 0) & (y < height),)
 
-    pixels = height * width
+    pixels = height * pitch
     plane = tl.cast(pairs, tl.int64) * pixels
     first = tl.cast(pair, tl.int64) * pixels
     now = tl.load(turn + pair)
@@ -81,7 +85,7 @@ def iterate(
     below = _four(tl.minimum(at + LANES, SIZE - 1), SIZE)
     before = tl.broadcast_to(tl.maximum(lane - 1, 0), (STRIPS, LANES))
     after = tl.broadcast_to(tl.minimum(lane + 1, LANES - 1), (STRIPS, LANES))
-    # Called contiguous for the same reason.
+    # Called contiguous, that lanes lie as everywhere and no value need move.
     part = tl.max_contiguous(strip + lane // LANES, (1, LANES))
     change += (pair * halo * tl.num_programs(0) + tile) * STRIPS
     # What strips exchange is asked for as soon as it is there, and used as late as possible.
@@ -126,38 +130,45 @@ def iterate(
         step += 1
 
     target = state + ((1 - now) * STATE * plane + first)
+    keeps = in_x & (across_tile >= halo) & (across_tile < WIDTH - halo)
     for r in tl.static_range(ROWS):
-        for c in tl.static_range(2):
-            own = own_y[r] * (own1 if c else own0) > 0
-            tl.store(target + U1 * plane + places[r][c], u1[r][c], own)
-            tl.store(target + U2 * plane + places[r][c], u2[r][c], own)
-            tl.store(target + P11 * plane + places[r][c], p11[r][c], own)
-            tl.store(target + P12 * plane + places[r][c], p12[r][c], own)
-            tl.store(target + P21 * plane + places[r][c], p21[r][c], own)
-            tl.store(target + P22 * plane + places[r][c], p22[r][c], own)
+        in_strip = strip * ROWS + r
+        own = inside[r] & keeps & (in_strip >= halo) & (in_strip < HEIGHT - halo)
+        tl.store(target + U1 * plane + places[r], _row(u1[r]), own)
+        tl.store(target + U2 * plane + places[r], _row(u2[r]), own)
+        tl.store(target + P11 * plane + places[r], _row(p11[r]), own)
+        tl.store(target + P12 * plane + places[r], _row(p12[r]), own)
+        tl.store(target + P21 * plane + places[r], _row(p21[r]), own)
+        tl.store(target + P22 * plane + places[r], _row(p22[r]), own)
 
 
 @triton.jit
 def _axis(at, first, length, halo, SIDE: tl.constexpr):
-    """Of places along one side of a tile: whether they are in the picture; 1.0 where the tile
-    answers for them, else 0.0; 1.0 where a gradient is taken, that is, where they and the next
-    are in the picture; and where they are."""
+    """Of places along one side of a tile: 1.0 where the tile answers for them, else 0.0; 1.0 where
+    a gradient is taken, that is, where they and the next are in the picture, else 0.0."""
     place = first + at - halo
     inside = (place >= 0) & (place < length)
     own = inside & (at >= halo) & (at < SIDE - halo)
     # So the duals left of and above the picture, and in its last column and row, stay zero.
     goes = inside & (place < length - 1)
-    return inside, tl.where(own, 1.0, 0.0), tl.where(goes, 1.0, 0.0), place
+    return tl.where(own, 1.0, 0.0), tl.where(goes, 1.0, 0.0)
 
 
 @triton.jit
 def _read(plane, places, inside, ROWS: tl.constexpr):
-    """A thread's pixels: a pair for each row."""
+    """A thread's pixels: of each row its even column and its odd one."""
     values = ()
     for r in tl.static_range(ROWS):
-        first = tl.load(plane + places[r][0], inside[r][0], 0.0)
-        values = values + ((first, tl.load(plane + places[r][1], inside[r][1], 0.0)),)
+        row = tl.load(plane + places[r], inside[r], 0.0)
+        values = values + (tl.split(tl.reshape(row, (row.shape[0], LANES, 2))),)
     return values
+
+
+@triton.jit
+def _row(columns):
+    """Even and odd columns as a row."""
+    row = tl.join(columns[0], columns[1])
+    return tl.reshape(row, (row.shape[0], 2 * LANES))
 
 
 @triton.jit

@@ -38,7 +38,7 @@ class Launch:
     batch: int | None = None  # pairs at a time; None: GPU_PAIRS, fewer where memory is short
     strips: int = 8  # of a tile, a warp each; a power of two
     rows: int = 4  # of a strip
-    halo: int | None = None  # margin in px, also iterations per launch; None: by the frame's size
+    halo: int | None = None  # margin in px (even), also iterations per launch; None: by the size
     registers: int | None = 128  # of a thread, at most; None: as many as the compiler likes
     graphs: bool = True  # a round of launches as one CUDA graph
 
@@ -101,8 +101,7 @@ def _solve(
         if flow is not None:
             size, old = level.shape[1:], flow.shape[2:]
             ratios = tuple(1 / (new / was) for new, was in zip(size, old, strict=True))
-            target = scale.state[0, :2].unflatten(2, size)
-            _resize(flow.flatten(0, 1), size, ratios, cuda, ratio, target.flatten(0, 1))
+            _resize(flow.flatten(0, 1), size, ratios, cuda, ratio, scale.state[0, :2].flatten(0, 1))
         scale.solve()
         flow = scale.flow()
     out[: len(images) - 1] = flow.permute(1, 2, 3, 0)
@@ -116,17 +115,21 @@ def _resize(
     gain: float = 1.0,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Bilinear `[N, H, W]` -> `[N, *size]`, times `gain`; `ratios` as `resampling.resize`."""
+    """Bilinear `[N, H, W]` -> `[N, *size]`, times `gain`; `ratios` as `resampling.resize`.
+
+    With `out` `[N, height * pitch]`, into planes as of `tvl1_kernels`.
+    """
     from wstal.flow.picture_kernels import resize
 
     height, width = images.shape[1:]
+    pitch = size[1] if out is None else out.shape[1] // size[0]
     out = images.new_empty(len(images), *size) if out is None else out
     taps = []
     for old, new, ratio in zip((width, height), size[::-1], ratios[::-1], strict=True):
         first, weight = linear_taps(old, new, ratio, cuda, images.device)
         taps += [first.int(), weight]
     grid = (-(-size[0] * size[1] // BLOCK), len(images))
-    resize[grid](images, out, *taps, height, width, *size, gain, BLOCK=BLOCK)
+    resize[grid](images, out, *taps, height, width, *size, pitch, gain, BLOCK=BLOCK)
     return out
 
 
@@ -140,7 +143,7 @@ def best_halo(size: tuple[int, int], tile: tuple[int, int], iterations: int = RO
             tiles *= -(-side // (length - 2 * halo))
         return tiles * (iterations + TRANSFER * -(-iterations // halo))
 
-    return min(range(1, max(2, min(tile) // 3)), key=cost)
+    return min(range(2, max(3, min(tile) // 3), 2), key=cost)
 
 
 class _Scale:
@@ -151,7 +154,8 @@ class _Scale:
     ) -> None:
         self.images, self.parameters, self.cuda, self.launch = images, parameters, cuda, launch
         self.pairs, (self.height, self.width) = len(images) - 1, images.shape[1:]
-        pixels, device = self.height * self.width, images.device
+        self.pitch, device = self.width + self.width % 2, images.device
+        pixels = self.height * self.pitch
         size, iterations = (self.height, self.width), ROUND if cuda else parameters.inner_iterations
         self.halo = launch.halo or best_halo(size, launch.tile, iterations)
         self.across, down = (
@@ -161,7 +165,7 @@ class _Scale:
         self.tiles = self.across * down
         self.gradients = torch.stack(central_gradient(images))
         self.state = images.new_zeros(2, 6, self.pairs, pixels)
-        self.smooth = images.new_empty(2, self.pairs, pixels)
+        self.smooth = images.new_zeros(2, self.pairs, pixels)
         self.terms = images.new_empty(4, self.pairs, pixels)
         self.change = images.new_empty(self.pairs, self.halo, self.tiles * launch.strips)
         self.order, self.going, self.again, self.turn, self.smoothed = (
@@ -176,7 +180,8 @@ class _Scale:
     def flow(self) -> Tensor:
         """The current flow `[2, B, H, W]`."""
         turn = (self.turn == 0)[:, None]
-        return torch.where(turn, *self.state[:, :2]).unflatten(2, (self.height, self.width))
+        flow = torch.where(turn, *self.state[:, :2]).unflatten(2, (self.height, self.pitch))
+        return flow[..., : self.width].contiguous()
 
     def solve(self) -> None:
         """Every warp from the flow in `state` on."""
@@ -205,7 +210,7 @@ class _Scale:
     def warp(self) -> None:
         from wstal.flow.picture_kernels import warp
 
-        warp[(-(-self.height * self.width // BLOCK), self.pairs)](
+        warp[(-(-self.height * self.pitch // BLOCK), self.pairs)](
             self.images, self.gradients, self.state, self.terms, self.table, self.order,
             self.going, self.again, self.turn, self.smoothed, self.count, self.pairs, self.height,
             self.width, CUDA=self.cuda, BLOCK=BLOCK,
@@ -228,7 +233,7 @@ class _Scale:
         marks = (self.order, self.going, self.again, self.turn, self.smoothed)
         iterate[(self.tiles, slots)](
             self.state, self.smooth, self.terms, self.change, *marks, self.pairs, self.height,
-            self.width, self.across, self.halo, steps, p.lambda_ * p.theta, p.theta,
+            self.width, self.across, self.halo // 2, steps, p.lambda_ * p.theta, p.theta,
             p.tau / p.theta, STRIPS=launch.strips, ROWS=launch.rows, num_warps=launch.strips,
             num_stages=1, maxnreg=launch.registers,
         )  # fmt: skip
