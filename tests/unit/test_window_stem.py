@@ -12,7 +12,7 @@ from wstal.nets.same_padding import SameConv3d
 from wstal.nets.window_stem import Cut, WindowStem, stem_works
 
 pytestmark = MARKS
-CUTS = [Cut(), Cut(64, 32, 2), Cut(256, 64, 2, 8, 3)]
+CUTS = [Cut(128, 64, 1, 4, 4), Cut(64, 32, 2, 4, 4), Cut(256, 64, 2, 8, 3)]
 
 
 def codes(channels, *shape):
