@@ -1,10 +1,11 @@
-"""Measure and check all that runs on a GPU, within a number of minutes.
+"""Check and measure all that runs on a GPU, within a number of minutes.
 
-The rates of flow and I3D come first, each beside its error, then the tests, then what could be
-faster. Each step is a process of its own with a limit; one that fails or runs out of time costs
-the others nothing, and what no time was left for is named. Records go to benchmarks/results/,
-figure by figure; after each step a copy lies in `--output`, beside steps.log. Needs torch, triton,
-numpy, pandas, h5py, pyyaml, opencv-python-headless and pytest; no decoder, no workflow engine.
+The tests come first, several at a time if pytest-xdist is installed, then the rates of flow and
+I3D, each beside its error, then what could be faster. Each step is a process of its own with a
+limit; one that fails or runs out of time costs the others nothing, and what no time was left for
+is named. Records go to benchmarks/results/, figure by figure; after each step a copy lies in
+`--output`, beside steps.log. Needs torch, triton, numpy, pandas, h5py, pyyaml,
+opencv-python-headless and pytest; no decoder, no workflow engine.
 
 Examples:
   PYTHONPATH=workflow python benchmarks/gpu.py --minutes 8 --output logs
@@ -19,6 +20,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,16 +52,16 @@ def steps(videos: Path | None) -> list[Step]:
     clips = ["--videos", str(videos)] if videos else []
     flow = ["benchmarks/tvl1_gpu.py", *clips]
     i3d = ["benchmarks/i3d.py", "--device", "cuda", "--batch", "64", "--turns", "3", "--kernels"]
-    training = ["benchmarks/train_step.py", "--device", "cuda", "--dry-run"]
+    training = ["benchmarks/train_step.py", "--device", "cuda"]
+    other = [*training, "--dry-run"]
     return [
+        Step("tests", _tests(FLOW + FEATURES), 120),
         Step("flow", [*flow, "--kernels"], 120),
         Step("i3d", i3d, 120),
-        Step("flow tests", _tests(FLOW), 150),
-        Step("i3d tests", _tests(FEATURES), 60),
-        Step("flow tuned", [*flow, "--tune", "--sizes", "340x256"], 150),
         Step("training", training, 60),
-        Step("training bf16", [*training, "--precision", "bf16"], 60),
-        Step("training compiled", [*training, "--compile", "reduce-overhead"], 120),
+        Step("training bf16", [*other, "--precision", "bf16"], 60),
+        Step("training compiled", [*other, "--compile", "reduce-overhead"], 120),
+        Step("flow tuned", [*flow, "--tune", "--sizes", "340x256"], 150),
         Step("training tests", _tests(TRAINING), 120),
     ]
 
@@ -68,6 +70,7 @@ def _tests(names: tuple[str, ...]) -> list[str]:
     files = [f"tests/unit/test_{name}.py" for name in names]
     # Line by line, so that a run that is cut short has told what passed.
     shown = ["-v", "--tb=short", "--durations=5"]
+    shown += ["-n", "12"] if find_spec("xdist") else []
     return ["-m", "pytest", *shown, "-m", "gpu", "-p", "no:cacheprovider", *files]
 
 
@@ -110,7 +113,7 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     became: dict[str, str] = {}
     for step in steps(args.videos and args.videos.resolve()):
-        if step.name.split()[0] not in args.only:
+        if step.name.split()[0] not in {"tests", *args.only}:
             continue
         start = time.monotonic()
         if end - start < 10:

@@ -41,9 +41,9 @@ BYTES = 64  # per pixel iteration: ten planes read and six written, once each
 COMPARED = 4  # pairs of each clip
 PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless")
 DEFAULTS = TVL1Parameters()
-# Strips, rows and registers: 64x64 px fill an SM, two of the smaller blocks share one, so that one
-# computes while another loads or waits.
-CUTS = ((16, 4, None), (8, 8, None), (8, 4, 128), (16, 4, 112), (4, 8, None), (8, 6, None))
+# Strips, rows and registers: two or three of the smaller blocks share an SM, so that one computes
+# while another loads or waits; 64x64 px fill it.
+CUTS = ((8, 4, 128), (8, 3, 80), (16, 2, 64), (16, 4, None), (8, 8, None), (4, 8, None))
 
 
 def rate(pairs: int, run: Callable[[], object], turns: int = 3) -> float:
@@ -113,8 +113,8 @@ def measure(figures: Figures, size: str, videos: list[np.ndarray], args: Namespa
         return encode(tvl1(frames, "triton", on_device=True), 20)
 
     def torchs() -> np.ndarray:
-        made = [tvl1_torch(part, DEFAULTS, device="cuda").cpu() for part in parts]
-        return np.concatenate(made)
+        made = tvl1_torch(np.concatenate(parts), DEFAULTS, device="cuda").cpu().numpy()
+        return np.delete(made, np.arange(1, len(parts)) * (COMPARED + 1) - 1, axis=0)
 
     take("triton/pairs_per_s", lambda: rate(pairs, triton))
     take("triton/peak_memory_gb", lambda: torch.cuda.max_memory_allocated() / 1e9)
@@ -123,7 +123,9 @@ def measure(figures: Figures, size: str, videos: list[np.ndarray], args: Namespa
     other = partial(tvl1_triton, images, DEFAULTS, "opencv_cuda")
     take("triton/opencv_cuda/pairs_per_s", lambda: rate(pairs, other))
     if bandwidth := figures.get("copy_gb_per_s"):
-        take("floor", lambda: floor(frames, bandwidth))
+        found = take("floor", lambda: floor(frames, bandwidth))
+        at = figures[f"{size}/triton/pairs_per_s"]
+        take("triton/fraction_of_floor", lambda: at / found["pairs_per_s"])
     if args.kernels:
         take("triton/kernels", lambda: kernel_times(triton))
     few = partial(tvl1_torch, videos[0][:17], DEFAULTS, device="cuda")
@@ -135,8 +137,7 @@ def tune(figures: Figures, size: str, videos: list[np.ndarray]) -> None:
     """Pairs per second of other ways to cut the work."""
     images = torch.from_numpy(np.concatenate(videos)).cuda().float()
     choices = [Launch(strips=s, rows=r, registers=g) for s, r, g in CUTS]
-    choices += [Launch(halo=halo) for halo in (3, 5, 6, 8, 10)]
-    choices += [Launch(strips=8, registers=128, halo=halo) for halo in (2, 3, 4, 6)]
+    choices += [Launch(halo=halo) for halo in (2, 4, 6, 8)]
     choices += [Launch(batch=b) for b in (128, 256, 512)] + [Launch(graphs=False)]
     for launch in choices:
         run = partial(tvl1_triton, images, DEFAULTS, launch=launch)
