@@ -15,7 +15,9 @@ from wstal.flow.self_check import SHIFT, moving_texture, triton_trouble
 def gpu(monkeypatch):
     """A pretended GPU: the torch backend on the CPU, and as Triton's flow what a test gives."""
     real = tvl1_torch.tvl1_torch
-    monkeypatch.setitem(sys.modules, "triton", ModuleType("triton"))
+    module = ModuleType("triton")
+    module.__version__ = "3.1.0"
+    monkeypatch.setitem(sys.modules, "triton", module)
 
     def on_cpu(frames, parameters, semantics, device):
         return real(frames, parameters, semantics, device="cpu")
@@ -57,5 +59,6 @@ def test_what_fails_to_compile_is_a_reason(gpu):
         raise RuntimeError("no PTX for this device")
 
     gpu(broken)
-    assert "RuntimeError: no PTX" in resolve_backend(device="cuda").reason
+    reason = resolve_backend(device="cuda").reason
+    assert "Triton 3.1.0 (3.4 or newer is needed)" in reason and "RuntimeError: no PTX" in reason
     assert self_check.TOLERANCE <= 0.05

@@ -32,7 +32,7 @@ def triton_trouble(device: str, semantics: str) -> str:
     wrong in compiling or running them is a reason, never an error.
     """
     try:
-        import triton  # noqa: F401
+        import triton
     except ImportError as error:
         return f"Triton cannot be imported ({error}): install triton"
     if not device.startswith("cuda"):
@@ -44,7 +44,8 @@ def triton_trouble(device: str, semantics: str) -> str:
     try:
         found = tvl1_triton(frames, parameters, semantics, device=device)
     except Exception as error:  # of many kinds: compiler, driver, memory
-        return f"Triton fails on {device}: {type(error).__name__}: {error}"
+        what = f"Triton {triton.__version__} (3.4 or newer is needed) fails on {device}"
+        return f"{what}: {type(error).__name__}: {error}"
     wanted = tvl1_torch(frames, parameters, semantics, device=device)
     apart = float((found - wanted).norm(dim=-1).mean())
     if not apart < TOLERANCE:

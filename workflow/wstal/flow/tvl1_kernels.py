@@ -2,12 +2,12 @@
 
 Fields lie in planes `[plane, pair, height * pitch]`, where `pitch` is the width made even, so that
 two columns are read at once; what is right of the picture is finite and counts for nothing. A
-pair's state exists twice, so that no
-program reads what another writes: `turn[pair]` says which of the two is current. What becomes of
-a pair stands in four int32 arrays more: `going` (0: it has ended at this warp), `again` (how many
-of the last iterations it must do over: see `judge`), `smoothed` (1: its flow, but not its duals,
-is to be read from the median filter's output), and `count`, float64, of OpenCV's CUDA semantics.
-Launches are for the pairs in `order`, int32: those that go on, then -1 (`muster`).
+pair's state exists twice, so that no program reads what another writes: `turn[pair]` says which of
+the two is current. What becomes of a pair stands in four int32 arrays more: `going` (0: it has
+ended at this warp), `again` (how many of the last iterations it must do over: see `judge`),
+`smoothed` (1: its flow, but not its duals, is to be read from the median filter's output), and
+`count`, float64, of OpenCV's CUDA semantics. Launches are for the pairs in `order`, int32: those
+that go on, then -1 (`muster`).
 """
 
 import triton
@@ -42,6 +42,7 @@ def iterate(
     steps = tl.where(over > 0, over, steps)
     HEIGHT: tl.constexpr = STRIPS * ROWS
     WIDTH: tl.constexpr = 2 * LANES
+    LAST: tl.constexpr = ROWS - 1
     # Doubles, as the compiler sees: two columns are one access.
     halo, pitch = 2 * margin, (width + 1) // 2 * 2
     strip, lane = tl.arange(0, STRIPS)[:, None], tl.arange(0, LANES)[None, :]
@@ -89,7 +90,7 @@ def iterate(
     part = tl.max_contiguous(strip + lane // LANES, (1, LANES))
     change += (pair * halo * tl.num_programs(0) + tile) * STRIPS
     # What strips exchange is asked for as soon as it is there, and used as late as possible.
-    above1, above2 = _beyond(p12[ROWS - 1], p22[ROWS - 1], above, STRIPS)
+    above1, above2 = _beyond(p12[LAST], p22[LAST], above, STRIPS)
     step = 0
     while step < steps:
         new1, new2 = (), ()
@@ -112,14 +113,13 @@ def iterate(
         place = change + step * tl.num_programs(0) * STRIPS + part
         tl.store(place, tl.broadcast_to(squared, (STRIPS, LANES)), lane == 0)
 
-        last: tl.constexpr = ROWS - 1
         a, b, c, d = _dual_row(
-            u1[last], u2[last], below1, below2, p11[last], p12[last], p21[last], p22[last],
-            goes0, goes1, goes_y[last], after, rate,
+            u1[LAST], u2[LAST], below1, below2, p11[LAST], p12[LAST], p21[LAST], p22[LAST],
+            goes0, goes1, goes_y[LAST], after, rate,
         )  # fmt: skip
         above1, above2 = _beyond(b, d, above, STRIPS)
         new11, new12, new21, new22 = (), (), (), ()
-        for r in tl.static_range(ROWS - 1):
+        for r in tl.static_range(LAST):
             e, f, g, h = _dual_row(
                 u1[r], u2[r], u1[r + 1], u2[r + 1], p11[r], p12[r], p21[r], p22[r],
                 goes0, goes1, goes_y[r], after, rate,
