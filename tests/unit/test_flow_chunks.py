@@ -1,3 +1,5 @@
+from threading import Semaphore
+
 import numpy as np
 import pytest
 from textured_motion import sequence
@@ -47,3 +49,23 @@ def test_a_real_clip_gives_opencvs_flow_within_half_a_step(reference):
     assert np.abs(expected).max() < 20
     error = np.abs(decode(codes, 20) - expected).mean()
     assert error < 20 / 127 / 2
+
+
+def test_while_flow_is_computed_all_that_it_takes_next_is_read():
+    """A GPU would otherwise wait for the decoder, and the decoder for the GPU."""
+    read, pairs = Semaphore(0), 8
+
+    def frames():
+        for _ in range(2 * pairs + 1):
+            yield np.zeros((1, 4, 4), np.uint8)
+            read.release()
+
+    waited = []
+
+    def flow(images):
+        if not waited:  # while the first pairs are computed, the frames of the next ones come
+            waited.append(all(read.acquire(timeout=2) for _ in range(2 * pairs)))
+        return np.zeros((len(images) - 1, 4, 4, 2), np.float32)
+
+    assert [len(codes) for codes in flow_chunks(frames(), flow, bound=20, pairs=pairs)] == [8, 8]
+    assert waited == [True]

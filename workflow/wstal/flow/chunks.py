@@ -26,14 +26,23 @@ def flow_chunks(
     """int8 flow codes `[n, H, W, 2]` between consecutive frames, n = `pairs` but for the last.
 
     `gray_chunks` are uint8 `[m, H, W]` of any lengths, consecutive; `flow` is `[N, H, W]` ->
-    `[N-1, H, W, 2]` px. The chunks are read by a thread while flow is computed. A video of one
-    frame gives one chunk of no pairs, a video of none gives nothing.
+    `[N-1, H, W, 2]` px. While it is computed, a thread reads the frames that it takes next. A
+    video of one frame gives one chunk of no pairs, a video of none gives nothing.
     """
-    waiting, none_yet = None, True
-    for chunk in read_ahead(gray_chunks):
-        waiting = chunk if waiting is None else np.concatenate([waiting, chunk])
-        while len(waiting) > pairs:
-            yield encode(flow(waiting[: pairs + 1]), bound)
-            waiting, none_yet = waiting[pairs:], False
-    if waiting is not None and len(waiting) and (len(waiting) > 1 or none_yet):
-        yield encode(flow(waiting), bound)
+    for frames in read_ahead(_overlapping(gray_chunks, pairs)):
+        yield encode(flow(frames), bound)
+
+
+def _overlapping(gray_chunks: Iterable[np.ndarray], pairs: int) -> Iterator[np.ndarray]:
+    """Frames of `pairs` pairs at a time, each time from the last frame of the time before on."""
+    waiting: list[np.ndarray] = []
+    count, none_yet = 0, True
+    for chunk in gray_chunks:
+        waiting.append(chunk)
+        count += len(chunk)
+        while count > pairs:
+            joined = np.concatenate(waiting)
+            yield joined[: pairs + 1]
+            waiting, count, none_yet = [joined[pairs:]], len(joined) - pairs, False
+    if count > 1 or (count and none_yet):
+        yield np.concatenate(waiting)
