@@ -19,8 +19,8 @@ def test_cpu_is_named_and_nothing_falls_back_in_silence(monkeypatch):
 def test_each_lease_takes_a_gpu_of_its_own(tmp_path):
     with _free_gpu(2, tmp_path) as first, _free_gpu(2, tmp_path) as second:
         assert (first, second) == (0, 1)
-        with _free_gpu(2, tmp_path) as third:
-            assert third == 0  # all taken: shared rather than refused
+        with _free_gpu(2, tmp_path) as third, _free_gpu(2, tmp_path) as fourth:
+            assert (third, fourth) == (0, 1)  # all taken: shared evenly rather than refused
     with _free_gpu(2, tmp_path) as again:
         assert again == 0
 

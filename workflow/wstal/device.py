@@ -8,6 +8,7 @@ import platform
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from wstal.errors import WstalError
 from wstal.store import safe_name
 
 DEVICES = ("auto", "cuda", "cpu")
+SHARES = 16  # processes on a GPU that are counted
 
 
 @contextmanager
@@ -24,9 +26,9 @@ def lease(device: str = "auto") -> Iterator[torch.device]:
 
     `auto` is a GPU where there is one, else the CPU; `cuda` raises WstalError where there is
     none: nothing falls back in silence. One visible GPU (as a cluster gives by
-    CUDA_VISIBLE_DEVICES) is taken as it is; of several, the first whose lock file is free, or
-    the first of all if every one is taken. Convolutions in float32 are float32 there, not the
-    TF32 that torch rounds to by default, unless a precision that is asked for says so.
+    CUDA_VISIBLE_DEVICES) is taken as it is; of several, the first of those that the fewest
+    processes have. Convolutions in float32 are float32 there, not the TF32 that torch rounds to
+    by default, unless a precision that is asked for says so.
     """
     if device not in DEVICES:
         raise WstalError(f"device {device!r} is not one of {', '.join(DEVICES)}")
@@ -47,8 +49,9 @@ def _free_gpu(count: int, folder: str | Path | None = None) -> Iterator[int]:
     folder = Path(folder or tempfile.gettempdir())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     names = visible if len(visible) == count else [str(index) for index in range(count)]
-    for index, name in enumerate(names):
-        with (folder / f"wstal-gpu{safe_name(name)}-{os.getuid()}.lock").open("w") as lock:
+    for share, (index, name) in product(range(SHARES), enumerate(names)):
+        number = f".{share}" if share else ""
+        with (folder / f"wstal-gpu{safe_name(name)}-{os.getuid()}{number}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
