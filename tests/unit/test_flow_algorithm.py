@@ -57,5 +57,5 @@ def test_what_is_computed_as_a_tensor_is_encoded_to_the_same_codes():
 
 
 def test_a_gpu_is_given_more_pairs_at_a_time():
-    assert flow_algorithm({"algorithm": "tvl1", "backend": "triton"}, device="cuda").pairs == 256
+    assert flow_algorithm({"algorithm": "tvl1", "backend": "triton"}, device="cuda").pairs == 1024
     assert flow_algorithm({"algorithm": "dis"}).pairs == 64
