@@ -3,6 +3,7 @@ from threading import Semaphore
 import numpy as np
 import pytest
 from textured_motion import sequence
+from wstal.flow import chunks as chunks_module
 from wstal.flow import tvl1
 from wstal.flow.chunks import flow_chunks
 from wstal.flow.quantize import decode, encode
@@ -69,3 +70,13 @@ def test_while_flow_is_computed_all_that_it_takes_next_is_read():
 
     assert [len(codes) for codes in flow_chunks(frames(), flow, bound=20, pairs=pairs)] == [8, 8]
     assert waited == [True]
+
+
+def test_of_large_frames_fewer_are_given_at_a_time(monkeypatch):
+    monkeypatch.setattr(chunks_module, "PIXELS", 40 * 4 * 5)
+    video = np.zeros((100, 4, 5), np.uint8)
+    made = [len(codes) for codes in flow_chunks([video], counting_flow, bound=127, pairs=64)]
+    assert made == [32, 32, 32, 3]
+    monkeypatch.setattr(chunks_module, "PIXELS", 1)
+    made = [len(codes) for codes in flow_chunks([video[:40]], counting_flow, bound=127, pairs=64)]
+    assert made == [16, 16, 7]  # a snippet's at least

@@ -50,7 +50,8 @@ def test_a_gpu_that_agrees_is_used(gpu):
 @pytest.mark.parametrize("change", [lambda f: f + 0.1, lambda f: f * torch.nan, torch.zeros_like])
 def test_a_gpu_that_differs_is_not_and_the_record_says_why(gpu, change):
     gpu(change)
-    chosen = resolve_backend(device="cuda")
+    with pytest.warns(UserWarning, match="by torch, a hundred times slower"):
+        chosen = resolve_backend(device="cuda")
     assert chosen.name == "torch" and "px off the torch backend's" in chosen.reason
 
 
@@ -59,6 +60,7 @@ def test_what_fails_to_compile_is_a_reason(gpu):
         raise RuntimeError("no PTX for this device")
 
     gpu(broken)
-    reason = resolve_backend(device="cuda").reason
+    with pytest.warns(UserWarning, match="by torch, a hundred times slower"):
+        reason = resolve_backend(device="cuda").reason
     assert "Triton 3.1.0 (3.4 or newer is needed)" in reason and "RuntimeError: no PTX" in reason
     assert self_check.TOLERANCE <= 0.05

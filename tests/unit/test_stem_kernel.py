@@ -56,6 +56,7 @@ COMPILES = """
 import triton
 from triton.backends.compiler import GPUTarget
 from wstal.nets.stem_kernel import pack_pictures, stem
+from wstal.nets.window_stem import EXACT_CUT, HALF_CUT
 
 def compiled(kernel, types, whole, options, **constants):
     names = kernel.arg_names
@@ -69,13 +70,15 @@ compiled(
     pack_pictures, {"pictures": "*u8", "out": "*fp16"}, ("values",), {},
     CHANNELS=3, FOLD=1, UNSIGNED=True, BLOCK=1024,
 )
-for out, parts in (("*fp16", 1), ("*fp32", 2)):
+for out, parts, cut, steps in (("*fp16", 1, HALF_CUT, 32), ("*fp32", 2, EXACT_CUT, 49)):
     types = {"x": "*fp16", "weights": "*fp16", "factor": "*fp32", "out": out}
     code = compiled(
-        stem, types, ("plane", "line", "outputs"), {"num_stages": 3},
-        STEP=2, STEPS=25, PARTS=parts, OUT_FRAMES=1, BLOCK_M=128, BLOCK_N=64, BLOCK_K=64,
+        stem, types, ("plane", "line", "outputs"),
+        {"num_warps": cut.warps, "num_stages": cut.stages},
+        STEP=2, STEPS=steps, PARTS=parts, OUT_FRAMES=cut.frames, BLOCK_M=cut.pixels, BLOCK_N=64,
+        BLOCK_K=cut.depth,
     )
-    assert "wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16" in code
+    assert f"wgmma.mma_async.sync.aligned.m64n{64 * cut.frames}k16.f32.f16.f16" in code
     assert "cp.async.cg.shared.global" in code
 """
 

@@ -97,6 +97,11 @@ def test_refusals(monkeypatch):
         tvl1(frames, "triton", device="cpu")
 
 
+def test_an_odd_margin_is_refused():
+    with pytest.raises(WstalError, match="even.* not 3"):
+        Launch(halo=3)
+
+
 @pytest.mark.parametrize(("size", "halo"), [((256, 340), 6), ((164, 218), 10), ((105, 139), 8)])
 def test_the_margin_fits_the_frame(size, halo):
     assert best_halo(size, (64, 64)) == halo
@@ -125,7 +130,8 @@ def test_one_warp_at_full_size_is_torchs_to_rounding():
         Launch(batch=3),
         Launch(halo=2),
         Launch(halo=10),
-        Launch(strips=8),
+        Launch(strips=4),
+        Launch(rows=8, registers=None),
     ],
 )
 def test_neither_graphs_nor_batches_nor_tiles_change_a_field(launch):

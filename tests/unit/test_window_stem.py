@@ -9,10 +9,10 @@ pytest.importorskip("triton")
 from wstal.features.snippets import scaled
 from wstal.nets import window_stem
 from wstal.nets.same_padding import SameConv3d
-from wstal.nets.window_stem import Cut, WindowStem, stem_works
+from wstal.nets.window_stem import EXACT_CUT, HALF_CUT, Cut, WindowStem, stem_works
 
 pytestmark = MARKS
-CUTS = [Cut(128, 64, 1, 4, 4), Cut(64, 32, 2, 4, 4), Cut(256, 64, 2, 8, 3)]
+CUTS = [HALF_CUT, EXACT_CUT, Cut(64, 32, 2, 4, 4), Cut(256, 64, 2, 8, 3)]
 
 
 def codes(channels, *shape):

@@ -26,9 +26,9 @@ def lease(device: str = "auto") -> Iterator[torch.device]:
 
     `auto` is a GPU where there is one, else the CPU; `cuda` raises WstalError where there is
     none: nothing falls back in silence. One visible GPU (as a cluster gives by
-    CUDA_VISIBLE_DEVICES) is taken as it is; of several, the first of those that the fewest
-    processes have. Convolutions in float32 are float32 there, not the TF32 that torch rounds to
-    by default, unless a precision that is asked for says so.
+    CUDA_VISIBLE_DEVICES) is taken as it is; of several, the first that no other process has;
+    where all are taken they are shared in turn. Convolutions in float32 are float32 there, not
+    the TF32 that torch rounds to by default, unless a precision that is asked for says so.
     """
     if device not in DEVICES:
         raise WstalError(f"device {device!r} is not one of {', '.join(DEVICES)}")

@@ -20,7 +20,9 @@ def upload(batches: Iterable[np.ndarray | Tensor], device: torch.device) -> Iter
     if device.type != "cuda":
         yield from read_ahead(torch.as_tensor(batch) for batch in batches)
         return
-    copies = torch.cuda.Stream(device)
+    # Of another pool than graphs are recorded on, by flow that is computed meanwhile: streams are
+    # handed out in turn, and a copy in a stream that is being recorded would not be made.
+    copies = torch.cuda.Stream(device, priority=-1)
     for batch, arrived in read_ahead(_sent(batch, device, copies) for batch in batches):
         computing = torch.cuda.current_stream(device)
         computing.wait_event(arrived)

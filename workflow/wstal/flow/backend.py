@@ -38,9 +38,9 @@ def resolve_backend(
 
     `auto` is the Triton backend where `device` is a GPU, and torch there if Triton is not
     installed or gives another flow on a trial pair (`self_check`). On the CPU it is the C++
-    backend; where there is no compiler OpenCV, tens of times slower, with a warning. `gamma > 0`
-    only OpenCV and torch compute: it goes to one of those. A backend named outright is never
-    replaced.
+    backend; where there is no compiler OpenCV, tens of times slower; either with a warning.
+    `gamma > 0` only OpenCV and torch compute: it goes to one of those. A backend named outright
+    is never replaced.
     """
     if backend not in BACKENDS:
         raise WstalError(f"flow backend {backend!r} is not one of {', '.join(BACKENDS)}")
@@ -54,8 +54,10 @@ def resolve_backend(
         fast = "Triton" if on_gpu else "C++"
         return Backend(other, f"the {fast} backend has no illumination field (gamma > 0)")
     if on_gpu:
-        missing = triton_trouble(device, semantics)
-        return Backend("torch", missing) if missing else Backend("triton", "on a GPU")
+        if not (missing := triton_trouble(device, semantics)):
+            return Backend("triton", "on a GPU")
+        warnings.warn(f"TV-L1 by torch, a hundred times slower: {missing}", stacklevel=2)
+        return Backend("torch", missing)
     missing = _compiler_trouble()
     if not missing:
         return Backend("cpu", "compiled C++")

@@ -14,6 +14,7 @@ PAIRS = 4 * SNIPPET  # pairs computed at a time: enough to keep many threads bus
 # The same for a GPU, where a batch takes as long as its slowest pair, at a cut ten times the mean,
 # beside which the others hide.
 GPU_PAIRS = 64 * SNIPPET
+PIXELS = GPU_PAIRS * 455 * 256  # of all pairs at a time: of larger frames there are fewer
 
 
 def flow_chunks(
@@ -24,6 +25,8 @@ def flow_chunks(
     pairs: int = PAIRS,
 ) -> Iterator[np.ndarray]:
     """int8 flow codes `[n, H, W, 2]` between consecutive frames, n = `pairs` but for the last.
+
+    Of large frames there are fewer, in steps of a snippet, to fit into memory.
 
     `gray_chunks` are uint8 `[m, H, W]` of any lengths, consecutive; `flow` is `[N, H, W]` ->
     `[N-1, H, W, 2]` px. While it is computed, a thread reads the frames that it takes next. A
@@ -38,11 +41,15 @@ def _overlapping(gray_chunks: Iterable[np.ndarray], pairs: int) -> Iterator[np.n
     waiting: list[np.ndarray] = []
     count, none_yet = 0, True
     for chunk in gray_chunks:
+        fitting = PIXELS // max(1, chunk[0].size if len(chunk) else 1) // SNIPPET * SNIPPET
+        pairs = min(pairs, max(SNIPPET, fitting))
         waiting.append(chunk)
         count += len(chunk)
-        while count > pairs:
-            joined = np.concatenate(waiting)
-            yield joined[: pairs + 1]
-            waiting, count, none_yet = [joined[pairs:]], len(joined) - pairs, False
+        if count <= pairs:
+            continue
+        joined = np.concatenate(waiting)
+        for start in range(0, count - pairs, pairs):
+            yield joined[start : start + pairs + 1]
+        waiting, count, none_yet = [joined[start + pairs :]], count - start - pairs, False
     if count > 1 or (count and none_yet):
         yield np.concatenate(waiting)

@@ -27,7 +27,7 @@ def encode(flow: np.ndarray | Tensor, bound: float) -> np.ndarray:
         scaled = flow.float() * (LEVELS / bound)
         if scaled.isnan().any():
             raise WstalError(_NAN)
-        codes = scaled.clamp(-LEVELS, LEVELS).round().char()
+        codes = scaled.clamp_(-LEVELS, LEVELS).round_().char()
         # A GPU writes page-locked memory ten times as fast as any other.
         host = codes.new_empty(codes.shape, device="cpu", pin_memory=codes.is_cuda)
         return host.copy_(codes).numpy()

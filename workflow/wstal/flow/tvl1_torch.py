@@ -69,8 +69,8 @@ def _solve(images: Tensor, parameters: TVL1Parameters, cuda: bool) -> Tensor:
     gain = images.new_full((channels, 1, 1), 1 / parameters.scale_step)
     gain[2:] = 1  # illumination is no length
     for level in reversed(pyramid):
-        size, old = tuple(level.shape[1:]), fields.shape[2:]
-        if size != tuple(old):
+        if level is not pyramid[-1]:
+            size, old = tuple(level.shape[1:]), fields.shape[2:]
             ratios = tuple(1 / (new / was) for new, was in zip(size, old, strict=True))
             fields = resize(fields, size, ratios, cuda) * gain
         fields = _one_scale(level[:-1], level[1:], fields, parameters, cuda)

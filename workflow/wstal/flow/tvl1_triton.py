@@ -42,6 +42,12 @@ class Launch:
     registers: int | None = 128  # of a thread, at most; None: as many as the compiler likes
     graphs: bool = True  # a round of launches as one CUDA graph
 
+    def __post_init__(self) -> None:
+        if self.halo and self.halo % 2:
+            raise WstalError(
+                f"a launch's halo must be even, two columns being read at a time, not {self.halo}"
+            )
+
     @property
     def tile(self) -> tuple[int, int]:
         """Height and width, px."""

@@ -10,8 +10,8 @@ def works(trial: Callable[[], bool], wrong: str, instead: str) -> bool:
     """What `trial` says of a kernel's result; a warning says why not.
 
     No Triton, a driver that fails, a kernel that is compiled wrongly are reasons for another way,
-    slower and equal, never an error. `wrong` says what a false trial means, `instead` what is
-    done.
+    slower and equal up to rounding, never an error. `wrong` says what a false trial means,
+    `instead` what is done.
     """
     try:
         right, reason = trial(), wrong
