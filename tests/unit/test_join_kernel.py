@@ -1,12 +1,8 @@
 """The kernel writes its own channels of the joined activations only, and moves 16 bytes at once."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
-from triton_device import DEVICE, MARKS
+from triton_device import DEVICE, MARKS, check_compiled
 
 pytest.importorskip("triton")
 
@@ -43,9 +39,4 @@ assert "ld.global.v4.b32" in code and "st.global.v4.b32" in code, code
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="the other tests compile it there")
 def test_it_compiles_for_a_gpu_to_wide_loads_and_stores(tmp_path):
-    script = tmp_path / "compiles.py"
-    script.write_text(COMPILES)
-    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    environment["TRITON_CACHE_DIR"] = str(tmp_path)
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    check_compiled(COMPILES, tmp_path)

@@ -1,12 +1,8 @@
 """The kernel packs pictures as the convolution reads them, and both compile for a GPU."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
-from triton_device import DEVICE, MARKS
+from triton_device import DEVICE, MARKS, check_compiled
 
 pytest.importorskip("triton")
 
@@ -86,9 +82,4 @@ for out, parts, cut, steps in (("*fp16", 1, HALF_CUT, 32), ("*fp32", 2, EXACT_CU
 @pytest.mark.skipif(DEVICE == "cuda", reason="the other tests compile them there")
 def test_the_kernels_compile_for_a_gpu_to_its_matrix_units(tmp_path):
     """The interpreter accepts what the compiler refuses."""
-    script = tmp_path / "compiles.py"
-    script.write_text(COMPILES)
-    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    environment["TRITON_CACHE_DIR"] = str(tmp_path)
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    check_compiled(COMPILES, tmp_path)
