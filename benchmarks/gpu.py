@@ -70,7 +70,7 @@ def _tests(names: tuple[str, ...]) -> list[str]:
     files = [f"tests/unit/test_{name}.py" for name in names]
     # Line by line, so that a run that is cut short has told what passed.
     shown = ["-v", "--tb=short", "--durations=5"]
-    shown += ["-n", "12"] if find_spec("xdist") else []
+    shown += ["-n", str(min(12, os.cpu_count() or 1))] if find_spec("xdist") else []
     return ["-m", "pytest", *shown, "-m", "gpu", "-p", "no:cacheprovider", *files]
 
 

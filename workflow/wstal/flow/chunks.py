@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -41,7 +42,7 @@ def _overlapping(gray_chunks: Iterable[np.ndarray], pairs: int) -> Iterator[np.n
     waiting: list[np.ndarray] = []
     count, none_yet = 0, True
     for chunk in gray_chunks:
-        fitting = PIXELS // max(1, chunk[0].size if len(chunk) else 1) // SNIPPET * SNIPPET
+        fitting = PIXELS // math.prod(chunk.shape[1:]) // SNIPPET * SNIPPET
         pairs = min(pairs, max(SNIPPET, fitting))
         waiting.append(chunk)
         count += len(chunk)

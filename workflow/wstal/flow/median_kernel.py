@@ -17,7 +17,7 @@ compiler drops it.
 import triton
 import triton.language as tl
 
-from wstal.flow.tvl1_kernels import STATE
+from wstal.flow.tvl1_kernels import STATE, row_pitch
 
 
 def tiles(height: int, width: int) -> int:
@@ -38,7 +38,7 @@ def median(
         return
     if (tl.program_id(0) == 0) & (component == 0):
         tl.store(smoothed + pair, 1)
-    pitch = (width + 1) // 2 * 2
+    pitch = row_pitch(width)
     plane = tl.cast(pairs, tl.int64) * (height * pitch)
     first = component * plane + tl.cast(pair, tl.int64) * (height * pitch)
     flow = state + (tl.load(turn + pair) * STATE * plane + first)
@@ -85,7 +85,7 @@ def median(
 
 @triton.jit
 def _row6(flow, x, y, height, width):
-    row = flow + _clamp(y, height) * ((width + 1) // 2 * 2)
+    row = flow + _clamp(y, height) * row_pitch(width)
     a, b, c, d = _sort4(
         tl.load(row + _clamp(x - 1, width)),
         tl.load(row + _clamp(x, width)),
@@ -101,14 +101,14 @@ def _row6(flow, x, y, height, width):
 
 @triton.jit
 def _row4(flow, x, y, height, width):
-    row = flow + _clamp(y, height) * ((width + 1) // 2 * 2)
+    row = flow + _clamp(y, height) * row_pitch(width)
     a, b = _order(tl.load(row + _clamp(x, width)), tl.load(row + _clamp(x + 1, width)))
     return tl.load(row + _clamp(x - 1, width)), a, b, tl.load(row + _clamp(x + 2, width))
 
 
 @triton.jit
 def _store(smooth, x, y, left, right, height, width):
-    at = smooth + y * ((width + 1) // 2 * 2) + x
+    at = smooth + y * row_pitch(width) + x
     tl.store(at, left, y < height)
     tl.store(at + 1, right, (y < height) & (x + 1 < width))
 

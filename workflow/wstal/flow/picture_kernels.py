@@ -6,7 +6,7 @@ What they compute is told by `resampling.py`; how pairs' fields lie, by `tvl1_ke
 import triton
 import triton.language as tl
 
-from wstal.flow.tvl1_kernels import INVERSE, IX, IY, RHO, STATE
+from wstal.flow.tvl1_kernels import INVERSE, IX, IY, RHO, STATE, row_pitch
 
 WHOLE = tl.constexpr(12582912.0)  # 1.5 * 2**23: adding it leaves no fraction, ties to even
 NO_GRADIENT = tl.constexpr(1e-20)  # divides in place of a vanished squared gradient
@@ -30,7 +30,7 @@ def warp(
         tl.store(smoothed + pair, 0)
         tl.store(count + pair, tl.cast(0.0, tl.float64))
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    pitch = (width + 1) // 2 * 2
+    pitch = row_pitch(width)
     column, row = at % pitch, at // pitch
     pixels, taken = height * pitch, at < height * pitch
     inside = taken & (column < width)

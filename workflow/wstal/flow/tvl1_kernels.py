@@ -43,8 +43,8 @@ def iterate(
     HEIGHT: tl.constexpr = STRIPS * ROWS
     WIDTH: tl.constexpr = 2 * LANES
     LAST: tl.constexpr = ROWS - 1
-    # Doubles, as the compiler sees: two columns are one access.
-    halo, pitch = 2 * margin, (width + 1) // 2 * 2
+    # Both are even, as the compiler sees: two columns are one access.
+    halo, pitch = 2 * margin, row_pitch(width)
     strip, lane = tl.arange(0, STRIPS)[:, None], tl.arange(0, LANES)[None, :]
     left, top = (tile % across) * (WIDTH - 2 * halo), (tile // across) * (HEIGHT - 2 * halo)
     own0, goes0 = _axis(2 * lane, left, width, halo, WIDTH)
@@ -140,6 +140,12 @@ def iterate(
         tl.store(target + P12 * plane + places[r], _row(p12[r]), own)
         tl.store(target + P21 * plane + places[r], _row(p21[r]), own)
         tl.store(target + P22 * plane + places[r], _row(p22[r]), own)
+
+
+@triton.jit
+def row_pitch(width):
+    """How far apart the rows of a plane are: the width made even, which the compiler sees."""
+    return (width + 1) // 2 * 2
 
 
 @triton.jit
