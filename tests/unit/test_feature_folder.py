@@ -125,9 +125,11 @@ def test_ctrl_c_ends_the_script_in_a_line(tmp_path, project):
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as running:
-        first = running.stderr.readline()
+        # Before the first features torch is imported, which turns an interrupt into an ImportError
+        # or drops it.
+        next(line for line in running.stderr if line.startswith("i3d_rgb 1/1"))
         running.send_signal(signal.SIGINT)
         rest = running.stderr.read()
-    assert first.startswith("frames 1/1") and running.returncode == 130
+    assert running.returncode == 130
     assert rest.splitlines()[-1].startswith(f"stopped; {tmp_path / 'out/cache'} keeps")
     assert "Traceback" not in rest
