@@ -17,13 +17,12 @@ import torch
 from record import record_parser, write_record
 from wstal.config.catalog import load_catalog
 from wstal.config.layers import merged
-from wstal.data.annotations import read_annotations
-from wstal.data.batch import Batch
-from wstal.data.dataset import TrainingSet
+from wstal.datasets.annotations import read_annotations
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores
-from wstal.models import acn
-from wstal.models.output import apply
+from wstal.methods.acn import network as acn
+from wstal.methods.contract import Batch, apply
+from wstal.train.data import TrainingSet
 from wstal.train.loop import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent

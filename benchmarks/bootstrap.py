@@ -14,9 +14,8 @@ import pandas as pd
 from evaluate import random_task
 from record import record_parser, write_record
 from wstal.evaluate.bootstrap import paired_bootstrap
-from wstal.evaluate.coverage import Coverage
-from wstal.evaluate.protocol_file import read_protocol
-from wstal.evaluate.protocols import Prepared
+from wstal.evaluate.ground_truth import Coverage
+from wstal.evaluate.protocols import Prepared, read_protocol
 
 
 def results(truth: pd.DataFrame, predictions: int, share: float, seed: int) -> Prepared:

@@ -24,8 +24,8 @@ import cv2
 import decord
 import numpy as np
 from record import record_parser, write_record
-from wstal.video.frames import read_frames
-from wstal.video.timeline import timeline
+from wstal.media.frames import read_frames
+from wstal.media.timeline import timeline
 
 PACKAGES = ("av", "decord", "opencv-contrib-python-headless", "numpy")
 
@@ -99,8 +99,8 @@ MEMORY = """
 import sys, time
 from pathlib import Path
 import decord, numpy as np
-from wstal.video.frames import read_frames
-from wstal.video.scan import backend
+from wstal.media.frames import read_frames
+from wstal.media.decoders.scan import backend
 name, path, frames = sys.argv[1], sys.argv[2], int(sys.argv[3])
 def peak():  # ru_maxrss would start with what the parent process held
     lines = Path("/proc/self/status").read_text().splitlines()

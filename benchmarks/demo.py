@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 from record import record_parser, write_record
-from wstal.runtime import stage_costs
+from wstal.base.runtime import stage_costs
 
 ROOT = Path(__file__).resolve().parent.parent
 METRIC = "mAP@0.1:0.7"

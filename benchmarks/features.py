@@ -28,7 +28,7 @@ import av
 import numpy as np
 from record import record_parser, write_record
 from wstal.config.catalog import load_catalog
-from wstal.manifest import read_rows
+from wstal.media.manifest import read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "av", "soxr", "opencv-contrib-python-headless", "h5py")

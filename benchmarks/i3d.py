@@ -27,12 +27,11 @@ from kernel_times import kernel_times
 from record import record_parser, write_record
 from torch import Tensor, nn
 from torch.nn import functional as F
-from wstal.device import lease
-from wstal.errors import WstalError
-from wstal.features.snippets import as_taken, scaled
-from wstal.features.upload import upload
-from wstal.nets.i3d_inference import for_inference
-from wstal.nets.inception_i3d import InceptionI3D
+from wstal.base.device import lease
+from wstal.base.errors import WstalError
+from wstal.features.snippets import as_taken, scaled, upload
+from wstal.networks.i3d.inference import for_inference
+from wstal.networks.i3d.network import InceptionI3D
 
 FORMS = {
     "cpu": ("plain", "fp32", "bf16"),

@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 from record import record_parser, write_record
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
-from wstal.evaluate.ledger import ledger
-from wstal.evaluate.protocol_file import protocol_names, read_protocol
-from wstal.evaluate.protocols import prepare
+from wstal.evaluate.protocols import prepare, protocol_names, read_protocol
+from wstal.evaluate.summary import ledger
 
 STEP = 16 / 25  # seconds in a snippet
 

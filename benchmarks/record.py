@@ -25,7 +25,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from wstal.atomic import write_json
+from wstal.base.files import write_json
 
 FOLDER = Path(__file__).resolve().parent
 PACKAGES = ("numpy", "pandas", "scipy", "h5py", "torch", "opencv-contrib-python-headless")

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from record import record_parser, write_record
 from variants import plain
-from wstal.data.annotations import read_annotations
+from wstal.datasets.annotations import read_annotations
 from wstal.localize.scores import Scores, read_scores
 
 LOW = 0.1  # an attention that finds nothing

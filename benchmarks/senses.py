@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from record import record_parser, write_record
 from torch import nn
-from wstal.data.annotations import Annotations, read_annotations
-from wstal.data.standardize import Standardization
+from wstal.datasets.annotations import Annotations, read_annotations
 from wstal.evaluate.events import event_labels
 from wstal.features.pack import FeatureFile
+from wstal.train.data import Standardization
 
 STEPS, BATCH, WIDTH = 200, 200, 128
 

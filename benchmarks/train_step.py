@@ -22,11 +22,9 @@ import yaml
 from record import record_parser, write_record
 from reference.co2net_step import Step, criterion
 from wstal.config.layers import resolve_run
-from wstal.data.batch import Batch
-from wstal.models import co2net
-from wstal.train.loop import autocast, compiled, update
-from wstal.train.memory import keep_freed_memory
-from wstal.train.optimizer import build_optimizer
+from wstal.methods.co2net import network as co2net
+from wstal.methods.contract import Batch
+from wstal.train.loop import autocast, build_optimizer, compiled, keep_freed_memory, update
 
 CONFIG = Path(__file__).resolve().parent.parent / "workflow/config/models/co2net.yaml"
 WANTED = 1.5

@@ -26,14 +26,12 @@ import numpy as np
 import torch
 from flow_clips import Video, real_videos, rendered_videos
 from record import record_parser, write_record
+from wstal.base.array_store import create_arrays, read_arrays
 from wstal.flow import tvl1
 from wstal.flow.chunks import PAIRS
-from wstal.flow.frames import check_frames
-from wstal.flow.parameters import TVL1Parameters
-from wstal.flow.quantize import encode
+from wstal.flow.definition import TVL1Parameters, check_frames, encode
 from wstal.flow.stage import write_flow
-from wstal.flow.tvl1_cpu import tvl1_cpu
-from wstal.store import create_arrays, read_arrays
+from wstal.flow.tvl1_backends.cpu import tvl1_cpu
 
 BYTES = 64  # per pixel iteration: ten planes read and six written, once each
 TARGETS = {"cpu": "native", "cpu_avx2": "x86-64-v3", "cpu_baseline": "x86-64"}

@@ -29,13 +29,10 @@ from flow_clips import CLIPS, MORE, real_videos, rendered_videos
 from kernel_times import kernel_times
 from record import Figures, record_parser, write_record
 from wstal.flow import tvl1
-from wstal.flow.frames import check_frames
-from wstal.flow.parameters import TVL1Parameters
-from wstal.flow.quantize import encode
-from wstal.flow.shared_library import NoCompiler
-from wstal.flow.tvl1_cpu import tvl1_cpu
-from wstal.flow.tvl1_torch import tvl1_torch
-from wstal.flow.tvl1_triton import Launch, tvl1_triton
+from wstal.flow.definition import TVL1Parameters, check_frames, encode
+from wstal.flow.tvl1_backends.cpu import NoCompiler, tvl1_cpu
+from wstal.flow.tvl1_backends.torch import tvl1_torch
+from wstal.flow.tvl1_backends.triton import Launch, tvl1_triton
 
 BYTES = 64  # per pixel iteration: ten planes read and six written, once each
 COMPARED = 4  # pairs of each clip

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 from record import record_parser, write_record
-from wstal.runtime import stage_costs
+from wstal.base.runtime import stage_costs
 
 
 def run_row(folder: Path, metric: str) -> dict[str, Any]:

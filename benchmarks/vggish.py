@@ -23,11 +23,11 @@ from record import record_parser, write_record
 from reference.torchvggish_log_mel import torchvggish_log_mel
 from torchvggish import vggish_input
 from torchvggish.torchvggish import VGG, make_layers
-from wstal.features.extract import vggish_features
 from wstal.features.logmel import log_mel, snippet_windows
-from wstal.nets.vggish import VGGish
-from wstal.nets.weights import load_state
-from wstal.video.sound import RATE, RESAMPLERS
+from wstal.features.snippets import vggish_features
+from wstal.media.sound import RATE, RESAMPLERS
+from wstal.networks.vggish import VGGish
+from wstal.networks.weights import load_state
 
 SOURCE_RATE, BLOCK = 44_100, 1024  # samples in a block of AAC
 STEP = 0.64

@@ -11,13 +11,13 @@ PACKAGE = ROOT / "workflow" / "wstal"
 
 sys.path.insert(0, str(PACKAGE.parent))
 
-from wstal import codehash
-from wstal.checkout import gpu_count, gpus_per_job, prepare_jobs
+from wstal.base import code_digest as codehash
+from wstal.base.code_digest import gpu_count, gpus_per_job, prepare_jobs
 from wstal.config.catalog import load_catalog
 from wstal.config.entry import check_entries, features_folder, folder_listing, refusal
 from wstal.config.layers import canonical, split_run
-from wstal.config.recipes import numbers_part
-from wstal.config.sources import (
+from wstal.config.entry import numbers_part
+from wstal.config.entry import (
     annotation_files,
     facts_argument,
     facts_file,
@@ -29,13 +29,13 @@ from wstal.config.sources import (
     videos_folder,
     weights_path,
 )
-from wstal.config.suited import no_method, suited_methods, unsuited
-from wstal.config.targets import misspelt
-from wstal.config.validate import validated
-from wstal.config.yaml_file import read_yaml
-from wstal.data.readers import label_choices
-from wstal.errors import WstalError
-from wstal.tables.expand import table_figures, table_runs
+from wstal.config.catalog import no_method, suited_methods, unsuited
+from wstal.config.catalog import misspelt
+from wstal.config.check import validated
+from wstal.config.layers import read_yaml
+from wstal.datasets.readers import label_choices
+from wstal.base.errors import WstalError
+from wstal.tables.paper import table_figures, table_runs
 
 try:
     WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
@@ -92,4 +92,4 @@ wildcard_constraints:
     figure=alternation(FIGURES),
     seed=r"\d+",
     shard=r"\d+",
-    backbone=alternation(path.stem for path in (PACKAGE / "nets/backbones").glob("[a-z]*.py")),
+    backbone=alternation(path.stem for path in (PACKAGE / "networks/backbones").glob("[a-z]*.py")),

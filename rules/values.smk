@@ -7,11 +7,11 @@ def code_digest(script, *modules):
     return config["accept_code"].get(digest, digest)
 
 
-def method_digest(script, package):
-    """Digest of a script that imports one method's module of `package` by name."""
+def method_digest(script, module):
+    """Digest of a script that imports one module of a method by name."""
 
     def digest(wildcards):
-        return code_digest(script, f"wstal.{package}.{split_run(wildcards.run)[0]}")
+        return code_digest(script, f"wstal.methods.{split_run(wildcards.run)[0]}.{module}")
 
     return digest
 
@@ -20,7 +20,7 @@ def backbone_digest(script):
     """Digest of a script that imports the module of a backbone by name."""
 
     def digest(wildcards):
-        return code_digest(script, f"wstal.nets.backbones.{wildcards.backbone}")
+        return code_digest(script, f"wstal.networks.backbones.{wildcards.backbone}")
 
     return digest
 

@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 from labelling import label_parser, read_labels
-from wstal.atomic import write_text
-from wstal.data.annotations import write_annotations
-from wstal.data.report import report_page
+from wstal.base.files import write_text
+from wstal.datasets.annotations import write_annotations
+from wstal.datasets.report import report_page
 
 
 def main() -> None:

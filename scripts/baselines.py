@@ -11,11 +11,11 @@ from pathlib import Path
 
 from cli import track
 from scoring import features_grid, read_truth, scoring_parser, tell
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import write_frame
 from wstal.evaluate.baselines import baseline_rows
-from wstal.evaluate.coverage import beyond, read_durations
-from wstal.evaluate.fitting import fitting_protocol
-from wstal.frame_file import write_frame
+from wstal.evaluate.ground_truth import beyond, read_durations
+from wstal.evaluate.protocols import fitting_protocol
 
 
 def main() -> None:

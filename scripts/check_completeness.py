@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser
-from wstal.atomic import write_csv
-from wstal.errors import WstalError
-from wstal.features.completeness import COLUMNS, check_missing
-from wstal.manifest import read_rows
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
+from wstal.features.pack import COLUMNS, check_missing
+from wstal.media.manifest import read_rows
 
 
 def main() -> None:

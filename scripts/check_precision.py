@@ -15,14 +15,13 @@ import sys
 from pathlib import Path
 
 from cli import parser
-from wstal.device import DEVICES, lease
-from wstal.errors import WstalError
+from wstal.base.device import DEVICES, lease
+from wstal.base.errors import WstalError
 from wstal.features.i3d_stage import STREAMS, i3d_network
-from wstal.features.precision_gate import judge, write_verdict
-from wstal.features.sample_snippets import sample_snippets
 from wstal.features.snippets import batches
-from wstal.nets.i3d_inference import EXACT, PRECISIONS
-from wstal.nets.weight_files import read_sources
+from wstal.features.verify import judge, sample_snippets, write_verdict
+from wstal.networks.i3d.inference import EXACT, PRECISIONS
+from wstal.networks.weights import read_sources
 
 SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 from cli import parser, track
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import write_frame
 from wstal.features.compare import compare_files, summary
 from wstal.features.pack import FeatureFile
-from wstal.frame_file import write_frame
 from wstal.plots.feature_comparison import plot_comparison
 from wstal.plots.style import save
 

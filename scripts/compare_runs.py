@@ -14,11 +14,11 @@ from pathlib import Path
 
 from cli import track
 from scoring import features_grid, read_truth, scoring_parser, tell
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import write_frame
 from wstal.evaluate.bootstrap import compare
-from wstal.evaluate.fitting import fitting_protocol
+from wstal.evaluate.protocols import fitting_protocol
 from wstal.evaluate.run_rows import strict_runs
-from wstal.frame_file import write_frame
 
 
 def main() -> None:

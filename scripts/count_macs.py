@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 from cli import parser
-from wstal.atomic import write_csv
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
 from wstal.evaluate.summary import COLUMNS
-from wstal.models.macs import count_macs
+from wstal.methods.macs import count_macs
 from wstal.train import checkpoint
 from wstal.train.scoring import load_model
 

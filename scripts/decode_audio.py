@@ -7,7 +7,7 @@ Examples:
 """
 
 from decoding import decode_shard
-from wstal.video.stage import decode_audio
+from wstal.media.stage import decode_audio
 
 
 def main() -> None:

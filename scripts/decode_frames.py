@@ -8,7 +8,7 @@ Examples:
 
 import cv2
 from decoding import decode_shard
-from wstal.video.stage import decode_frames
+from wstal.media.stage import decode_frames
 
 
 def main() -> None:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cli import json_argument, parser, track
-from wstal.errors import WstalError
-from wstal.store import Record, write_shard
-from wstal.video.probed import read_probe
+from wstal.base.array_store import Record, write_shard
+from wstal.base.errors import WstalError
+from wstal.media.probe import read_probe
 
 
 def decode_shard(docstring: str, stage: str, decode: Callable[..., list[Record]]) -> None:
-    """Parse, `decode` the probed videos (a stage of wstal.video.stage) and write the manifest."""
+    """Parse, `decode` the probed videos (a stage of wstal.media.stage) and write the manifest."""
     arguments = parser(docstring)
     add = arguments.add_argument
     add("--probe", type=Path, required=True, help="rows of the probed videos: CSV")

@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 
 from scoring import features_grid, read_found, read_truth, scoring_parser
-from wstal.errors import WstalError
-from wstal.evaluate.coverage import read_durations
+from wstal.base.errors import WstalError
+from wstal.base.files import write_frame
 from wstal.evaluate.diagnosis import diagnose
-from wstal.evaluate.fitting import fitting_protocol
-from wstal.evaluate.protocols import prepare
-from wstal.frame_file import write_frame
+from wstal.evaluate.ground_truth import read_durations
+from wstal.evaluate.protocols import fitting_protocol, prepare
 from wstal.plots.diagnosis import FIGURES
 from wstal.plots.style import save
 

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser
+from wstal.base.errors import WstalError
 from wstal.config.catalog import load_catalog
-from wstal.errors import WstalError
-from wstal.models.acn import build
-from wstal.plots.acn_diagrams import regression_figure, system_overview
+from wstal.methods.acn.figures import regression_figure, system_overview
+from wstal.methods.acn.network import build
 from wstal.plots.style import save
 
 ROOT = Path(__file__).resolve().parent.parent / "workflow"

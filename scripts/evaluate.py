@@ -17,10 +17,10 @@ import sys
 from pathlib import Path
 
 from scoring import features_grid, read_truth, scoring_parser, tell
-from wstal.atomic import write_csv
-from wstal.errors import WstalError
-from wstal.evaluate.fitting import fitting_paper, fitting_protocol
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
 from wstal.evaluate.map_table import ALL, COLUMNS, told
+from wstal.evaluate.protocols import fitting_paper, fitting_protocol
 from wstal.evaluate.run_rows import run_rows
 
 

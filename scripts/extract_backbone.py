@@ -1,6 +1,6 @@
 """Features of RGB snippets by a public network other than Inception-I3D, for a shard of videos.
 
-Networks are the modules of workflow/wstal/nets/backbones.
+Networks are the modules of workflow/wstal/networks/backbones.
 
 Examples (R is results/ave/ave_resnet152, W is results/weights):
   python scripts/extract_backbone.py --network resnet152 --frames R/frames/shard0.csv \\
@@ -20,7 +20,7 @@ from wstal.features.backbone_stage import backbone_network, backbone_shard
 def main() -> None:
     """Parse, load the network, extract the shard."""
     arguments = feature_parser(__doc__, "of the network")
-    arguments.add_argument("--network", required=True, help="a module of nets/backbones")
+    arguments.add_argument("--network", required=True, help="a module of networks/backbones")
     args = arguments.parse_args()
     name = args.network
     shown = {"track": track(name), "within": within(name)}

@@ -12,13 +12,12 @@ Examples:
 import sys
 
 from new_videos import ROOT, read_catalog, stage_options, stopped, video_parser
-from wstal.device import lease
-from wstal.errors import WstalError
+from wstal.apply.extraction import prepared
+from wstal.apply.features import LAYOUTS, extract_folder, video_ids, write_arrays
+from wstal.apply.run_folder import chosen_streams, video_recipe
+from wstal.base.device import lease
+from wstal.base.errors import WstalError
 from wstal.features.pack import FeatureFile
-from wstal.inference.feature_folder import LAYOUTS, extract_folder, write_arrays
-from wstal.inference.preparation import prepared
-from wstal.inference.recipe import chosen_streams, video_recipe
-from wstal.inference.video_ids import video_ids
 
 
 def main() -> None:

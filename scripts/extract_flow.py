@@ -15,17 +15,17 @@ from functools import partial
 from pathlib import Path
 
 from cli import json_argument, parser, track, within
-from wstal.errors import WstalError
+from wstal.base.array_store import write_shard
+from wstal.base.errors import WstalError
 from wstal.flow.stage import flow_shard
-from wstal.store import write_shard
-from wstal.video.frames import open_frames
+from wstal.media.frames import open_frames
 
 
 def leased(device: str) -> AbstractContextManager:
     """The device to compute on; on the CPU without torch, which takes seconds to import."""
     if device == "cpu":
         return nullcontext(device)
-    from wstal.device import lease
+    from wstal.base.device import lease
 
     return lease(device)
 

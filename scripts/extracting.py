@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cli import json_argument, parser
-from wstal.device import DEVICES, lease
-from wstal.errors import WstalError
+from wstal.base.array_store import Record, write_shard
+from wstal.base.device import DEVICES, lease
+from wstal.base.errors import WstalError
 from wstal.features.shard import LoadedNetwork
-from wstal.nets.weight_files import read_sources
-from wstal.nets.weights import UNTRAINED
-from wstal.store import Record, write_shard
+from wstal.networks.weights import UNTRAINED, read_sources
 
 SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import yaml
 from cli import byte_bar, parser
-from wstal.atomic import write_csv
-from wstal.data.fetching import fetch_files
-from wstal.data.sources import how_to_get
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
+from wstal.datasets.fetching import fetch_files, how_to_get
 
 
 def main() -> None:

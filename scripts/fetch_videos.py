@@ -15,11 +15,10 @@ from pathlib import Path
 
 import yaml
 from cli import byte_bar, parser, track
-from wstal.atomic import write_csv
-from wstal.data.annotations import read_annotations
-from wstal.data.fetching import fetch_videos
-from wstal.data.sources import how_to_get
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
+from wstal.datasets.annotations import read_annotations
+from wstal.datasets.fetching import fetch_videos, how_to_get
 
 
 def tell(text: str) -> None:

@@ -14,9 +14,8 @@ import sys
 from pathlib import Path
 
 from cli import byte_bar, parser
-from wstal.errors import WstalError
-from wstal.nets.download import fetch
-from wstal.nets.weight_files import read_sources, verify
+from wstal.base.errors import WstalError
+from wstal.networks.weights import fetch, read_sources, verify
 
 REFERENCE = Path(__file__).resolve().parent.parent / "workflow/reference/weights"
 

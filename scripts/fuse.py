@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from cli import json_argument, parser
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.localize.detections import summary, write_proposals, write_proposals_by_iteration
-from wstal.localize.fusion import fuse_histories, fuse_proposals, fuse_scores
 from wstal.localize.scores import read_scores, write_scores
+from wstal.methods.acn.fusion import fuse_histories, fuse_proposals, fuse_scores
 
 
 def main() -> None:

@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser, track
-from wstal.atomic import write_csv
-from wstal.data.annotations import read_annotations
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
+from wstal.datasets.annotations import read_annotations
 from wstal.features.importers.conversion import convert_features
 from wstal.features.importers.layouts import find_features, with_defaults
 from wstal.features.pack import COVERAGE
-from wstal.manifest import COLUMNS
+from wstal.media.manifest import COLUMNS
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 from cli import json_argument, parser
-from wstal.data.annotations import Annotations
-from wstal.data.readers import read_dataset
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.datasets.annotations import Annotations
+from wstal.datasets.readers import read_dataset
 
 
 def label_parser(docstring: str) -> argparse.ArgumentParser:

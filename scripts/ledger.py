@@ -14,11 +14,11 @@ from pathlib import Path
 
 from cli import track
 from scoring import read_truth, scoring_parser, tell
-from wstal.errors import WstalError
-from wstal.evaluate.ledger import ledger
-from wstal.evaluate.protocol_file import read_protocol
+from wstal.base.errors import WstalError
+from wstal.base.files import write_frame
+from wstal.evaluate.protocols import read_protocol
 from wstal.evaluate.run_rows import event_seeds, known_detections, known_history
-from wstal.frame_file import write_frame
+from wstal.evaluate.summary import ledger
 
 
 def main() -> None:

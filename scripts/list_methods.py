@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser
-from wstal.atomic import write_text
-from wstal.errors import WstalError
-from wstal.frame_file import read_frame, write_frame
+from wstal.base.errors import WstalError
+from wstal.base.files import read_frame, write_frame, write_text
 from wstal.tables.methods import methods_frame, methods_markdown
 
 

@@ -11,7 +11,7 @@ Examples:
 from pathlib import Path
 
 from labelling import label_parser, read_labels
-from wstal.data.annotations import training_view, videos_view, write_annotations
+from wstal.datasets.annotations import training_view, videos_view, write_annotations
 
 
 def main() -> None:

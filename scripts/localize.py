@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser, track
-from wstal.errors import WstalError
-from wstal.localize.baseline import constant_attention
+from wstal.base.errors import WstalError
 from wstal.localize.detections import summary, write_proposals, write_proposals_by_iteration
+from wstal.localize.events import constant_attention
 from wstal.localize.scores import ScoreHistory, read_scores
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     """Parse, localize, write."""
     arguments = parser(__doc__)
     add = arguments.add_argument
-    add("--method", required=True, help="module of wstal.localize, for example co2net")
+    add("--method", required=True, help="folder of wstal.methods, for example co2net")
     add("--scores", type=Path, required=True, help="scores.h5")
     add("--scores-by-iteration", type=Path, help="scores of each evaluation interval")
     add("--config", type=json_argument, required=True, help="localize section, JSON or @file")
@@ -29,7 +29,7 @@ def main() -> None:
     add("--constant-attention", type=Path, help="output: the same with an attention of 1")
     args = arguments.parse_args()
     try:
-        method = importlib.import_module(f"wstal.localize.{args.method}")
+        method = importlib.import_module(f"wstal.methods.{args.method}.localize")
         scores = read_scores(args.scores)
         found = method.localize(scores, args.config)
         write_proposals(args.output, found, scores, args.config)

@@ -14,12 +14,11 @@ import sys
 from pathlib import Path
 
 from new_videos import ROOT, read_catalog, stage_options, stopped, video_parser
-from wstal.device import lease
-from wstal.errors import WstalError
-from wstal.inference.localization import save_localization
-from wstal.inference.localizer import Localizer, attempts
-from wstal.inference.segments import segment_lines
-from wstal.inference.video_ids import video_ids
+from wstal.apply.features import video_ids
+from wstal.apply.localizer import Localizer, attempts
+from wstal.apply.results import save_localization, segment_lines
+from wstal.base.device import lease
+from wstal.base.errors import WstalError
 
 
 def main() -> None:

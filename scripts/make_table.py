@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 from cli import json_argument, parser
-from wstal.atomic import write_text
-from wstal.errors import WstalError
-from wstal.frame_file import read_frame, write_frame
-from wstal.tables.build import as_markdown, build_table
+from wstal.base.errors import WstalError
+from wstal.base.files import read_frame, write_frame, write_text
+from wstal.tables.paper import as_markdown, build_table
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from cli import parser
-from wstal.atomic import write_csv
-from wstal.data.annotations import read_annotations
-from wstal.errors import WstalError
-from wstal.manifest import COLUMNS, merge_manifest
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
+from wstal.datasets.annotations import read_annotations
+from wstal.media.manifest import COLUMNS, merge_manifest
 
 
 def main() -> None:

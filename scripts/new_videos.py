@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from cli import parser, track, within
+from wstal.base.device import DEVICES
 from wstal.config.catalog import Catalog, load_catalog
-from wstal.config.yaml_file import read_yaml
-from wstal.device import DEVICES
+from wstal.config.layers import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,7 +30,7 @@ def video_parser(docstring: str, output: str) -> argparse.ArgumentParser:
 
 
 def stage_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Options of `wstal.inference.extraction.Extraction`; sets the threads of the networks."""
+    """Options of `wstal.apply.extraction.Extraction`; sets the threads of the networks."""
     torch.set_num_threads(args.threads or 1)
     shown = {"tracks": track, "withins": within}
     return {"keep_flow": args.keep, "threads": args.threads, **shown}

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser
-from wstal.atomic import write_csv
-from wstal.checkout import accepted_code
-from wstal.errors import WstalError
+from wstal.base.code_digest import accepted_code
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
 from wstal.features.pack import COVERAGE, gather_streams, grid_attrs, pack
-from wstal.manifest import read_rows
+from wstal.media.manifest import read_rows
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser
-from wstal.data.annotations import read_annotations
-from wstal.errors import WstalError
-from wstal.evaluate.coverage import read_durations
+from wstal.base.errors import WstalError
+from wstal.datasets.annotations import read_annotations
+from wstal.evaluate.ground_truth import read_durations
 from wstal.localize.scores import read_scores
 from wstal.plots.strips import plot_strips, typical_videos
 from wstal.plots.style import save

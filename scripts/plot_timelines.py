@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 from cli import parser, track
-from wstal.data.annotations import read_annotations
-from wstal.errors import WstalError
+from wstal.base.array_store import safe_name
+from wstal.base.errors import WstalError
+from wstal.datasets.annotations import read_annotations
 from wstal.evaluate.detections import read_detections
 from wstal.localize.events import event_detections
 from wstal.localize.scores import read_scores
 from wstal.plots.style import save
 from wstal.plots.timeline import plot_timeline
-from wstal.store import safe_name
 
 
 def main() -> None:

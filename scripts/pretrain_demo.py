@@ -18,10 +18,15 @@ from pathlib import Path
 
 import torch
 from cli import json_argument, parser, track
-from wstal.nets.weights import load_i3d
-from wstal.train.clip_pool import ClipPool, write_pool
-from wstal.train.pretrain import pretrain_flow, pretrain_rgb, pretrain_vggish
-from wstal.train.pretrain_record import save_pretrained
+from wstal.demo.pretrain import (
+    ClipPool,
+    pretrain_flow,
+    pretrain_rgb,
+    pretrain_vggish,
+    save_pretrained,
+    write_pool,
+)
+from wstal.networks.weights import load_i3d
 
 CONFIG = Path(__file__).resolve().parent.parent / "workflow/reference/weights/pretrain.json"
 

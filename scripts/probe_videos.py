@@ -13,13 +13,13 @@ from pathlib import Path
 
 import wstal
 from cli import parser, track
-from wstal.atomic import write_csv
-from wstal.codehash import code_digest
-from wstal.data.annotations import read_annotations
-from wstal.data.folder import named_files, read_folder_annotations
-from wstal.errors import WstalError
-from wstal.shards import shard_of
-from wstal.video.probing import COLUMNS, probe_videos
+from wstal.base.code_digest import code_digest
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
+from wstal.base.shards import shard_of
+from wstal.datasets.annotations import read_annotations
+from wstal.datasets.folder import named_files, read_folder_annotations
+from wstal.media.probe import COLUMNS, probe_videos
 
 
 def main() -> None:

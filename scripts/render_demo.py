@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 from cli import json_argument, parser, track
-from wstal.data.demo import render_demo
+from wstal.demo.folder import render_demo
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from cli import parser, track
-from wstal.device import lease
-from wstal.errors import WstalError
+from wstal.base.device import lease
+from wstal.base.errors import WstalError
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores, write_scores
 from wstal.train.scoring import score_checkpoint

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 from cli import parser
-from wstal.evaluate.coverage import read_usable
-from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
+from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth, read_usable
 from wstal.evaluate.protocols import Protocol, unscored
-from wstal.evaluate.run_rows import known_detections
-from wstal.evaluate.score_file import score_grid
+from wstal.evaluate.run_rows import known_detections, score_grid
 
 
 def scoring_parser(docstring: str, protocol: bool = True) -> argparse.ArgumentParser:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 from cli import parser
-from wstal.errors import WstalError
-from wstal.frame_file import read_frame
+from wstal.base.errors import WstalError
+from wstal.base.files import read_frame
 
 
 def main() -> None:

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from cli import json_argument, parser
-from wstal.atomic import write_csv
-from wstal.data.annotations import read_annotations, training_view, write_annotations
-from wstal.data.simulate import manifest_rows
-from wstal.data.simulation.videos import VERSION, draw_annotations
-from wstal.errors import WstalError
-from wstal.manifest import COLUMNS
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
+from wstal.datasets.annotations import read_annotations, training_view, write_annotations
+from wstal.demo.simulate import manifest_rows
+from wstal.demo.simulated_videos import VERSION, draw_annotations
+from wstal.media.manifest import COLUMNS
 
 
 def main() -> None:

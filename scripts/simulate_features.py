@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser, track
-from wstal.atomic import write_csv
-from wstal.data.annotations import read_annotations
-from wstal.data.simulate import simulate_features
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
+from wstal.datasets.annotations import read_annotations
+from wstal.demo.simulate import simulate_features
 from wstal.features.pack import COVERAGE
 
 

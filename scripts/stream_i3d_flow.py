@@ -13,8 +13,7 @@ from functools import partial
 
 from cli import json_argument, track, within
 from extracting import extract_shard, feature_parser
-from wstal.features.i3d_stage import i3d_network
-from wstal.features.streamed_flow import streamed_flow_shard
+from wstal.features.i3d_stage import i3d_network, streamed_flow_shard
 
 
 def main() -> None:

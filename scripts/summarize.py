@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from cli import parser
-from wstal.errors import WstalError
-from wstal.evaluate.score_file import weights_note
+from wstal.base.errors import WstalError
+from wstal.base.files import read_frame, write_frame
+from wstal.evaluate.run_rows import weights_note
 from wstal.evaluate.summary import summarize
-from wstal.frame_file import read_frame, write_frame
 
 
 def main() -> None:

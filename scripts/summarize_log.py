@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 from cli import parser
-from wstal.atomic import write_csv
-from wstal.errors import WstalError
-from wstal.frame_file import read_frame
+from wstal.base.errors import WstalError
+from wstal.base.files import read_frame, write_csv
 from wstal.train.log_summary import COLUMNS, log_summary
 
 

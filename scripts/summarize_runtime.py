@@ -8,8 +8,8 @@ Examples:
 from pathlib import Path
 
 from cli import parser
-from wstal.frame_file import write_frame
-from wstal.runtime import stage_costs
+from wstal.base.files import write_frame
+from wstal.base.runtime import stage_costs
 
 
 def main() -> None:

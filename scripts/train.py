@@ -15,13 +15,13 @@ import sys
 from pathlib import Path
 
 from cli import json_argument, parser, track
-from wstal.data.annotations import read_annotations
-from wstal.data.upstream import joined
-from wstal.device import lease
-from wstal.errors import WstalError
+from wstal.base.device import lease
+from wstal.base.errors import WstalError
+from wstal.datasets.annotations import read_annotations
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores
 from wstal.train import checkpoint
+from wstal.train.data import joined
 from wstal.train.run import RunFiles, train_run
 
 
@@ -44,7 +44,7 @@ def main() -> None:
     args = arguments.parse_args()
     files = RunFiles(args.checkpoint, args.log, args.scores_by_iteration)
     try:
-        method = importlib.import_module(f"wstal.models.{args.config['method']}")
+        method = importlib.import_module(f"wstal.methods.{args.config['method']}.network")
         labels = read_annotations(args.annotations)
         upstream = joined(read_scores(path) for path in args.upstream)
         initial = checkpoint.load(args.initial) if args.initial else None

@@ -15,11 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from cli import byte_bar, parser
-from wstal.config.yaml_file import read_yaml
-from wstal.errors import WstalError
-from wstal.features.golden_files import GoldenFiles, weights_in
-from wstal.features.weight_checks import FAIL, PASS, weight_checks
-from wstal.nets.weight_files import read_sources
+from wstal.base.errors import WstalError
+from wstal.config.layers import read_yaml
+from wstal.features.verify import FAIL, PASS, GoldenFiles, weight_checks, weights_in
+from wstal.networks.weights import read_sources
 
 REFERENCE = Path(__file__).resolve().parent.parent / "workflow/reference/weights"
 

@@ -14,15 +14,14 @@ from pathlib import Path
 
 from cli import json_argument, track
 from scoring import features_grid, read_truth, scoring_parser
-from wstal.atomic import write_text
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import write_text
 from wstal.evaluate.detections import read_detections
-from wstal.evaluate.fitting import fitting_protocol
+from wstal.evaluate.protocols import fitting_protocol
 from wstal.localize.scores import read_scores
-from wstal.manifest import read_rows
+from wstal.media.manifest import read_rows
 from wstal.viewer.content import SHOWN, viewer_content
-from wstal.viewer.loudness import sound_files
-from wstal.viewer.material import Material
+from wstal.viewer.material import Material, sound_files
 from wstal.viewer.page import viewer_page
 
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from cli import parser
-from wstal.why import dry_run_jobs, explain
+from wstal.config.why import dry_run_jobs, explain
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from wstal.store import read_attrs, read_shard
+from wstal.base.array_store import read_attrs, read_shard
 
 RUN = "results/tiny/demo_i3d/co2net/seed0"
 

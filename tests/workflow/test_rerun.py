@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from workflow_project import VIDEOS, write_labels, write_video
-from wstal.codehash import code_digest
+from wstal.base.code_digest import code_digest
 
 TARGET = "results/tiny/co2net_map.csv"
 AFTER_TRAINING = {"score": 1, "localize": 1, "evaluate": 1, "summarize": 1, "headline": 1}
@@ -38,7 +38,7 @@ def test_a_loss_edited_reruns_training_and_below(copy):
 
 
 def test_a_docstring_edited_and_touch_rerun_nothing(copy):
-    path = copy.root / "workflow/wstal/losses/norm.py"
+    path = copy.root / "workflow/wstal/methods/co2net/loss.py"
     path.write_text("# a comment\n" + path.read_text().replace('"""', '"""Edited. ', 1))
     for file in (copy.root / "workflow").rglob("*.py"):
         os.utime(file)
@@ -210,7 +210,7 @@ def test_an_accepted_digest_keeps_what_the_old_code_made(copy, finished_project)
     pairs = {}
     for script in ("scripts/train.py", "scripts/score.py"):
         new, old = (
-            code_digest(root / script, root / "workflow/wstal", ["wstal.models.co2net"])
+            code_digest(root / script, root / "workflow/wstal", ["wstal.methods.co2net.network"])
             for root in (copy.root, finished_project.root)
         )
         assert new != old

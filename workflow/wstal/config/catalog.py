@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from wstal.config.layers import NOT_A_RUN, OVERLAYS, merged, resolve_run, split_run
-from wstal.config.validate import validated
-from wstal.config.yaml_file import read_yaml
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.config.check import validated
+from wstal.config.layers import NOT_A_RUN, OVERLAYS, merged, read_yaml, resolve_run, split_run
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 RESERVED = {"tables", "figures", "logs", "benchmarks", "report", "weights"}
@@ -221,3 +220,91 @@ def _with_parts(schema: Any, files: Mapping[str, Any]) -> Any:
         own = {key: value for key, value in schema.items() if key != "$ref"}
         return _with_parts(files[file]["$defs"][name] | own, files)
     return {key: _with_parts(value, files) for key, value in schema.items()}
+
+
+# FOLDED Which methods a dataset's default recipe and task allow.
+
+
+def unsuited(catalog: Catalog, dataset: str) -> dict[str, str]:
+    """Why a method cannot be run on a dataset, by method; empty for those that can.
+
+    A method stands for its canonical run: every stream it takes must be one of the recipe's, and
+    a run that joins proposals has nothing to say on seconds (`task: events`).
+    """
+    return {method: _reason(catalog, dataset, method) for method in catalog.models}
+
+
+def suited_methods(catalog: Catalog, dataset: str) -> list[str]:
+    """The methods that can be run on a dataset, in the order of their names."""
+    return sorted(name for name, reason in unsuited(catalog, dataset).items() if not reason)
+
+
+def no_method(catalog: Catalog, dataset: str) -> str:
+    """What to do where no method can be run on a dataset; "" where one can."""
+    reasons = unsuited(catalog, dataset)
+    if not all(reasons.values()):
+        return ""
+    recipe = catalog.datasets[dataset]["recipe"]
+    streams = ", ".join(catalog.features[recipe]["streams"])
+    return (
+        f"no method suits dataset {dataset}: "
+        f"{'; '.join(f'{name} {reason}' for name, reason in reasons.items())}. Say which streams "
+        f"one is to take, in a file for --configfile: models: {{tssam: {{recipes: {{{recipe}: "
+        f"{{streams: [{streams}]}}}}}}}}"
+    )
+
+
+def _reason(catalog: Catalog, dataset: str, run: str) -> str:
+    about: dict[str, Any] = catalog.datasets[dataset]
+    config = catalog.run_config(dataset, run)
+    there = catalog.features[about["recipe"]]["streams"]
+    if absent := [name for name in config["streams"] if name not in there]:
+        return f"takes {', '.join(absent)}, which recipe {about['recipe']} has not"
+    if config.get("fuse_from") and about["task"] == "events":
+        return "joins proposals, and names no class for a second"
+    return ""
+
+
+# FOLDED What was meant by a target that no rule makes: nearly always a name that is misspelt.
+
+_CALLED = {"other": "run"}  # wildcards whose names are of another kind
+_WILDCARD = re.compile(r"\{(\w+)[^{}]*\}")
+
+
+def misspelt(target: str, patterns: Iterable[str], known: Mapping[str, Collection[str]]) -> str:
+    """Why no rule makes `target`, with the nearest names.
+
+    `patterns` are the rules' outputs, `results/{dataset}/{run}_map.csv`; `known` the names that
+    a wildcard may take, any for one that is not listed. Of the patterns that the target has the
+    form of, the one counts that leaves fewest names unknown, then that with most text of its own.
+    """
+    readings = []
+    for pattern in patterns:
+        if found := _loosely(pattern).fullmatch(target):
+            names = {n: v for n, v in found.groupdict().items() if v not in known.get(n, [v])}
+            own = len(_WILDCARD.sub("", pattern))
+            readings.append((len(names), -own, names))
+    names = min(readings, key=lambda reading: reading[:2])[2] if readings else {}
+    if not names:
+        return f"no rule makes {target}: results/README.md says what there is to ask for"
+    told = [_unknown_part(kind, name, known[kind]) for kind, name in names.items()]
+    return f"no rule makes {target}: {'; '.join(told)}"
+
+
+def _unknown_part(kind: str, name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, known, 3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"
+    return f"{name!r} is no {_CALLED.get(kind, kind)}; {hint}"
+
+
+def _loosely(pattern: str) -> re.Pattern[str]:
+    """The pattern with any text between two slashes for a wildcard."""
+    parts, seen = [], set()
+    at = 0
+    for found in _WILDCARD.finditer(pattern):
+        name = found[1]
+        parts.append(re.escape(pattern[at : found.start()]))
+        parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+)")
+        seen.add(name)
+        at = found.end()
+    return re.compile("".join([*parts, re.escape(pattern[at:])]))

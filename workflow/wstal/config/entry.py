@@ -3,14 +3,81 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wstal.config.recipes import check_recipe
-from wstal.data.readers import check_choices
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.config.layers import canonical
+from wstal.datasets.annotations import data_digest, training_view, videos_view
+from wstal.datasets.folder import SUFFIX, own_files, read_own_labels
+from wstal.datasets.readers import check_choices
+from wstal.media.find import shard_listing
+
+# FOLDED Which section of a feature recipe belongs to which stage.
+
+_SHARED = {"i3d_rgb": "i3d", "i3d_flow": "i3d"}  # stages that share a section
+_WITHOUT = ("simulated", "imported")  # stages without a network
+# Who computes and how many at a time: no stage has these in the key of its files.
+_NO_NUMBERS = {"frames": ("decoder",), "flow": ("backend", "cache_flow")}
+_NO_NUMBER = ("batch",)  # in any section
+
+
+def section_of(stage: str) -> str:
+    """The recipe's section for a stage that makes a stream: its own name but for I3D's two."""
+    return _SHARED.get(stage, stage)
+
+
+def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
+    """Raise WstalError for a recipe that would fail later, or mislead.
+
+    Without the section that one of its streams needs; with different tails, so that streams
+    differ in rows; or with a name that is silent about ten crops: numbers made with them are
+    never taken for others.
+    """
+    for stream, stage in recipe.get("streams", {}).items():
+        if stage not in _WITHOUT and section_of(stage) not in recipe:
+            raise WstalError(
+                f"recipe {name}: the stream {stream} is made by {stage}, which needs a section "
+                f"`{section_of(stage)}:` with at least weights, short_side and crop"
+            )
+    sections = {section_of(stage) for stage in recipe.get("streams", {}).values()} & recipe.keys()
+    tails = {each: recipe[each].get("tail", "drop") for each in sorted(sections)}
+    if len(set(tails.values())) > 1:
+        raise WstalError(
+            f"recipe {name}: tail is "
+            + ", ".join(f"{tail} in {section}" for section, tail in tails.items())
+            + "; give all the same, or their rows differ in number"
+        )
+    ten = recipe.get("i3d", {}).get("crop_mode") == "ten"
+    if ten != ("tencrop" in name):
+        mode, remedy = ("ten", "with") if ten else ("centre", "without")
+        raise WstalError(
+            f"recipe {name}: i3d.crop_mode is {mode}; give it a name {remedy} `tencrop` in it, "
+            "or change the mode"
+        )
+
+
+def recipe_digest(recipe: Mapping[str, Any]) -> str:
+    """SHA-256 of what of a recipe makes its numbers."""
+    return hashlib.sha256(canonical(numbers_part(recipe)).encode()).hexdigest()
+
+
+def numbers_part(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe, or some of its sections, without the settings that change no number."""
+    return {
+        section: {
+            name: value
+            for name, value in settings.items()
+            if name not in (*_NO_NUMBERS.get(section, ()), *_NO_NUMBER)
+        }
+        if isinstance(settings, Mapping)
+        else settings
+        for section, settings in recipe.items()
+    }
+
 
 Configs = Mapping[str, Mapping[str, Any]]
 RENDERED = ("demo", "simulated")  # kinds that make their own data
@@ -96,3 +163,160 @@ def folder_listing(folder: str | Path) -> str:
                 digest.update(f"{relative}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
                 found = True
     return digest.hexdigest()[:16] if found else ""
+
+
+# FOLDED Where a dataset's own files are: labels, videos, weights.
+
+Dataset = Mapping[str, Any]
+
+
+PUBLISHED = ("thumos14", "activitynet", "ave")  # kinds with label files of their own form
+LABEL_SUFFIXES = (".txt", ".npy", ".json", ".h5", ".csv", ".zip")
+FACTS = "workflow/reference/datasets"
+LABEL_BYTES = 64 << 20  # larger files in the folder are something else
+
+
+def videos_folder(name: str, dataset: Dataset) -> str:
+    """The folder searched: the YAML's, data/{name}/videos, or where the DAG puts videos."""
+    placed = f"data/{name}/videos"
+    if dataset["videos"] is None and dataset["kind"] in PUBLISHED and Path(placed).is_dir():
+        return placed
+    return dataset["videos"] or f"results/{name}/videos"
+
+
+def label_files(name: str, dataset: Dataset) -> list[str]:
+    """Label files that the user placed; without any, the list of those that a rule fetches.
+
+    The list stands for the files it names, so that what is fetched is known when it is there.
+    Raises WstalError if the YAML's `labels:` names a place without any: others in its stead would
+    change every number unseen. Said before any job: one that fails takes its outputs with it.
+    """
+    place = Path(dataset["labels"] or f"data/{name}/annotations")
+    files = [place] if place.is_file() else sorted(place.rglob("*"))
+    found = [
+        str(path)
+        for path in files
+        if path.suffix.lower() in LABEL_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+        and path.stat().st_size <= LABEL_BYTES
+    ]
+    if not found and dataset["labels"] is not None:
+        raise WstalError(_unlabelled(name, place))
+    return found or [f"results/{name}/published/fetched.csv"]
+
+
+def facts_file(name: str, dataset: Dataset) -> list[str]:
+    """The YAML of what is published on a dataset, by its name or its kind; none for own ones."""
+    if dataset["kind"] not in PUBLISHED:
+        return []
+    files = [f"{FACTS}/{stem}.yaml" for stem in (name, dataset["kind"])]
+    return [path for path in files if Path(path).is_file()][:1]
+
+
+def facts_argument(name: str, dataset: Dataset) -> str:
+    """The scripts' argument for that file, if there is one."""
+    return "".join(f"--facts {path}" for path in facts_file(name, dataset))
+
+
+def annotation_files(name: str, dataset: Dataset) -> list[str]:
+    """The label files a dataset is read from, labels first, segments (if any) second.
+
+    Own ones as JSON are both. Raises WstalError if those of the user's own videos are not there.
+    """
+    if dataset["kind"] == "demo":
+        return [f"results/{name}/videos/labels.csv", f"results/{name}/videos/segments.csv"]
+    if dataset["kind"] in PUBLISHED:
+        return label_files(name, dataset)
+    if dataset["kind"] != "folder":
+        return [dataset["labels"]] if dataset["labels"] else []
+    folder = videos_folder(name, dataset)
+    labels = dataset["labels"] or f"{folder}/labels.csv"
+    segments = dataset["segments"] or f"{folder}/segments.csv"
+    named = dataset["segments"] is not None
+    needed = {"labels": labels} | ({"segments": segments} if named else {})
+    for key, path in needed.items():
+        if not Path(path).is_file():
+            raise WstalError(_absent(name, key, Path(path)))
+    if Path(labels).suffix.lower() == SUFFIX:
+        if named:
+            raise WstalError(
+                f"dataset {name}: `segments:` names {segments}, but {labels} holds labels and "
+                "segments; remove `segments:`, or name a CSV file under `labels:`"
+            )
+        return [labels]
+    return [labels, segments] if named or Path(segments).is_file() else [labels]
+
+
+def video_files(name: str, dataset: Dataset) -> list[str]:
+    """Of the label files, those that videos and their labels are read from: no own segments."""
+    files = annotation_files(name, dataset)
+    return files[:1] if dataset["kind"] in ("folder", "demo") else files
+
+
+def sound_annotation_files(name: str, dataset: Dataset) -> list[str]:
+    """The same as `annotation_files`; own ones have been read, and WstalError names a mistake.
+
+    As the input of a job this ends a run before its first one. In the job itself a mistake would
+    come too late: a run that keeps going trains meanwhile, and a job that fails takes with it
+    what it made before.
+    """
+    return _read(dataset, annotation_files(name, dataset))
+
+
+def sound_video_files(name: str, dataset: Dataset) -> list[str]:
+    """The same of `video_files`: no own segments are looked at."""
+    return _read(dataset, video_files(name, dataset))
+
+
+def _read(dataset: Dataset, files: list[str]) -> list[str]:
+    if dataset["kind"] == "folder":
+        read_own_labels(*files)
+    return files
+
+
+def own_lists(name: str, dataset: Dataset) -> str:
+    """A digest of what own labels give videos.json and training_labels.json; "" for other kinds."""
+    if dataset["kind"] != "folder":
+        return ""
+    annotations, _ = read_own_labels(*video_files(name, dataset))
+    views = (videos_view(annotations), training_view(annotations))
+    return data_digest(json.dumps(view.as_json()) for view in views)[:16]
+
+
+def _absent(name: str, key: str, path: Path) -> str:
+    there = sorted(str(other) for other in path.parent.glob("*.csv"))
+    columns = {"labels": "video,labels,split", "segments": "video,t_start,t_end,label"}[key]
+    kinds = "it, or a JSON in ActivityNet's format," if key == "labels" else "it"
+    return (
+        f"dataset {name}: {path} is not there. Write it (columns {columns}), or name {kinds} under "
+        f"`{key}:` in the dataset's YAML; CSV files in its folder: {', '.join(there) or 'none'}"
+    )
+
+
+def _unlabelled(name: str, place: Path) -> str:
+    holds = f"where no label file is ({', '.join(LABEL_SUFFIXES)}; at most {LABEL_BYTES >> 20} MB)"
+    return (
+        f"dataset {name}: `labels:` names {place}, "
+        f"{holds if place.exists() else 'which is not there'}. In the dataset's YAML, or where "
+        f"--config says so, correct the path; or leave `labels:` out: then data/{name}/annotations "
+        "is read, or where nothing is there either, the public files are downloaded"
+    )
+
+
+def video_listing(name: str, dataset: Dataset) -> list[str]:
+    """A digest per shard of the videos present; empty text where the DAG makes the videos."""
+    if dataset["kind"] in ("demo", "simulated"):
+        return [""] * dataset["shards"]
+    named = None
+    if dataset["kind"] == "folder":
+        named = own_files(annotation_files(name, dataset)[0])
+    return shard_listing(videos_folder(name, dataset), dataset["shards"], named)
+
+
+def weights_path(name: str, sources: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The file of named weights: shipped with the project, or fetched; None if there is none."""
+    if name not in sources:
+        return None
+    folder = "workflow/reference/weights" if sources[name].get("shipped") else "results/weights"
+    return f"{folder}/{sources[name]['file']}"

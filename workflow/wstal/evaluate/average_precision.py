@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
+
+from wstal.base.errors import WstalError
+from wstal.evaluate.matching import Matches, match
 
 
 def interpolated_ap(
@@ -51,3 +57,60 @@ def class_mean(values: np.ndarray) -> np.ndarray:
     count = known.sum(axis=-1)
     total = np.where(known, values, 0.0).sum(axis=-1)
     return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+
+
+# FOLDED mAP of detections, as ActivityNet's evaluation defines it.
+
+
+def detection_map(
+    ground_truth: pd.DataFrame,
+    predictions: pd.DataFrame,
+    tious: Sequence[float],
+    classes: Sequence[str] | None = None,
+) -> dict[str, np.ndarray]:
+    """Interpolated average precision per tIoU and class, and its mean over classes.
+
+    `ground_truth` has the columns video_id, t_start, t_end, label; `predictions` has `score`
+    too (greater is better), and may have a bool column `neutral` (see `protocols`). Times are
+    in any one unit, half-open. Returns fractions `{"ap": [I, C], "map": [I]}`, C in the order
+    of `classes` or of the sorted labels of the ground truth. A class without ground truth is
+    NaN and left out of the mean; one without predictions has AP 0; predictions of labels
+    outside `classes` take no part; predictions in videos without ground truth are misses.
+
+    Raises WstalError for absent columns, numbers that are not finite, inverted segments.
+    """
+    ap = match_ap(match(ground_truth, predictions, tious, classes))
+    return {"ap": ap, "map": class_mean(ap)}
+
+
+def match_ap(matches: Matches) -> np.ndarray:
+    """Average precision `[I, C]` of matched predictions."""
+    positives, hits = matches.instances.sum(axis=0), matches.hits
+    ap = np.full((len(matches.tious), len(matches.classes)), np.nan)
+    for index, count in enumerate(positives):
+        rows = matches.class_slice(index)
+        neutral = matches.neutral[rows] if matches.neutral.any() else None
+        ap[:, index] = interpolated_ap(hits[:, rows], count, neutral)
+    return ap
+
+
+# FOLDED mAP of video-level classification, what is left to measure where no segment is annotated.
+
+
+def video_map(scores: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray | float]:
+    """Non-interpolated AP of ranking videos by their score, per class, and its mean.
+
+    `scores` `[V, C]` real, `labels` `[V, C]` 0 or 1. Returns fractions `{"ap": [C], "map"}`;
+    a class without a video is NaN and left out of the mean. Of equal scores the earlier video
+    ranks first. Raises WstalError for unequal shapes or scores that are not finite.
+    """
+    scores, labels = np.asarray(scores, dtype=float), np.asarray(labels) > 0
+    if scores.shape != labels.shape or scores.ndim != 2:
+        raise WstalError(f"scores {scores.shape} and labels {labels.shape} must agree as [V, C]")
+    if not np.isfinite(scores).all():
+        video, index = np.argwhere(~np.isfinite(scores))[0]
+        raise WstalError(f"the score of video {video}, class {index} is {scores[video, index]}")
+    order = np.argsort(-scores, axis=0, kind="stable")
+    ranked = np.take_along_axis(labels, order, axis=0)
+    ap = np.array([ranked_ap(column, column.sum()) for column in ranked.T])
+    return {"ap": ap, "map": float(class_mean(ap))}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
 from wstal.evaluate.detections import COLUMNS
-from wstal.evaluate.event_table import event_rows, judge
+from wstal.evaluate.events import event_rows, judge
 from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.map_table import ALL, detection_rows, has_segments
 from wstal.evaluate.protocols import Protocol, listed_videos, prepare

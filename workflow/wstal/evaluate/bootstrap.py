@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
 from wstal.evaluate.average_precision import class_mean
-from wstal.evaluate.event_table import Judged
+from wstal.evaluate.events import Judged
 from wstal.evaluate.map_table import metric_values
 from wstal.evaluate.matching import Matches, match
 from wstal.evaluate.protocols import Prepared, Protocol

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from wstal.atomic import write_json
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import write_json
 
 COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]
 VERSION = "wstal-1"

@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from wstal.errors import WstalError
-from wstal.evaluate.average_precision import class_mean, interpolated_ap
-from wstal.evaluate.detection_ap import match_ap
+from wstal.base.errors import WstalError
+from wstal.evaluate.average_precision import class_mean, interpolated_ap, match_ap
 from wstal.evaluate.matching import Matches, match
 from wstal.evaluate.protocols import Prepared, Protocol
 

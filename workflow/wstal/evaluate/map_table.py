@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wstal.evaluate.average_precision import class_mean
-from wstal.evaluate.coverage import coverage_of
-from wstal.evaluate.detection_ap import match_ap
-from wstal.evaluate.ground_truth import GroundTruth
+from wstal.evaluate.average_precision import class_mean, match_ap, video_map
+from wstal.evaluate.ground_truth import GroundTruth, coverage_of
 from wstal.evaluate.matching import match
 from wstal.evaluate.protocols import Prepared, Protocol, listed_videos, prepare
-from wstal.evaluate.video_map import video_map
 
 COLUMNS = ["protocol", "checkpoint", "metric", "class", "value", "gt", "predictions", "coverage"]
 ALL = "all"  # the class column of a mean over classes

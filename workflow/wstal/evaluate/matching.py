@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
 
 PAIRS = 1 << 19  # prediction-instance pairs held at once, about 30 MB
 

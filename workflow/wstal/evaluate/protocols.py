@@ -7,16 +7,20 @@ doubly annotated ones and of videos without features, and which thresholds are a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from wstal.errors import WstalError
-from wstal.evaluate.coverage import Coverage, coverage_of
-from wstal.evaluate.ground_truth import GroundTruth
+from wstal.base.errors import WstalError
+from wstal.config.check import validated
+from wstal.config.layers import read_yaml
+from wstal.evaluate.ground_truth import Coverage, GroundTruth, coverage_of
 
 
 @dataclass(frozen=True)
@@ -223,3 +227,65 @@ def overlaps_any(predictions: pd.DataFrame, segments: pd.DataFrame) -> np.ndarra
         here = rows.get(item.video_id, np.empty(0, dtype=int))
         hit[here] |= np.minimum(end[here], item.t_end) > np.maximum(start[here], item.t_start)
     return hit
+
+
+# FOLDED Protocols by name, from a YAML file, or as the JSON that the workflow hands to its jobs.
+
+WORKFLOW = Path(__file__).resolve().parents[2]
+
+
+def read_protocol(source: str, workflow: Path = WORKFLOW) -> Protocol:
+    """The protocol that `source` means.
+
+    JSON text with its `name` in it, the path of a YAML file (named by the file), or the name
+    of a file in `workflow`/config/protocols. Raises WstalError naming the file, the key and
+    the nearest valid one, or the nearest known name.
+    """
+    if source.lstrip().startswith("{"):
+        try:
+            content = json.loads(source)
+        except ValueError as error:
+            raise WstalError(f"the protocol is not JSON: {error}") from error
+        return _protocol(str(content.pop("name", "given as JSON")), content, "protocol", workflow)
+    folder = workflow / "config" / "protocols"
+    path = Path(source) if source.endswith((".yaml", ".yml")) else folder / f"{source}.yaml"
+    if not path.is_file():
+        names = protocol_names(workflow)
+        near = get_close_matches(Path(source).stem, names, 3) or names
+        raise WstalError(f"there is no protocol {source!r}; nearest: {', '.join(near)}")
+    return _protocol(path.stem, read_yaml(path), str(path), workflow)
+
+
+def protocol_names(workflow: Path = WORKFLOW) -> list[str]:
+    """Names of the protocols that come with the project."""
+    return sorted(path.stem for path in (workflow / "config" / "protocols").glob("*.yaml"))
+
+
+def _protocol(name: str, content: Mapping[str, Any], source: str, workflow: Path) -> Protocol:
+    schema = json.loads((workflow / "schemas" / "protocol.schema.json").read_text())
+    return protocol_from({"name": name, **validated(content, schema, source)})
+
+
+# FOLDED Protocols that count snippets must fit the features' snippets.
+
+Grid = tuple[float | None, float | None]  # step and start of the features in seconds, if known
+
+
+def fitting_protocol(source: str, grid: Grid) -> Protocol:
+    """The protocol of a name, file or JSON; raises WstalError if the features do not suit it."""
+    protocol = read_protocol(source)
+    if reason := protocol.misfit(*grid):
+        raise WstalError(reason)
+    return protocol
+
+
+def fitting_paper(source: str | None, grid: Grid, tell: Callable[[str], object]) -> Protocol | None:
+    """The protocol of the paper reading; None, which `tell` is told, if the features do not suit.
+
+    A paper that scored whole snippets of its own features cannot be followed on others.
+    """
+    paper = read_protocol(source) if source else None
+    if paper and (reason := paper.misfit(*grid)):
+        tell(f"the paper reading is scored by the dataset's own protocol: {reason}")
+        return None
+    return paper

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from wstal.device import device_name
-from wstal.features.shard import LoadedNetwork, features_shard
-from wstal.features.snippet_extractor import rgb_opener, snippet_extractor
-from wstal.features.stage_inputs import StageInput
-from wstal.nets.backbone import SnippetNetwork, load_backbone
-from wstal.nets.weight_files import WeightFile, identify
-from wstal.nets.weights import UNTRAINED
-from wstal.progress import Within, unseen
-from wstal.store import Record
+from wstal.base.array_store import Record
+from wstal.base.device import device_name
+from wstal.base.progress import Within, unseen
+from wstal.features.shard import LoadedNetwork, StageInput, features_shard
+from wstal.features.snippets import rgb_opener, snippet_extractor
+from wstal.networks.backbone import SnippetNetwork, load_backbone
+from wstal.networks.weights import UNTRAINED, WeightFile, identify
 
 
 def backbone_network(name: str, weights: str, sources: Mapping[str, WeightFile]) -> LoadedNetwork:

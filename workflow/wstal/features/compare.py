@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
 from wstal.features.pack import FeatureFile
 
 RATES = (1.0, 5 / 6, 6 / 5, 24 / 25, 25 / 24, 4 / 5, 5 / 4, 1 / 2, 2.0, 1 / 4, 4.0)

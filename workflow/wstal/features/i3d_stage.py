@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from wstal.device import device_name
-from wstal.features.extract import read_flow
-from wstal.features.precision_gate import precision_stamp
-from wstal.features.shard import LoadedNetwork, features_shard
-from wstal.features.snippet_extractor import Opener, rgb_opener, snippet_extractor
-from wstal.features.stage_inputs import StageInput
-from wstal.nets.i3d_inference import EXACT, for_inference
-from wstal.nets.ten_crop import TenCrop
-from wstal.nets.weight_files import WeightFile, identify
-from wstal.nets.weights import UNTRAINED, load_i3d, untrained_i3d
-from wstal.progress import Within, unseen
-from wstal.store import Record
+from wstal.base.array_store import Record
+from wstal.base.device import device_name
+from wstal.base.progress import Within, unseen
+from wstal.features.shard import LoadedNetwork, StageInput, features_shard
+from wstal.features.snippets import Opener, read_flow, rgb_opener, snippet_extractor
+from wstal.features.verify import precision_stamp
+from wstal.flow.algorithm import flow_algorithm
+from wstal.flow.stage import flow_key, flow_provenance, stream_flow
+from wstal.media.frames import open_frames
+from wstal.networks.i3d.inference import EXACT, TenCrop, for_inference
+from wstal.networks.weights import UNTRAINED, WeightFile, identify, load_i3d, untrained_i3d
 
 STREAMS = {"rgb": 3, "flow": 2}  # input channels
 BATCH = {"cpu": 8, "cuda": 32}  # snippets at a time where the recipe leaves it open
@@ -94,5 +94,40 @@ def i3d_shard(
         weights=loaded.identity,
         device=device_name(device),
         made_from={**(made_from or {}), **stamp},
+        **settings,
+    )
+
+
+# FOLDED The i3d_flow stage with optical flow that is computed on the way and not kept.
+
+
+def streamed_flow_shard(
+    frames: Path,
+    loaded: LoadedNetwork,
+    recipe: Mapping[str, Any],
+    flow: Mapping[str, Any],
+    *,
+    device: torch.device,
+    flow_code: str,
+    threads: int | None = None,
+    **settings: Any,
+) -> list[Record]:
+    """Write the flow features of every video of the manifest `frames`.
+
+    They have the keys of those of kept flow. `recipe` and `flow` are the sections i3d and flow,
+    `flow_code` is the digest of the flow stage; `settings` goes to `features_shard`.
+    """
+    size = {name: flow[name] for name in ("short_side", "interpolation")}
+    gray = partial(open_frames, pixels="gray", **size)
+    algorithm = flow_algorithm(flow, device=str(device), threads=threads)
+    return i3d_shard(
+        "flow",
+        {"frames": frames},
+        loaded,
+        recipe,
+        device=device,
+        open_flow=partial(stream_flow, algorithm=algorithm, bound=flow["bound"], open_gray=gray),
+        made_from={"flow": flow_provenance(flow, algorithm, flow_code, str(device))},
+        upstream_key=partial(flow_key, recipe=flow, code=flow_code),
         **settings,
     )

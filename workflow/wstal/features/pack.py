@@ -11,12 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from wstal.atomic import atomic_path, remove_left_over
-from wstal.config.layers import canonical
-from wstal.config.recipes import recipe_digest, section_of
-from wstal.errors import WstalError
-from wstal.features.completeness import check_missing
-from wstal.store import (
+from wstal.base.array_store import (
     MISSING,
     NO_AUDIO,
     OK,
@@ -27,7 +22,35 @@ from wstal.store import (
     read_shard,
     safe_name,
 )
-from wstal.timegrid import SNIPPET, snippet_step
+from wstal.base.errors import WstalError
+from wstal.base.files import atomic_path, remove_left_over
+from wstal.config.entry import recipe_digest, section_of
+from wstal.config.layers import canonical
+from wstal.media.timeline import SNIPPET, snippet_step
+
+# FOLDED How many videos are without features, and whether a dataset allows that many.
+
+COLUMNS = ("videos", "without_features", "max_missing")
+
+
+def check_missing(
+    coverage: Iterable[Mapping[str, Any]], max_missing: int | None = None
+) -> dict[str, Any]:
+    """Count the rows of coverage.csv without features (COLUMNS).
+
+    Raises WstalError, naming each video and its reason, if they are more than `max_missing`.
+    """
+    coverage = list(coverage)
+    absent = [row for row in coverage if not int(row["rows"])]
+    if max_missing is not None and len(absent) > max_missing:
+        names = "; ".join(f"{row['id']} ({row['status']}: {row['reason']})" for row in absent)
+        raise WstalError(
+            f"{len(absent)} videos have no features, max_missing is {max_missing}: {names}. "
+            "Supply them, remove them from the labels, or raise max_missing in the dataset YAML"
+        )
+    allowed = "any" if max_missing is None else max_missing
+    return dict(zip(COLUMNS, (len(coverage), len(absent), allowed), strict=True))
+
 
 SCHEMA = "wstal-features-1"
 COVERAGE = ["id", "split", "status", "rows", "reason"]

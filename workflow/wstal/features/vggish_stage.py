@@ -10,15 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from wstal.device import device_name
-from wstal.features.extract import vggish_features
-from wstal.features.shard import LoadedNetwork, features_shard
-from wstal.features.stage_inputs import StageInput, frames_and_fps
-from wstal.nets.vggish_postprocess import load_postprocess
-from wstal.nets.weight_files import WeightFile, identify
-from wstal.nets.weights import UNTRAINED, load_vggish, untrained_vggish
-from wstal.store import Record, read_arrays
-from wstal.timegrid import snippet_count, snippet_step
+from wstal.base.array_store import Record, read_arrays
+from wstal.base.device import device_name
+from wstal.features.shard import LoadedNetwork, StageInput, features_shard, frames_and_fps
+from wstal.features.snippets import vggish_features
+from wstal.media.timeline import snippet_count, snippet_step
+from wstal.networks.vggish import load_postprocess
+from wstal.networks.weights import UNTRAINED, WeightFile, identify, load_vggish, untrained_vggish
 
 
 def vggish_network(

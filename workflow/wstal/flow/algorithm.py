@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from wstal.errors import WstalError
-from wstal.flow.backend import resolve_backend, tvl1
+from wstal.base.errors import WstalError
 from wstal.flow.chunks import GPU_PAIRS, PAIRS
-from wstal.flow.parameters import TVL1Parameters
+from wstal.flow.definition import TVL1Parameters
+from wstal.flow.tvl1_backends.backend import resolve_backend, tvl1
 
 ALGORITHMS = ("tvl1", "dis", "raft")
 
@@ -39,11 +39,11 @@ def flow_algorithm(
     if name == "tvl1":
         return _tvl1(recipe, params, device, threads)
     if name == "dis":
-        from wstal.flow.dis import dis
+        from wstal.flow.other import dis
 
         return FlowAlgorithm(partial(dis, **params), _attrs(name, "opencv", "", "dis", params))
     if name == "raft":
-        from wstal.flow.raft import raft
+        from wstal.flow.other import raft
 
         flow = partial(raft, device=device, **params)
         return FlowAlgorithm(flow, _attrs(name, "torch", "", "raft", params))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from wstal.flow.quantize import encode
-from wstal.read_ahead import read_ahead
+from wstal.base.parallel import read_ahead
+from wstal.flow.definition import encode
 
 SNIPPET = 16  # pairs in one chunk of a flow file
 PAIRS = 4 * SNIPPET  # pairs computed at a time: enough to keep many threads busy

@@ -13,13 +13,13 @@ import hdf5plugin
 import numpy as np
 
 from wstal import __version__
-from wstal.errors import MediaError
-from wstal.features.stage_inputs import StageInput, join_shards
+from wstal.base.array_store import ArrayFile, Record, artefact_key, process_shard
+from wstal.base.errors import MediaError
+from wstal.base.parallel import read_ahead
+from wstal.base.progress import Within, unseen
+from wstal.features.shard import StageInput, join_shards
 from wstal.flow.algorithm import FlowAlgorithm, flow_algorithm
 from wstal.flow.chunks import SNIPPET, flow_chunks
-from wstal.progress import Within, unseen
-from wstal.read_ahead import read_ahead
-from wstal.store import ArrayFile, Record, artefact_key, process_shard
 
 PACKAGES = ("numpy", "h5py", "hdf5plugin", "opencv-contrib-python-headless")
 TENSOR_PACKAGES = {"torch": ("torch",), "triton": ("torch", "triton")}  # by backend

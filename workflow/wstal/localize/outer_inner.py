@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
 
 
 def outer_inner(

@@ -11,9 +11,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from wstal.atomic import atomic_path
-from wstal.errors import WstalError
-from wstal.store import safe_name
+from wstal.base.array_store import safe_name
+from wstal.base.errors import WstalError
+from wstal.base.files import atomic_path
 
 ACTIVATIONS = ("logits", "probability")
 _PREFIX = "attention_"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
 
 EPS = 1e-7  # inside the logarithm of a probability
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
 
 
 def opposite_loss(

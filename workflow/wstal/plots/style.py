@@ -11,7 +11,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from wstal.atomic import atomic_path
+from wstal.base.files import atomic_path
 
 plt.rcParams.update(
     {

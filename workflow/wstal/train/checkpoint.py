@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 import wstal
-from wstal.atomic import atomic_path
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import atomic_path
 
 FORMAT = "wstal-checkpoint-1"
 _DAMAGED = (OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
 
 COLUMNS = ["value", "mean", "sd", "n", "iterations"]
 

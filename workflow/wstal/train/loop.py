@@ -2,26 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+import ctypes
+import json
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wstal.data.batch import Batch
-from wstal.data.dataset import TrainingSet
-from wstal.errors import WstalError
-from wstal.models.output import apply, as_float32, named_attentions
-from wstal.train.evaluating import evaluating
-from wstal.train.optimizer import build_optimizer, learning_rate
-from wstal.train.seeding import random_state, restore_random_state, seed_all
+from wstal.base.errors import WstalError
+from wstal.methods.contract import Batch, apply, as_float32, named_attentions
+from wstal.train.data import TrainingSet
+
+# FOLDED A model as it evaluates, in the midst of training.
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Without dropout and gradients; the model is put back into the mode it was in."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+# FOLDED Memory that one training step frees kept for the next.
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h of glibc
+_NEVER = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Tell the C library not to hand freed memory back to the system; whether it obeyed.
+
+    A CPU training step allocates and frees the same gigabyte of activations again and again;
+    by default every large block is mapped anew and its pages cleared one fault at a time, which
+    takes longer than the elementwise operations that fill it. Only glibc knows the call; with
+    any other C library nothing changes. It holds for the whole process.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, _NEVER))
+
+
+# FOLDED The optimizer of a run.
+
+
+def build_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """Adam, SGD (weight decay as an L2 term) or AdamW (decoupled), in torch's single fused pass.
+
+    Weights that are not to be trained stay out. Raises WstalError for an unknown optimizer.
+    """
+    kind, options = settings["optimizer"], {"weight_decay": settings["weight_decay"]}
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    if kind not in kinds:
+        raise WstalError(f"optimizer {kind!r} is not one of {', '.join(kinds)}")
+    if kind == "sgd":
+        options["momentum"] = settings["momentum"]
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    # A run that only passes scores on has nothing to train, which torch's optimizers refuse.
+    trained = trained or [torch.zeros(1, requires_grad=True)]
+    return kinds[kind](trained, lr=settings["lr"], fused=True, **options)
+
+
+def learning_rate(settings: Mapping[str, Any], progress: float) -> float:
+    """The rate after the share `progress` of the training: `lr` times `factor` per step passed."""
+    schedule = settings["schedule"]
+    if schedule is None:
+        return settings["lr"]
+    passed = sum(progress >= at for at in schedule["at"])
+    return settings["lr"] * schedule["factor"] ** passed
+
+
+# FOLDED Random number generators of a run: seeded together, saved and restored together.
+
+
+def seed_all(seed: int) -> np.random.Generator:
+    """Seed python, numpy and torch; return the generator that draws the batches.
+
+    Convolutions on a GPU then take deterministic algorithms, as in the official CO2-Net code.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    return np.random.default_rng(seed)
+
+
+def random_state(generator: np.random.Generator) -> dict[str, Any]:
+    """State of the batch generator and of torch, as CPU tensors and text.
+
+    GPUs have a part in it once the process has used one.
+    """
+    return {
+        "batches": json.dumps(generator.bit_generator.state),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+    }
+
+
+def restore_random_state(state: dict[str, Any], generator: np.random.Generator) -> None:
+    """Set `generator` and torch back to a saved state, whatever device its tensors lie on.
+
+    Raises WstalError if the state is of another number of GPUs than there are.
+    """
+    count = torch.cuda.device_count() if state["cuda"] else 0
+    if len(state["cuda"]) != count:
+        raise WstalError(
+            f"the random state was saved with {len(state['cuda'])} GPUs, {count} are visible; "
+            "continue with as many (CUDA_VISIBLE_DEVICES), or remove the unfinished checkpoint"
+        )
+    generator.bit_generator.state = json.loads(state["batches"])
+    torch.set_rng_state(state["torch"].cpu())
+    if count:
+        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
+
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 
 class Method(Protocol):
-    """What a module of `wstal.models` offers.
+    """What a module of `wstal.methods` offers.
 
     It may also have `prepare(model, data, config)`, called once before training with the
     TrainingSet: for weights that start from the training features.

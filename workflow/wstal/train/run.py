@@ -9,18 +9,46 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from wstal.atomic import remove_left_over, write_csv
-from wstal.data.annotations import Annotations
-from wstal.data.dataset import TrainingSet
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.files import remove_left_over, write_csv
+from wstal.datasets.annotations import Annotations, data_digest
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, read_scores, write_iterations, write_scores
 from wstal.train import checkpoint
-from wstal.train.initial import initialize, weights_digest
-from wstal.train.loop import Method, Trainer
-from wstal.train.memory import keep_freed_memory
+from wstal.train.data import TrainingSet
+from wstal.train.loop import Method, Trainer, keep_freed_memory
 from wstal.train.scoring import Scorer
+
+# FOLDED A run that starts from the weights of another (`init_from`).
+
+
+@torch.no_grad()
+def initialize(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """Copy the weights that the model has under the same name and shape; say which it lacks.
+
+    Raises WstalError if there is none: the runs are of different kinds.
+    """
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    shared = {n: v for n, v in weights.items() if n in own and own[n].shape == v.shape}
+    if not shared:
+        raise WstalError(
+            "init_from: no weight of that run has the name and shape of one of this run's; "
+            "name a run of the same method and widths"
+        )
+    for name, value in shared.items():
+        own[name].copy_(value)
+    left = sorted(set(own) - set(shared))
+    return [f"not in the run this one starts from, drawn anew: {', '.join(left)}"] if left else []
+
+
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """One text that stands for a model's weights."""
+    return data_digest(
+        part for name, value in weights.items() for part in (name, value.cpu().numpy())
+    )
+
 
 Track = Callable[[Iterable], Iterable]
 

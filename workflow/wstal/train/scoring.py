@@ -11,15 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wstal.data.digest import data_digest
-from wstal.data.standardize import Standardization
-from wstal.data.upstream import of_video
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.datasets.annotations import data_digest
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, VideoScores
-from wstal.models.output import apply, named_attentions
+from wstal.methods.contract import apply, named_attentions
 from wstal.train import checkpoint
-from wstal.train.evaluating import evaluating
+from wstal.train.data import Standardization, of_video
+from wstal.train.loop import evaluating
 
 
 class Scorer:
@@ -111,7 +110,7 @@ def _array(x: Tensor) -> np.ndarray:
 def load_model(content: dict[str, Any], device: torch.device) -> nn.Module:
     """The trained model of a checkpoint's content, in evaluation mode."""
     config = content["config"]
-    method = importlib.import_module(f"wstal.models.{config['method']}")
+    method = importlib.import_module(f"wstal.methods.{config['method']}.network")
     model = method.build(config, content["dims"], len(content["classes"]))
     model.load_state_dict(content["model"])
     return model.to(device).eval()

@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
-from wstal.evaluate.event_table import judge
-from wstal.evaluate.events import second_answers
-from wstal.viewer.location import doubtful_format, video_url
-from wstal.viewer.loudness import FLOOR, read_loudness
-from wstal.viewer.material import Material
-from wstal.viewer.packing import curves, instance_rows, kept_classes, proposal_columns
-from wstal.viewer.series import curve
-from wstal.viewer.verdicts import Verdicts
+from wstal.evaluate.events import judge, second_answers
+from wstal.viewer.material import FLOOR, Material, read_loudness
+from wstal.viewer.packing import (
+    Verdicts,
+    curve,
+    curves,
+    instance_rows,
+    kept_classes,
+    proposal_columns,
+)
+
+# FOLDED Where a page finds a video file.
+
+# What browsers play, with few exceptions; others are tried all the same.
+PLAYED = (".mp4", ".m4v", ".webm", ".mov", ".ogv", ".ogg")
+
+
+def video_url(path: str, page: str | Path, root: str | Path) -> str:
+    """The address of a video file for the page file `page`; empty text for no path.
+
+    A file below `root` (the project, moved or copied as a whole) is named relative to the page,
+    any other by its absolute file URL. Links are left as they are.
+    """
+    if not path:
+        return ""
+    video, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))  # noqa: PTH100
+    if not video.is_relative_to(root):
+        return video.as_uri()
+    folder = Path(os.path.abspath(page)).parent  # noqa: PTH100
+    return quote("./" + Path(os.path.relpath(video, folder)).as_posix())
+
+
+def doubtful_format(path: str) -> str:
+    """The suffix of a video file that browsers rarely play; empty text for the others."""
+    suffix = Path(path).suffix.lower()
+    return "" if suffix in PLAYED else suffix.removeprefix(".")
 
 
 class Entries:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wstal.data.published import NothingThere
+from wstal.datasets.annotations import NothingThere
 from wstal.features.importers.published import (
     PublishedFeatures,
     PublishedVideo,

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from wstal.data.published import NothingThere
-from wstal.errors import MediaError, WstalError
+from wstal.base.errors import MediaError, WstalError
+from wstal.datasets.annotations import NothingThere
 from wstal.features.importers.published import (
     PublishedFeatures,
     PublishedVideo,

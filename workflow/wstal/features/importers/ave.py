@@ -15,9 +15,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from wstal.data.annotations import Annotations
-from wstal.data.published import NothingThere
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.datasets.annotations import Annotations, NothingThere
 from wstal.features.importers.published import (
     PublishedFeatures,
     PublishedVideo,

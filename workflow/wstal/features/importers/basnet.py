@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wstal.data.published import NothingThere
+from wstal.datasets.annotations import NothingThere
 from wstal.features.importers.published import PublishedFeatures, files_below, files_per_stream
 
 PAGE = """the folders train/rgb, train/flow, test/rgb and test/flow with one .npy per video

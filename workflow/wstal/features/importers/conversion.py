@@ -13,15 +13,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from wstal.atomic import atomic_path
+from wstal.base.array_store import BROKEN, MISSING, OK, safe_name
+from wstal.base.errors import MediaError, WstalError
+from wstal.base.files import atomic_path
 from wstal.config.layers import canonical
-from wstal.data.annotations import Annotations
-from wstal.errors import MediaError, WstalError
-from wstal.features.completeness import check_missing
+from wstal.datasets.annotations import Annotations
 from wstal.features.importers.own_rate import common_rows, own_rate
 from wstal.features.importers.published import PublishedFeatures, PublishedVideo, VideoFeatures
-from wstal.features.pack import SCHEMA
-from wstal.store import BROKEN, MISSING, OK, safe_name
+from wstal.features.pack import SCHEMA, check_missing
 
 LENGTH_TOLERANCE = 0.05  # of the annotated durations, in the median
 NOTE = "published features"

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wstal.data.annotations import Annotations
-from wstal.data.published import NothingThere
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.datasets.annotations import Annotations, NothingThere
 from wstal.features.importers import acmnet, autoloc, ave, basnet, cmcs, streams, wtalc
 from wstal.features.importers.published import PublishedFeatures
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wstal.errors import MediaError, WstalError
+from wstal.base.errors import MediaError, WstalError
 
 
 class VideoFeatures(NamedTuple):

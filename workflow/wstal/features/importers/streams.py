@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from wstal.data.published import NothingThere
+from wstal.datasets.annotations import NothingThere
 from wstal.features.importers.published import PublishedFeatures, files_below, files_per_stream
 
 PAGE = """one {video}_{stream}.npy per video and stream of the recipe's import.order
@@ -22,7 +22,7 @@ PAGE = """one {video}_{stream}.npy per video and stream of the recipe's import.o
 def find_streams(folder: Path, settings: Mapping[str, Any]) -> PublishedFeatures:
     """The videos with a file for each stream; those that lack one are named in the facts.
 
-    Ids are read back from file names as this project writes them (`wstal.store.safe_name`); of
+    Ids are read back from file names as this project writes them (`wstal.base.array_store.safe_name`); of
     an id too long for a file's name there is the name alone, which has a `~`.
     """
     streams: dict[str, dict[str, Path]] = {name: {} for name in settings["order"]}

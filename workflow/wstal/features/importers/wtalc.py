@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from wstal.data.published import NothingThere, listed
-from wstal.data.restricted_pickle import read_object_array
-from wstal.errors import WstalError
+from wstal.base.errors import WstalError
+from wstal.base.restricted_pickle import read_object_array
+from wstal.datasets.annotations import NothingThere, listed
 from wstal.features.importers.published import (
     PublishedFeatures,
     PublishedVideo,

@@ -1,0 +1,185 @@
+""""""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from wstal.base.code_digest import (
+    _imports,
+    _meaning,
+    _tree,
+    accepted_code,
+    code_digest,
+    gpu_count,
+    gpus_per_job,
+    import_closure,
+    prepare_jobs,
+)
+from wstal.base.errors import WstalError
+
+FILES = {
+    "pkg/__init__.py": "",
+    "pkg/loss.py": '"""Doc."""\n\n\ndef loss(x):\n    """Doc."""\n    return x * 2  # why\n',
+    "pkg/train.py": "def run():\n    from pkg.loss import loss\n    return loss\n",
+    "pkg/other.py": "X = 1\n",
+    "pkg/fast.py": 'SOURCE = "fast.cpp"\n',
+    "pkg/fast.cpp": "int x;\n",
+    "pkg/page.py": 'PARTS = ("page.html", "page.css", "page.js", "absent.js")\n',
+    "pkg/page.html": "<p>\n",
+    "pkg/page.css": "p { margin: 0; }\n",
+    "pkg/page.js": "draw();\n",
+    "pkg/models/__init__.py": "",
+    "pkg/models/a.py": "import pkg.other\n",
+    "scripts/train.py": "from pkg import train\nimport json\n",
+    "scripts/flow.py": "import pkg.fast\nfrom cli import parser\nfrom shared import X\n",
+    "scripts/view.py": "import pkg.page\n",
+    "scripts/cli.py": "parser = 1\n",
+    "scripts/shared.py": "from pkg.other import X\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def digest(tree, script="train", modules=()):
+    for cached in (_tree, _meaning, _imports):
+        cached.cache_clear()
+    return code_digest(tree / f"scripts/{script}.py", tree / "pkg", modules)
+
+
+def edit(tree, name, old, new):
+    path = tree / name
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_closure_follows_imports_inside_functions_and_run_time_modules(tree):
+    names = [
+        p.relative_to(tree).as_posix()
+        for p in import_closure(tree / "scripts/train.py", tree / "pkg")
+    ]
+    assert names == ["pkg/__init__.py", "pkg/loss.py", "pkg/train.py"]
+    with_model = import_closure(tree / "scripts/train.py", tree / "pkg", ["pkg.models.a"])
+    assert tree / "pkg/other.py" in with_model and tree / "pkg/models/a.py" in with_model
+
+
+def test_an_edit_of_meaning_changes_the_digest_of_what_imports_it(tree):
+    before, flow = digest(tree), digest(tree, "flow")
+    edit(tree, "pkg/loss.py", "x * 2", "x * 3")
+    assert digest(tree) != before and digest(tree, "flow") == flow
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("# why", "# because"), ('"""Doc."""', '"""Other."""'), ("x * 2", "(x\n * 2)")]
+)
+def test_comments_docstrings_and_formatting_change_nothing(tree, old, new):
+    before = digest(tree)
+    edit(tree, "pkg/loss.py", old, new)
+    assert digest(tree) == before
+
+
+def test_other_modules_change_nothing_and_compiled_sources_count(tree):
+    before, flow = digest(tree), digest(tree, "flow")
+    edit(tree, "pkg/other.py", "1", "2")
+    edit(tree, "pkg/fast.cpp", "int", "long")
+    assert digest(tree) == before and digest(tree, "flow") != flow
+    assert digest(tree, modules=["pkg.models.a"]) != before
+
+
+def test_scripts_beside_it_count_but_for_the_command_line(tree):
+    flow = digest(tree, "flow")
+    edit(tree, "scripts/cli.py", "1", "2")
+    assert digest(tree, "flow") == flow
+    edit(tree, "pkg/other.py", "1", "2")
+    through_sibling = digest(tree, "flow")
+    edit(tree, "scripts/shared.py", "\n", "\nY = 1\n")
+    assert len({flow, through_sibling, digest(tree, "flow")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("int x;  // why\n", True),
+        ("/* why\n   not */\n\n  int x;\n", True),
+        ("int y;\n", False),
+        ('const char* s = "// no comment";\nint x;\n', False),
+    ],
+)
+def test_comments_and_indentation_of_compiled_sources_change_nothing(tree, text, same):
+    before = digest(tree, "flow")
+    (tree / "pkg/fast.cpp").write_text(text)
+    assert (digest(tree, "flow") == before) is same
+
+
+def test_what_looks_like_a_comment_in_a_string_counts(tree):
+    (tree / "pkg/fast.cpp").write_text('const char* s = "// a";\n')
+    before = digest(tree, "flow")
+    edit(tree, "pkg/fast.cpp", "// a", "// b")
+    assert digest(tree, "flow") != before
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.css", "page.js"])
+def test_templates_count_as_they_are_for_what_reads_them(tree, name):
+    before, other = digest(tree, "view"), digest(tree)
+    (tree / "pkg" / name).write_text("// another page\n")
+    assert digest(tree, "view") != before and digest(tree) == other
+
+
+def test_the_page_of_the_viewer_is_part_of_its_scripts_digest(project):
+    from wstal.base.code_digest import _compiled_sources
+
+    package = project / "workflow/wstal"
+    page = package / "viewer/page.py"
+    assert page in import_closure(project / "scripts/view.py", package)
+    found = {path.name for path in _compiled_sources(page)}
+    assert found == {
+        path.name for path in page.parent.iterdir() if path.suffix in (".html", ".css", ".js")
+    }
+
+
+def test_jobs_find_this_checkout_first_and_once(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.setenv("PATH", "/bin")
+    monkeypatch.setenv("WSTAL_ACCEPTED_CODE", "{}")
+    prepare_jobs("/project", {"a": "b"})
+    prepare_jobs("/project", {"a": "b"})
+    assert accepted_code() == {"a": "b"}
+    assert os.environ["PYTHONPATH"] == "/project/workflow:/elsewhere"
+    assert os.environ["PATH"] == f"{Path(sys.executable).parent}:/bin"
+
+
+def test_gpus_are_those_that_are_visible(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
+    assert gpu_count() == 2
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpu_count() == 0
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert gpu_count() == len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+@pytest.mark.parametrize(
+    "device, here, allowed, gpus",
+    [
+        ("auto", 0, None, 0),
+        ("auto", 2, None, 1),
+        ("auto", 2, 4, 1),
+        ("auto", 0, 0, 0),  # a job on a node without a GPU, of a run that found none
+        ("cuda", 0, 16, 1),  # a login node
+        ("cpu", 2, 16, 0),
+    ],
+)
+def test_a_job_asks_for_a_gpu_where_there_are_some(device, here, allowed, gpus):
+    assert gpus_per_job(device, here, allowed) == gpus
+
+
+def test_gpus_that_were_promised_are_missed():
+    with pytest.raises(WstalError, match="up to 16 GPU jobs.*device=cuda"):
+        gpus_per_job("auto", 0, 16)

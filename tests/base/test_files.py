@@ -1,0 +1,150 @@
+"""Tables are written whole, without their index.
+
+Videos are dealt to shards by their id alone.
+
+Nobody watches: the chunks themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+
+import pandas as pd
+import pytest
+from wstal.base.errors import MediaError, WstalError
+from wstal.base.files import (
+    atomic_path,
+    read_frame,
+    remove_left_over,
+    write_csv,
+    write_frame,
+    write_json,
+)
+from wstal.base.progress import unseen
+from wstal.base.runtime import COLUMNS, stage_costs
+from wstal.base.shards import shard_of
+
+
+def test_file_appears_only_when_the_block_succeeds(tmp_path):
+    target = tmp_path / "deep" / "file.txt"
+    with atomic_path(target) as temporary:
+        temporary.write_text("new")
+        assert not target.exists()
+        assert temporary.suffix == ".txt" and temporary.parent == target.parent
+    assert target.read_text() == "new"
+
+
+def test_failure_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("killed")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_json_refuses_nan_and_keeps_text(tmp_path):
+    write_json(tmp_path / "a.json", {"name": "Ärger", "x": [1, 2]})
+    assert json.loads((tmp_path / "a.json").read_text())["name"] == "Ärger"
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text())["x"] == [1, 2]
+
+
+def test_csv_refuses_unknown_columns(tmp_path):
+    write_csv(tmp_path / "a.csv", ["a", "b"], [{"a": 1, "b": 'x,"y"'}])
+    assert (tmp_path / "a.csv").read_text() == 'a,b\n1,"x,""y"""\n'
+    with pytest.raises(ValueError, match="fields not in fieldnames"):
+        write_csv(tmp_path / "a.csv", ["a"], [{"c": 1}])
+
+
+def test_what_killed_writers_left_goes_after_a_day_and_nothing_else(tmp_path):
+    with atomic_path(tmp_path / "a b.h5") as temporary:
+        left = tmp_path / temporary.name.replace(" b.", " c.")
+        temporary.touch()
+    (tmp_path / "a b.h5").unlink()
+    old = [left, tmp_path / ".x.0123456789ab"]
+    kept = [tmp_path / name for name in (".d.0123456789ab.h5", ".hidden.h5", "e.0123456789ab.h5")]
+    for path in (*old, *kept):
+        path.write_text("")
+    for path in (*old, *kept[1:]):
+        os.utime(path, (time.time() - 90000,) * 2)
+    remove_left_over(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    remove_left_over(tmp_path / "absent")
+
+
+def test_a_table_is_whole_or_what_it_was(tmp_path):
+    path, frame = tmp_path / "new/map.csv", pd.DataFrame({"run": ["a"], "value": [1 / 3]})
+    write_frame(path, frame, float_format="%.2f")
+    assert path.read_text() == "run,value\na,0.33\n"
+    with pytest.raises(ValueError, match="format"):
+        write_frame(path, frame, float_format="%q")
+    assert path.read_text() == "run,value\na,0.33\n" and len(list(path.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b'a,b\n"1,2\n', b"\xff\xfe"])
+def test_a_file_that_is_no_table_is_named(tmp_path, content):
+    path = tmp_path / "map.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(WstalError, match=r"map\.csv is no table \(.*\); remove it"):
+        read_frame(path)
+
+
+def test_a_table_reads_back(tmp_path):
+    frame = pd.DataFrame({"run": ["a", "b"], "value": [1.5, None]})
+    write_frame(tmp_path / "map.csv", frame)
+    pd.testing.assert_frame_equal(read_frame(tmp_path / "map.csv"), frame)
+
+
+def test_broken_media_is_a_kind_of_bad_input():
+    """A stage catches MediaError; a script catches both as errors for the user."""
+    with pytest.raises(WstalError, match="holds no frames"):
+        raise MediaError("x.mp4 holds no frames")
+    assert not issubclass(WstalError, MediaError)
+
+
+HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+def write(path, seconds, memory, cpu):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{HEAD}{seconds}\t0:00:01\t{memory}\t1\t1\t1\t0\t0\t1\t{cpu}\n")
+
+
+def test_jobs_are_summed_by_stage_and_the_largest_memory_kept(tmp_path):
+    write(tmp_path / "r/flow/shard0.tsv", 10, 100, 9)
+    write(tmp_path / "r/flow/shard1.tsv", 20, 300, 18)
+    write(tmp_path / "r/co2net/train.seed0.tsv", 5, 50, 5)
+    write(tmp_path / "render.tsv", 40, "-", "-")
+    table = stage_costs(tmp_path).set_index("stage")
+    assert list(table.index) == ["render", "flow", "train"]
+    assert table.loc["flow"].tolist() == [2, 30, 20, 27, 300]
+    assert table.loc["train", "jobs"] == 1
+
+
+def test_no_measurements_is_an_empty_table(tmp_path):
+    assert list(stage_costs(tmp_path).columns) == COLUMNS and stage_costs(tmp_path).empty
+
+
+def test_is_the_hash_of_the_id():
+    for video in ("video_test_0000004", "v_a", "ü/b"):
+        assert shard_of(video, 26) == int(hashlib.sha1(video.encode()).hexdigest(), 16) % 26
+    assert shard_of("anything", 1) == 0
+
+
+def test_shards_are_balanced():
+    counts = [0] * 8
+    for number in range(4000):
+        counts[shard_of(f"video_{number:07d}", 8)] += 1
+    assert min(counts) > 400
+
+
+def test_unseen_chunks_are_untouched():
+    chunks = iter([1, 2])
+    assert unseen("v", chunks, 2) is chunks

@@ -1,0 +1,402 @@
+"""Own labels in ActivityNet's JSON format.
+
+ActivityNet-style databases in the spellings that circulate.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+from published_sets import THUMOS, write_database
+from wstal.base.errors import WstalError
+from wstal.config.entry import (
+    annotation_files,
+    own_lists,
+    sound_annotation_files,
+    video_files,
+    video_listing,
+)
+from wstal.datasets.annotations import read_annotations, training_view, videos_view
+from wstal.datasets.database_json import read_database
+from wstal.datasets.folder import (
+    doubts,
+    named_files,
+    own_files,
+    read_folder_annotations,
+    read_own_database,
+    read_own_labels,
+    video_id,
+)
+from wstal.datasets.readers import read_dataset
+
+LABELS = "video,labels,split\na.mp4,run;jump,train\nsub/b,run,test\nc.x,jump,val\n"
+
+
+@pytest.fixture
+def labels(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("\ufeff" + LABELS, encoding="utf-8")
+    return path
+
+
+def test_labels_and_segments_become_the_database(labels, tmp_path):
+    segments = tmp_path / "segments.csv"
+    segments.write_text("video,t_start,t_end,label\nsub/b.mkv,1.5,2,run\n")
+    found = read_folder_annotations(labels, segments)
+    assert found.classes == ["jump", "run"]
+    assert found.database["a"] == {
+        "subset": "train",
+        "duration": None,
+        "labels": ["jump", "run"],
+        "annotations": [],
+    }
+    assert found.ground_truth("test").values.tolist() == [["sub/b", 1.5, 2.0, "run"]]
+    assert named_files(labels) == {"a": "a.mp4", "sub/b": "sub/b", "c.x": "c.x"}
+    assert named_files(tmp_path / "none") == {}
+
+
+def test_videos_and_labels_are_listed_without_looking_at_segments(labels, project, tmp_path):
+    segments = tmp_path / "segments.csv"
+    segments.write_text("video,t_start,t_end,label\na,1.5,2,run\n")
+    command = [sys.executable, project / "scripts/list_videos.py", "--dataset", "mine"]
+    command += ["--settings", '{"kind": "folder"}', "--files", labels]
+    outputs = {name: tmp_path / f"{name}.json" for name in ("videos", "training")}
+    given = [part for name, path in outputs.items() for part in (f"--{name}", path)]
+    subprocess.run([*command, *given], check=True)
+    whole = read_folder_annotations(labels, segments)
+    assert read_annotations(outputs["training"]) == training_view(whole)
+    assert read_annotations(outputs["videos"]) == videos_view(whole)
+    assert "run" not in outputs["videos"].read_text()
+
+
+def test_what_may_be_a_slip_is_told(labels, tmp_path):
+    assert doubts(read_folder_annotations(labels)) == []
+    labels.write_text("video,labels,split\na,Long Jump,train\nb,long_jump;swim,test\nc,,test\n")
+    segments = tmp_path / "segments.csv"
+    segments.write_text("video,t_start,t_end,label\n" + "c,1,2,swim\n" * 2 + "b,1,2,swim\n")
+    alike, jump, swim, unlisted = doubts(read_folder_annotations(labels, segments))
+    assert alike.startswith("Long Jump, long_jump are 2 classes")
+    assert "'long_jump'" in jump and "No training video has the class 'swim'" in swim
+    assert unlisted.startswith("Classes that segments give") and "not: c 'swim'. " in unlisted
+
+
+EXPORTED = {
+    "semicolons": 'video;labels;split\na;"run;jump";train\nc;run;test\n',
+    "tabs": "video\tlabels\tsplit\na\trun;jump\ttrain\nc\trun\ttest\n",
+    "spaces": 'video, labels, split\na, "run;jump", train\nc, run, test\n',
+    "old line ends": "video,labels,split\ra,run;jump,train\rc,run,test\r",
+    "empty rows and cells": "video,labels,split\na,run;jump,train,\n,,\nc,run,test\n  \n,,,,\n",
+}
+
+
+@pytest.mark.parametrize("text", EXPORTED.values(), ids=EXPORTED)
+def test_files_are_read_as_spreadsheets_write_them(tmp_path, text):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(text.encode("utf-8-sig"))
+    found = read_folder_annotations(path).database
+    assert {video: each["labels"] for video, each in found.items()} == {
+        "a": ["jump", "run"],
+        "c": ["run"],
+    }
+    assert named_files(path) == {"a": "a", "c": "c"}
+
+
+def test_times_have_decimal_commas_where_cells_have_semicolons(labels, tmp_path):
+    segments = tmp_path / "segments.csv"
+    segments.write_text("video;t_start;t_end;label\nsub/b;1,5;2;run\n")
+    found = read_folder_annotations(labels, segments)
+    assert found.database["sub/b"]["annotations"] == [{"segment": [1.5, 2.0], "label": "run"}]
+    segments.write_text('video,t_start,t_end,label\nsub/b,"1,500",2000,run\n')  # or a thousand?
+    with pytest.raises(WstalError, match="line 2: could not convert string to float: '1,500'"):
+        read_folder_annotations(labels, segments)
+
+
+def test_one_spelling_of_an_accent(tmp_path):
+    labels, segments = tmp_path / "labels.csv", tmp_path / "segments.csv"
+    labels.write_text("video,labels,split\ne\u0301te\u0301,cafe\u0301,train\nb,caf\u00e9,test\n")
+    segments.write_text("video,t_start,t_end,label\n\u00e9t\u00e9,1,2,caf\u00e9\n")
+    found = read_folder_annotations(labels, segments)
+    assert found.classes == ["caf\u00e9"] and list(found.database) == ["\u00e9t\u00e9", "b"]
+
+
+def test_only_video_extensions_are_cut():
+    assert video_id("clip.final.MP4") == "clip.final" and video_id("v1.2") == "v1.2"
+
+
+def test_background_stands_for_no_class(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("video,labels,split\na,run,train\nb,background,train\nc,run,test\n")
+    found = read_folder_annotations(path)
+    assert found.classes == ["run"]
+    assert found.database["b"]["labels"] == [] and found.database["b"]["subset"] == "train"
+    assert found.label_matrix(["a", "b"]).tolist() == [[1], [0]]
+    path.write_text("video,labels,split\na,run;background,train\nc,run,test\n")
+    with pytest.raises(WstalError, match=r"labels.csv, line 2: background stands for no class"):
+        read_folder_annotations(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("video,label,split\n", r"columns \['labels'\] are missing"),
+        ("video,labels,split\na,run,training\n", "line 2: split 'training' is not one of"),
+        ("video,labels,split\na,run,train\na.mp4,run,train\n", "line 3: 'a' is listed twice"),
+        ("video,labels,split\na,,train\n", "training video 'a' has no label"),
+        ("video,labels,split\na,run,test\n", "no row has the split train"),
+        ("video,labels,split\n,run,train\n", "line 2: the video is not named"),
+        ("video,labels,split\na,run,train\n", "no row has the split test"),
+        (
+            "video,labels,split\na,run,jump,train\n",
+            "line 2: .*'train' is in none; labels are joined",
+        ),
+        ('video,labels,split\na,"run' + "x" * 140_000, "line 1: .*is a double quote left open"),
+    ],
+)
+def test_bad_labels_name_file_line_and_remedy(tmp_path, text, message):
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    with pytest.raises(WstalError, match=message) as caught:
+        read_folder_annotations(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("zz,1,2,run", "video 'zz' has no row"),
+        ("a,2,2,run", "empty, inverted or negative"),
+        ("a,-1,2,run", "empty, inverted or negative"),
+        ("a,1,nan,run", "empty, inverted or negative"),
+        ("a,1,two,run", "could not convert"),
+        ("a,1,2,swim", "label 'swim' is carried by no video"),
+    ],
+)
+def test_bad_segments_are_refused(labels, tmp_path, row, message):
+    segments = tmp_path / "segments.csv"
+    segments.write_text(f"video,t_start,t_end,label\n{row}\n")
+    with pytest.raises(WstalError, match=f"line 2: .*{message}"):
+        read_folder_annotations(labels, segments)
+
+
+def test_missing_file_says_what_it_should_be(tmp_path):
+    with pytest.raises(WstalError, match="CSV file with the columns video,labels,split"):
+        read_folder_annotations(tmp_path / "labels.csv")
+
+
+def test_another_encoding_says_how_to_save_it(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_bytes("video,labels,split\nKöln,run,train\n".encode("latin-1"))
+    with pytest.raises(WstalError, match="is not UTF-8 .* save it as CSV UTF-8"):
+        read_folder_annotations(path)
+    assert len(named_files(path)) == 1
+
+
+def video(subset, *annotations, **more):
+    items = [{"segment": list(times), "label": label} for *times, label in annotations]
+    return {"subset": subset, "duration": 9.5, "annotations": items, **more}
+
+
+DATABASE = {
+    "a.mp4": video("training", (1, 2.5, "run"), (4, 5, "jump"), (6, 7, "run"), fps=30),
+    "b": video("Training", labels=["jump"]),
+    "c": video("validation", (0, 3, "run")),
+    "sub/d": video("testing", (1, 2, "jump")),
+}
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "mine.json"
+
+    def written(database=DATABASE, **more):
+        path.write_text(json.dumps({"version": "1", "database": database, **more}))
+        return path
+
+    return written
+
+
+def test_it_is_the_database_that_two_csv_files_give(write, tmp_path):
+    (tmp_path / "labels.csv").write_text(
+        "video,labels,split\na,jump;run,train\nb,jump,train\nc,run,val\nsub/d,jump,test\n"
+    )
+    (tmp_path / "segments.csv").write_text(
+        "video,t_start,t_end,label\na,1,2.5,run\na,4,5,jump\na,6,7,run\nc,0,3,run\nsub/d,1,2,jump\n"
+    )
+    files = tmp_path / "labels.csv", tmp_path / "segments.csv"
+    found, notes = read_own_database(write())
+    same = {v: entry | {"duration": None} for v, entry in found.database.items()}
+    assert same == read_folder_annotations(*files).database and not notes
+    assert {entry["duration"] for entry in found.database.values()} == {9.5}
+    assert found.classes == ["jump", "run"]
+    ids = ["a", "b", "c", "sub/d"]
+    assert list(own_files(tmp_path / "mine.json")) == list(own_files(files[0])) == ids
+    assert read_own_labels(*files) == (read_folder_annotations(*files), [])
+
+
+def test_a_label_needs_no_times_and_background_stands_for_no_class(write):
+    weak = {
+        "a": {"subset": "train", "annotations": [{"label": "run"}]},
+        "b": {"subset": "train", "labels": ["background"]},
+        "c": {"subset": "test", "labels": ["run"]},
+    }
+    found, _ = read_own_database(write(weak))
+    assert [entry["labels"] for entry in found.database.values()] == [["run"], [], ["run"]]
+    assert not found.has_segments("test") and found.database["a"]["duration"] is None
+
+
+@pytest.mark.parametrize(
+    ("subsets", "expected", "note"),
+    [
+        ("training validation", "train test", "no test video: validation is tested"),
+        ("validation test", "train test", "no training video: validation trains"),
+        ("train val test", "train val test", None),
+    ],
+)
+def test_what_is_called_validation_trains_or_is_tested_where_nothing_else_does(
+    write, subsets, expected, note
+):
+    database = {f"v{n}": video(word, (1, 2, "run")) for n, word in enumerate(subsets.split())}
+    found, notes = read_own_database(write(database))
+    assert [entry["subset"] for entry in found.database.values()] == expected.split()
+    assert notes == [] if note is None else note in notes[0]
+
+
+def test_withheld_test_labels_leave_the_videos_out(write):
+    held = {"a": video("training", (1, 2, "run")), "b": video("validation", (1, 2, "run"))}
+    found, notes = read_own_database(write(held | {"x": video("testing"), "y": video("testing")}))
+    assert {v: entry["subset"] for v, entry in found.database.items()} == {
+        "a": "train",
+        "b": "test",
+    }
+    assert "2 test videos have no label" in notes[0] and "x, y" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("database", "message"),
+    [
+        ({"a": video("trian", (1, 2, "x"))}, "video a: subset 'trian' is not one of training"),
+        ({"a": video("train")}, "video a: .* no label; .*background"),
+        ({"a": video("train", (2, 2, "x"))}, r"video a: segment \[2, 2\] .*empty, inverted or neg"),
+        ({"a": video("train", (-1, 2, "x"))}, "video a: segment .* negative"),
+        ({"a": video("train", (1, None, "x"))}, "video a: .*seconds"),
+        ({"a": {"subset": "train", "annotations": [{"segment": [1, 2]}]}}, "video a: .*'label'"),
+        ({"a": video("train", (1, 2, "x")), "a.mp4": video("test")}, "'a' is listed twice"),
+        ({"a": video("train", (1, 2, "x"), labels=["background"])}, "video a: background stands"),
+        ({"a": video("train", (1, 2, "x"))}, "no video is left to test"),
+        ({"a": video("test", (1, 2, "x"))}, "no video is left to train"),
+        ([], "ActivityNet's format"),
+        ({"a": 3}, "video a: "),
+        ({}, "no video"),
+    ],
+)
+def test_mistakes_name_file_video_and_remedy(write, database, message):
+    path = write(database)
+    with pytest.raises(WstalError, match=message) as caught:
+        read_own_database(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_none_is_refused_and_has_no_ids(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text("video,labels")
+    with pytest.raises(WstalError, match=r"mine.json is not JSON"):
+        read_own_database(path)
+    assert own_files(path) == own_files(tmp_path / "none.json") == {}
+
+
+def dataset(**keys):
+    return {
+        "kind": "folder",
+        "videos": "clips",
+        "labels": "mine.json",
+        "segments": None,
+        "shards": 2,
+    } | keys
+
+
+def test_one_file_holds_labels_and_segments(write, tmp_path):
+    write()
+    assert annotation_files("mine", dataset()) == video_files("mine", dataset()) == ["mine.json"]
+    (tmp_path / "seg.csv").write_text("video,t_start,t_end,label\n")
+    with pytest.raises(WstalError, match=r"mine: `segments:` names seg.csv, .* mine.json"):
+        annotation_files("mine", dataset(segments="seg.csv"))
+    annotations, report = read_dataset("mine", {"kind": "folder"}, [tmp_path / "mine.json"])
+    assert annotations == read_own_database(tmp_path / "mine.json")[0] and report.files
+    write({"a": video("train", (2, 1, "x"))})
+    with pytest.raises(WstalError, match="video a: segment"):
+        sound_annotation_files("mine", dataset())
+
+
+def test_a_segment_corrected_lists_nothing_anew_and_a_label_does(write):
+    write()
+    first = own_lists("mine", dataset())
+    shards = video_listing("mine", dataset())
+    write({**DATABASE, "a.mp4": video("training", (1, 2, "run"), (4, 5, "jump"))})
+    assert own_lists("mine", dataset()) == first and video_listing("mine", dataset()) == shards
+    write({**DATABASE, "b": video("training", labels=["run"])})
+    assert own_lists("mine", dataset()) != first
+    write({**DATABASE, "e": video("training", (1, 2, "run"))})
+    assert video_listing("mine", dataset()) != shards
+
+
+def test_no_time_reaches_training(write):
+    found, _ = read_own_database(write())
+    for view in (training_view(found), videos_view(found)):
+        assert not any(entry["annotations"] for entry in view.database.values())
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_times_as_numbers_and_as_text_are_the_same(tmp_path, text):
+    found = read_database(write_database(tmp_path / "a.json", text=text))
+    assert {video: entry.segments for video, entry in found.videos.items()} == THUMOS
+    assert {entry.subset for entry in found.videos.values()} == {"test", "validation"}
+    assert found.name == "a.json (small)"
+
+
+def test_other_json_is_no_database(tmp_path):
+    for content in ({"video": 30.0}, [1, 2], {}, {"a": {"b": 1}}):
+        (tmp_path / "a.json").write_text(json.dumps(content))
+        assert read_database(tmp_path / "a.json") is None
+
+
+def test_a_flat_database_takes_its_subsets_from_the_table_beside_it(tmp_path):
+    path = tmp_path / "anet_anno_action.json"
+    entry = {"duration_second": 9.5, "annotations": [{"segment": [1, 2], "label": "Polo"}]}
+    path.write_text(json.dumps({"v_abcdefghijk": entry}))
+    with pytest.raises(WstalError, match="video_info_new.csv"):
+        read_database(path)
+    with (tmp_path / "video_info_new.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerows([["video", "subset"], ["v_abcdefghijk", "training"]])
+    found = read_database(path)
+    video = found.videos["v_abcdefghijk"]
+    assert (video.subset, video.duration, video.segments) == ("training", 9.5, [(1.0, 2.0, "Polo")])
+    assert [file.name for file in found.files] == [path.name, "video_info_new.csv"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"annotations": []},
+        {"subset": "training", "annotations": [{"segment": [1], "label": "x"}]},
+        {"subset": "training", "annotations": [{"segment": ["a", "b"], "label": "x"}]},
+        {"subset": "training", "annotations": [{"segment": [0, float("nan")], "label": "x"}]},
+        {"subset": "training", "annotations": [{"segment": [0, 1]}]},
+        {"subset": "training", "duration": "long"},
+    ],
+)
+def test_an_entry_that_cannot_be_read_names_file_and_video(tmp_path, entry):
+    (tmp_path / "a.json").write_text(json.dumps({"database": {"clip7": entry}}))
+    with pytest.raises(WstalError, match=r"a\.json, video clip7"):
+        read_database(tmp_path / "a.json")
+
+
+def test_what_is_no_json_is_named(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(WstalError, match=r"a\.json is not JSON"):
+        read_database(tmp_path / "a.json")

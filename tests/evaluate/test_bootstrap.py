@@ -1,0 +1,201 @@
+"""The bootstrap: weights equal copies, intervals mean what they say, and it is fast."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from evaluation_cases import PROTOCOL, TIOUS, detections, frame, random_case
+from wstal.base.errors import WstalError
+from wstal.evaluate import detection_map
+from wstal.evaluate.bootstrap import compare, event_draws, paired_bootstrap, weighted_ap
+from wstal.evaluate.events import Judged
+from wstal.evaluate.ground_truth import Coverage
+from wstal.evaluate.matching import match
+from wstal.evaluate.protocols import Prepared
+
+
+def prepared(truth, predictions):
+    """What `prepare` would give."""
+    videos = sorted({*truth["video_id"], *predictions["video_id"]})
+    classes = sorted({*truth["label"]})
+    return Prepared(truth, predictions, classes, videos, Coverage(1, 1, 1, 1))
+
+
+def copies(table, weights):
+    """Each video as often as its weight says, copies under names of their own."""
+    parts = [
+        table[table["video_id"] == video].assign(video_id=f"{video} {copy}")
+        for video, weight in weights.items()
+        for copy in range(weight)
+    ]
+    return pd.concat([table[:0], *parts])
+
+
+@pytest.mark.parametrize("neutral", [False, True])
+def test_a_weight_of_k_is_k_copies_of_the_video(neutral):
+    rng = np.random.default_rng(0)
+    for seed in range(40):
+        truth, predictions = random_case(seed, grid=None)
+        # Copies of a video tie with one another but with no other video: so no tie elsewhere.
+        predictions["score"] = rng.permutation(len(predictions)).astype(float)
+        if neutral:
+            predictions["neutral"] = rng.random(len(predictions)) < 0.4
+        matches = match(truth, predictions, TIOUS)
+        weights = rng.integers(0, 4, size=(3, len(matches.videos)))
+        ours = weighted_ap(matches, weights)
+        for draw, row in enumerate(weights.tolist()):
+            own = dict(zip(matches.videos, row, strict=True))
+            expected = detection_map(
+                copies(truth, own), copies(predictions, own), TIOUS, matches.classes
+            )
+            np.testing.assert_allclose(ours[draw], expected["ap"], atol=1e-12)
+
+
+def many_videos(seed, quality):
+    """Sixty videos with two instances; a share `quality` of them found."""
+    rng = np.random.default_rng(seed)
+    truth = frame([(f"v{v}", 10 * i, 10 * i + 4, f"c{v % 3}") for v in range(60) for i in range(2)])
+    found = rng.random(len(truth)) < quality
+    shift = np.where(found, 0, 5.0)
+    score = rng.random(len(truth))
+    table = truth.assign(
+        t_start=truth["t_start"] + shift, t_end=truth["t_end"] + shift, score=score
+    )
+    return prepared(truth, table)
+
+
+def test_a_clear_difference_is_clear_and_none_is_none():
+    good, bad = [many_videos(s, 0.9) for s in (1, 2)], [many_videos(s, 0.3) for s in (3, 4)]
+    rows = paired_bootstrap(good, bad, PROTOCOL, resamples=200)
+    row = {row["metric"]: row for row in rows}["mAP@0.3:0.7"]
+    assert row["low"] > 0 and row["low"] <= row["difference"] <= row["high"]
+    assert row["p"] == pytest.approx(2 / 201, abs=1e-6)
+    mean = np.mean(
+        [detection_map(p.ground_truth, p.predictions, TIOUS)["map"].mean() for p in good]
+    )
+    assert row["a_value"] == pytest.approx(100 * mean, abs=1e-5)
+    assert row["difference"] == pytest.approx(row["a_value"] - row["b_value"], abs=1e-5)
+    same = paired_bootstrap(good, good, PROTOCOL, resamples=50)[0]
+    assert (same["difference"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
+
+
+def test_seeded_and_swapping_runs_flips_the_sign():
+    a, b = [many_videos(1, 0.6)], [many_videos(2, 0.5)]
+    first = paired_bootstrap(a, b, PROTOCOL, resamples=100, seed=7)
+    assert first == paired_bootstrap(a, b, PROTOCOL, resamples=100, seed=7)
+    assert first != paired_bootstrap(a, b, PROTOCOL, resamples=100, seed=8)
+    swapped = paired_bootstrap(b, a, PROTOCOL, resamples=100, seed=7)
+    for row, other in zip(first, swapped, strict=True):
+        assert row["difference"] == -other["difference"] and row["p"] == other["p"]
+        assert row["low"] == pytest.approx(-other["high"], abs=1e-6)
+
+
+def test_interval_covers_as_a_standard_error_would():
+    a, b = [many_videos(1, 0.7)], [many_videos(2, 0.5)]
+    row = paired_bootstrap(a, b, PROTOCOL, resamples=400)[0]
+    # 60 videos, half of them right or wrong: a difference of means has an error near 7 points.
+    assert 10 < row["high"] - row["low"] < 60
+
+
+def test_frame_and_speed(project):
+    a, b = [many_videos(1, 0.7)], [many_videos(2, 0.5)]
+    start = time.monotonic()
+    table = compare(a, b, PROTOCOL, names=("x", "y"), resamples=1000, note="made up")
+    assert time.monotonic() - start < 20
+    assert table["metric"].tolist() == ["mAP@0.30", "mAP@0.50", "mAP@0.70", "mAP@0.3:0.7"]
+    assert set(table["a"]) == {"x"} and set(table["note"]) == {"made up"}
+    assert set(table["videos"]) == {60} and set(table["resamples"]) == {1000}
+
+
+def few_annotated(videos, found):
+    """One video of several is annotated; `found` is whether its instance is."""
+    truth = frame([("v0", 0.0, 4.0, "c0")])
+    table = truth.assign(score=1.0, t_start=0.0 if found else 3.5)
+    names = [f"v{index}" for index in range(videos)]
+    return Prepared(truth, table, ["c0"], names, Coverage(videos, videos, 1, 1))
+
+
+def test_draws_without_an_instance_count_nowhere():
+    row = paired_bootstrap([few_annotated(4, True)], [few_annotated(4, False)], PROTOCOL)[0]
+    # The one annotated video of four is missing from (3/4)^4 = 32 % of the draws.
+    assert 630 < row["valid"] < 740 and row["note"] == ""
+    assert row["p"] == pytest.approx(2 / (1 + row["valid"]), abs=1e-6)
+    assert (row["difference"], row["low"], row["high"]) == (100, 100, 100)
+    full = paired_bootstrap([many_videos(1, 0.7)], [many_videos(2, 0.5)], PROTOCOL, resamples=50)
+    assert {row["valid"] for row in full} == {50}
+
+
+def test_no_interval_from_a_minority_of_draws():
+    # A draw of 100 misses the annotated one by 37 %, so that of nine sometimes most do.
+    a, b = few_annotated(100, True), few_annotated(100, False)
+    seeds = {s: paired_bootstrap([a], [b], PROTOCOL, resamples=9, seed=s)[0] for s in range(40)}
+    row = next(row for row in seeds.values() if row["valid"] < 4.5)
+    assert f"{9 - row['valid']} of 9 draws" in row["note"]
+    assert np.isnan([row[key] for key in ("low", "high", "p")]).all()
+    assert row["difference"] == 100
+    assert all((row["valid"] < 4.5) == bool(row["note"]) for row in seeds.values())
+    row = compare([a], [b], PROTOCOL, resamples=0, note="made up").iloc[0]
+    assert row["note"] == "made up; no interval: 0 of 0 draws without an instance"
+
+
+def test_empty_run_scores_zero():
+    truth = many_videos(1, 0.7).ground_truth
+    empty = Prepared(
+        truth,
+        detections([]).astype({"t_start": float, "t_end": float, "score": float}),
+        ["c0", "c1", "c2"],
+        sorted(set(truth["video_id"])),
+        Coverage(60, 60, 120, 120),
+    )
+    row = paired_bootstrap([many_videos(1, 0.7)], [empty], PROTOCOL, resamples=20)[0]
+    assert row["b_value"] == 0 and row["a_value"] > 0
+
+
+def judged(right, names=None):
+    """Runs of ten seconds per video, of which the first `right[v]` are right."""
+    given = (np.arange(10) >= np.asarray(right)[:, None]).astype(int)
+    videos = names or [f"v{i:02d}" for i in range(len(right))]
+    coverage = Coverage(len(right), len(right), len(right), len(right))
+    return Judged(videos, np.zeros_like(given), given, coverage)
+
+
+def test_accuracy_is_drawn_over_videos():
+    """Against a loop that repeats the videos drawn, and the standard error of a mean."""
+    rng = np.random.default_rng(3)
+    run = judged(rng.integers(0, 11, 40))
+    weights = rng.multinomial(40, np.full(40, 1 / 40), size=30)
+    found = event_draws(run, run.videos, weights)[:, 0]
+    for drawn, value in zip(weights, found, strict=True):
+        copies = np.repeat(run.given == run.labels, drawn, axis=0)
+        assert value == pytest.approx(copies.mean())
+    protocol = replace(PROTOCOL, task="events")
+    other = judged(rng.integers(0, 11, 40))
+    (row,) = paired_bootstrap([run], [other], protocol, resamples=4000)
+    gap = run.share_right - other.share_right
+    half = 196 * gap.std() / 40**0.5
+    assert row["metric"] == "accuracy"
+    assert row["difference"] == pytest.approx(100 * gap.mean(), abs=1e-4)
+    assert row["high"] - row["low"] == pytest.approx(2 * half, rel=0.1)
+
+
+def test_better_in_every_video_is_better_and_videos_must_agree():
+    protocol = replace(PROTOCOL, task="events")
+    table = compare([judged([8, 9, 7])], [judged([5, 6, 2])], protocol, checkpoint="best_val")
+    line = table.iloc[0]
+    assert line["low"] > 0 and line["checkpoint"] == "best_val" and line["valid"] == 1000
+    with pytest.raises(WstalError, match="video v00 is scored in one run"):
+        compare([judged([8, 9])], [judged([5, 6], ["x", "y"])], protocol)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_runs_of_unequal_videos_are_not_compared(swapped):
+    truth = frame([(f"v{v}", 0, 4, "c") for v in range(6)])
+    found = detections([(f"v{v}", 0, 3, "c", 1 - v / 10) for v in range(6)])
+    pair = [
+        [replace(prepared(truth[keep], found[keep]), classes=["c"])]
+        for keep in (slice(None), slice(5))
+    ]
+    with pytest.raises(WstalError, match="v5 is scored in one run and not in the other"):
+        paired_bootstrap(*(pair[::-1] if swapped else pair), PROTOCOL, resamples=10)

@@ -1,0 +1,120 @@
+"""Diagnosis: every kind of error, made on purpose."""
+
+import numpy as np
+import pytest
+from evaluation_cases import DATABASE, PROTOCOL, detections, random_case, truth
+from wstal.base.errors import WstalError
+from wstal.evaluate import detection_map
+from wstal.evaluate.diagnosis import (
+    ERRORS,
+    KINDS,
+    characteristics,
+    diagnose,
+    error_impact,
+    error_kinds,
+    false_positives,
+    per_class,
+    sensitivity,
+)
+from wstal.evaluate.ground_truth import Coverage
+from wstal.evaluate.matching import match
+from wstal.evaluate.protocols import Prepared, prepare
+
+# One detection of each kind, in the order of KINDS.
+ONE_OF_EACH = [
+    ("v1", 1.0, 3.0, "dive", 0.9),
+    ("v1", 1.0, 3.1, "dive", 0.8),  # the instance is taken
+    ("v1", 2.5, 6.0, "dive", 0.7),  # touches a dive
+    ("v1", 8.0, 9.7, "dive", 0.6),  # a jump
+    ("v1", 9.0, 10.5, "dive", 0.5),  # touches a jump
+    ("v1", 15.0, 19.0, "dive", 0.4),  # nothing
+]
+
+
+def test_one_error_of_each_kind(tmp_path):
+    prepared = prepare(truth(tmp_path), detections(ONE_OF_EACH), PROTOCOL)
+    matches = match(prepared.ground_truth, prepared.predictions, [0.5], prepared.classes)
+    assert error_kinds(prepared, matches, 0).tolist() == list(range(len(KINDS)))
+
+
+def test_profile_counts_the_best_of_each_class(tmp_path):
+    prepared = prepare(truth(tmp_path), detections(ONE_OF_EACH), PROTOCOL)
+    table = false_positives(prepared, 0.5).set_index(["top", "kind"])
+    # Two dives are annotated: the best two are a hit and a double detection.
+    assert table.loc[1]["count"].to_dict() == dict.fromkeys(KINDS, 0) | {
+        "true_positive": 1,
+        "double_detection": 1,
+    }
+    assert (table.loc[10]["count"] == 1).all()
+    assert table["share"].groupby("top").sum().tolist() == pytest.approx([100] * 10)
+
+
+def test_taking_an_error_away_gives_what_scoring_without_it_gives(tmp_path):
+    rows = [("v2", 6.0, 9.0, "dive", 1.0), ("v1", 8.0, 9.7, "jump", 0.5), *ONE_OF_EACH]
+    prepared = prepare(truth(tmp_path), detections(rows), PROTOCOL)
+    table = error_impact(prepared, (0.5,)).set_index("kind")["map_gain"]
+    base = detection_map(prepared.ground_truth, prepared.predictions, [0.5])["map"][0]
+    without = prepared.predictions[prepared.predictions["score"] < 1.0]
+    without = without[without["score"] > 0.4]
+    clean = detection_map(prepared.ground_truth, without, [0.5])["map"][0]
+    assert table["none"] == pytest.approx(100 * base)
+    assert table["background"] == pytest.approx(100 * (clean - base)) and clean > base
+    assert (table[list(ERRORS)] >= 0).all()
+
+
+def random_prepared(seed):
+    """A random case as it would be prepared."""
+    given, predictions = random_case(seed, grid=None)
+    classes = sorted(given["label"].unique())
+    videos = sorted({*given["video_id"], *predictions["video_id"]})
+    return Prepared(given, predictions, classes, videos, Coverage(1, 1, 1, 1))
+
+
+def test_bins_hold_every_instance_once_and_misses_add_up():
+    prepared = random_prepared(8)
+    durations = dict.fromkeys(prepared.videos, 30.0)
+    table = sensitivity(prepared, (0.3, 0.5), durations)
+    total = table[table["characteristic"] == "all"].iloc[0]
+    for _, part in table[table["characteristic"] != "all"].groupby("characteristic"):
+        assert part["instances"].sum() == total["instances"] == len(prepared.ground_truth)
+        missed = (part["missed"] * part["instances"]).sum() / part["instances"].sum()
+        assert missed == pytest.approx(total["missed"])
+    assert set(table["characteristic"]) == {"all", "length", "coverage", "instances"}
+
+
+def test_one_bin_alone_is_scored_as_if_the_others_were_not_there():
+    truth_frame, found = random_prepared(8).ground_truth.iloc[:0], []
+    rows = [("v", 0, 1, "a"), ("v", 10, 11, "a"), ("v", 20, 26, "a")]
+    truth_frame = detections([(*row, 0.0) for row in rows]).drop(columns="score")
+    found = detections([("v", 20, 26, "a", 0.9), ("v", 40, 41, "a", 0.8), ("v", 0, 1, "a", 0.7)])
+    prepared = Prepared(truth_frame, found, ["a"], ["v"], Coverage(1, 1, 3, 3))
+    table = sensitivity(prepared, (0.5,), {})
+    short = table[(table["characteristic"] == "length") & (table["bin"] == "XS")].iloc[0]
+    # Two short instances, one found behind one miss; the hit of the long one counts for nothing.
+    # Normalised to N = 3: precision 1.5 / (1.5 + 1).
+    assert short["instances"] == 2 and short["missed"] == 50
+    assert short["map"] == pytest.approx(100 * 0.5 * 1.5 / 2.5)
+
+
+def test_characteristics_without_durations(tmp_path):
+    prepared = prepare(truth(tmp_path), detections(ONE_OF_EACH), PROTOCOL)
+    assert list(characteristics(prepared, {})) == ["length", "instances"]
+    found = characteristics(prepared, {"v1": 20.0, "v2": 10.0})
+    np.testing.assert_allclose(found["coverage"], [10, 8.5, 40])
+
+
+def test_per_class_is_the_ap(tmp_path):
+    prepared = prepare(truth(tmp_path), detections(ONE_OF_EACH), PROTOCOL)
+    table = per_class(prepared, (0.5,)).set_index("class")
+    assert table["ap"].to_dict() == {"dive": 50, "jump": 0}
+    assert table["predictions"].to_dict() == {"dive": 6, "jump": 0}
+
+
+def test_all_tables_at_once_or_an_error(tmp_path):
+    prepared = prepare(truth(tmp_path), detections(ONE_OF_EACH), PROTOCOL)
+    tables = diagnose(prepared, PROTOCOL, {"v1": 20.0})
+    assert set(tables) == {"false_positives", "error_impact", "sensitivity", "per_class"}
+    bare = {video: {**entry, "annotations": []} for video, entry in DATABASE.items()}
+    prepared = prepare(truth(tmp_path, database=bare), detections([]), PROTOCOL)
+    with pytest.raises(WstalError, match="nothing to diagnose"):
+        diagnose(prepared, PROTOCOL, {})

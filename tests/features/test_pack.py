@@ -1,0 +1,191 @@
+"""The limit of videos without features."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from wstal.base.array_store import Record, create_arrays, safe_name, write_shard
+from wstal.base.errors import WstalError
+from wstal.base.files import write_csv
+from wstal.features.pack import (
+    COVERAGE,
+    FeatureFile,
+    check_missing,
+    gather_streams,
+    grid_attrs,
+    pack,
+)
+from wstal.media.manifest import read_rows
+
+RECIPE = {
+    "streams": {"rgb": "i3d_rgb", "audio": "vggish"},
+    "frames": {"fps": 25},
+    "i3d": {"snippet": 16, "stride": 16, "weights": {"rgb": "untrained", "flow": "f"}},
+    "vggish": {"weights": "v"},
+}
+
+
+def stage(folder, rows, statuses=None, made=None):
+    records = []
+    for video, count in rows.items():
+        path = folder / f"{safe_name(video)}.h5"
+        status = (statuses or {}).get(video, "ok")
+        if count:
+            with create_arrays(
+                path,
+                id=video,
+                stage=folder.name,
+                key="k",
+                provenance=(made or {}).get(video, {"d": 1}),
+            ) as f:
+                f.write("features", np.full((count, 3), len(video), np.float32))
+        records.append(Record(video, status if count else "broken", count, "s", path.name, "k", ""))
+    write_shard(folder / "shard0.csv", records)
+    return folder / "shard0.csv"
+
+
+def row(video, split="train", **more):
+    return {"id": video, "split": split, "duration": "3", "status": "ok", "reason": "", **more}
+
+
+def attrs():
+    return grid_attrs("demo", "r", RECIPE, {})
+
+
+def test_provenance_is_the_streams_own_and_says_what_varies(tmp_path):
+    flow = {"flow": {"recipe": {"semantics": "opencv_cpu"}, "backend": "cpu"}, "stage": "i3d_flow"}
+    other = {
+        "flow": {"recipe": {"semantics": "opencv_cpu"}, "backend": "torch"},
+        "stage": "i3d_flow",
+    }
+    shard = stage(tmp_path / "i3d_flow", {"a": 2, "b": 2}, made={"a": flow, "b": other})
+    streams = gather_streams({"flow": "i3d_flow"}, [shard])
+    rows = [row("a", sha256="1f"), row("b", sha256="2f")]
+    pack(tmp_path / "f.h5", rows, streams, attrs=attrs())
+    with FeatureFile(tmp_path / "f.h5") as features:
+        made = json.loads(features.attrs["provenance_json"])
+        assert made == {"flow": flow | {"varies": ["flow"]}}
+        assert features.video_attrs("b")["source_sha256"] == "2f"
+
+
+def test_a_grid_is_untrained_if_a_network_it_uses_is():
+    recipe = {"frames": {"fps": 16}, "i3d": RECIPE["i3d"], "s3d": {"weights": "s"}}
+    used = {"streams": {"visual": "s3d"}}
+    assert grid_attrs("a", "r", recipe | used, {})["weights"] == "pretrained"
+    assert grid_attrs("a", "r", recipe | used, {})["step"] == 1.0
+    recipe["s3d"]["weights"] = "untrained"
+    assert grid_attrs("a", "r", recipe | used, {})["weights"] == "untrained"
+
+
+def test_streams_are_packed_on_one_grid(tmp_path):
+    csvs = [
+        stage(tmp_path / "i3d_rgb", {"a": 4, "b/c": 2}),
+        stage(tmp_path / "vggish", {"a": 4, "b/c": 2}, {"a": "no_audio"}),
+    ]
+    streams = gather_streams({"rgb": "i3d_rgb", "audio": "vggish"}, csvs)
+    out = tmp_path / "features.h5"
+    coverage = pack(out, [row("a"), row("b/c", "test")], streams, attrs=attrs())
+    assert [c["status"] for c in coverage] == ["no_audio", "ok"]
+    with FeatureFile(out) as features:
+        assert features.ids() == ["a", "b/c"] and features.ids("test") == ["b/c"]
+        assert features.streams == ["audio", "rgb"] and features.dims == {"rgb": 3, "audio": 3}
+        assert features.read("a", ["rgb", "audio"]).shape == (4, 6)
+        assert features.attrs["weights"] == "untrained" and features.attrs["step"] == 0.64
+        with pytest.raises(WstalError, match="video a has no flow features; it has"):
+            features.read("a", ["flow"])
+
+
+def test_absent_videos_are_counted_and_bounded(tmp_path):
+    streams = gather_streams({"rgb": "i3d_rgb"}, [stage(tmp_path / "i3d_rgb", {"a": 4, "b": 0})])
+    manifest = [row("a"), row("b"), row("c", status="missing", reason="no file named c")]
+    out = tmp_path / "features.h5"
+    coverage = pack(out, manifest, streams, attrs=attrs(), max_missing=2)
+    assert [(c["status"], c["rows"]) for c in coverage] == [
+        ("ok", 4),
+        ("broken", 0),
+        ("missing", 0),
+    ]
+    assert coverage[2]["reason"] == "no file named c"
+    out.unlink()
+    with pytest.raises(
+        WstalError, match=r"2 videos have no features, max_missing is 1: b .*no file"
+    ):
+        pack(out, manifest, streams, attrs=attrs(), max_missing=1)
+    assert not out.exists()
+
+
+def test_streams_of_different_length_are_refused(tmp_path):
+    csvs = [stage(tmp_path / "i3d_rgb", {"a": 4}), stage(tmp_path / "i3d_flow", {"a": 5})]
+    streams = gather_streams({"rgb": "i3d_rgb", "flow": "i3d_flow"}, csvs)
+    with pytest.raises(WstalError, match=r"video a: its streams have different lengths \[4, 5\]"):
+        pack(tmp_path / "f.h5", [row("a")], streams, attrs=attrs())
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "of another key", "without features"])
+def test_a_damaged_file_of_a_video_is_named_with_what_makes_it_anew(tmp_path, damage):
+    shard = stage(tmp_path / "vggish", {"a": 2, "b": 2})
+    path = shard.with_name("b.h5")
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:900])
+    elif damage == "gone":
+        path.unlink()
+    else:
+        key = "other" if damage == "of another key" else "k"
+        with create_arrays(path, id="b", stage="vggish", key=key, provenance={}) as file:
+            file.write("x" if key == "k" else "features", np.ones((2, 3)))
+    streams = gather_streams({"audio": "vggish"}, [shard])
+    with pytest.raises(WstalError, match=r"vggish/b\.h5.*Remove .*vggish/shard\*\.csv"):
+        pack(tmp_path / "f.h5", [row("a"), row("b")], streams, attrs=attrs())
+    assert not list(tmp_path.glob("*.h5")) and not list(tmp_path.glob(".*"))
+
+
+def test_what_a_killed_pack_left_goes_after_a_day(tmp_path):
+    old = tmp_path / ".f.0123456789ab.h5"
+    old.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    streams = gather_streams({"audio": "vggish"}, [stage(tmp_path / "vggish", {"a": 2})])
+    pack(tmp_path / "f.h5", [row("a")], streams, attrs=attrs())
+    assert not old.exists()
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "x.h5").write_bytes(b"no")
+    with pytest.raises(WstalError, match="not a readable feature file"):
+        FeatureFile(tmp_path / "x.h5")
+
+
+ROWS = [
+    {"id": "a", "split": "train", "status": "ok", "rows": 4, "reason": ""},
+    {"id": "b", "split": "test", "status": "missing", "rows": 0, "reason": "no file named b"},
+]
+
+
+def test_videos_are_counted_and_too_many_named():
+    counts = {"videos": 2, "without_features": 1}
+    assert check_missing(ROWS, 1) == counts | {"max_missing": 1}
+    assert check_missing(ROWS) == counts | {"max_missing": "any"}
+    message = (
+        r"1 videos have no features, max_missing is 0: b \(missing: no file named b\)\. Supply"
+    )
+    with pytest.raises(WstalError, match=message):
+        check_missing(ROWS, 0)
+
+
+def test_the_script_writes_the_counts_or_ends_with_the_list(project, tmp_path):
+    write_csv(tmp_path / "coverage.csv", COVERAGE, ROWS)
+    command = [sys.executable, project / "scripts/check_completeness.py"]
+    command += ["--coverage", tmp_path / "coverage.csv", "--output", tmp_path / "c.csv"]
+    done = subprocess.run([*command, "--max-missing", "0"], text=True, capture_output=True)
+    assert done.returncode and "no file named b" in done.stderr
+    assert not (tmp_path / "c.csv").exists()
+    done = subprocess.run(
+        [*command, "--max-missing", "null"], check=True, text=True, capture_output=True
+    )
+    assert done.stdout == f"1 of 2 videos have no features; why: {tmp_path / 'coverage.csv'}\n"
+    (row,) = read_rows(tmp_path / "c.csv")
+    assert row == {"videos": "2", "without_features": "1", "max_missing": "any"}

@@ -1,0 +1,434 @@
+"""The I3D stages over stage files: rows on the time grid, statuses, the entry script.
+
+Flow streamed into Inception-I3D gives what flow kept in files gives.
+
+The entry script of the backbones; what the stage computes, each backbone's test says.
+
+The VGGish stage over stage files: T is the video's, silence stands for absent sound.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from backbone_cases import RECIPE as RECIPE_backbone_stage
+from backbone_cases import decoded_clip
+from textured_motion import sequence
+from wstal.base.array_store import (
+    Record,
+    create_arrays,
+    read_arrays,
+    read_attrs,
+    read_shard,
+    write_shard,
+)
+from wstal.features.i3d_stage import i3d_extractor
+from wstal.features.logmel import snippet_windows
+from wstal.features.shard import StageInput
+from wstal.features.vggish_stage import vggish_extractor
+from wstal.networks.i3d.inference import TenCrop
+from wstal.networks.weights import save_half, untrained_i3d, untrained_vggish
+
+RECIPE = {
+    "weights": {"rgb": "untrained", "flow": "untrained"},
+    "width": 0.0625,
+    "short_side": 32,
+    "interpolation": "bilinear",
+    "crop": 32,
+    "snippet": 16,
+    "stride": 16,
+    "tail": "drop",
+    "precision": "fp32",
+    "batch": 2,
+}
+FRAMES = {"long": 40, "short": 5, "single": 1}
+
+
+@pytest.fixture
+def stages(tmp_path):
+    """Stage files of three videos with cached pixels, and the manifests over them."""
+    rng = np.random.default_rng(0)
+    records = {"frames": [], "flow": []}
+    for video, count in FRAMES.items():
+        arrays = {
+            "frames": {
+                "frame_index": np.arange(count),
+                "rgb": rng.integers(0, 256, (count, 40, 48, 3)).astype(np.uint8),
+            },
+            "flow": {"flow": rng.integers(-127, 128, (count - 1, 32, 38, 2)).astype(np.int8)},
+        }
+        for stage in arrays:
+            path = tmp_path / stage / f"{video}.h5"
+            with create_arrays(path, id=video, stage=stage, key="k", provenance={}) as file:
+                file.attrs["fps"] = 25.0
+                for name, array in arrays[stage].items():
+                    stream = file.stream(name, array.shape[1:], array.dtype, chunk_rows=16)
+                    stream.append(array)
+            records[stage].append(Record(video, "ok", count, "s", path.name, stage))
+    paths = {stage: tmp_path / stage / "shard0.csv" for stage in records}
+    for stage, path in paths.items():
+        write_shard(path, [*records[stage], Record("lost", "missing", 0, "", "", "k", "no file")])
+    return paths
+
+
+def video(stages, name):
+    files = {stage: path.parent / f"{name}.h5" for stage, path in stages.items()}
+    return StageInput(name, "ok", "", "k", files)
+
+
+def assert_close(ours, expected):
+    """On the scale of the largest: random narrow networks give small numbers."""
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-3 * expected.max())
+
+
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+@pytest.mark.parametrize(("tail", "rows"), [("drop", [2, 1, 1]), ("repeat", [3, 1, 1])])
+def test_rows_follow_the_time_grid(stages, stream, tail, rows):
+    network = untrained_i3d({"rgb": 3, "flow": 2}[stream], RECIPE["width"])
+    extract = i3d_extractor(stream, network, {**RECIPE, "tail": tail}, torch.device("cpu"))
+    features = [extract(video(stages, name)) for name in FRAMES]
+    assert [len(f) for f in features] == rows
+    assert all(f.shape[1] == 64 and np.isfinite(f).all() for f in features)
+
+
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_progress_is_told_within_a_video(stages, stream):
+    seen = []
+
+    def within(video, chunks, total):
+        for chunk in chunks:
+            seen.append((video, len(chunk), total))
+            yield chunk
+
+    network = untrained_i3d({"rgb": 3, "flow": 2}[stream], RECIPE["width"])
+    extract = i3d_extractor(stream, network, RECIPE, torch.device("cpu"), within=within)
+    assert np.array_equal(
+        extract(video(stages, "long")),
+        i3d_extractor(stream, network, RECIPE, torch.device("cpu"))(video(stages, "long")),
+    )
+    assert {name for name, _, _ in seen} == {"long"}
+    assert sum(count for _, count, _ in seen) >= 32 and {total for *_, total in seen} == {32}
+
+
+def test_an_open_batch_size_changes_nothing(stages):
+    network = untrained_i3d(3, RECIPE["width"])
+    extracts = (
+        i3d_extractor("rgb", network, {**RECIPE, "batch": batch}, torch.device("cpu"))
+        for batch in (2, None)
+    )
+    features = [extract(video(stages, "long")) for extract in extracts]
+    np.testing.assert_allclose(*features, rtol=1e-4, atol=1e-6)
+
+
+def test_the_second_snippet_of_flow_ends_in_a_repeated_one(stages, tmp_path):
+    path = stages["flow"].parent / "long.h5"
+    flow = read_arrays(path)["flow"][:31]
+    frames = tmp_path / "cut_frames.h5"
+    for target, arrays in (
+        (frames, {"frame_index": np.arange(32)}),
+        (tmp_path / "cut.h5", {"flow": flow}),
+    ):
+        with create_arrays(target, id="cut", stage="s", key="k", provenance={}) as file:
+            file.attrs["fps"] = 25.0
+            for name, array in arrays.items():
+                file.write(name, array)
+    network = untrained_i3d(2, RECIPE["width"])
+    extract = i3d_extractor("flow", network, RECIPE, torch.device("cpu"))
+    cut = StageInput("cut", "ok", "", "k", {"frames": frames, "flow": tmp_path / "cut.h5"})
+    snippet = np.concatenate([flow[16:], flow[-1:]])[:, :, 3:35].astype(np.float32) / 127
+    with torch.no_grad():
+        expected = network.features(torch.from_numpy(snippet.transpose(3, 0, 1, 2))[None])
+    assert_close(extract(cut)[1], expected[0].numpy())
+
+
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_ten_crops_of_whole_pictures_are_averaged(stages, stream):
+    """Pictures of 32 x 38: the first corner is a crop of its own, the whole is their mean."""
+    network = untrained_i3d({"rgb": 3, "flow": 2}[stream], RECIPE["width"])
+    ten = {**RECIPE, "crop_mode": "ten"}
+    rows = i3d_extractor(stream, network, ten, torch.device("cpu"))(video(stages, "long"))
+    assert rows.shape == (2, 64)
+    if stream == "flow":
+        codes = read_arrays(stages["flow"].parent / "long.h5")["flow"][:16]
+        x = torch.from_numpy(codes.astype(np.float32) / 127).permute(3, 0, 1, 2)[None]
+        with torch.no_grad():
+            views = [network.features(view) for view in TenCrop(network, 32).crops(x)]
+        assert_close(rows[0], torch.cat(views).mean(0).numpy())
+    centre = i3d_extractor(stream, network, RECIPE, torch.device("cpu"))(video(stages, "long"))
+    assert np.abs(rows - centre).max() > 1e-2 * centre.max()
+
+
+def script(project, stages, stream, weights, output, **changes):
+    call = [sys.executable, project / "scripts/extract_i3d.py", "--stream", stream]
+    call += [
+        "--frames",
+        stages["frames"],
+        "--weights",
+        weights,
+        "--recipe",
+        json.dumps(RECIPE | changes),
+    ]
+    call += ["--flow", stages["flow"]] if stream == "flow" else []
+    call += ["--code", "c", "--device", "cpu", "--output", output]
+    return subprocess.run(call, capture_output=True, text=True)
+
+
+def test_script(stages, tmp_path, project):
+    weights, output = tmp_path / "own.safetensors", tmp_path / "i3d_flow/shard0.csv"
+    save_half(weights, untrained_i3d(2, RECIPE["width"]), {})
+    done = script(project, stages, "flow", weights, output)
+    assert done.returncode == 0, done.stderr
+    records = {record.id: record for record in read_shard(output)}
+    assert records["long"].rows == 2 and records["lost"].status == "missing"
+    file = output.parent / records["long"].path
+    features = read_arrays(file)["features"]
+    assert features.dtype == np.float32
+    provenance = json.loads(read_attrs(file)["provenance_json"])
+    assert len(provenance["weights"]) == 64 and provenance["device"].startswith("cpu")
+    assert provenance["precision"] == {"mode": "fp32", "status": "exact"}
+    extract = i3d_extractor("flow", untrained_i3d(2, 0.0625), RECIPE, torch.device("cpu"))
+    np.testing.assert_allclose(features, extract(video(stages, "long")), rtol=0.02, atol=1e-3)
+
+
+def test_script_says_untrained_and_refuses_absent_weights(stages, tmp_path, project):
+    output = tmp_path / "i3d_rgb/shard0.csv"
+    assert script(project, stages, "rgb", "untrained", output).returncode == 0
+    file = output.parent / read_shard(output)[0].path
+    assert json.loads(read_attrs(file)["provenance_json"])["weights"] == "untrained"
+    absent = script(project, stages, "rgb", tmp_path / "rgb_imagenet.pt", tmp_path / "x/s.csv")
+    assert absent.returncode and "fetch_weights.py i3d_rgb_imagenet" in absent.stderr
+    assert "Traceback" not in absent.stderr
+
+
+def test_a_lower_precision_is_stamped_unverified(stages, tmp_path, project):
+    output = tmp_path / "i3d_rgb/shard0.csv"
+    done = script(project, stages, "rgb", "untrained", output, precision="bf16")
+    assert done.returncode == 0, done.stderr
+    provenance = json.loads(
+        read_attrs(output.parent / read_shard(output)[0].path)["provenance_json"]
+    )
+    assert provenance["precision"] == {"mode": "bf16", "status": "unverified"}
+    refused = script(project, stages, "rgb", "untrained", tmp_path / "x/s.csv", precision="fp16")
+    assert refused.returncode and "needs a GPU" in refused.stderr
+
+
+FLOW = {
+    "algorithm": "tvl1",
+    "short_side": 32,
+    "interpolation": "bilinear",
+    "bound": 20,
+    "params": {"nscales": 1, "warps": 1},
+}
+I3D = {"width": 0.0625, "crop": 32, "tail": "repeat", "batch": 2}
+FRAMES_streamed_flow = {"long": 40, "single": 1, "lost": 0}
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """The frames stage of a video of 40 frames, one of a single frame and one that is missing."""
+    folder = tmp_path_factory.mktemp("frames")
+    records = [Record("lost", "missing", 0, "", "", "k", "no file")]
+    for name in ("long", "single"):
+        gray = sequence(FRAMES_streamed_flow[name], 36, 44)
+        rgb = np.stack([cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) for image in gray])
+        path = folder / f"{name}.h5"
+        with create_arrays(path, id=name, stage="frames", key=name, provenance={}) as file:
+            file.attrs["fps"] = 25.0
+            file.write("frame_index", np.arange(len(rgb)))
+            file.stream("rgb", rgb.shape[1:], rgb.dtype, chunk_rows=16).append(rgb)
+        records.append(Record(name, "ok", len(rgb), "s", path.name, f"key of {name}"))
+    write_shard(folder / "shard0.csv", records)
+    return folder / "shard0.csv"
+
+
+@pytest.fixture(scope="module")
+def extract(frames, project, tmp_path_factory):
+    """Run an extraction script with the common arguments; its records by video."""
+
+    def run(script, *arguments):
+        output = tmp_path_factory.mktemp(script) / "shard0.csv"
+        call = [sys.executable, project / f"scripts/{script}.py", "--frames", frames]
+        done = subprocess.run(
+            [*call, *arguments, "--output", output, "--device", "cpu"],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return output, {record.id: record for record in read_shard(output)}
+
+    return run
+
+
+def streamed(extract, flow=FLOW, flow_code="f", code="i"):
+    return extract(
+        "stream_i3d_flow", "--weights", "untrained", "--recipe", json.dumps(I3D), "--code", code,
+        "--flow-recipe", json.dumps(flow), "--flow-code", flow_code,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kept(extract):
+    """The same through flow files."""
+    flow, _ = extract("extract_flow", "--recipe", json.dumps(FLOW), "--code", "f")
+    return extract(
+        "extract_i3d", "--stream", "flow", "--flow", flow, "--weights", "untrained",
+        "--recipe", json.dumps(I3D), "--code", "i",
+    )  # fmt: skip
+
+
+def test_features_and_keys_are_those_of_the_kept_flow(extract, kept):
+    (folder, expected), (own, records) = kept, streamed(extract)
+    assert records.keys() == expected.keys() == FRAMES_streamed_flow.keys()
+    for name, record in records.items():
+        assert record == expected[name], name  # status, rows, digest of the values, key, reason
+    features = read_arrays(own.parent / "long.h5")["features"]
+    np.testing.assert_array_equal(features, read_arrays(folder.parent / "long.h5")["features"])
+    assert features.shape == (3, 64) and features.std(0).max() > 0
+    provenance = json.loads(read_attrs(own.parent / "long.h5")["provenance_json"])
+    assert provenance["flow"]["backend"] == "cpu"
+    assert provenance["flow"]["recipe"] == FLOW
+    assert {"device", "versions", "weights_sha256"} <= set(provenance["flow"])  # as in flow files
+
+
+def test_the_flow_recipe_and_its_code_are_part_of_the_key(extract, kept):
+    key = kept[1]["long"].key
+    for change in ({"flow": FLOW | {"bound": 10}}, {"flow_code": "edited"}, {"code": "edited"}):
+        assert streamed(extract, **change)[1]["long"].key != key, change
+
+
+def test_script_backbone_stage(project, tmp_path):
+    output = tmp_path / "r2plus1d/shard0.csv"
+    call = [sys.executable, project / "scripts/extract_backbone.py", "--network", "r2plus1d"]
+    call += [
+        "--frames",
+        decoded_clip(tmp_path),
+        "--recipe",
+        json.dumps(RECIPE_backbone_stage),
+        "--code",
+        "c",
+    ]
+    call += ["--device", "cpu", "--output", output, "--weights"]
+    done = subprocess.run([*call, "untrained"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    file = output.parent / read_shard(output)[0].path
+    assert read_arrays(file)["features"].shape == (2, 512)
+    assert json.loads(read_attrs(file)["provenance_json"])["weights"] == "untrained"
+    absent = subprocess.run([*call, tmp_path / "X3D_M.pyth"], capture_output=True, text=True)
+    assert absent.returncode and "fetch_weights.py x3d_m_kinetics" in absent.stderr
+
+
+RECIPE_vggish_stage = {
+    "weights": "untrained",
+    "width": 0.0625,
+    "activation": "pre",
+    "postprocess": "none",
+    "batch": 2,
+}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def stages_vggish_stage(tmp_path):
+    rng = np.random.default_rng(0)
+    sounds = {
+        "heard": rng.integers(-9000, 9000, 50_000).astype(np.int16),
+        "mute": np.empty(0, "i2"),
+    }
+    statuses = {"heard": "ok", "mute": "no_audio"}
+    records = {"frames": [], "audio": []}
+    for name, sound in sounds.items():
+        arrays = {"frames": ("frame_index", np.arange(80)), "audio": ("sound", sound)}
+        for stage, (dataset, array) in arrays.items():
+            path = tmp_path / stage / f"{name}.h5"
+            with create_arrays(path, id=name, stage=stage, key="k", provenance={}) as file:
+                file.attrs["fps"] = 25.0
+                file.write(dataset, array)
+            status = statuses[name] if stage == "audio" else "ok"
+            records[stage].append(Record(name, status, len(array), "s", path.name, stage))
+    paths = {stage: tmp_path / stage / "shard0.csv" for stage in records}
+    for stage, path in paths.items():
+        write_shard(path, records[stage])
+    return paths
+
+
+def video_vggish_stage(stages_vggish_stage, name):
+    files = {stage: path.parent / f"{name}.h5" for stage, path in stages_vggish_stage.items()}
+    return StageInput(name, "ok", "", "k", files)
+
+
+def test_rows_are_those_of_the_snippets(stages_vggish_stage):
+    network = untrained_vggish(RECIPE_vggish_stage["width"], "pre")
+    features = vggish_extractor(network, RECIPE_vggish_stage, CPU)(
+        video_vggish_stage(stages_vggish_stage, "heard")
+    )
+    assert features.shape == (5, 128) and features.dtype == np.float32
+    sound = read_arrays(stages_vggish_stage["audio"].parent / "heard.h5")["sound"] / np.float32(
+        32768
+    )
+    windows = torch.from_numpy(snippet_windows(sound, 5, 0.64))[:, None]
+    with torch.no_grad():
+        np.testing.assert_allclose(features, network(windows), rtol=1e-4, atol=1e-6)
+    tail = vggish_extractor(network, {**RECIPE_vggish_stage, "tail": "repeat"}, CPU)
+    assert tail(video_vggish_stage(stages_vggish_stage, "heard")).shape == (5, 128)
+
+
+def test_absent_sound_is_silence(stages_vggish_stage):
+    extract = vggish_extractor(
+        untrained_vggish(RECIPE_vggish_stage["width"], "pre"), RECIPE_vggish_stage, CPU
+    )
+    features = extract(video_vggish_stage(stages_vggish_stage, "mute"))
+    assert features.shape == (5, 128)
+    assert np.ptp(features, axis=0).max() < 1e-6
+
+
+def test_script_vggish_stage(stages_vggish_stage, tmp_path, project):
+    output = tmp_path / "vggish/shard0.csv"
+    call = [sys.executable, project / "scripts/extract_vggish.py", "--weights", "untrained"]
+    call += [
+        "--frames",
+        stages_vggish_stage["frames"],
+        "--audio",
+        stages_vggish_stage["audio"],
+        "--output",
+        output,
+    ]
+    call += ["--recipe", json.dumps(RECIPE_vggish_stage), "--code", "c", "--device", "cpu"]
+    subprocess.run(call, check=True, capture_output=True)
+    records = {record.id: record for record in read_shard(output)}
+    assert {i: (r.status, r.rows) for i, r in records.items()} == {
+        "heard": ("ok", 5),
+        "mute": ("no_audio", 5),
+    }
+
+
+def test_script_with_principal_components(stages_vggish_stage, tmp_path, project):
+    parameters = {"pca_eigen_vectors": np.eye(128), "pca_means": np.full((128, 1), 0.5)}
+    torch.save(parameters, tmp_path / "pca.pth")
+    call = [sys.executable, project / "scripts/extract_vggish.py", "--weights", "untrained"]
+    call += [
+        "--frames",
+        stages_vggish_stage["frames"],
+        "--audio",
+        stages_vggish_stage["audio"],
+        "--code",
+        "c",
+    ]
+    call += ["--device", "cpu", "--output", tmp_path / "vggish/shard0.csv", "--recipe"]
+    recipe = json.dumps({**RECIPE_vggish_stage, "postprocess": "pca"})
+    refused = subprocess.run([*call, recipe], capture_output=True, text=True)
+    assert refused.returncode == 2 and "--pca goes with" in refused.stderr
+    subprocess.run([*call, recipe, "--pca", tmp_path / "pca.pth"], check=True, capture_output=True)
+    plain = vggish_extractor(
+        untrained_vggish(RECIPE_vggish_stage["width"], "pre"), RECIPE_vggish_stage, CPU
+    )
+    file = tmp_path / "vggish/heard.h5"
+    expected = plain(video_vggish_stage(stages_vggish_stage, "heard")) - 0.5
+    np.testing.assert_allclose(read_arrays(file)["features"], expected, atol=1e-5)
+    weights = json.loads(read_attrs(file)["provenance_json"])["weights"].split()
+    assert weights[0] == "untrained" and len(weights[1]) == 64

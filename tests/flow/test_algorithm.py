@@ -1,0 +1,121 @@
+""""""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from textured_motion import sequence, texture
+from wstal.base.errors import WstalError
+from wstal.flow import tvl1
+from wstal.flow.algorithm import flow_algorithm
+from wstal.flow.chunks import flow_chunks
+from wstal.flow.definition import encode
+from wstal.flow.other import dis, load_raft, raft
+
+FRAMES = sequence(2, 40, 48)
+
+
+def test_tvl1_with_the_recipes_parameters_and_all_of_them_recorded():
+    recipe = {"algorithm": "tvl1", "backend": "auto", "params": {"warps": 2}}
+    algorithm = flow_algorithm(recipe)
+    np.testing.assert_array_equal(algorithm.flow(FRAMES), tvl1(FRAMES, warps=2))
+    assert algorithm.attrs["backend"] == "cpu"
+    assert algorithm.attrs["semantics"] == "opencv_cpu"
+    recorded = json.loads(algorithm.attrs["params_json"])
+    assert recorded["warps"] == 2
+    assert recorded["lambda_"] == 0.15
+
+
+def test_semantics_and_backend_are_passed_on():
+    recipe = {"algorithm": "tvl1", "backend": "torch", "semantics": "opencv_cuda"}
+    algorithm = flow_algorithm(recipe | {"params": {"warps": 1, "nscales": 1}})
+    expected = tvl1(FRAMES, "torch", "opencv_cuda", warps=1, nscales=1)
+    np.testing.assert_array_equal(algorithm.flow(FRAMES), expected)
+
+
+def test_dis_is_labelled_as_such():
+    algorithm = flow_algorithm({"algorithm": "dis", "params": {"preset": "fast"}})
+    assert algorithm.attrs["algorithm"] == algorithm.attrs["semantics"] == "dis"
+    assert algorithm.flow(FRAMES).shape == (1, 40, 48, 2)
+
+
+def test_raft_is_asked_for_by_name_and_needs_weights():
+    with pytest.raises(WstalError, match="weights"):
+        flow_algorithm({"algorithm": "raft"}).flow(FRAMES)
+
+
+def test_unknown_names_fail_before_any_video_is_read():
+    with pytest.raises(WstalError, match="tvl1, dis, raft"):
+        flow_algorithm({"algorithm": "farneback"})
+    with pytest.raises(WstalError, match="no parameter 'warp'"):
+        flow_algorithm({"algorithm": "tvl1", "params": {"warp": 3}})
+
+
+def test_what_is_computed_as_a_tensor_is_encoded_to_the_same_codes():
+    recipe = {"algorithm": "tvl1", "backend": "torch", "params": {"warps": 1, "nscales": 1}}
+    algorithm = flow_algorithm(recipe)
+    codes = np.concatenate(list(flow_chunks([FRAMES], algorithm.flow, bound=20)))
+    expected = tvl1(FRAMES, "torch", warps=1, nscales=1)
+    np.testing.assert_array_equal(codes, encode(expected, 20))
+
+
+def test_a_gpu_is_given_more_pairs_at_a_time():
+    assert flow_algorithm({"algorithm": "tvl1", "backend": "triton"}, device="cuda").pairs == 1024
+    assert flow_algorithm({"algorithm": "dis"}).pairs == 64
+
+
+def test_a_shift_is_found_in_px_right_and_down():
+    scene = texture(120, 140, 0).astype(np.uint8)
+    frames = np.stack([scene[10:90, 20:120], scene[8:88, 17:117]])
+    flow = dis(frames)[0, 20:-20, 20:-20]
+    np.testing.assert_allclose(np.median(flow, (0, 1)), [3, 2], atol=0.1)
+
+
+def test_what_it_cannot_do_is_refused():
+    with pytest.raises(WstalError, match="preset"):
+        dis(np.zeros((2, 32, 32), np.uint8), preset="slow")
+    with pytest.raises(WstalError, match="16x16"):
+        dis(np.zeros((2, 8, 32), np.uint8))
+
+
+def test_pictures_are_padded_scaled_and_cropped_back():
+    seen = []
+
+    def network(first, second, num_flow_updates):
+        seen.append((first, second, num_flow_updates))
+        across = torch.arange(first.shape[3]).expand(1, 1, *first.shape[2:])
+        return [None, torch.cat([across, -across], 1).float()]
+
+    frames = np.zeros((3, 130, 137), np.uint8)
+    frames[1:] = 255
+    flow = raft(frames, network=network, iterations=5)
+    assert flow.shape == (2, 130, 137, 2)
+    np.testing.assert_array_equal(flow[0, 0, :, 0], np.arange(137))
+    np.testing.assert_array_equal(flow[0, 0, :, 1], -np.arange(137))
+    first, second, updates = seen[0]
+    assert first.shape == second.shape == (1, 3, 136, 144)
+    assert (first == -1).all() and (second == 1).all()
+    assert updates == 5
+
+
+def test_absent_weights_are_refused_with_the_place_to_get_them():
+    with pytest.raises(WstalError, match="https://.*raft_small"):
+        load_raft("", "raft_small", "cpu")
+    with pytest.raises(WstalError, match="raft_large"):
+        load_raft("", "raft_huge", "cpu")
+
+
+def test_weights_are_loaded_and_used(tmp_path):
+    from wstal.networks.backbone import torchvision
+
+    torch.manual_seed(0)
+    made = torchvision.models.optical_flow.raft_small(weights=None)
+    torch.save(made.state_dict(), tmp_path / "raft.pth")
+    network = load_raft(str(tmp_path / "raft.pth"), "raft_small", "cpu")
+    assert not network.training
+    flow = raft(np.zeros((2, 40, 50), np.uint8), network=network, iterations=1)
+    assert flow.shape == (1, 40, 50, 2)
+    assert np.isfinite(flow).all()

@@ -1,0 +1,130 @@
+"""The frames and audio stages and their scripts: no bad video ends a shard."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from video_clips import number_of, write_clip
+from wstal.base.array_store import read_arrays, read_attrs, read_shard
+from wstal.media import stage
+from wstal.media.frames import open_frames
+from wstal.media.probe import ProbedVideo, file_sha256
+from wstal.media.stage import decode_audio, decode_frames
+
+FRAMES = {"fps": 25, "decoder": "pyav", "cache_frames": False}
+
+
+def probed(path, status="ok", reason=""):
+    sha256 = file_sha256(path) if path.is_file() else ""
+    return ProbedVideo(path.stem, path, sha256, status, reason)
+
+
+@pytest.fixture
+def videos(tmp_path):
+    sound = 0.25 * np.ones((1, 16000), np.float32)
+    good = write_clip(tmp_path / "good.mkv", 25, sound=sound, sound_codec="pcm_s16le")
+    silent = write_clip(tmp_path / "silent.mp4", 20)
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(write_clip(tmp_path / "whole.mkv", 100).read_bytes()[:9000])
+    rotten = tmp_path / "rotten.mp4"
+    rotten.write_bytes(b"\1" * 1000)
+    return [
+        probed(good),
+        probed(silent, "no_audio", "no sound track"),
+        probed(cut, "partial", "cut short"),
+        probed(rotten),  # went bad after the probe
+        probed(tmp_path / "gone.mp4", "missing", "no such file"),
+    ]
+
+
+def test_frames(videos, tmp_path):
+    records = {r.id: r for r in decode_frames(videos, tmp_path / "out", FRAMES, "code")}
+    assert {i: r.status for i, r in records.items()} == {
+        **{"good": "ok", "silent": "ok", "cut": "partial"},
+        **{"rotten": "broken", "gone": "missing"},
+    }
+    assert "rotten.mp4" in records["rotten"].reason
+    assert records["gone"].reason == "no such file"
+    assert "cut short" in records["cut"].reason
+    assert (records["good"].rows, records["silent"].rows) == (25, 20)
+
+    path = tmp_path / "out" / records["good"].path
+    arrays, attrs = read_arrays(path), read_attrs(path)
+    assert arrays["frame_index"].tolist() == list(range(25))
+    assert np.allclose(arrays["times"], np.arange(25) / 25)
+    assert (attrs["fps"], attrs["duration"], attrs["rows"]) == (25, 1.0, 25)
+    assert (attrs["width"], attrs["height"], attrs["rotation"]) == (160, 96, 0)
+    assert attrs["video"] == str(videos[0].path)
+    assert json.loads(attrs["provenance_json"])["versions"]["av"]
+
+
+def test_files_are_kept_while_their_key_holds(videos, tmp_path, monkeypatch):
+    calls = []
+    real = stage.timeline
+    monkeypatch.setattr(stage, "timeline", lambda *a: calls.append(a[0].stem) or real(*a))
+    good = videos[:1]
+    first = decode_frames(good, tmp_path / "out", FRAMES, "code")
+    assert decode_frames(good, tmp_path / "out", {**FRAMES, "decoder": "decord"}, "code") == first
+    assert calls == ["good"]
+    decode_frames(good, tmp_path / "out", FRAMES, "new code")
+    decode_frames(good, tmp_path / "out", {**FRAMES, "fps": 10}, "new code")
+    assert calls == ["good"] * 3
+
+
+def test_a_moved_video_is_followed(videos, tmp_path):
+    (record,) = decode_frames(videos[:1], tmp_path / "out", FRAMES, "code")
+    moved = videos[0].path.rename(tmp_path / "moved.mkv")
+    video = ProbedVideo("good", moved, videos[0].sha256, "ok", "")
+    assert decode_frames([video], tmp_path / "out", FRAMES, "code") == [record]
+    pictures = np.concatenate(list(open_frames(tmp_path / "out" / record.path)))
+    assert [number_of(p) for p in pictures] == list(range(25))
+
+
+@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+def test_cached_pixels(videos, tmp_path, decoder):
+    recipe = {"fps": 12.5, "decoder": decoder, "cache_frames": True}
+    (record,) = decode_frames(videos[:1], tmp_path / "out", recipe, "code")
+    rgb = read_arrays(tmp_path / "out" / record.path, ["rgb"])["rgb"]
+    assert rgb.shape == (13, 96, 160, 3)
+    assert [number_of(p) for p in rgb] == list(range(0, 25, 2))
+
+
+def test_audio(videos, tmp_path, monkeypatch):
+    records = {r.id: r for r in decode_audio(videos, tmp_path / "out", {"rate": 16000}, "code")}
+    assert {i: r.status for i, r in records.items()} == {
+        **{"good": "ok", "silent": "no_audio", "cut": "no_audio"},
+        **{"rotten": "no_audio", "gone": "missing"},
+    }
+    good = tmp_path / "out" / records["good"].path
+    sound = read_arrays(good)["sound"]
+    assert (sound.dtype, len(sound), read_attrs(good)["rate"]) == (np.int16, 16000, 16000)
+    assert np.abs(sound[4000:12000] / 32768 - 0.25).max() < 1e-3
+    assert read_arrays(tmp_path / "out" / records["silent"].path)["sound"].shape == (0,)
+    assert "rotten.mp4" in records["rotten"].reason
+
+
+def test_scripts(videos, tmp_path, project):
+    ids = [video.id for video in videos]
+    entry = {"subset": "test", "duration": None, "labels": [], "annotations": []}
+    database = {"version": "wstal-1", "classes": [], "database": dict.fromkeys(ids, entry)}
+    (tmp_path / "annotations.json").write_text(json.dumps(database))
+
+    def run(name, *arguments):
+        command = [sys.executable, str(project / "scripts" / name), *map(str, arguments)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    probe = tmp_path / "manifest" / "shard0.csv"
+    source = ["--annotations", tmp_path / "annotations.json", "--videos", tmp_path]
+    run("probe_videos.py", *source, "--output", probe)
+    for kind, recipe in (("frames", FRAMES), ("audio", {"rate": 16000})):
+        output = tmp_path / kind / "shard0.csv"
+        made = ["--recipe", json.dumps(recipe), "--code", "c", "--output", output]
+        run(f"decode_{kind}.py", "--probe", probe, *made)
+        status = {record.id: record.status for record in read_shard(output)}
+        assert status["gone"] == "missing"
+        assert status["rotten"] == "broken"  # the probe saw it by now
+        assert status["good"] == "ok"
+        assert Path(output.parent / "good.h5").is_file()

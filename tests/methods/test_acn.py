@@ -1,0 +1,489 @@
+"""ACN against loops over its definition; no public code exists.
+
+Every ACN run the config names, and the tables made of them.
+
+ACN learns from video-level labels: no annotated time, nor a statistic of it, reaches training.
+
+AutoLoc's released THUMOS14 config weighs anchors by the lengths of annotated instances of the
+training videos. ACN does not mention it, and it is temporal supervision.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from acn_cases import (
+    acn_config,
+    kept_by_hand,
+    proposals_by_hand,
+    random_batch,
+    small_acn_set,
+    video_of,
+)
+from wstal.base.code_digest import import_closure
+from wstal.base.errors import WstalError
+from wstal.config.check import validated
+from wstal.config.layers import resolve_run
+from wstal.datasets.annotations import (
+    Annotations,
+    read_annotations,
+    training_view,
+    write_annotations,
+)
+from wstal.methods.acn import network as acn
+from wstal.methods.acn.localize import localize
+from wstal.methods.acn.network import (
+    ACN,
+    RegressionNetwork,
+    dilation_of,
+    margin_of,
+    trained_classes,
+)
+from wstal.methods.contract import apply
+from wstal.train.checkpoint import load
+from wstal.train.data import TrainingSet
+from wstal.train.loop import Trainer
+from wstal.train.run import RunFiles, train_run
+from wstal.train.scoring import Scorer
+
+ANCHORS = (1, 2, 4)
+
+
+@pytest.fixture(scope="module")
+def config(project):
+    return acn_config(project)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    found = ACN("rgb", 3, 5, anchors=ANCHORS, width=4)
+    for network in found.networks:  # start away from the anchors
+        torch.nn.init.normal_(network.layers[-1].weight)
+        torch.nn.init.normal_(network.layers[-1].bias)
+    return found.double()
+
+
+def run(model, batch):
+    return apply(model, batch.features, batch.mask, batch.upstream)
+
+
+def test_receptive_fields_of_the_paper():
+    fields = {}
+    for rule in ("inserted", "rate"):
+        for anchor in (1, 2, 4, 8, 16, 32, 512):
+            network = RegressionNetwork(2, 2, anchor, dilation_of(anchor, rule))
+            fields[rule, anchor] = network.receptive_field
+    assert [fields["inserted", p] for p in (1, 2, 4, 8, 16, 32, 512)] == [5, 5, 9, 13, 21, 37, 517]
+    for p in (4, 8, 16, 32, 512):
+        assert fields["inserted", p] == (p // 4 + p // 4 + 2) * 2 + 1  # as printed
+        assert fields["rate", p] == p + 1
+
+
+@pytest.mark.parametrize("anchor", [1, 4, 8])
+def test_a_shift_depends_on_its_receptive_field_alone(anchor):
+    torch.manual_seed(0)
+    network = RegressionNetwork(3, 8, anchor, dilation_of(anchor, "inserted"))
+    x = torch.rand(1, 41, 3, requires_grad=True)
+    network(x)[0, 20, 0].backward()
+    touched = x.grad[0].abs().sum(-1).nonzero().flatten()
+    assert touched.max() - touched.min() + 1 == network.receptive_field
+
+
+def test_switches():
+    assert [dilation_of(p, "rate") for p in (1, 4, 8)] == [1, 1, 2]
+    assert [margin_of(p, "at_least_one") for p in (1, 2, 4, 8)] == [1, 1, 1, 2]
+    assert [margin_of(p, "quarter") for p in (1, 2, 4, 8)] == [0.25, 0.5, 1, 2]
+    with pytest.raises(WstalError, match="dilation_rule 'none' is not one of inserted, rate"):
+        dilation_of(4, "none")
+    with pytest.raises(WstalError, match="inflation 'none' is not one of at_least_one, quarter"):
+        margin_of(4, "none")
+
+
+def test_training_starts_at_the_anchors():
+    torch.manual_seed(0)
+    x = torch.rand(1, 60, 64)
+    for anchor in (1, 32):
+        shifts = RegressionNetwork(64, 256, anchor, 1)(x)
+        assert shifts.abs().max() < 0.1 * anchor
+
+
+def test_shifts_stay_within_half_an_anchor(model):
+    for network in model.networks:
+        torch.nn.init.normal_(network.layers[-1].weight, std=100)
+    shifts = run(model, random_batch()).extra["shifts"]
+    half = torch.tensor(ANCHORS)[:, None, None] / 2
+    assert (shifts.abs() <= half).all() and shifts.abs().max() > 1
+
+
+def test_a_padded_batch_equals_its_videos(model, config):
+    batch = random_batch((12, 9, 4, 2))
+    output = run(model, batch)
+    losses = []
+    for index in range(4):
+        one = video_of(batch, index)
+        alone, length = run(model, one), one.features.shape[1]
+        for name in ("shifts", "coherence"):
+            found = output.extra[name][index : index + 1, :, :length]
+            torch.testing.assert_close(found, alone.extra[name], rtol=0, atol=1e-7)
+        losses.append(acn.loss(alone, one, config)[0].item())
+    total = acn.loss(output, batch, config)[0].item()
+    assert total == pytest.approx(np.mean(losses), abs=1e-7)
+
+
+@pytest.mark.parametrize("alpha", [0.6, 0, 1])
+def test_loss_by_hand(model, config, alpha):
+    config = {**config, "loss": {**config["loss"], "alpha": alpha}}
+    batch = random_batch()
+    batch.upstream["cas_rgb"][0, :, 2] = 0.01  # a labelled class without a strong snippet
+    output = run(model, batch)
+    total, terms = acn.loss(output, batch, config)
+    per_video, contrast = [], []
+    for index in range(2):
+        one = video_of(batch, index)
+        shifts = output.extra["shifts"][index].detach().numpy()
+        values = []
+        for label in one.labels[0].nonzero().flatten().tolist():
+            scores = one.upstream["cas_rgb"][0, :, label].numpy()
+            found = proposals_by_hand(one.features[0].numpy(), scores, shifts, ANCHORS, alpha)
+            kept = kept_by_hand(found, scores >= 0.1)
+            if kept:
+                values.append(np.mean([found[n][-1] for n in kept]))
+                contrast.append(np.mean([found[n][2] for n in kept]))
+        per_video.append(np.mean(values))
+    assert total.item() == pytest.approx(np.mean(per_video), abs=1e-6)
+    assert terms["contrast"].item() == pytest.approx(np.mean(contrast), abs=1e-6)
+    assert terms["proposals"].item() > 0
+
+
+def test_gradients_of_the_networks_against_finite_differences(model, config):
+    batch = random_batch()
+
+    def total():
+        return acn.loss(run(model, batch), batch, config)[0]
+
+    total().backward()
+    moved = 0
+    for weight in model.parameters():
+        at = weight.grad.abs().flatten().argmax()
+        flat, step = weight.data.view(-1), 1e-6
+        flat[at] += step
+        above = total().item()
+        flat[at] -= 2 * step
+        below = total().item()
+        flat[at] += step
+        slope = (above - below) / (2 * step)
+        assert slope == pytest.approx(weight.grad.flatten()[at].item(), abs=1e-6)
+        moved += int(slope != 0)
+    assert moved > len(list(model.parameters())) / 2
+
+
+def test_descending_the_loss_finds_the_action(config):
+    """A video whose only action spans 10.5 anchors' starts: boundaries move towards it."""
+    torch.manual_seed(0)
+    count, start, stop = 40, 12, 23
+    features = torch.rand(1, count, 6) * 0.1
+    features[0, start:stop, :3] += 1
+    scores = torch.full((1, count, 2), 0.05)
+    scores[0, start:stop, 0] = 0.9
+    upstream = {"cas_rgb": scores, "attention_rgb": torch.zeros(1, count)}
+    upstream["video_score"] = torch.tensor([[0.9, 0.1]])
+    batch = SimpleNamespace(features=features, labels=torch.tensor([[1.0, 0.0]]), mask=None)
+    model = ACN("rgb", 2, 6, anchors=(8,), width=16)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    values = []
+    for _ in range(150):
+        total, _ = acn.loss(model(features, upstream=upstream), batch, config)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        values.append(total.item())
+    assert values[-1] < values[0] - 0.1
+
+
+def test_nothing_to_keep_costs_nothing(model, config):
+    batch = random_batch()
+    batch.upstream["cas_rgb"].zero_()
+    total, terms = acn.loss(run(model, batch), batch, config)
+    total.backward()
+    assert total.item() == terms["proposals"].item() == 0
+    assert all(weight.grad.isfinite().all() for weight in model.parameters())
+    unlabelled = batch._replace(labels=torch.zeros(2, 3))
+    assert acn.loss(run(model, unlabelled), unlabelled, config)[0].item() == 0
+
+
+def test_a_video_of_one_snippet(model, config):
+    batch = random_batch((1,))
+    total, _ = acn.loss(run(model, batch), batch, config)
+    assert total.item() == 0
+    assert (run(model, batch).extra["coherence"] == 1).all()
+
+
+def test_classes_trained_on():
+    scores = torch.tensor([[0.9, 0.05, 0.3], [0.05, 0.9, 0.02]])
+    labels = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
+    found = trained_classes(scores, labels, 0.1)
+    assert found.tolist() == [[True, False, False], [True, False, True]]
+
+
+def test_quantiles_are_those_of_the_training_snippets():
+    model = ACN("flow", 2, 3, anchors=(1,))
+    values = torch.randn(1001)
+    acn.prepare(model, SimpleNamespace(upstream_rows={"attention_flow": values}), {})
+    expected = np.quantile(values.numpy(), np.linspace(0, 1, 101))
+    np.testing.assert_allclose(model.training_quantiles, expected, atol=1e-6)
+    assert "training_quantiles" in model.state_dict()
+    with pytest.raises(WstalError, match="no attention_flow upstream"):
+        acn.prepare(model, SimpleNamespace(upstream_rows={}), {})
+
+
+def test_the_output_is_what_upstream_says(model):
+    batch = random_batch()
+    output = run(model, batch)
+    assert torch.equal(output.cas[..., :3], batch.upstream["cas_rgb"])
+    assert (output.cas[..., 3] == 0).all()
+    assert torch.equal(output.attention, batch.upstream["attention_rgb"])
+    assert set(model.stored) <= set(output.extra)
+    with_background = {**batch.upstream, "cas_rgb": torch.rand(2, 12, 4)}
+    again = apply(model, batch.features, batch.mask, with_background)
+    assert torch.equal(again.cas, with_background["cas_rgb"])
+
+
+def test_what_it_lacks_is_named(model, config):
+    with pytest.raises(WstalError, match="acn on rgb finds no cas_rgb, .* set scores_from"):
+        model(torch.rand(1, 4, 5))
+    both = {**config, "streams": ["rgb", "flow"]}
+    with pytest.raises(WstalError, match="acn trains one stream, the config names 2"):
+        acn.build(both, {"rgb": 5, "flow": 5}, 3)
+
+
+def test_build_reads_the_config(config):
+    model = acn.build(config, {"rgb": 7, "flow": 5}, 3)
+    assert model.anchors.tolist() == [1, 2, 4]
+    assert model.networks[0].layers[0].weight.shape == (3, 4, 7)
+
+
+STREAMS = [
+    "rgb", "rgb_alpha04", "rgb_alpha05", "rgb_alpha07", "rgb_alpha08", "rgb_coherence", "rgb_oic",
+    "rgb_literal", "flow", "flow_alpha04", "flow_alpha05", "flow_alpha07", "flow_alpha08",
+    "flow_coherence", "flow_oic", "flow_literal", "rgb_fast", "flow_fast",
+]  # fmt: skip
+FUSED = [None, "literal", "fast"]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def model_acn_variants(project):
+    return yaml.safe_load((project / "workflow/config/models/acn.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def schema(catalog):
+    return catalog.schemas["model_acn"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return small_acn_set(tmp_path_factory.mktemp("small"))
+
+
+@pytest.mark.parametrize("variant", STREAMS)
+def test_every_stream_trains_scores_and_localizes(variant, small, project):
+    features, annotations, upstream = small
+    config = acn_config(project, variant)
+    data = TrainingSet(features, annotations, config, CPU, upstream)
+    trainer = Trainer(acn, data, features.dims, config, 0, CPU)
+    before = [p.clone() for p in trainer.model.parameters()]
+    while trainer.iteration < trainer.iterations:
+        trainer.step()  # raises if the loss is not finite
+    after = list(trainer.model.parameters())
+    assert all(p.isfinite().all() for p in after)
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
+    scorer = Scorer(
+        features, features.ids("test"), data.streams, data.classes, data.standardization, CPU,
+        upstream,
+    )  # fmt: skip
+    found = localize(scorer(trainer.model, 1), config["localize"])
+    assert len(found) and (found["t_end"] > found["t_start"]).all()
+
+
+def test_the_lists_above_are_complete(model_acn_variants):
+    assert set(model_acn_variants["variants"]) == set(STREAMS + FUSED) - {None}
+
+
+@pytest.mark.parametrize("variant", STREAMS + FUSED)
+def test_every_variant_differs_from_the_method_and_fits_the_schema(
+    variant, model_acn_variants, schema
+):
+    for dataset in ["", *model_acn_variants["datasets"]]:
+        config = resolve_run(model_acn_variants, dataset, variant)
+        filled = validated(config, schema, "test")
+        assert {**filled, "init_from": None} == {
+            **config,
+            "init_from": None,
+            "train": filled["train"],
+        }
+        if variant:
+            assert config != resolve_run(model_acn_variants, dataset, None)
+        assert bool(config["fuse_from"]) == (variant in FUSED)
+        assert len(config["streams"]) == (2 if variant in FUSED else 1)
+
+
+def test_a_loss_is_scored_with_the_alpha_it_was_trained_with(model_acn_variants):
+    for variant in STREAMS:
+        config = resolve_run(model_acn_variants, "thumos14", variant)
+        assert config["loss"]["alpha"] == config["localize"]["alpha"], variant
+        threshold = 5 if variant.startswith("flow") else 7
+        assert config["localize"]["attention"]["value"] == threshold, variant
+        for name in ("class_threshold", "scp_threshold", "discard_rule"):
+            assert config["loss"][name] == config["localize"][name], variant
+
+
+def test_fused_runs_join_streams_of_their_own_settings(model_acn_variants):
+    assert model_acn_variants["fuse_from"] == {"rgb": "acn-rgb", "flow": "acn-flow"}
+    for variant, setting in (("literal", "momentum"), ("fast", "lr")):
+        fused = model_acn_variants["variants"][variant]
+        for name in fused["fuse_from"].values():
+            config = resolve_run(model_acn_variants, "", name.removeprefix("acn-"))
+            assert (
+                config["train"][setting]
+                == fused["train"][setting]
+                != model_acn_variants["train"][setting]
+            )
+
+
+def test_published_settings(model_acn_variants):
+    thumos = resolve_run(model_acn_variants, "thumos14", "rgb")
+    assert thumos["model"]["anchors"] == [1, 2, 4, 8, 16, 32]
+    train = thumos["train"]
+    assert (train["optimizer"], train["lr"], train["epochs"]) == ("sgd", 1e-3, 3)
+    assert thumos["data"]["batch"] == 4 and thumos["data"]["length"] is None
+    assert train["schedule"]["factor"] == 0.1 and len(train["schedule"]["at"]) == 2
+    assert thumos["loss"]["alpha"] == 0.6
+    assert thumos["localize"]["nms_iou"] == thumos["localize"]["fusion"]["iou"] == 0.4
+    anet = resolve_run(model_acn_variants, "activitynet12", "flow")
+    assert anet["model"]["anchors"] == [16, 32, 64, 128, 256, 512]
+    published = resolve_run(model_acn_variants, "thumos14", "flow", "autoloc_unt")["localize"][
+        "attention"
+    ]
+    assert (published["mode"], published["value"]) == ("absolute", 5)
+
+
+def test_the_rate_falls_after_each_epoch(model_acn_variants):
+    from wstal.train.loop import learning_rate
+
+    settings = resolve_run(model_acn_variants, "thumos14", "rgb")["train"]
+    for updates in (50, 1177):  # per epoch: THUMOS14, ActivityNet 1.2
+        rates = [learning_rate(settings, i / (3 * updates)) for i in range(3 * updates)]
+        for epoch, rate in enumerate((1e-3, 1e-4, 1e-5)):
+            assert rates[epoch * updates] == pytest.approx(rate)
+            assert rates[(epoch + 1) * updates - 1] == pytest.approx(rate)
+
+
+def test_unknown_keys_are_refused(model_acn_variants, schema):
+    config = resolve_run(model_acn_variants, "", "rgb")
+    config["loss"]["alhpa"] = 0.3
+    with pytest.raises(WstalError, match="alhpa: unknown key; did you mean 'alpha'"):
+        validated(config, schema, "acn.yaml")
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_tables_name_known_runs_for_every_row_of_ours(number, project, model_acn_variants):
+    table = yaml.safe_load((project / f"workflow/config/tables/acn_table{number}.yaml").read_text())
+    folder = project / "workflow/reference/paper_tables"
+    with (folder / table["paper"]).open() as file:
+        own = {r["variant"] for r in csv.DictReader(file) if not r["group"].startswith("quoted")}
+    ours = {row["variant"]: row for row in table["rows"] if row["run"] != "untrimmednet"}
+    assert set(ours) == own
+    with (folder / "row_configs.csv").open() as file:
+        listed = {
+            r["variant"]: dict(part.split("=") for part in r["config_switches"].split(";"))
+            for r in csv.DictReader(file)
+            if r["method"] == "acn" and r["table"] == str(number)
+        }
+    assert set(listed) == own
+    for name, row in ours.items():
+        variant = row["run"].removeprefix("acn").removeprefix("-") or None
+        config, switches = resolve_run(model_acn_variants, row["dataset"], variant), listed[name]
+        stream = switches["stream"]
+        assert config["streams"] == (["rgb", "flow"] if stream == "fused" else [stream]), name
+        alpha = {"L": float(switches["alpha"]), "Lc": 0, "OIC": 1}[switches["score"]]
+        assert config["localize"]["alpha"] == config["loss"]["alpha"] == alpha, name
+
+
+def train(folder, project, features, annotations, upstream):
+    files = RunFiles(folder / "checkpoint.pt", folder / "log.csv", folder / "scores.h5")
+    train_run(
+        acn, features, annotations, acn_config(project), files, seed=0, code="",
+        device=torch.device("cpu"), upstream=upstream,
+    )  # fmt: skip
+    return load(files.checkpoint)
+
+
+def test_training_reads_a_file_without_times(small, tmp_path):
+    _, annotations, _ = small
+    assert any(entry["annotations"] for entry in annotations.database.values())
+    write_annotations(tmp_path / "training_labels.json", training_view(annotations))
+    text = (tmp_path / "training_labels.json").read_text()
+    assert "segment" not in text
+    entries = json.loads(text)["database"].values()
+    assert all(entry["annotations"] == [] and entry["subset"] == "train" for entry in entries)
+
+
+def test_the_rule_gives_training_that_file_alone(project):
+    text = (project / "rules/train.smk").read_text().split("rule train:")[1].split("output:")[0]
+    assert "training_labels.json" in text and "annotations.json" not in text
+
+
+def test_other_segments_give_the_same_weights(small, tmp_path, project):
+    features, annotations, upstream = small
+    weak = training_view(annotations)
+    write_annotations(tmp_path / "labels.json", weak)
+    first = train(
+        tmp_path / "a", project, features, read_annotations(tmp_path / "labels.json"), upstream
+    )
+    moved = {
+        video: entry | {"annotations": [{"segment": [0.0, 0.64], "label": entry["labels"][0]}]}
+        for video, entry in annotations.database.items()
+    }
+    second = train(
+        tmp_path / "b", project, features, Annotations(annotations.classes, moved), upstream
+    )
+    assert first["model"].keys() == second["model"].keys()
+    for name, weight in first["model"].items():
+        assert torch.equal(weight, second["model"][name]), name
+
+
+def test_other_scores_of_test_videos_give_the_same_weights(small, tmp_path, project):
+    """The attention's quantiles in particular are those of training videos."""
+    features, annotations, upstream = small
+    other = {
+        video: scores if annotations.database[video]["subset"] == "train"
+        else replace(scores, attentions={n: a + 9 for n, a in scores.attentions.items()})
+        for video, scores in upstream.videos.items()
+    }  # fmt: skip
+    first = train(tmp_path / "a", project, features, training_view(annotations), upstream)
+    changed = replace(upstream, videos=other)
+    second = train(tmp_path / "b", project, features, training_view(annotations), changed)
+    for name, weight in first["model"].items():
+        assert torch.equal(weight, second["model"][name]), name
+    assert first["model"]["training_quantiles"].diff().ge(0).all()
+
+
+def test_nothing_that_reads_segments_is_in_reach_of_the_loss(project):
+    package = project / "workflow/wstal"
+    for module in ("methods/acn/network.py", "methods/acn/localize.py"):
+        files = import_closure(package / module, package)
+        assert files
+        for path in files:
+            assert path.parent.name != "evaluate", path
+            if path.name != "annotations.py":  # it holds them, for those who ask
+                text = path.read_text()
+                assert "ground_truth(" not in text and '["annotations"]' not in text, path

@@ -1,0 +1,335 @@
+"""ACN's localization against loops over its definition.
+
+Fusion of two streams by its definition and against loops.
+
+The diagrams in the docs are those of the code as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from acn_cases import acn_config, kept_by_hand, proposals_by_hand
+from wstal.base.errors import WstalError
+from wstal.config.catalog import load_catalog
+from wstal.localize.events import constant_attention
+from wstal.localize.nms import overlap
+from wstal.localize.scores import Scores, VideoScores
+from wstal.methods.acn.figures import layer_lines, regression_figure, system_overview
+from wstal.methods.acn.fusion import fuse_histories, fuse_proposals, fuse_scores
+from wstal.methods.acn.localize import localize, proposals, threshold
+from wstal.methods.acn.loss import areas_of
+from wstal.methods.acn.network import ACN
+
+ANCHORS = np.array([1.0, 2.0, 4.0])
+
+
+@pytest.fixture(scope="module")
+def settings(project):
+    return acn_config(project)["localize"]
+
+
+def video(seed=0, count=20):
+    rng = np.random.default_rng(seed)
+    features = rng.random((count, 5))
+    shifts = ANCHORS[:, None, None] * rng.uniform(-0.5, 0.5, (3, count, 2))
+    cas = rng.dirichlet([0.4, 0.4, 0.4], count)
+    coherence = np.ones((3, count))
+    found = proposals_by_hand(features, cas[:, 0], shifts, ANCHORS.astype(int), 0.6)
+    valid = [(row, i) for row, p in enumerate((1, 2, 4)) for i in range(count - p)]
+    for (row, i), proposal in zip(valid, found, strict=True):
+        coherence[row, i] = proposal[3]
+    extra = {
+        "anchors": ANCHORS,
+        "margins": np.maximum(ANCHORS / 4, 1),
+        "shifts": shifts,
+        "coherence": coherence,
+        "training_quantiles": np.linspace(-1, 1, 101),
+    }
+    attention, score = rng.uniform(-1, 1, count), np.array([0.6, 0.05, 0.35])
+    cas = np.pad(cas, ((0, 0), (0, 1)))
+    return features, VideoScores(cas, attention, score, {}, extra)
+
+
+def by_hand(features, scores, label, settings):
+    """Kept proposals of a class, best first, after suppression."""
+    seen = scores.attention >= 2 * settings["attention"]["quantile"] - 1
+    cas = scores.cas[:, label] * seen
+    shifts = scores.extra["shifts"]
+    found = proposals_by_hand(features, cas, shifts, ANCHORS.astype(int), settings["alpha"])
+    kept = sorted(kept_by_hand(found, seen & (cas >= 0.1)), key=lambda n: found[n][-1])
+    rows, segments = [], np.empty((0, 2))
+    for n in kept:
+        start, end = max(found[n][0], 0), min(found[n][1] + 1, len(cas))
+        if (overlap(np.array([start, end]), segments) <= settings["nms_iou"]).all():
+            segments = np.concatenate([segments, [[start, end]]])
+            rows.append([start, end, label, -found[n][-1]])
+    return np.array(rows).reshape(-1, 4)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("alpha", [0.6, 0, 1])
+def test_by_hand(seed, alpha, settings):
+    settings = {**settings, "alpha": alpha}
+    features, scores = video(seed)
+    expected = [by_hand(features, scores, label, settings) for label in (0, 2)]
+    found = proposals(scores, settings)
+    assert len(found) > 4
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-9)
+
+
+def test_class_and_time_reach_the_frame(settings):
+    _, scores = video()
+    frame = localize(Scores(["a", "b", "c"], {"v": scores}, "probability", t0=1.0), settings)
+    assert set(frame["label"]) == {"a", "c"}
+    first = proposals(scores, settings)[0]
+    assert frame["t_start"][0] == pytest.approx(1 + 0.64 * first[0])
+    assert frame["t_end"].max() <= 1 + 20 * 0.64 and frame["t_start"].min() >= 1
+
+
+def test_a_video_of_no_class_has_no_proposals(settings):
+    _, scores = video()
+    weak = replace(scores, video_score=np.full(3, 0.1))  # not above 0.1
+    assert proposals(weak, settings).shape == (0, 4)
+
+
+def test_the_threshold_of_attention(settings):
+    _, scores = video()
+    quantile = {"mode": "quantile", "quantile": 0.25, "value": 7}
+    assert threshold(scores, quantile) == pytest.approx(-0.5)
+    assert threshold(scores, {**quantile, "quantile": 0.335}) == pytest.approx(-0.33)
+    assert threshold(scores, {**quantile, "mode": "absolute"}) == 7
+    with pytest.raises(WstalError, match="attention.mode 'share' is not one of"):
+        threshold(scores, {**quantile, "mode": "share"})
+    none = {**settings, "attention": {**quantile, "mode": "absolute"}}
+    assert proposals(scores, none).shape == (0, 4)
+
+
+def test_the_threshold_does_not_depend_on_the_scored_video(settings):
+    _, scores = video()
+    other = replace(scores, attention=scores.attention * 3 + 100)
+    assert threshold(other, settings["attention"]) == threshold(scores, settings["attention"])
+
+
+def test_constant_attention_discards_nothing(settings):
+    _, scores = video()
+    all_seen = {**settings, "attention": {"mode": "quantile", "quantile": 0, "value": 7}}
+    flat = constant_attention(Scores(["a", "b", "c"], {"v": scores}, "probability"))
+    np.testing.assert_allclose(
+        proposals(flat.videos["v"], settings), proposals(scores, all_seen), atol=1e-12
+    )
+
+
+def test_half_precision_keeps_proposals_of_long_videos_in_place(settings):
+    _, scores = video(count=300)
+    half = scores.map(lambda array: array.astype(np.float16))
+    a, b = (boundaries(v) for v in (scores, half))
+    assert np.abs(a - b).max() < 2e-3
+
+
+def boundaries(scores):
+    import torch
+
+    given = {k: torch.from_numpy(v.astype(np.float64)) for k, v in scores.extra.items()}
+    lengths = torch.tensor([len(scores.cas)])
+    areas = areas_of(given["shifts"][None], given["anchors"], given["margins"], lengths)
+    return np.stack([areas.start.numpy(), areas.end.numpy()])
+
+
+COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]
+
+
+def frame(*rows):
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_by_definition():
+    """RGB adds only what flow has not: IoU under 0.4 with flow of the same video and class."""
+    flow = frame(("a", 0.0, 10.0, "run", 0.5), ("a", 20.0, 30.0, "run", -0.6))
+    rgb = frame(
+        ("a", 0.0, 4.0, "run", 0.9),  # IoU 0.4: not below
+        ("a", 0.0, 3.9, "run", 0.8),  # IoU 0.39
+        ("a", 0.0, 10.0, "jump", 0.4),  # another class
+        ("b", 0.0, 10.0, "run", 0.2),  # another video
+        ("a", 25.0, 31.0, "run", 1.0),  # IoU 5/11
+    )
+    fused = fuse_proposals(flow, rgb, 0.4, 0.5)
+    expected = frame(
+        ("a", 0.0, 10.0, "run", 0.75),
+        ("a", 20.0, 30.0, "run", 0.2),
+        ("a", 0.0, 3.9, "run", 0.45),
+        ("a", 0.0, 10.0, "jump", 0.35),
+        ("b", 0.0, 10.0, "run", 0.3),
+    )
+    pd.testing.assert_frame_equal(fused, expected)
+
+
+def random_proposals(rng, count):
+    start = rng.uniform(0, 20, count)
+    columns = {
+        "video_id": rng.choice(["a", "b", "c"], count),
+        "t_start": start,
+        "t_end": start + rng.uniform(0.1, 8, count),
+        "label": rng.choice(["run", "jump"], count),
+        "score": rng.uniform(-0.6, 1, count),
+    }
+    return pd.DataFrame(columns, columns=COLUMNS)
+
+
+def by_loops(flow, rgb, iou, discount):
+    rows = [(*row[:4], (1 + row[4]) / 2) for row in flow.itertuples(index=False)]
+    for one in rgb.itertuples(index=False):
+        best = 0.0
+        for other in flow.itertuples(index=False):
+            if (one.video_id, one.label) == (other.video_id, other.label):
+                shared = min(one.t_end, other.t_end) - max(one.t_start, other.t_start)
+                whole = one.t_end - one.t_start + other.t_end - other.t_start - max(shared, 0)
+                best = max(best, max(shared, 0) / whole)
+        if best < iou:
+            rows.append((*one[:4], discount * (1 + one.score) / 2))
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_against_loops(seed):
+    rng = np.random.default_rng(seed)
+    flow, rgb = (random_proposals(rng, int(n)) for n in rng.integers(0, 25, 2))
+    iou, discount = rng.uniform(0.1, 0.9), rng.uniform(0, 1)
+    fused = fuse_proposals(flow, rgb, iou, discount)
+    expected = by_loops(flow, rgb, iou, discount)
+    assert list(fused.columns) == COLUMNS and len(fused) == len(expected)
+    for ours, theirs in zip(fused.itertuples(index=False), expected, strict=True):
+        assert ours[:4] == theirs[:4]
+        assert ours.score == pytest.approx(theirs[4], abs=1e-12)
+
+
+def test_nothing_to_fuse():
+    empty, one = frame(), frame(("a", 0.0, 1.0, "run", 1.0))
+    assert list(fuse_proposals(empty, empty).columns) == COLUMNS
+    assert fuse_proposals(one, empty)["score"].tolist() == [1.0]
+    assert fuse_proposals(empty, one)["score"].tolist() == [0.5]
+
+
+def test_histories_are_fused_where_both_have_one():
+    one = frame(("a", 0.0, 1.0, "run", 1.0))
+    fused = fuse_histories({2: one, 4: one}, {4: one, 2: frame(), 6: one})
+    assert list(fused) == [2, 4]
+    assert fused[2]["score"].tolist() == [1.0] == fused[4]["score"].tolist()
+    with pytest.raises(WstalError, match="score_interval"):
+        fuse_histories({2: one}, {3: one})
+
+
+def stream(value, videos=("a", "b"), **changes):
+    content = {
+        video: VideoScores(
+            np.full((4, 3), value),
+            np.full(4, 10 * value),
+            np.full(2, value / 2),
+            {"x": np.zeros(4)},
+            {"cas_rgb": np.zeros((4, 2))},
+        )  # fmt: skip
+        for video in videos
+    }
+    settings = {"activation": "probability", "iteration": 7, "provenance": {"seed": value}}
+    return Scores(["run", "jump"], content, **{**settings, **changes})
+
+
+def test_scores_are_means_and_attentions_stay_by_name():
+    fused = fuse_scores({"rgb": stream(0.2), "flow": stream(0.4)})
+    video = fused.videos["b"]
+    assert video.cas == pytest.approx(np.full((4, 3), 0.3))
+    assert video.attention == pytest.approx(np.full(4, 3.0))
+    assert video.video_score == pytest.approx(np.full(2, 0.15))
+    assert video.attentions["rgb"].tolist() == [2.0] * 4
+    assert video.attentions["flow"].tolist() == [4.0] * 4 and not video.extra
+    assert (fused.activation, fused.iteration) == ("probability", 7)
+    assert fused.provenance == {"fused": {"rgb": {"seed": 0.2}, "flow": {"seed": 0.4}}}
+
+
+@pytest.mark.parametrize(
+    ("other", "match"),
+    [
+        (stream(0.1, videos=("a",)), "different videos"),
+        (stream(0.1, step=0.5), "step"),
+        (stream(0.1, activation="logits"), "activation"),
+    ],
+)
+def test_streams_that_do_not_belong_together(other, match):
+    with pytest.raises(WstalError, match=match):
+        fuse_scores({"rgb": stream(0.1), "flow": other})
+    short = stream(0.1)
+    short.videos["a"] = VideoScores(np.zeros((3, 3)), np.zeros(3), np.zeros(2))
+    with pytest.raises(WstalError, match="video a"):
+        fuse_scores({"rgb": stream(0.1), "flow": short})
+
+
+def words(path):
+    return sorted(re.findall(r"<text[^>]*>([^<]+)</text>", path.read_text()))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory, project):
+    folder = tmp_path_factory.mktemp("figures")
+    environment = {**os.environ, "PYTHONPATH": str(project / "workflow")}
+    script = [sys.executable, str(project / "scripts/draw_acn.py"), "--folder", str(folder)]
+    subprocess.run(script, check=True, env=environment)
+    return folder
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_committed_diagrams_can_be_drawn_again(number, drawn, project):
+    name = f"acn_figure{number}.svg"
+    found, committed = words(drawn / name), words(project / "docs/figures" / name)
+    assert len(found) > 20
+    assert found == committed, "run python scripts/draw_acn.py --folder docs/figures"
+
+
+def test_another_config_and_format_may_be_given(tmp_path, project):
+    catalog = load_catalog(project / "workflow/config", project / "workflow/schemas")
+    fused, stream = (catalog.run_config("thumos14", run) for run in ("acn", "acn-flow"))
+    fused["localize"]["nms_iou"], stream["model"]["anchors"] = 0.35, [3, 9]
+    command = [sys.executable, str(project / "scripts/draw_acn.py"), "--folder", str(tmp_path)]
+    command += ["--configs", json.dumps([fused, stream]), "--formats", "svg", "png"]
+    environment = {**os.environ, "PYTHONPATH": str(project / "workflow")}
+    subprocess.run(command, check=True, env=environment)
+    names = {f"acn_figure{n}.{kind}" for n in (1, 2) for kind in ("svg", "png")}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert "score −L, NMS 0.35" in words(tmp_path / "acn_figure1.svg")
+    assert "P = 9" in words(tmp_path / "acn_figure2.svg")
+
+
+def test_a_network_is_described_as_it_is():
+    model = ACN("flow", 2, 64, anchors=(8,), width=16, dilation_rule="rate")
+    assert layer_lines(model.networks[0]) == [
+        "conv 3, 64 → 16, dilation 2",
+        "conv 3, 16 → 16, dilation 2",
+        "conv 1, 16 → 2",
+    ]
+    texts = [text.get_text() for text in regression_figure(model).axes[0].texts]
+    assert "P = 8" in texts and "shifts ±4; sees 9 snippets" in texts
+
+
+def test_the_overview_shows_the_settings_of_the_run():
+    localize = {
+        **{"class_threshold": 0.3, "scp_threshold": 0.2, "nms_iou": 0.7},
+        "attention": {"mode": "absolute", "value": 6, "quantile": 0.5},
+        "fusion": {"iou": 0.6, "discount": 0.25},
+    }
+    config = {
+        **{"localize": localize, "loss": {"alpha": 0.75}, "model": {"anchors": [3, 9]}},
+        "scores_from": "untrimmednet",
+    }
+    texts = [text.get_text() for text in system_overview(config).axes[0].texts]
+    for line in (
+        "v > 0.3, S ≥ 0.2", "A ≥ 6", "score −L, NMS 0.7", "rgb: score × 0.25,", "P = 3, 9",
+        "kept where IoU < 0.6", "L = 0.75 L_OIC + 0.25 (L_c − 1)",
+    ):  # fmt: skip
+        assert line in texts

@@ -1,0 +1,264 @@
+"""The rules of the house that a reader relies on.
+
+The conda files, the lock and pyproject.toml agree.
+
+What is run on a GPU box starts there: such a box may lack decoders and the workflow engine.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+from wstal.base.code_digest import import_closure
+
+FORBIDDEN_NAMES = {"utils.py", "helpers.py", "misc.py", "common.py"}
+
+
+def python_files(project):
+    return [
+        path
+        for folder in ("workflow/wstal", "scripts", "benchmarks", "tests", "envs")
+        for path in sorted((project / folder).rglob("*.py"))
+    ]
+
+
+def rules_of(project):
+    for path in sorted((project / "rules").glob("*.smk")):
+        text = path.read_text()
+        starts = [match.start() for match in re.finditer(r"^rule ", text, re.M)]
+        for start, end in pairwise([*starts, len(text)]):
+            yield path.name, text[start:end].rstrip()
+
+
+def test_no_file_is_longer_than_300_lines(project):
+    files = [*python_files(project), *(project / "rules").glob("*.smk")]
+    long = {path.name: n for path in files if (n := len(path.read_text().splitlines())) > 300}
+    assert not long
+
+
+def test_entry_scripts_stay_thin(project):
+    long = {
+        path.name: lines
+        for path in (project / "scripts").glob("*.py")
+        if path.name != "cli.py" and (lines := len(path.read_text().splitlines())) > 65
+    }
+    assert not long
+
+
+def test_files_are_named_by_the_noun_of_their_content(project):
+    names = [path.name for path in python_files(project)]
+    assert not FORBIDDEN_NAMES & set(names)
+    assert not [name for name in names if re.search(r"_v\d+\.py$", name)]
+
+
+def test_rules_are_short_documented_and_plain(project):
+    rules = list(rules_of(project))
+    assert len(rules) > 20
+    for file, text in rules:
+        name = text.split("\n")[0]
+        assert len(text.splitlines()) <= 30, f"{file}: {name}"
+        assert '"""' in text.split("input:")[0].split("output:")[0], f"{file}: {name} undocumented"
+        assert "lambda" not in text and "    run:" not in text, f"{file}: {name}"
+        assert "    log:" in text or "shell:" not in text, f"{file}: {name} has no log"
+
+
+def test_helpers_hold_no_rules_and_rules_no_functions(project):
+    for path in (project / "rules").glob("*.smk"):
+        text = path.read_text()
+        helpers = path.stem in (
+            "common",
+            "paths",
+            "papers",
+            "sources",
+            "targets",
+            "tasks",
+            "values",
+        )
+        assert not helpers or len(text.splitlines()) <= 170, path.name
+        assert not re.search(r"^rule " if helpers else r"^def ", text, re.M), path.name
+
+
+def test_every_module_has_a_test_named_for_it(project):
+    tests = " ".join(path.stem for path in (project / "tests").rglob("test_*.py"))
+    modules = [
+        path for path in (project / "workflow/wstal").rglob("*.py") if path.name != "__init__.py"
+    ]
+    untested = [
+        path.relative_to(project).as_posix()
+        for path in modules
+        if not {path.stem, f"{path.parent.name}_{path.stem}"} & candidates(tests)
+        and path.stem not in tests
+    ]
+    assert not untested
+
+
+def candidates(tests):
+    return {name.removeprefix("test_") for name in tests.split()}
+
+
+def test_library_prints_nothing_and_knows_no_workflow_engine(project):
+    for path in (project / "workflow/wstal").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("print", "eval", "exec"), path
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in names if name.split(".")[0] == "snakemake"], path
+
+
+@pytest.mark.parametrize(
+    "package", ["flow", "nets", "models", "losses", "train", "localize", "evaluate"]
+)
+def test_compute_packages_need_no_decoder_and_no_workflow_engine(project, package):
+    from wstal.base.code_digest import import_closure
+
+    absent = {"av", "decord", "snakemake", "pytorchvideo"}
+    for path in (project / "workflow/wstal" / package).rglob("*.py"):
+        for file in [path, *import_closure(path, project / "workflow/wstal")]:
+            found = top_level_imports(file) & absent
+            assert not found, f"{path.name} needs {found} through {file.name}"
+
+
+def top_level_imports(path):
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+def test_every_script_explains_itself_with_examples(project):
+    for folder in ("scripts", "benchmarks"):
+        for path in sorted((project / folder).glob("*.py")):
+            text = path.read_text()
+            if '__name__ == "__main__"' in text:  # the others are imported by these
+                assert "Examples" in (ast.get_docstring(ast.parse(text)) or ""), path.name
+
+
+PACKAGES = {"cv2": "opencv-contrib-python-headless", "yaml": "pyyaml"}  # of another name
+OPTIONAL = {"torchcodec", "triton"}  # used where they are installed
+
+
+def name_of(requirement):
+    return re.split(r"[<>=\[ ]", requirement)[0].lower()
+
+
+@pytest.fixture
+def ranges(project):
+    content = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    return {name_of(item): item for item in content["dependencies"]}
+
+
+def pip_part(path):
+    dependencies = yaml.safe_load(path.read_text())["dependencies"]
+    return [item for part in dependencies if isinstance(part, dict) for item in part["pip"]]
+
+
+def test_conda_environment_has_every_dependency_with_the_same_range(project, ranges):
+    listed = [item for item in pip_part(project / "environment.yml") if not item.startswith("--")]
+    assert sorted(listed) == sorted(ranges.values())
+
+
+def test_stage_environments_use_the_same_ranges(project, ranges):
+    files = sorted((project / "envs").glob("*.yaml"))
+    assert len(files) == 3
+    for path in files:
+        listed = pip_part(path)
+        assert set(listed) <= set(ranges.values()), path.name
+        assert len(listed) == len(set(listed)), path.name
+
+
+def test_lock_pins_every_dependency_and_pulls_no_gpu_build(project, ranges):
+    lines = [
+        line
+        for path in sorted((project / "envs/lock").glob("*.txt"))
+        for line in path.read_text().split()
+    ]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    pinned = {name_of(line) for line in lines}
+    assert {name.replace("_", "-") for name in ranges} <= {n.replace("_", "-") for n in pinned}
+    assert not [name for name in pinned if name.startswith(("nvidia", "cuda", "triton"))]
+
+
+def packages_of(path, project):
+    """The packages that a file imports, standard library and project left out."""
+    ours = {"wstal", *(script.stem for script in (project / "scripts").glob("*.py"))}
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module]
+    found = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - ours
+    return {PACKAGES.get(name, name) for name in found} - OPTIONAL
+
+
+def rule_blocks(project):
+    """(name of the rule, its text) for every rule that has an environment and a script."""
+    for path in sorted((project / "rules").glob("*.smk")):
+        for block in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            if "envs/" in block and "python scripts/" in block:
+                yield block.partition(":")[0], block
+
+
+def test_every_rules_environment_has_what_its_script_imports(project):
+    package, seen = project / "workflow/wstal", set()
+    methods = sorted(path.stem for path in (project / "workflow/config/models").glob("*.yaml"))
+    lacking = {}
+    for rule, block in rule_blocks(project):
+        environment = project / "envs" / Path(re.search(r"envs/([\w.]+)", block)[1])
+        script = project / re.search(r"python (scripts/\w+\.py)", block)[1]
+        by_name = re.search(r'method_digest\("[^"]+", "(\w+)"\)', block)
+        modules = [f"wstal.{by_name[1]}.{method}" for method in methods] if by_name else []
+        files = [script, *import_closure(script, package, modules)]
+        needed = set().union(*(packages_of(file, project) for file in files))
+        if absent := needed - {name_of(item) for item in pip_part(environment)}:
+            lacking[rule, environment.name] = sorted(absent)
+        seen.add(rule)
+    assert {"localize", "train", "evaluate", "frames", "table"} <= seen
+    assert not lacking
+
+
+ABSENT = ("av", "decord", "snakemake", "pytorchvideo", "hdf5plugin", "jsonschema")
+
+
+def run(project, folder, *command):
+    """A command of Python's where those cannot be imported."""
+    (folder / "sitecustomize.py").write_text(
+        f"import sys\nsys.modules.update(dict.fromkeys({ABSENT}))\n"
+    )
+    path = os.pathsep.join([str(folder), str(project / "workflow")])
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=project, env=environment, text=True, capture_output=True
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_every_gpu_test_is_collected(project, tmp_path):
+    marked = {
+        f"tests/unit/{path.name}"
+        for path in (project / "tests/unit").glob("test_*.py")
+        if re.search(r"^@pytest\.mark\.gpu|MARKS", path.read_text(), re.M)
+    }
+    options = ("-m", "gpu", "--collect-only", "-q", "-p", "no:cacheprovider")
+    code, text = run(project, tmp_path, "-m", "pytest", *options, *sorted(marked))
+    assert code == 0, text
+    assert len(set(re.findall(r"^(tests/unit/\w+\.py)::", text, re.M))) >= 4, text  # without Triton
+
+
+@pytest.mark.parametrize("name", ["gpu", "tvl1_gpu", "i3d", "train_step"])
+def test_the_benchmarks_start(project, tmp_path, name):
+    code, text = run(project, tmp_path, f"benchmarks/{name}.py", "--help")
+    if "No module named 'triton'" in text:
+        pytest.skip("Triton is not installed")
+    assert code == 0, text

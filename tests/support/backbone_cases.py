@@ -1,0 +1,84 @@
+"""What every backbone is tested for: its vector, and rows of a video file."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from functools import cache
+from pathlib import Path
+
+import torch
+from video_clips import write_clip
+from wstal.base.array_store import read_arrays, read_attrs, write_shard
+from wstal.features.backbone_stage import backbone_extractor
+from wstal.features.shard import features_shard
+from wstal.media.probe import ProbedVideo
+from wstal.media.stage import decode_frames
+from wstal.networks.backbone import SnippetNetwork, load_backbone
+
+RECIPE = {"short_side": 64, "interpolation": "bilinear", "crop": 64, "tail": "drop", "batch": 2}
+
+
+@cache
+def untrained(name: str) -> SnippetNetwork:
+    """The whole network with random weights."""
+    return load_backbone(name, "untrained")
+
+
+def snippet(frames: int, size: int) -> torch.Tensor:
+    """A normalised snippet `[1, 3, frames, size, size]`."""
+    return torch.randn(1, 3, frames, size, size, generator=torch.Generator().manual_seed(1))
+
+
+@torch.inference_mode()
+def vector_of(name: str, x: torch.Tensor) -> tuple[torch.nn.Module, torch.Tensor]:
+    """The public network, and the backbone's vector of `x`."""
+    module = importlib.import_module(f"wstal.networks.backbones.{name}")
+    network = untrained(name).network
+    vector = module.features(network, x)
+    assert vector.shape == (len(x), module.FEATURES)
+    return network, vector
+
+
+def assert_equal(ours: torch.Tensor, expected: torch.Tensor) -> None:
+    """Up to rounding, on the scale of the largest: random networks have any."""
+    assert ours.shape == expected.shape
+    assert (ours - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def decoded_clip(folder) -> Path:
+    """The frames manifest of a video file of 40 pictures, two snippets and a half."""
+    clip = write_clip(folder / "clip.mp4", 40, size=(96, 64))
+    video = ProbedVideo("clip", clip, "sha", "ok", "")
+    records = decode_frames([video], folder / "frames", {"fps": 25, "cache_frames": True}, "c")
+    write_shard(folder / "frames/shard0.csv", records)
+    return folder / "frames/shard0.csv"
+
+
+@torch.inference_mode()
+def assert_rows_of_a_clip(name: str, folder) -> None:
+    """A video file through the stage: two rows, the second the network's of frames 16 to 31."""
+    frames = decoded_clip(folder)
+    network = untrained(name)
+    records = features_shard(
+        name, {"frames": frames}, backbone_extractor(network, RECIPE, torch.device("cpu")),
+        RECIPE, weights="untrained", device="cpu", code="c", directory=folder / name,
+        packages=network.packages,
+    )  # fmt: skip
+    file = folder / name / records[0].path
+    provenance = json.loads(read_attrs(file)["provenance_json"])
+    assert set(network.packages) < set(provenance["versions"])
+    pixels = read_arrays(frames.parent / "clip.h5", ["rgb"])["rgb"][16:32, :, 16:80]
+    x = torch.from_numpy(pixels / 127.5 - 1).float().permute(3, 0, 1, 2)[None]
+    rows = torch.from_numpy(read_arrays(file)["features"])
+    assert len(rows) == 2 and provenance["stage"] == name
+    assert_equal(rows[1], network.features(x)[0])
+
+
+def assert_published_layout(name: str) -> None:
+    """The parameters are those of pytorchvideo's network of that name."""
+    ours = untrained(name).network.state_dict()  # makes torchvision importable first
+    from pytorchvideo.models import hub
+
+    published = getattr(hub, name)(pretrained=False).state_dict()
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in published.items()}

@@ -1,0 +1,134 @@
+""""""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from small_set import small_config, write_small_set
+from wstal.base.errors import WstalError
+from wstal.features.pack import FeatureFile
+from wstal.methods.co2net import network as co2net
+from wstal.methods.contract import Output
+from wstal.train import checkpoint
+from wstal.train.data import Standardization
+from wstal.train.run import RunFiles, train_run
+from wstal.train.scoring import Scorer, score_checkpoint, video_score
+
+
+def test_round_trip_with_weights_only(tmp_path):
+    content = {"model": {"w": torch.arange(3.0)}, "config": {"a": [1, "b", None]}, "versions": {}}
+    checkpoint.save(tmp_path / "c.pt", content)
+    raw = torch.load(tmp_path / "c.pt", weights_only=True)
+    assert raw["config"] == content["config"]
+    loaded = checkpoint.load(tmp_path / "c.pt")
+    assert torch.equal(loaded["model"]["w"], content["model"]["w"])
+
+
+def test_equal_content_is_equal_bytes_whatever_the_name(tmp_path):
+    for name in ("a.pt", "other.pt"):
+        checkpoint.save(tmp_path / name, {"w": torch.ones(4), "versions": checkpoint.versions()})
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "other.pt").read_bytes()
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "text.pt").write_text("no")
+    torch.save({"w": 1}, tmp_path / "foreign.pt")
+    torch.save({"f": print}, tmp_path / "code.pt")
+    for name in ("text.pt", "code.pt", "absent.pt"):
+        with pytest.raises(WstalError, match=f"{name} is not a readable checkpoint"):
+            checkpoint.load(tmp_path / name)
+    with pytest.raises(WstalError, match="not a checkpoint of this project"):
+        checkpoint.load(tmp_path / "foreign.pt")
+
+
+def test_versions_are_plain_text():
+    assert all(type(value) is str for value in checkpoint.versions().values())
+
+
+CPU = torch.device("cpu")
+
+
+def test_video_score_is_the_softmax_of_the_strongest_eighth():
+    cas = torch.randn(17, 4, dtype=torch.float64)
+    raw = np.sort(cas.numpy(), axis=0)[-3:].mean(0)  # ceil(17 / 8)
+    expected = np.exp(raw) / np.exp(raw).sum()
+    np.testing.assert_allclose(video_score(cas), expected[:-1], rtol=1e-12)
+    np.testing.assert_allclose(video_score(cas, "probability"), raw[:-1], rtol=1e-12)
+
+
+def test_a_checkpoint_scores_val_and_test_as_the_model_does(tmp_path, project):
+    path, annotations = write_small_set(tmp_path)
+    files = RunFiles(tmp_path / "c.pt", tmp_path / "l.csv", tmp_path / "s.h5")
+    config = small_config(project)
+    with FeatureFile(path) as features:
+        train_run(co2net, features, annotations, config, files, seed=0, code="", device=CPU)
+        scores = score_checkpoint(files.checkpoint, features, ["val", "test"], CPU)
+        x = torch.from_numpy(features.read("v09", ["rgb", "flow"]))
+    assert set(scores.videos) == {"v08", "v09", "v10"}
+    assert scores.iteration == 12 and scores.step == 0.64 and scores.activation == "logits"
+    assert scores.provenance["config"]["method"] == "co2net"
+    content = checkpoint.load(files.checkpoint)
+    model = co2net.build(config, {"rgb": 6, "flow": 6}, 3).eval()
+    model.load_state_dict(content["model"])
+    with torch.no_grad():
+        output = model(Standardization(**content["standardization"])(x)[None])
+    video = scores.videos["v09"]
+    np.testing.assert_allclose(video.cas, output.logits[0], atol=1e-6)
+    np.testing.assert_allclose(video.attentions["flow"], output.attention_flow[0], atol=1e-6)
+    np.testing.assert_allclose(video.video_score, video_score(output.logits[0]), atol=1e-6)
+
+
+def test_features_of_another_width_are_refused(tmp_path, project):
+    path, annotations = write_small_set(tmp_path)
+    files = RunFiles(tmp_path / "c.pt", tmp_path / "l.csv", tmp_path / "s.h5")
+    with FeatureFile(path) as features:
+        train_run(
+            co2net, features, annotations, small_config(project), files, seed=0, code="", device=CPU
+        )
+    (tmp_path / "wide").mkdir()
+    wide, _ = write_small_set(tmp_path / "wide", dim=7)
+    with FeatureFile(wide) as features, pytest.raises(WstalError, match="trained on features of"):
+        score_checkpoint(files.checkpoint, features, ["test"], CPU)
+
+
+@pytest.mark.parametrize(
+    ("streams", "names"),
+    [
+        (["rgb", "flow"], {"rgb", "flow"}),
+        (["rgb", "audio"], {"rgb", "audio"}),
+        (["rgb", "flow", "audio"], {"rgb+flow", "audio"}),
+    ],
+)
+def test_co2nets_attentions_have_the_names_of_the_streams(tmp_path, project, streams, names):
+    path, annotations = write_small_set(tmp_path)
+    config = small_config(project) | {"streams": streams}
+    model = co2net.build(config, {"rgb": 6, "flow": 6, "audio": 3}, 3)
+    nothing = Standardization(torch.empty(0), torch.empty(0))
+    with FeatureFile(path) as features:
+        scorer = Scorer(features, ["v09"], streams, annotations.classes, nothing, CPU)
+        attentions = scorer(model, 1).videos["v09"].attentions
+        output = model.eval()(torch.from_numpy(features.read("v09", streams))[None])
+    assert set(attentions) == names
+    np.testing.assert_allclose(attentions[streams[-1]], output.attention_flow[0].detach())
+
+
+class Fixed(torch.nn.Module):
+    activation = "probability"
+
+    def forward(self, x):
+        cas = torch.full((1, x.shape[1], 4), 0.25)
+        return Output(cas, cas[..., 0], x, {"video_score": torch.tensor([[0.1, 0.2, 0.3]])})
+
+
+def test_a_method_may_bring_its_own_video_score_and_keeps_its_mode(tmp_path):
+    path, annotations = write_small_set(tmp_path, t0=0.32)
+    with FeatureFile(path) as features:
+        nothing = Standardization(torch.empty(0), torch.empty(0))
+        scorer = Scorer(features, ["v09"], ["rgb"], annotations.classes, nothing, CPU)
+        model = Fixed().train()
+        scores = scorer(model, 7, seed=3)
+    assert model.training and scores.iteration == 7 and scores.provenance == {"seed": 3}
+    assert scores.activation == "probability"
+    assert (scores.t0, scores.step) == (0.32, 0.64)
+    assert scores.videos["v09"].video_score.tolist() == pytest.approx([0.1, 0.2, 0.3])

@@ -1,0 +1,205 @@
+"""The folder of a finished run, and what its files say of how it works."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from wstal.base.errors import WstalError
+from wstal.config.entry import recipe_digest
+from wstal.config.layers import canonical
+from wstal.features.pack import FeatureFile
+from wstal.networks.weights import sha256_of
+from wstal.train import checkpoint
+
+IDENTITY = ("seed", "code", "config", "features")  # of a training, in all that came from it
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One seed of a run: `results/{dataset}/{recipe}/{run}/seed{n}`.
+
+    `about` is what its checkpoint says of the training, without the weights; a run that joins
+    others has none, but `parts` by stream. `localize` is the config that its proposals were
+    found with, None if there are none. `upstream` is the run whose scores it builds on.
+    """
+
+    path: Path
+    about: Mapping[str, Any] = field(default_factory=dict)
+    localize: Mapping[str, Any] | None = None
+    upstream: RunFolder | None = None
+    parts: Mapping[str, RunFolder] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The run's name, as `co2net-mutual_kl`."""
+        return self.path.parent.name
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of the trained network."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def features(self) -> Path:
+        """The features that it was trained on."""
+        return self.path.parents[1] / "features.h5"
+
+    @property
+    def results(self) -> Path:
+        """The folder of all results."""
+        return self.path.parents[3]
+
+    def trained(self) -> list[RunFolder]:
+        """All trained runs behind this one, itself included, those it builds on first."""
+        below = [*self.parts.values(), *([self.upstream] if self.upstream else [])]
+        found = [run for each in below for run in each.trained()] + ([self] if self.about else [])
+        return list({run.path: run for run in found}.values())
+
+    def streams(self) -> list[str]:
+        """The feature streams that these runs take, sorted."""
+        return sorted({name for run in self.trained() for name in run.about["config"]["streams"]})
+
+    def checkpoints(self) -> dict[str, str]:
+        """The sha256 of each trained run's checkpoint by the run's name."""
+        return {run.name: sha256_of(run.checkpoint) for run in self.trained()}
+
+
+def read_run(path: str | Path) -> RunFolder:
+    """The run in a folder, with the runs that it builds on or joins, read from beside it.
+
+    Raises WstalError that says what to ask Snakemake for if a file is missing, or if two of them
+    are not of the same training.
+    """
+    path = Path(path).absolute()
+    path = path.parent if path.name == "checkpoint.pt" else path
+    about = _provenance(path / "proposals.json")
+    if (path / "checkpoint.pt").is_file():
+        return _trained(path, about)
+    if about is not None and "fused" in about:
+        return _fused(path, about)
+    seeds = sorted(each.parent.name for each in path.glob("seed*/checkpoint.pt"))
+    hint = f"; name one of its seeds: {', '.join(seeds)}" if seeds else ""
+    raise WstalError(f"{path}: no finished run is there{hint or f'; make it: {_snakemake(path)}'}")
+
+
+def _trained(path: Path, proposals: Mapping[str, Any] | None, localized: bool = True) -> RunFolder:
+    run = RunFolder(path)
+    if not run.checkpoint.is_file():
+        raise WstalError(f"{run.checkpoint} is missing, which a run needs that builds on it")
+    content = checkpoint.load(run.checkpoint)
+    about = {key: content[key] for key in (*IDENTITY, "iteration", "versions", "classes")}
+    with FeatureFile(run.features) as features:
+        digest = str(features.attrs.get("recipe_digest"))
+    if digest != about["features"]["recipe_digest"]:
+        raise WstalError(
+            f"{run.features} was made anew with another recipe since {path} was trained; "
+            f"train it again: {_snakemake(path)}"
+        )
+    if localized and proposals is not None and not _same(proposals, about):
+        raise WstalError(f"{path / 'proposals.json'} is of another training: {_snakemake(path)}")
+    source = about["config"].get("scores_from")
+    upstream = _trained(_beside(path, source), None, localized=False) if source else None
+    return RunFolder(path, about, (proposals or {}).get("localize"), upstream)
+
+
+def _fused(path: Path, about: Mapping[str, Any]) -> RunFolder:
+    if "runs" not in about:
+        raise WstalError(
+            f"{path / 'proposals.json'} does not say which runs it joins, it was made by an older "
+            f"version; make it again: {_snakemake(path)}"
+        )
+    parts = {stream: read_run(_beside(path, name)) for stream, name in about["runs"].items()}
+    for stream, part in parts.items():
+        if not _same(about["fused"][stream], part.about):
+            raise WstalError(f"{part.path} was trained anew since {path}: {_snakemake(path)}")
+        if part.localize is None:
+            raise WstalError(f"{part.path} has no proposals.json: {_snakemake(part.path)}")
+    return RunFolder(path, localize=about["localize"], parts=parts)
+
+
+def _beside(path: Path, run: str) -> Path:
+    """The same seed of another run on the same features."""
+    return path.parents[1] / run / path.name
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(canonical(one.get(key)) == canonical(other.get(key)) for key in IDENTITY)
+
+
+def _provenance(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["external_data"]["provenance"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise WstalError(f"{path} is not this project's: {error!r}; remove it") from error
+
+
+def _snakemake(path: Path) -> str:
+    return f"snakemake --cores 2 {'/'.join(path.parts[-5:])}/proposals.json"
+
+
+# FOLDED The feature recipe of a run: today's configuration, held to be the one it was trained with.
+
+NOT_FROM_VIDEO = {"imported": "are imported as published", "simulated": "are simulated"}
+
+
+def run_recipe(
+    recipes: Mapping[str, Mapping[str, Any]], name: str, digest: str
+) -> Mapping[str, Any]:
+    """The recipe `name`, whose `digest` stands in the run's features.
+
+    Raises WstalError if the configuration has none of that name or another one, and for features
+    that are not made from videos.
+    """
+    recipe = video_recipe(recipes, name)
+    found = recipe_digest(recipe)
+    if found != digest:
+        raise WstalError(
+            f"the feature recipe {name} was changed since the run was trained (digest "
+            f"{digest[:12]}, now {found[:12]}); restore workflow/config/features/{name}.yaml, "
+            "give the settings that were used (--configfile FILE), or train the run again"
+        )
+    return recipe
+
+
+def video_recipe(recipes: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """The recipe `name`.
+
+    Raises WstalError if the configuration has none of that name, and for one whose features are
+    not made from videos.
+    """
+    if name not in recipes:
+        near = ", ".join(get_close_matches(name, recipes, 3)) or ", ".join(sorted(recipes))
+        raise WstalError(
+            f"the feature recipe {name!r} is none of workflow/config/features (nearest: {near}); "
+            "give the file that has it: --configfile FILE"
+        )
+    recipe = recipes[name]
+    for stage in recipe["streams"].values():
+        if stage in NOT_FROM_VIDEO:
+            own = sorted(n for n, r in recipes.items() if _from_video(r))
+            raise WstalError(
+                f"the features of recipe {name} {NOT_FROM_VIDEO[stage]}: no video can be turned "
+                f"into them. Take a recipe that starts from videos: {', '.join(own)}"
+            )
+    return recipe
+
+
+def chosen_streams(recipe: Mapping[str, Any], names: Iterable[str] | None) -> list[str]:
+    """The streams `names` of a recipe, or all; raises WstalError for one that it has not."""
+    chosen = list(dict.fromkeys(names or recipe["streams"]))
+    if unknown := [name for name in chosen if name not in recipe["streams"]]:
+        raise WstalError(
+            f"the recipe has no stream {', '.join(unknown)}; it has {', '.join(recipe['streams'])}"
+        )
+    return chosen
+
+
+def _from_video(recipe: Mapping[str, Any]) -> bool:
+    return not set(recipe["streams"].values()) & NOT_FROM_VIDEO.keys()

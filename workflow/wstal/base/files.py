@@ -1,0 +1,83 @@
+"""Files that are whole or absent: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wstal.base.errors import WstalError
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}(\.\w+)?")
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place if the block succeeds.
+
+    Parent folders are created. On any exception the temporary file is removed and `path`
+    keeps what it held before. The suffix is kept, for writers that choose a format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_left_over(folder: str | Path, age: float = 86400) -> None:
+    """Remove temporary files of killed writers in `folder`: those untouched for `age` seconds.
+
+    A younger one may belong to a writer that is alive, here or on another node.
+    """
+    for path in Path(folder).glob(".*"):
+        with suppress(OSError):
+            if _TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime > age:
+                path.unlink()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 `text` to `path` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any, *, indent: int | None = 1) -> None:
+    """Write `value` as JSON atomically; NaN and infinity are refused (ValueError)."""
+    write_text(path, json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write dictionaries as CSV atomically; a key outside `columns` raises ValueError."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+# FOLDED A table as a CSV file that is whole or absent.
+
+
+def write_frame(path: str | Path, frame: pd.DataFrame, float_format: str | None = None) -> None:
+    """Write `frame` without its index to `path` atomically."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format=float_format)
+
+
+def read_frame(path: str | Path) -> pd.DataFrame:
+    """The table in a CSV file with a heading; raises WstalError naming a file that holds none."""
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:  # pandas' own are ValueErrors
+        raise WstalError(f"{path} is no table ({error}); remove it and make it again") from error

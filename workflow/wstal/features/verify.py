@@ -1,0 +1,418 @@
+"""Do these weights, through this code, give what their publishers got? A line for each answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wstal.base.device import device_name
+from wstal.base.download import Track, download
+from wstal.base.errors import WstalError
+from wstal.base.files import write_json
+from wstal.base.restricted_pickle import read_plain
+from wstal.features.logmel import snippet_windows
+from wstal.features.snippets import as_taken, centre_crop, scaled, snippets
+from wstal.flow import tvl1
+from wstal.flow.chunks import flow_chunks
+from wstal.media.decoders.scan import backend
+from wstal.media.frames import read_frames
+from wstal.media.sound import RATE, read_sound
+from wstal.media.timeline import SNIPPET, snippet_count, timeline
+from wstal.networks.backbone import load_backbone
+from wstal.networks.i3d.inference import EXACT, for_inference
+from wstal.networks.vggish import load_postprocess
+from wstal.networks.weights import UNTRAINED, WeightFile, load_i3d, load_vggish, sha256_of, verify
+
+# FOLDED Published files that weights are verified with: found in a folder or fetched, known by hash.
+
+PACKED = "video_features_refs.npz"
+
+
+class Absent(WstalError):
+    """Something that a check needs is not there; the message says how to get it."""
+
+
+class GoldenFiles:
+    """Files and arrays by their names in `golden.yaml`.
+
+    With `folder` they are looked for there, at any depth, and nothing is fetched; else they are
+    downloaded to `cache`.
+    """
+
+    def __init__(
+        self,
+        golden: Mapping[str, Any],
+        cache: str | Path,
+        folder: str | Path | None = None,
+        track: Track | None = None,
+    ) -> None:
+        self.golden, self.cache, self.track = golden, Path(cache), track
+        self.folder = Path(folder) if folder else None
+        if self.folder and not self.folder.is_dir():
+            raise WstalError(f"there is no folder {folder} with golden files")
+
+    def file(self, name: str) -> Path:
+        """A file of the section `files`. Raises Absent, and WstalError for another file."""
+        entry = self.golden["files"][name]
+        if not self.folder:
+            return self._fetched(entry, entry["sha256"])
+        path = self._found(entry["file"])
+        if path is None:
+            raise Absent(f"no {entry['file']} in {self.folder}; it is {entry['url']}")
+        if (found := sha256_of(path)) != entry["sha256"]:
+            raise WstalError(f"{path}: sha256 {found}, expected {entry['sha256']}; fetch it again")
+        return path
+
+    def array(self, name: str) -> np.ndarray:
+        """An array of the section `arrays`; raises as `file`."""
+        entry = self.golden["arrays"][name]
+        path, values = self._read(entry)
+        found = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+        if found != entry["sha256"]:
+            raise WstalError(
+                f"{path}: the numbers of {name} have sha256 {found}, expected {entry['sha256']}; "
+                "remove the file and fetch it again"
+            )
+        return values
+
+    def _read(self, entry: Mapping[str, str]) -> tuple[Path, np.ndarray]:
+        path = self._found(entry["file"]) if self.folder else self._fetched(entry)
+        if path is not None:
+            return path, _data(path)
+        packed = self._found(PACKED)
+        if packed is None:
+            raise Absent(f"neither {entry['file']} nor {PACKED} in {self.folder}; {entry['url']}")
+        try:
+            with np.load(packed, allow_pickle=False) as arrays:
+                return packed, arrays[entry["packed"]]
+        except (KeyError, TypeError, ValueError, OSError, BadZipFile) as error:
+            raise WstalError(f"{packed} has no array {entry['packed']}: {error}") from error
+
+    def _found(self, name: str) -> Path | None:
+        return next(iter(sorted(self.folder.rglob(name))), None)
+
+    def _fetched(self, entry: Mapping[str, str], sha256: str = "") -> Path:
+        path = self.cache / entry["file"]
+        try:
+            download(entry["url"], path, sha256, self.track)
+        except WstalError as error:
+            raise Absent(f"{error}; or give a folder that holds {entry['file']}") from error
+        return path
+
+
+def _data(path: Path) -> np.ndarray:
+    """The numbers under `data` in a torch file; raises WstalError if there are none."""
+    content = read_plain(path, others_inert=True)
+    if not isinstance(content, Mapping) or not isinstance(
+        content.get("data"), np.ndarray | torch.Tensor
+    ):
+        raise WstalError(f"{path} has no array `data`; remove the file and fetch it again")
+    return np.asarray(content["data"])
+
+
+def weights_in(folder: str | Path, sources: Mapping[str, WeightFile], name: str) -> Path:
+    """The weights `name` in a folder, their identity checked.
+
+    Raises Absent, saying what to fetch, and WstalError for another file.
+    """
+    path = Path(folder) / sources[name].file
+    if not path.exists():
+        raise Absent(f"no {path}; python scripts/fetch_weights.py {name}")
+    verify(path, sources[name])
+    return path
+
+
+PASS, FAIL, SKIP = "pass", "fail", "skip"
+EXAMPLE = 0.96  # seconds that VGGish hears at a time
+CPU = torch.device("cpu")
+Weights = Callable[[str], Path]
+Answer = tuple[list[str], str]  # what is wrong, and what was found
+
+
+@dataclass(frozen=True)
+class Check:
+    """One answer: `status` is pass, fail or skip, `detail` has the figures or the remedy."""
+
+    name: str
+    status: str
+    detail: str
+
+
+@torch.inference_mode()
+def weight_checks(
+    golden: Mapping[str, Any], files: GoldenFiles, weights: Weights
+) -> Iterator[Check]:
+    """All checks in turn, those without their files skipped.
+
+    `golden` is the content of golden.yaml; `weights` gives the path of a named file of weights,
+    or raises Absent.
+    """
+    tasks = {
+        "I3D RGB, features of a clip": lambda: _i3d_features(golden, files, weights),
+        "R(2+1)D, features of a clip": lambda: _r2plus1d_features(golden, files, weights),
+        "I3D RGB, logits": lambda: _logits(golden, files, weights, ("rgb",)),
+        "I3D flow, logits": lambda: _logits(golden, files, weights, ("flow",)),
+        "I3D joint, logits": lambda: _logits(golden, files, weights, ("rgb", "flow")),
+        "VGGish, embeddings of a clip": lambda: _embeddings(golden, files, weights),
+    }
+    for tone in golden["vggish"]["sine"]:
+        name = f"VGGish, {tone['activation']}-activation, sine at {tone['rate']} Hz"
+        tasks[name] = lambda tone=tone: _sine(golden, weights, tone)
+        tasks[f"{name}, 8-bit components"] = lambda tone=tone: _sine(golden, weights, tone, True)
+    for name, task in tasks.items():
+        try:
+            failures, detail = task()
+        except Absent as error:
+            yield Check(name, SKIP, str(error))
+        except WstalError as error:
+            yield Check(name, FAIL, str(error))
+        else:
+            yield Check(name, FAIL if failures else PASS, "; ".join([*failures, detail]))
+
+
+def _i3d_features(golden: Mapping, files: GoldenFiles, weights: Weights) -> Answer:
+    spec = golden["features"]["i3d_rgb"]
+    network = load_i3d(weights("i3d_rgb_imagenet"), 3, spec["width"])
+    rows = _stacks(for_inference(network, CPU).features, files.file("clip"), spec)
+    return _agreement(rows, files.array("i3d_rgb"), spec["cosine"])
+
+
+def _r2plus1d_features(golden: Mapping, files: GoldenFiles, weights: Weights) -> Answer:
+    spec = golden["features"]["r2plus1d"]
+    network = load_backbone("r2plus1d", weights("r2plus1d_kinetics"))
+    rows = _stacks(network.features, files.file("clip"), spec)
+    return _agreement(rows, files.array("r2plus1d"), spec["cosine"])
+
+
+def _logits(
+    golden: Mapping, files: GoldenFiles, weights: Weights, streams: tuple[str, ...]
+) -> Answer:
+    spec = golden["logits"]
+    logits = sum(_gif_logits(stream, files, weights, spec["width"]) for stream in streams)
+    expected = spec[streams[0] if len(streams) == 1 else "joint"]
+    best, wanted = int(logits.argmax()), spec["class"]
+    failures = [] if best == wanted else [f"the largest logit is of class {best}, not {wanted}"]
+    found = {"logit": float(logits[wanted]), "norm": float(logits.norm())}
+    failures += _off(found, expected, spec["tolerance"])
+    return failures, _listed(found)
+
+
+def _gif_logits(stream: str, files: GoldenFiles, weights: Weights, width: float) -> Tensor:
+    """Class logits `[400]` of one sample gif."""
+    channels = {"rgb": 3, "flow": 2}[stream]
+    network = load_i3d(weights(f"i3d_{stream}_imagenet"), channels, width)
+    pictures = _pictures(files.file(f"{stream}_gif"), None)[..., :channels]
+    x = scaled(torch.from_numpy(pictures))
+    if stream == "flow":
+        # Red and green are its parts, cut to whole levels: half of one was lost on average.
+        x = x + 1 / 255
+    return network(x.permute(3, 0, 1, 2)[None])[0].mean(1)
+
+
+def _embeddings(golden: Mapping, files: GoldenFiles, weights: Weights) -> Answer:
+    spec = golden["vggish"]["rows"]
+    stored = files.array("vggish")
+    network = load_vggish(weights("vggish"), golden["vggish"]["width"], "post")
+    windows = snippet_windows(read_sound(files.file("clip")), len(stored), EXAMPLE)
+    rows = network(torch.from_numpy(windows)[:, None])
+    failures, detail = _agreement(rows, stored, spec["cosine"])
+    found = {"mean": float(rows.mean()), "sd": float(rows.std(correction=0))}
+    return failures + _off(found, spec, spec["tolerance"]), f"{detail}, {_listed(found)}"
+
+
+def _sine(golden: Mapping, weights: Weights, tone: Mapping, components: bool = False) -> Answer:
+    network = load_vggish(weights("vggish"), golden["vggish"]["width"], tone["activation"])
+    # As the published tests make it: the end included at 44.1 kHz, left out at 16 kHz.
+    time = np.linspace(0, 3, 3 * tone["rate"], endpoint=tone["rate"] != RATE)
+    sound = soxr.resample(np.sin(2 * np.pi * 1000 * time).astype(np.float32), tone["rate"], RATE)
+    rows = network(torch.from_numpy(snippet_windows(sound, 3, EXAMPLE))[:, None])
+    prefix = ""
+    if components:
+        rows, prefix = load_postprocess(weights("vggish_pca"), "pca8")(rows), "pca_"
+    found = {f"{prefix}mean": float(rows.mean()), f"{prefix}sd": float(rows.std(correction=0))}
+    return _off(found, tone, 0.1, least=0.01), _listed(found)
+
+
+def _pictures(path: Path, short_side: int | None) -> np.ndarray:
+    """All frames of a file, uint8 `[N, H, W, 3]`."""
+    count = len(backend("pyav").scan(path).pts)
+    return np.concatenate(list(read_frames(path, np.arange(count), short_side=short_side)))
+
+
+def _stacks(features: Callable[[Tensor], Tensor], clip: Path, spec: Mapping) -> Tensor:
+    """Rows of whole stacks of frames at the file's own rate, `[N, D]`."""
+    pixels = centre_crop(_pictures(clip, spec["short_side"]), spec["crop"])
+    stacks = torch.from_numpy(pixels).split(spec["stack"])
+    whole = [stack for stack in stacks if len(stack) == spec["stack"]]
+    return torch.cat([features(scaled(stack).permute(3, 0, 1, 2)[None]) for stack in whole])
+
+
+def _agreement(rows: Tensor, stored: np.ndarray, least: float) -> Answer:
+    expected = torch.from_numpy(stored).to(rows)
+    if rows.shape != expected.shape:
+        return [f"shape {list(rows.shape)}, stored {list(expected.shape)}"], "not compared"
+    lowest = float(torch.cosine_similarity(rows, expected, dim=1).min())
+    failures = [] if lowest > least else [f"the least cosine must be over {least}"]
+    return failures, f"cosine {lowest:.5f} or more in {len(rows)} rows"
+
+
+def _off(
+    found: Mapping[str, float], expected: Mapping[str, float], share: float, least: float = 0.0
+) -> list[str]:
+    """What lies farther from `expected` than a share of it, or `least` if that is more."""
+    return [
+        f"{name} expected {expected[name]}"
+        for name, value in found.items()
+        if abs(value - expected[name]) > max(share * abs(expected[name]), least)
+    ]
+
+
+def _listed(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+
+
+# FOLDED Whether features of a lower precision may pass for float32's: measured, on real weights.
+
+LEAST_COSINE = 0.9999
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Features of `snippets` snippets in `precision` beside float32's.
+
+    `cosine` is that of the worst snippet, `relative_error` the L2 norm of all differences over
+    that of all float32 features. It holds for `device` (the model), the version of `torch` and
+    `weights` (their sha256): another kernel may round otherwise.
+    """
+
+    precision: str
+    device: str
+    torch: str
+    weights: str
+    snippets: int
+    cosine: float
+    relative_error: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the precision may be used."""
+        return self.cosine > LEAST_COSINE
+
+
+@torch.inference_mode()
+def judge(
+    network: nn.Module,
+    weights: str,
+    batches: Iterable[np.ndarray],
+    precision: str,
+    device: torch.device,
+) -> Verdict:
+    """Compare `precision` with float32 on `batches` of uint8 or int8 snippets `[B, 16, S, S, C]`.
+
+    Raises WstalError for untrained weights, which say nothing about trained ones, and if there
+    is no snippet.
+    """
+    if weights == UNTRAINED:
+        raise WstalError("the precision gate needs trained weights; these are untrained")
+    inputs = [torch.from_numpy(batch) for batch in batches]
+    if not inputs:
+        raise WstalError("the precision gate got no snippet")
+    features = []
+    for mode in (EXACT, precision):  # one after the other: TF32 is a switch of the process
+        fast = for_inference(network, device, mode)
+        made = [fast.features(as_taken(fast, x.to(device))) for x in inputs]
+        features.append(torch.cat(made).double().cpu())
+    exact, found = features
+    return Verdict(
+        **_measured_on(precision, weights, device),
+        snippets=len(exact),
+        cosine=F.cosine_similarity(found, exact).min().item(),
+        relative_error=((found - exact).norm() / exact.norm()).item(),
+    )
+
+
+def _measured_on(precision: str, weights: str, device: torch.device) -> dict[str, str]:
+    """What a verdict holds for."""
+    where = {"device": device_name(device), "torch": torch.__version__}
+    return {"precision": precision, "weights": weights, **where}
+
+
+def verdict_path(weights: str | Path, precision: str, device: torch.device) -> Path:
+    """Where the verdict on a file of weights lies: beside it."""
+    return Path(f"{weights}.{precision}.{device.type}.json")
+
+
+def write_verdict(weights: str | Path, verdict: Verdict, device: torch.device) -> Path:
+    """Keep `verdict` beside the weights; `precision_stamp` finds it."""
+    path = verdict_path(weights, verdict.precision, device)
+    write_json(path, asdict(verdict) | {"passed": verdict.passed})
+    return path
+
+
+def precision_stamp(
+    recipe: Mapping[str, Any], weights: str | Path, identity: str, device: torch.device
+) -> dict[str, Any]:
+    """What an artefact's provenance says of its precision, as its entry `precision`.
+
+    `recipe` is a network's section; without `precision` it is float32. `identity` is as in
+    `Verdict.weights`. The status is `exact`, `verified` (with the verdict) or, where no verdict
+    of this device and torch on these weights lies beside them, `unverified`. Raises WstalError
+    if the verdict is that they differ.
+    """
+    return {"precision": _status(recipe.get("precision", EXACT), weights, identity, device)}
+
+
+def _status(
+    precision: str, weights: str | Path, identity: str, device: torch.device
+) -> dict[str, Any]:
+    if precision == EXACT:
+        return {"mode": precision, "status": "exact"}
+    path = verdict_path(weights, precision, device)
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept.pop("passed", None)
+        verdict = Verdict(**kept)
+    except FileNotFoundError:
+        return {"mode": precision, "status": "unverified"}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise WstalError(f"{path} is no verdict on a precision, remove it: {error}") from error
+    if not asdict(verdict).items() >= _measured_on(precision, identity, device).items():
+        return {"mode": precision, "status": "unverified"}
+    if not verdict.passed:
+        raise WstalError(
+            f"precision {precision} failed its gate with {weights}: cosine {verdict.cosine:.6f} "
+            f"with float32 features, {LEAST_COSINE} is needed ({path}). Use precision: {EXACT}"
+        )
+    return {"mode": precision, "status": "verified"} | asdict(verdict)
+
+
+# FOLDED A few snippets straight from a video, outside any recipe: to check and to measure networks.
+
+FPS, BOUND = 25, 20  # of the published I3D features
+
+
+def sample_snippets(
+    path: str | Path, stream: str, most: int, *, short_side: int = 256, crop: int = 224
+) -> Iterator[np.ndarray]:
+    """The first snippets of a video, at most `most`, as the `i3d_{stream}` stages cut them.
+
+    uint8 RGB `[16, crop, crop, 3]` (stream `rgb`) or int8 codes of TV-L1 flow
+    `[16, crop, crop, 2]` (`flow`). Raises MediaError if the video does not decode.
+    """
+    frames = timeline(path, FPS).frame_index[: most * SNIPPET + 1]
+    pixels = {"rgb": "rgb", "flow": "gray"}[stream]
+    pictures = read_frames(path, frames, pixels=pixels, short_side=short_side)
+    if stream == "flow":
+        pictures = flow_chunks(pictures, tvl1, bound=BOUND)
+    return snippets(pictures, min(most, snippet_count(len(frames))), crop)

@@ -1,0 +1,139 @@
+"""The parameters of TV-L1, under OpenCV's names and with its defaults."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wstal.base.errors import WstalError
+
+SEMANTICS = ("opencv_cpu", "opencv_cuda")
+
+
+@dataclass(frozen=True)
+class TVL1Parameters:
+    """Zach, Pock, Bischof 2007, as OpenCV's `DualTVL1OpticalFlow` parametrises it.
+
+    The image term is weighted by `lambda_` against the total variation of the flow; both are
+    coupled through `theta`. A coarse-to-fine pyramid of `nscales` images, each `scale_step`
+    times the size of the one before, ends before a side falls under 16 px. At each scale the
+    second image is warped `warps` times; after each warp there are up to `outer_iterations`
+    rounds of a median filter followed by `inner_iterations` fixed-point iterations, and all
+    of them end once the mean squared change of the flow in one iteration is at most
+    `epsilon ** 2`.
+    """
+
+    tau: float = 0.25  # time step of the dual variables
+    lambda_: float = 0.15  # weight of the image term: smaller is smoother
+    theta: float = 0.3  # tightness of the coupling between image term and smoothness
+    nscales: int = 5
+    warps: int = 5
+    epsilon: float = 0.01  # px; stopping threshold
+    inner_iterations: int = 30
+    outer_iterations: int = 10
+    scale_step: float = 0.8  # size ratio of one scale to the finer one
+    gamma: float = 0.0  # weight of an additive illumination field; 0 leaves it out
+    median_filtering: int = 5  # side of the median filter in px; 1 is none; 3 or 5
+    iterations: int = 300  # opencv_cuda only: it has one loop and no median filter
+
+    def __post_init__(self) -> None:
+        for name in ("tau", "lambda_", "theta", "scale_step"):
+            _demand(self, name, "a positive number", lambda v: _finite(v) and v > 0)
+        for name in ("epsilon", "gamma"):
+            _demand(self, name, "a number >= 0", lambda v: _finite(v) and v >= 0)
+        for name in ("nscales", "warps", "inner_iterations", "outer_iterations", "iterations"):
+            _demand(self, name, "an integer >= 1", lambda v: isinstance(v, int) and v >= 1)
+        _demand(self, "scale_step", "below 1", lambda v: v < 1)
+        _demand(self, "median_filtering", "one of 1, 3, 5", lambda v: v in (1, 3, 5))
+
+    @classmethod
+    def of(cls, **params: Any) -> TVL1Parameters:
+        """Defaults changed by `params`; an unknown name raises WstalError with the known ones."""
+        known = [field.name for field in fields(cls)]
+        for name in params:
+            if name not in known:
+                raise WstalError(f"TV-L1 has no parameter {name!r}; it has {', '.join(known)}")
+        return cls(**params)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _demand(parameters: TVL1Parameters, name: str, what: str, holds: Any) -> None:
+    value = getattr(parameters, name)
+    if not holds(value):
+        raise WstalError(f"TV-L1 parameter {name} must be {what}, not {value!r}")
+
+
+# FOLDED What a flow algorithm may be given.
+
+SMALLEST = 3  # px; the one-sided gradients at both ends need a pixel between them
+
+
+def check_frames(frames: np.ndarray) -> np.ndarray:
+    """Gray frames `[N, H, W]` in 0..255, uint8 (as they are, bytes go to a GPU faster) or float32.
+
+    Floating point is taken to lie in 0..1, as OpenCV's TV-L1 does.
+    Raises WstalError for another shape or type, no frame, a side under 3 px, NaN or infinity.
+    """
+    frames = np.asarray(frames)
+    if frames.ndim != 3 or not len(frames):
+        raise WstalError(f"flow needs gray frames [N, H, W], N >= 1, not shape {frames.shape}")
+    if min(frames.shape[1:]) < SMALLEST:
+        raise WstalError(
+            f"flow needs frames of at least {SMALLEST}x{SMALLEST} px, not "
+            f"{frames.shape[2]}x{frames.shape[1]}"
+        )
+    if frames.dtype == np.uint8:
+        return frames
+    if not np.issubdtype(frames.dtype, np.floating):
+        raise WstalError(f"flow needs frames as uint8 or float in 0..1, not {frames.dtype}")
+    if not np.isfinite(frames).all():
+        raise WstalError("frames hold NaN or infinity; flow of them is not defined")
+    return frames.astype(np.float32) * np.float32(255)
+
+
+# FOLDED Flow as one signed byte per component: symmetric, so that no motion stays no motion.
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEVELS = 127  # +-bound <-> +-127; -128 is never used
+_NAN = "flow to be encoded holds NaN; the field it came from is not defined"
+
+
+def encode(flow: np.ndarray | Tensor, bound: float) -> np.ndarray:
+    """Flow in px, any shape, clipped to `[-bound, bound]`, as int8 of the same shape.
+
+    One step is `bound / 127` px (0.157 px at the bound 20 of the I3D recipe), rounded to the
+    nearest. NaN raises WstalError. A tensor is encoded where it lies: a quarter of the bytes
+    leave the GPU.
+    """
+    _check(bound)
+    if hasattr(flow, "cpu"):
+        scaled = flow.float() * (LEVELS / bound)
+        if scaled.isnan().any():
+            raise WstalError(_NAN)
+        codes = scaled.clamp_(-LEVELS, LEVELS).round_().char()
+        # A GPU writes page-locked memory ten times as fast as any other.
+        host = codes.new_empty(codes.shape, device="cpu", pin_memory=codes.is_cuda)
+        return host.copy_(codes).numpy()
+    scaled = np.asarray(flow, dtype=np.float32) * np.float32(LEVELS / bound)
+    if np.isnan(scaled).any():
+        raise WstalError(_NAN)
+    return np.rint(np.clip(scaled, -LEVELS, LEVELS)).astype(np.int8)
+
+
+def decode(codes: np.ndarray, bound: float) -> np.ndarray:
+    """int8 codes of any shape as float32 px."""
+    _check(bound)
+    return np.asarray(codes).astype(np.float32) * np.float32(bound / LEVELS)
+
+
+def _check(bound: float) -> None:
+    if not bound > 0:
+        raise WstalError(f"the flow bound must be a positive number of px, not {bound!r}")

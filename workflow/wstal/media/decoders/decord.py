@@ -1,0 +1,90 @@
+"""decord: the second backend. Exact in sequence, strict about damage, hungry if left alone.
+
+A reader decodes ahead without bound while nobody asks, and its random access is wrong in files
+whose index counts packets without a picture. So it is read in sequence, a window at a time and
+at full speed; each window has a fresh reader that must repeat the pictures before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import decord
+import numpy as np
+
+from wstal.base.errors import MediaError
+from wstal.media.decoders.scan import Scan
+
+WINDOW_BYTES = 128 * 2**20  # decoded pictures per reader, larger files take several
+OVERLAP = 5  # pictures that a fresh reader must repeat before it is believed
+
+
+def scan(path: str | Path) -> Scan:
+    """Decode all frames and note their times; see `Scan`. Damage is a MediaError."""
+    reader = _reader(path)
+    stamps = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0].astype(np.float64)
+    pts = np.where((stamps > -1e6) & (stamps < 1e9), stamps, np.nan)
+    last, twice = None, False
+    for _ in range(len(reader)):
+        picture = _next(path, reader)
+        twice = last is not None and np.array_equal(picture, last)
+        last = picture
+    if not np.isfinite(pts).all():
+        # without times the frames are counted by packets, of which the last may be empty
+        pts = np.full(len(pts) - twice, np.nan)
+    return Scan(
+        *(pts, np.full(len(pts), np.nan), float(reader.get_avg_fps())),
+        *(last.shape[1], last.shape[0], 0, len(reader)),
+        start=float(pts[0]) if np.isfinite(pts[0]) else 0.0,
+    )
+
+
+def pictures(
+    path: str | Path, wanted: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The converted pictures of `wanted`; see `Backend`."""
+    end = int(wanted[-1]) + 1 if len(wanted) else 0
+    first, tail, keep = 0, [], set(wanted.tolist())
+    while first < end:
+        reader, converted, room = _positioned(path, first, tail), [], WINDOW_BYTES
+        while first < end and room > 0:
+            picture = _next(path, reader)
+            if first in keep:
+                converted.append(convert(picture))
+            tail = [*tail[1 - OVERLAP :], picture]
+            first, room = first + 1, room - picture.nbytes
+        del reader  # before the slow consumer gets its turn
+        yield from converted
+
+
+def _positioned(path: str | Path, first: int, tail: list[np.ndarray]) -> decord.VideoReader:
+    """A fresh reader whose next picture is `first`, shown by repeating the `tail` before it."""
+    reader = _reader(path)
+    if first:
+        reader.seek_accurate(first - len(tail))
+        if not all(np.array_equal(_next(path, reader), picture) for picture in tail):
+            reader = _reader(path)
+            for _ in range(first):
+                _next(path, reader)
+    return reader
+
+
+def _reader(path: str | Path) -> decord.VideoReader:
+    try:
+        return decord.VideoReader(str(path), num_threads=1)
+    except (decord.DECORDError, RuntimeError, OSError) as error:
+        raise MediaError(f"{path}: decord cannot open it: {_line(error)}") from error
+
+
+def _next(path: str | Path, reader: decord.VideoReader) -> np.ndarray:
+    try:
+        return reader.next().asnumpy()
+    except (decord.DECORDError, RuntimeError, StopIteration) as error:
+        raise MediaError(
+            f"{path}: decord stops at damage ({_line(error)}); decoder: pyav keeps what decodes"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,169 @@
+"""ACN's figures 1 and 2 as diagrams, every number read from the run's config or the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch, Rectangle
+
+from wstal.methods.acn.loss import areas_of
+from wstal.methods.acn.network import ACN, RegressionNetwork
+from wstal.plots.style import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
+
+COLOURS = {"rgb": RGB, "flow": FLOW}
+SCORES = ("class probability S", "attention A, video score v")
+LINE = {"color": FUSED, "lw": 0.8, "arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0}
+
+
+def system_overview(config: Mapping[str, Any]) -> Figure:
+    """Figure 1: from the streams' features to detections. `config` is the fused run's."""
+    settings, fusion = config["localize"], config["localize"]["fusion"]
+    alpha, anchors = config["loss"]["alpha"], ", ".join(map(str, config["model"]["anchors"]))
+    attention = settings["attention"]
+    floor = f"its training quantile {attention['quantile']:g}"
+    floor = floor if attention["mode"] == "quantile" else f"{attention['value']:g}"
+    figure, axes = _canvas((12, 4), (0, 136), (0, 44))
+    for row, stream in ((30, "flow"), (6, "rgb")):
+        colour = COLOURS[stream]
+        chain = [
+            _box(axes, (1, row), (13, 8), [f"{stream} features", "[T, D]"], colour),
+            _box(axes, (20, row), (25, 8), [config["scores_from"], *SCORES], colour),
+            _box(axes, (51, row), (25, 8), ["regression networks", f"P = {anchors}"], colour),
+            _box(
+                axes,
+                (81, row - 2),
+                (28, 12),
+                [
+                    "selection",
+                    f"v > {settings['class_threshold']:g}, S ≥ {settings['scp_threshold']:g}",
+                    f"A ≥ {floor}",
+                    "best proposal over each location",
+                    f"score −L, NMS {settings['nms_iou']:g}",
+                ],
+                colour,
+            ),
+        ]
+        for pair in zip(chain, chain[1:], strict=False):
+            _arrow(axes, *pair)
+        inner = 28 if stream == "flow" else 16  # edges that face the middle row
+        axes.annotate("", (88, 26 if row > 20 else 18), (88, inner), arrowprops=LINE)
+        networks = 30 if stream == "flow" else 14
+        axes.annotate("", (63, networks), (63, 26 if row > 20 else 18), arrowprops=LINE)
+        axes.annotate("", (115, 23 if row > 20 else 21), (109, row + 4), arrowprops=LINE)
+    formula = f"L = {alpha:g} L_OIC + {1 - alpha:g} (L_c − 1)"
+    _box(axes, (58, 18), (34, 8), ["training", formula, "mean over selected proposals"], FUSED)
+    rule = [f"rgb: score × {fusion['discount']:g},", f"kept where IoU < {fusion['iou']:g}"]
+    _box(axes, (115, 16), (20, 12), ["fusion", "all flow proposals", *rule], GROUND_TRUTH)
+    return figure
+
+
+def regression_figure(model: ACN, shown: int = 8) -> Figure:
+    """Figure 2: the regression network of each anchor, and the areas of a refined proposal.
+
+    The proposal is that of the anchor of `shown` snippets (or the next one there is).
+    """
+    figure, (top, below) = plt.subplots(
+        2, 1, figsize=(9, 5.4), height_ratios=[2.4, 2], constrained_layout=True
+    )
+    _draw_networks(top, model.networks)
+    anchors = model.anchors.tolist()
+    _draw_areas(below, model, min(anchors, key=lambda anchor: abs(anchor - shown)))
+    return figure
+
+
+def layer_lines(network: RegressionNetwork) -> list[str]:
+    """What each layer of a network is, as text."""
+    lines = []
+    for layer in network.layers:
+        kernel, out, channels = layer.weight.shape
+        dilation = f", dilation {layer.dilation}" if kernel > 1 else ""
+        lines.append(f"conv {kernel}, {channels} → {out}{dilation}")
+    return lines
+
+
+def _draw_networks(axes: Axes, networks: Sequence[RegressionNetwork]) -> None:
+    axes.set(xlim=(0, 100), ylim=(0, 10 * len(networks) + 6))
+    axes.axis("off")
+    axes.text(0, 10 * len(networks) + 3, "one network per anchor", weight="bold")
+    for row, network in enumerate(reversed(networks)):
+        y = 10 * row + 1
+        axes.text(0, y + 3.5, f"P = {network.anchor}", va="center")
+        boxes = []
+        for column, line in enumerate(layer_lines(network)):
+            last = column == len(network.layers) - 1
+            text = [line + ("" if last else ", ReLU")]
+            boxes.append(_box(axes, (8 + 25 * column, y), (22, 7), text, FLOW))
+        for pair in zip(boxes, boxes[1:], strict=False):
+            _arrow(axes, *pair)
+        text = f"shifts ±{network.anchor / 2:g}; sees {network.receptive_field} snippets"
+        axes.text(82, y + 3.5, text, va="center")
+
+
+def _draw_areas(axes: Axes, model: ACN, anchor: float) -> None:
+    row = model.anchors.tolist().index(anchor)
+    count, start = int(3 * anchor) + 1, int(anchor)
+    shifts = torch.zeros(1, len(model.anchors), count, 2)
+    shifts[0, row, start, 0], shifts[0, row, start + int(anchor), 1] = -anchor / 5, anchor / 8
+    areas = areas_of(shifts, model.anchors, model.margins, torch.tensor([count]))
+    edges = [edge[0, row, start].item() for edge in areas[:4]]
+    for t in range(count):
+        axes.add_patch(Rectangle((t, 0), 1, 1, fc="#f2f2f2", ec="white"))
+    axes.add_patch(Rectangle((start, 1.3), anchor + 1, 0.7, fc="none", ec=FUSED, ls="--"))
+    axes.text(
+        start + (anchor + 1) / 2, 1.65, f"anchor: {anchor + 1:g} snippets", ha="center", va="center"
+    )
+    outer_start, begin, end, outer_end = edges
+    parts = (
+        (outer_start, begin, RGB, "start area R_s"),
+        (begin, end, GROUND_TRUTH, "action R_a"),
+        (end, outer_end, AUDIO, "end area R_e"),
+    )
+    for level, (a, b, colour, name) in zip((3.3, 2.3, 3.3), parts, strict=True):
+        axes.add_patch(Rectangle((a, level), b - a + 1, 0.7, fc=colour, alpha=0.6))
+        axes.text((a + b + 1) / 2, level + 0.35, name, ha="center", va="center")
+        axes.vlines([a, b + 1], 0, level, color=colour, lw=0.6, ls=":")
+    for at, name, x in ((begin, "x_s'", start), (end + 1, "x_e'", start + anchor + 1)):
+        axes.annotate(name, (at, -0.25), (x, -0.9), ha="center", arrowprops=LINE)
+    axes.set(xlim=(0, count), ylim=(-1.1, 4.1), yticks=[], xlabel="snippet")
+    axes.set_xticks(np.arange(0, count, max(1, int(anchor) // 4)))
+    axes.spines["left"].set_visible(False)
+
+
+def _canvas(
+    size: tuple[float, float], across: tuple[float, float], up: tuple[float, float]
+) -> tuple[Figure, Axes]:
+    figure, axes = plt.subplots(figsize=size)
+    axes.set(xlim=across, ylim=up)
+    axes.axis("off")
+    return figure, axes
+
+
+def _box(
+    axes: Axes,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    lines: list[str],
+    colour: str,
+) -> FancyBboxPatch:
+    style = "round,pad=0,rounding_size=0.8"
+    patch = FancyBboxPatch(corner, *size, boxstyle=style, fc=f"{colour}22", ec=colour, lw=1)
+    axes.add_patch(patch)
+    middle, top = corner[0] + size[0] / 2, corner[1] + size[1]
+    for number, line in enumerate(lines):
+        y = top - (number + 0.5) * size[1] / len(lines)
+        weight = "bold" if number == 0 and len(lines) > 1 else "normal"
+        axes.text(middle, y, line, ha="center", va="center", fontsize=7, weight=weight)
+    return patch
+
+
+def _arrow(axes: Axes, left: FancyBboxPatch, right: FancyBboxPatch) -> None:
+    start = (left.get_x() + left.get_width(), left.get_y() + left.get_height() / 2)
+    axes.annotate(
+        "", (right.get_x(), right.get_y() + right.get_height() / 2), start, arrowprops=LINE
+    )

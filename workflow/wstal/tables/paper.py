@@ -1,0 +1,210 @@
+"""A paper's table: its numbers, ours and the difference, in one tidy frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from wstal.base.errors import WstalError
+
+# FOLDED A table's YAML turned into the runs and figures it needs.
+
+
+def table_runs(table: Mapping[str, Any], dataset: str | None = None) -> list[tuple[str, str]]:
+    """The (dataset, run) pairs behind a table, each once, in the order of its rows.
+
+    With `dataset`, every row is taken on that dataset instead of the paper's.
+    """
+    return list(dict.fromkeys((dataset or row["dataset"], row["run"]) for row in table["rows"]))
+
+
+class Strips(NamedTuple):
+    """A figure: which runs are shown, and what of them."""
+
+    title: str
+    dataset: str  # the paper's
+    rows: list[Mapping[str, str]]  # of the table
+    shows: str = "attention"  # or class: the annotated classes' probability
+    skip: int = 0  # videos passed over in the order of choice
+
+
+def table_figures(table: Mapping[str, Any]) -> dict[str, Strips]:
+    """The figures that belong to a table, by name: `figure` shows all rows, `figures` some.
+
+    Raises WstalError for a row that the table does not have.
+    """
+    wanted = {**({table["figure"]: {}} if "figure" in table else {}), **table.get("figures", {})}
+    return {name: _strips(table, name, figure) for name, figure in wanted.items()}
+
+
+def _strips(table: Mapping[str, Any], name: str, figure: Mapping[str, Any]) -> Strips:
+    dataset = figure.get("dataset", table["rows"][0]["dataset"])
+    rows = {row["variant"]: row for row in table["rows"] if row["dataset"] == dataset}
+    chosen = figure.get("rows", list(rows))
+    if unknown := [variant for variant in chosen if variant not in rows]:
+        raise WstalError(f"{name}: {unknown} are not rows of its table on {dataset}")
+    options = {key: figure[key] for key in ("shows", "skip") if key in figure}
+    return Strips(table["title"], dataset, [rows[variant] for variant in chosen], **options)
+
+
+# FOLDED One spelling for metrics: the papers' tables and our result files are joined on it.
+
+AVERAGE = re.compile(r"(?:AVG\(|mAP@)([0-9.]+):(?:[0-9.]+:)?([0-9.]+)\)?\Z")
+SINGLE = re.compile(r"mAP@([0-9.]+)\Z")
+
+
+def metric_name(text: str) -> str:
+    """`mAP@0.5` -> `mAP@0.50`; `AVG(0.5:0.05:0.95)` -> `mAP@0.5:0.95`; accuracies -> `accuracy`.
+
+    Raises WstalError for a spelling that is not known.
+    """
+    text = text.strip()
+    if match := AVERAGE.match(text):
+        return f"mAP@{float(match[1]):g}:{float(match[2]):g}"
+    if match := SINGLE.match(text):
+        return f"mAP@{float(match[1]):.2f}"
+    if text == "AVG":  # the papers write so for ActivityNet alone
+        return "mAP@0.5:0.95"
+    if text.startswith("MFLOPs") or text == "mmacs":
+        return "mmacs"
+    if text in ("accuracy", "video_mAP"):
+        return text
+    if text.startswith("accuracy("):
+        return "accuracy" if "weakly" in text else text
+    raise WstalError(f"metric {text!r} is spelled in a way that is not known here")
+
+
+COLUMNS = [
+    *("method", "table", "variant", "run", "dataset", "recipe", "metric", "paper"),
+    *("ours_mean", "ours_sd", "n", "delta", "coverage", "reading", "protocol", "checkpoint"),
+    *("group", "note"),
+]
+READINGS = ("strict", "paper")
+
+
+def build_table(
+    table: Mapping[str, Any],
+    paper: pd.DataFrame,
+    results: Mapping[tuple[str, str], pd.DataFrame],
+    dataset: str | None = None,
+) -> pd.DataFrame:
+    """Join a table's rows with our results.
+
+    `paper` has the columns variant, dataset, metric, value, group, note; `results` maps
+    (dataset, run) to its `_map.csv`. Every row comes in both readings unless its YAML names
+    one. With `dataset` (simulated, demo or own data) the paper's numbers and the differences
+    stay empty: they are not comparable. Rows the paper quotes from others have no `ours`.
+    """
+    paper = paper.assign(
+        metric=paper["metric"].map(metric_name), slug=paper["dataset"].map(dataset_slug)
+    )
+    runs = {(row["variant"], row["dataset"]): row for row in table["rows"]}
+    where = f"{table['method']} table {table['table']}"
+    if len(runs) < len(table["rows"]):
+        raise WstalError(f"{where}: a variant is listed twice for one dataset")
+    reported = set(zip(paper["variant"], paper["slug"], strict=True))
+    if unknown := [key for key in runs if key not in reported]:
+        raise WstalError(f"{where}: {unknown} are not rows of {table['paper']}")
+    rows: list[dict[str, Any]] = []
+    for key, lines in paper.groupby(["variant", "slug"], sort=False):
+        if key in runs:
+            ours = results[dataset or key[1], runs[key]["run"]]
+            rows += _ours(table, runs[key], lines, ours, dataset)
+        elif not dataset:
+            rows += [_quoted(table, line) for line in lines.to_dict("records")]
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
+    # Rows that the paper has on two datasets are one row where all are taken on a third.
+    return frame.drop_duplicates(["variant", "run", "dataset", "metric", "reading"]).reset_index(
+        drop=True
+    )
+
+
+def dataset_slug(name: str) -> str:
+    """A paper's name for a dataset as ours: `ActivityNet1.2` -> `activitynet12`."""
+    return re.sub(r"[^a-z0-9_]", "", name.lower())
+
+
+def _quoted(table: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{"method": table["method"], "table": table["table"], "variant": line["variant"]},
+        **{"dataset": line["dataset"], "metric": line["metric"], "paper": line["value"]},
+        **{"group": line["group"], "note": line["note"]},
+    }
+
+
+def _ours(
+    table: Mapping[str, Any],
+    row: Mapping[str, Any],
+    reported: pd.DataFrame,
+    ours: pd.DataFrame,
+    dataset: str | None,
+) -> list[dict[str, Any]]:
+    out = []
+    values = dict(zip(reported["metric"], reported["value"], strict=True))
+    metrics = list(values) if not dataset else _available(values, table, ours)
+    first = reported.iloc[0]
+    for reading in [row["reading"]] if "reading" in row else READINGS:
+        for metric in metrics:
+            found = ours[(ours["reading"] == reading) & (ours["metric"] == metric)]
+            line = found.iloc[0].to_dict() if len(found) else {}
+            mean = line.get("mean")
+            value = None if dataset else values[metric]
+            notes = [row.get("note"), first["note"], line.get("note")]
+            if not len(found):
+                notes.append("not a metric of this dataset's protocol")
+            out.append(
+                {
+                    **{"method": table["method"], "table": table["table"], "reading": reading},
+                    **{"variant": row["variant"], "run": row["run"], "metric": metric},
+                    **{"dataset": dataset or row["dataset"], "paper": value, "ours_mean": mean},
+                    **{"ours_sd": line.get("sd"), "group": first["group"]},
+                    **{key: line.get(key) for key in ("recipe", "n", "coverage", "protocol")},
+                    "checkpoint": line.get("checkpoint"),
+                    "delta": None if mean is None or value is None else round(mean - value, 2),
+                    "note": "; ".join(dict.fromkeys(str(n) for n in notes if n and n == n)),
+                }
+            )
+    return out
+
+
+def _available(values: Mapping[str, float], table: Mapping[str, Any], ours: pd.DataFrame) -> list:
+    """The paper's metrics that the other dataset's protocol has too, else what the table names."""
+    scored = set(ours["metric"])
+    wanted = [*values, *map(metric_name, table["metrics"])]
+    return [metric for metric in dict.fromkeys(wanted) if metric in scored] or sorted(scored)
+
+
+def as_markdown(frame: pd.DataFrame, title: str) -> str:
+    """The table for reading: a line per variant and reading, `paper / ours ± sd (delta)` each."""
+    metrics = list(dict.fromkeys(frame["metric"]))
+    tail = ["n", "coverage", "protocol"]
+    head = ["variant", "dataset", "reading", *metrics, *tail]
+    lines = [f"# {title}", "", " | ".join(head), " | ".join("---" for _ in head)]
+    frame = frame.assign(reading=frame["reading"].fillna("quoted"))
+    for names, part in frame.groupby(["variant", "dataset", "reading"], sort=False):
+        cells = {line["metric"]: _cell(line) for line in part.to_dict("records")}
+        known = [next(iter(part[key].dropna().astype(str)), "") for key in tail]
+        reading = "paper protocol" if names[-1] == "paper" else names[-1]
+        shown = [cells.get(metric, "") for metric in metrics]
+        lines.append(" | ".join([*names[:-1], reading, *shown, *known]))
+    legend = "Each cell, in percent: paper / ours ± sd over seeds (difference)."
+    notes = [f"- {name}: {note}" for name, note in _notes(frame)]
+    return "\n".join([*lines, "", legend, *notes, ""])
+
+
+def _cell(line: Mapping[str, Any]) -> str:
+    paper = "" if pd.isna(line["paper"]) else f"{line['paper']:g}"
+    if pd.isna(line["ours_mean"]):
+        return paper
+    spread = "" if pd.isna(line["ours_sd"]) else f" ± {line['ours_sd']:.1f}"
+    delta = "" if pd.isna(line["delta"]) else f" ({line['delta']:+.1f})"
+    ours = f"{line['ours_mean']:.1f}{spread}{delta}"
+    return f"{paper} / {ours}" if paper else ours
+
+
+def _notes(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    noted = frame[frame["note"].notna() & (frame["note"] != "")]
+    return list(dict.fromkeys(zip(noted["variant"], noted["note"], strict=True)))
