@@ -1,0 +1,98 @@
+"""Settings classes and the plain trees they travel as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import pytest
+from annotated_types import Ge, MinLen
+from wstal.base.errors import WstalError
+from wstal.base.settings import defaults, field_types, from_plain, settings_class, to_plain
+
+
+@dataclass(frozen=True)
+class NmsSettings:
+    kind: Literal["soft", "hard"] = "soft"
+    sigma: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.kind == "hard" and self.sigma != 0.3:
+            raise ValueError("sigma belongs to soft")
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    streams: Annotated[tuple[str, ...], MinLen(1)]
+    nms: NmsSettings | None = NmsSettings()
+    widths: Mapping[str, int] = field(default_factory=lambda: {"rgb": 1024})
+    length: Annotated[int, Ge(2)] | None = 320
+    span: tuple[float, float] = (0.0, 1.0)
+    steps: tuple[NmsSettings, ...] = ()
+
+
+def test_a_tree_and_its_settings_are_equal():
+    plain = {
+        "streams": ["rgb", "flow"],
+        "nms": {"kind": "hard", "sigma": 0.3},
+        "widths": {"rgb": 4},
+        "length": None,
+        "span": [0.5, 1.0],
+        "steps": [{"kind": "soft", "sigma": 1.0}],
+    }
+    settings = from_plain(MethodSettings, plain)
+    assert settings == MethodSettings(
+        ("rgb", "flow"),
+        NmsSettings("hard"),
+        {"rgb": 4},
+        None,
+        (0.5, 1.0),
+        (NmsSettings(sigma=1.0),),
+    )
+    assert to_plain(settings) == plain
+
+
+def test_missing_keys_take_their_defaults():
+    assert from_plain(MethodSettings, {"streams": ["rgb"]}) == MethodSettings(("rgb",))
+    assert from_plain(MethodSettings, {"streams": ["rgb"], "nms": None}).nms is None
+    assert defaults(MethodSettings) == {
+        "nms": {"kind": "soft", "sigma": 0.3},
+        "widths": {"rgb": 1024},
+        "length": 320,
+        "span": [0.0, 1.0],
+        "steps": [],
+    }
+
+
+def test_a_settings_class_is_found_in_the_type_of_its_field():
+    types = field_types(MethodSettings)
+    assert settings_class(types["nms"]) is NmsSettings
+    assert settings_class(types["length"]) is None
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"streams": ["a"], "nms": {"sigam": 1}}, "nms.sigam: unknown key; did you mean 'sigma'?"),
+        ({"streams": ["a"], "zzz": 1}, "zzz: unknown key; valid keys: length, nms, span, "),
+        ({}, "streams: missing; add it"),
+        ({"streams": ["a"], "nms": "soft"}, "nms: expected a mapping of keys, found 'soft'"),
+        ({"streams": "rgb"}, "streams: expected a list, found 'rgb'"),
+        ({"streams": ["a"], "span": [1.0]}, "span: expected 2 values, found 1"),
+        (
+            {"streams": ["a"], "steps": [{"kid": 1}]},
+            "steps.0.kid: unknown key; did you mean 'kind'?",
+        ),
+        ({"streams": ["a"], "nms": {"kind": "hard", "sigma": 1}}, "nms: sigma belongs to soft"),
+    ],
+)
+def test_an_error_names_the_path_of_the_key(plain, message):
+    with pytest.raises(WstalError) as error:
+        from_plain(MethodSettings, plain)
+    assert str(error.value).startswith(message)
+
+
+def test_the_top_level_has_a_name_in_errors():
+    with pytest.raises(WstalError, match="top level: expected a mapping"):
+        from_plain(MethodSettings, ["rgb"])
