@@ -15,7 +15,8 @@ from wstal.base import code_digest as codehash
 from wstal.base.code_digest import gpu_count, gpus_per_job, prepare_jobs
 from wstal.config.catalog import load_catalog
 from wstal.config.entry import check_entries, features_folder, folder_listing, refusal
-from wstal.config.layers import canonical, split_run
+from wstal.base.files import canonical_json as canonical
+from wstal.config.layers import split_run
 from wstal.config.entry import numbers_part
 from wstal.config.entry import (
     annotation_files,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from wstal.base.errors import WstalError
+from wstal.base.files import canonical_json
 from wstal.config.check import validated
-from wstal.config.layers import canonical, merged, read_yaml, resolve_run, split_run
+from wstal.config.layers import merged, read_yaml, resolve_run, split_run
 
 MODEL = {
     "method": "co2net",
@@ -36,7 +37,7 @@ def test_run_is_base_then_dataset_then_recipe_then_variant():
 def test_names_and_canonical_text():
     assert split_run("co2net-mutual_kl") == ("co2net", "mutual_kl")
     assert split_run("co2net") == ("co2net", None)
-    assert canonical({"b": 1, "a": [0.5, None]}) == '{"a":[0.5,null],"b":1}'
+    assert canonical_json({"b": 1, "a": [0.5, None]}) == '{"a":[0.5,null],"b":1}'
 
 
 def test_the_mapping_in_a_file(tmp_path):

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import yaml
 from wstal.base.errors import WstalError
-from wstal.config.layers import canonical
+from wstal.base.files import canonical_json
 from wstal.datasets.annotations import (
     Annotations,
     read_annotations,
@@ -60,7 +60,7 @@ def every(annotations: Annotations, n: int) -> Annotations:
 
 
 def digest(value: object) -> str:
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def test_the_simulator_is_frozen(simulation: dict, drawn: Annotations, project: Path) -> None:

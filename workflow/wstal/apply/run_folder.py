@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from wstal.base.errors import WstalError
+from wstal.base.files import canonical_json
 from wstal.config.entry import recipe_digest
-from wstal.config.layers import canonical
 from wstal.features.pack import FeatureFile
 from wstal.networks.weights import sha256_of
 from wstal.train import checkpoint
@@ -128,7 +128,7 @@ def _beside(path: Path, run: str) -> Path:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(canonical(one.get(key)) == canonical(other.get(key)) for key in IDENTITY)
+    return all(canonical_json(one.get(key)) == canonical_json(other.get(key)) for key in IDENTITY)
 
 
 def _provenance(path: Path) -> dict[str, Any] | None:

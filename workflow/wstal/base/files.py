@@ -10,11 +10,12 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from wstal.base.errors import WstalError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}(\.\w+)?")
 
@@ -58,6 +59,11 @@ def write_json(path: str | Path, value: Any, *, indent: int | None = 1) -> None:
     write_text(path, json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def canonical_json(value: Any) -> str:
+    """Return `value` as JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write dictionaries as CSV atomically; a key outside `columns` raises ValueError."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -77,6 +83,8 @@ def write_frame(path: str | Path, frame: pd.DataFrame, float_format: str | None 
 
 def read_frame(path: str | Path) -> pd.DataFrame:
     """The table in a CSV file with a heading; raises WstalError naming a file that holds none."""
+    import pandas as pd  # here: most importers of this module read no table
+
     try:
         return pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' own are ValueErrors

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wstal.base.errors import WstalError
-from wstal.config.layers import canonical
+from wstal.base.files import canonical_json
 from wstal.datasets.annotations import data_digest, training_view, videos_view
 from wstal.datasets.folder import SUFFIX, own_files, read_own_labels
 from wstal.datasets.readers import check_choices
@@ -62,7 +62,7 @@ def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
 
 def recipe_digest(recipe: Mapping[str, Any]) -> str:
     """SHA-256 of what of a recipe makes its numbers."""
-    return hashlib.sha256(canonical(numbers_part(recipe)).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(numbers_part(recipe)).encode()).hexdigest()
 
 
 def numbers_part(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -22,11 +21,6 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
             both = isinstance(value, Mapping) and isinstance(old, Mapping)
             result[key] = merged(old, value) if both else deepcopy(value)
     return result
-
-
-def canonical(value: Any) -> str:
-    """`value` as JSON with sorted keys and no spaces, so that equal configs are equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def split_run(run: str) -> tuple[str, str | None]:

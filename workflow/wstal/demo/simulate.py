@@ -18,8 +18,7 @@ import numpy as np
 
 from wstal.base.array_store import OK, safe_name
 from wstal.base.errors import WstalError
-from wstal.base.files import atomic_path
-from wstal.config.layers import canonical
+from wstal.base.files import atomic_path, canonical_json
 from wstal.datasets.annotations import Annotations
 from wstal.demo.simulated_evidence import (
     STREAMS,
@@ -153,7 +152,7 @@ def _root_attrs(
     return {
         **{"schema": SCHEMA, "dataset": dataset, "recipe": recipe_name, "note": NOTE},
         **{"fps": FPS, "snippet": SNIPPET, "stride": SNIPPET, "t0": 0.0, "step": snippet_step(FPS)},
-        "recipe_digest": hashlib.sha256(canonical(made).encode()).hexdigest(),
+        "recipe_digest": hashlib.sha256(canonical_json(made).encode()).hexdigest(),
         "weights": "simulated",
         "provenance_json": json.dumps({"simulator": made}, sort_keys=True),
     }

@@ -23,9 +23,8 @@ from wstal.base.array_store import (
     safe_name,
 )
 from wstal.base.errors import WstalError
-from wstal.base.files import atomic_path, remove_left_over
+from wstal.base.files import atomic_path, canonical_json, remove_left_over
 from wstal.config.entry import recipe_digest, section_of
-from wstal.config.layers import canonical
 from wstal.media.timeline import SNIPPET, snippet_step
 
 # FOLDED How many videos are without features, and whether a dataset allows that many.
@@ -204,7 +203,7 @@ def grid_attrs(
         **{"snippet": SNIPPET, "stride": SNIPPET, "step": snippet_step(fps)},
         "recipe_digest": recipe_digest(recipe),
         "weights": "untrained" if untrained else "pretrained",
-        "accepted_code": canonical(accepted),
+        "accepted_code": canonical_json(accepted),
     }
 
 

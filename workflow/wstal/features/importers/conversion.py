@@ -15,8 +15,7 @@ import numpy as np
 
 from wstal.base.array_store import BROKEN, MISSING, OK, safe_name
 from wstal.base.errors import MediaError, WstalError
-from wstal.base.files import atomic_path
-from wstal.config.layers import canonical
+from wstal.base.files import atomic_path, canonical_json
 from wstal.datasets.annotations import Annotations
 from wstal.features.importers.own_rate import common_rows, own_rate
 from wstal.features.importers.published import PublishedFeatures, PublishedVideo, VideoFeatures
@@ -205,7 +204,7 @@ def _root_attrs(
         **{"fps": fps, "snippet": snippet, "stride": stride, "step": stride / fps},
         # A snippet longer than its stride is centred later than the span it stands for.
         "t0": (snippet - stride) / 2 / fps,
-        "recipe_digest": hashlib.sha256(canonical(made).encode()).hexdigest(),
+        "recipe_digest": hashlib.sha256(canonical_json(made).encode()).hexdigest(),
         "weights": "published",
         "provenance_json": json.dumps(about, sort_keys=True),
     }
