@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge
 
 from wstal.base.array_store import Record
 from wstal.base.device import device_name
@@ -16,6 +18,22 @@ from wstal.features.shard import LoadedNetwork, StageInput, features_shard
 from wstal.features.snippets import rgb_opener, snippet_extractor
 from wstal.networks.backbone import SnippetNetwork, load_backbone
 from wstal.networks.weights import UNTRAINED, WeightFile, identify
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """The section of a backbone in a feature recipe, named like its stage."""
+
+    NO_NUMBERS: ClassVar[tuple[str, ...]] = ("batch",)
+
+    weights: str  # a name in workflow/reference/weights/sources.yaml, or untrained
+    short_side: Annotated[int, Ge(16)]  # px, before the crop
+    crop: Annotated[int, Ge(32)]  # px; the size that the weights were trained with
+    interpolation: Literal["bilinear"] = "bilinear"
+    snippet: Literal[16] = 16  # frames that a row sees
+    stride: Literal[16] = 16  # frames from row to row
+    tail: Literal["drop", "repeat"] = "drop"  # drop: T = frames // 16
+    batch: Annotated[int, Ge(1)] = 8  # snippets at a time
 
 
 def backbone_network(name: str, weights: str, sources: Mapping[str, WeightFile]) -> LoadedNetwork:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt
 from torch import nn
 
 from wstal.base.array_store import Record
@@ -22,6 +24,37 @@ from wstal.flow.stage import flow_key, flow_provenance, stream_flow
 from wstal.media.frames import open_frames
 from wstal.networks.i3d.inference import EXACT, TenCrop, for_inference
 from wstal.networks.weights import UNTRAINED, WeightFile, identify, load_i3d, untrained_i3d
+
+
+@dataclass(frozen=True)
+class I3DWeights:
+    """Names in workflow/reference/weights/sources.yaml, or `untrained`, by stream."""
+
+    rgb: str = "i3d_rgb_imagenet"
+    flow: str = "i3d_flow_imagenet"
+
+
+@dataclass(frozen=True)
+class I3DSettings:
+    """Section `i3d` of a feature recipe, of both streams: Inception-I3D and what it sees."""
+
+    NO_NUMBERS: ClassVar[tuple[str, ...]] = ("batch",)
+
+    weights: I3DWeights = I3DWeights()
+    width: Annotated[float, Gt(0)] = 1.0  # of all layers; the published weights have 1.0
+    short_side: Annotated[int, Ge(16)] = 256  # px, before the crop (kinetics-i3d)
+    interpolation: Literal["bilinear"] = "bilinear"
+    crop: Annotated[int, Ge(32)] = 224  # px (kinetics-i3d)
+    # ten: the mean over corners, centre and their mirrors; the recipe's name then says tencrop
+    crop_mode: Literal["centre", "ten"] = "centre"
+    snippet: Literal[16] = 16  # frames that a row sees
+    stride: Literal[16] = 16  # frames from row to row
+    tail: Literal["drop", "repeat"] = "drop"  # drop: T = frames // 16
+    # fp32 is exact; the others (tf32 and fp16 on GPUs only) are `unverified` until
+    # `check_precision` has passed them with the weights.
+    precision: Literal["fp32", "tf32", "fp16", "bf16"] = "fp32"
+    batch: Annotated[int, Ge(1)] | None = None  # snippets at a time; null: 8 on CPUs, 32 on GPUs
+
 
 STREAMS = {"rgb": 3, "flow": 2}  # input channels
 BATCH = {"cpu": 8, "cuda": 32}  # snippets at a time where the recipe leaves it open

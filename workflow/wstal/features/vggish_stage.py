@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt
 from torch import nn
 
 from wstal.base.array_store import Record, read_arrays
@@ -17,6 +19,23 @@ from wstal.features.snippets import vggish_features
 from wstal.media.timeline import snippet_count, snippet_step
 from wstal.networks.vggish import load_postprocess
 from wstal.networks.weights import UNTRAINED, WeightFile, identify, load_vggish, untrained_vggish
+
+
+@dataclass(frozen=True)
+class VggishSettings:
+    """Section `vggish` of a feature recipe."""
+
+    NO_NUMBERS: ClassVar[tuple[str, ...]] = ("batch",)
+
+    weights: str = "vggish"  # a name in workflow/reference/weights/sources.yaml, or untrained
+    width: Annotated[float, Gt(0)] = 1.0  # of the hidden layers; the published weights have 1.0
+    # post: ends in a ReLU, as the public PyTorch port; pre: as Google's original
+    activation: Literal["pre", "post"] = "post"
+    tail: Literal["drop", "repeat"] = "drop"  # as i3d's, so that both have the same T
+    # Whitened principal components; pca8: in 8 bits, as AudioSet's own features.
+    postprocess: Literal["none", "pca", "pca8"] = "none"
+    pca: str = "vggish_pca"  # the parameters of the components: a name in sources.yaml
+    batch: Annotated[int, Ge(1)] = 32  # examples at a time
 
 
 def vggish_network(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Gt
 
 from wstal.base.errors import WstalError
 from wstal.flow.chunks import GPU_PAIRS, PAIRS
@@ -16,6 +17,29 @@ from wstal.flow.definition import TVL1Parameters
 from wstal.flow.tvl1_backends.backend import resolve_backend, tvl1
 
 ALGORITHMS = ("tvl1", "dis", "raft")
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """Section `flow` of a feature recipe: which optical flow, and how it is stored."""
+
+    # Who computes the flow and whether it is kept: part of its provenance, not of its key.
+    NO_NUMBERS: ClassVar[tuple[str, ...]] = ("backend", "cache_flow")
+
+    algorithm: Literal["tvl1", "dis", "raft"] = "tvl1"  # published I3D features use TV-L1
+    # Which program computes TV-L1; the one used is recorded.
+    backend: Literal["auto", "cpu", "opencv", "torch", "triton"] = "auto"
+    # Which of OpenCV's two TV-L1 definitions: opencv_cpu is what the released I3D was trained on,
+    # opencv_cuda is what denseflow computes.
+    semantics: Literal["opencv_cpu", "opencv_cuda"] = "opencv_cpu"
+    # px; flow is computed on the resized frame, then cropped (kinetics-i3d)
+    short_side: Annotated[int, Ge(16)] = 256
+    interpolation: Literal["bilinear"] = "bilinear"
+    bound: Annotated[float, Gt(0)] = 20  # px per frame; larger flow is clipped (kinetics-i3d)
+    # Keep the flow of each video; false: compute it on the way into I3D (docs/flow.md).
+    cache_flow: bool = True
+    # Changes to the algorithm's default parameters.
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

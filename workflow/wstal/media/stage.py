@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import av
 import cv2
@@ -14,6 +14,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import soxr
+from annotated_types import Gt
 
 from wstal.base.array_store import (
     NO_AUDIO,
@@ -32,6 +33,31 @@ from wstal.media.sound import RATE, NoAudio, decode_sound
 from wstal.media.timeline import timeline
 
 FULL_SCALE = 32768  # of the stored sound: codes / FULL_SCALE lie in [-1, 1)
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """Section `frames` of a feature recipe: the pictures that the recipe's networks see."""
+
+    NO_NUMBERS: ClassVar[tuple[str, ...]] = ("decoder",)  # decoders agree on the pictures
+
+    # Frames per second of the time grid; 25 in I3D, W-TALC, STPN and CO2-Net.
+    fps: Annotated[float, Gt(0)] = 25
+    # pyav keeps what decodes of a damaged file; docs/features.md compares the three.
+    decoder: Literal["pyav", "decord", "torchcodec"] = "pyav"
+    # Keep the pictures themselves, not only which frame belongs to which time: large.
+    cache_frames: bool = False
+
+
+@dataclass(frozen=True)
+class AudioSettings:
+    """Section `audio` of a feature recipe: the sound that VGGish hears."""
+
+    NO_NUMBERS: ClassVar[tuple[str, ...]] = ()
+
+    rate: Literal[16000] = 16000  # Hz; VGGish's
+    # resampy is what torchvggish uses: exact, but about a hundred times slower.
+    resampler: Literal["soxr", "resampy"] = "soxr"
 
 
 def decode_frames(
