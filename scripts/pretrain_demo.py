@@ -26,7 +26,7 @@ from wstal.demo.pretrain import (
     save_pretrained,
     write_pool,
 )
-from wstal.networks.weights import load_i3d
+from wstal.networks.i3d.network import load_i3d
 
 CONFIG = Path(__file__).resolve().parent.parent / "workflow/reference/weights/pretrain.json"
 

@@ -32,7 +32,8 @@ from wstal.features.snippets import (
     vggish_features,
 )
 from wstal.networks.i3d.inference import for_inference
-from wstal.networks.weights import untrained_i3d, untrained_vggish
+from wstal.networks.i3d.network import untrained_i3d
+from wstal.networks.vggish import untrained_vggish
 
 
 def numbered(count, height=2, width=2, channels=1):

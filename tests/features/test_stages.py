@@ -33,7 +33,9 @@ from wstal.features.logmel import snippet_windows
 from wstal.features.shard import StageInput
 from wstal.features.vggish_stage import vggish_extractor
 from wstal.networks.i3d.inference import TenCrop
-from wstal.networks.weights import save_half, untrained_i3d, untrained_vggish
+from wstal.networks.i3d.network import untrained_i3d
+from wstal.networks.vggish import untrained_vggish
+from wstal.networks.weights import save_half
 
 RECIPE = {
     "weights": {"rgb": "untrained", "flow": "untrained"},

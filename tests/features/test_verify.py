@@ -45,9 +45,9 @@ from wstal.features.verify import (
 )
 from wstal.networks.backbones import r2plus1d
 from wstal.networks.i3d import inference as i3d_inference
-from wstal.networks.i3d.network import InceptionI3D
+from wstal.networks.i3d.network import InceptionI3D, untrained_i3d
 from wstal.networks.vggish import VGGish
-from wstal.networks.weights import WeightFile, save_half, untrained_i3d
+from wstal.networks.weights import WeightFile, save_half
 
 NUMBERS = np.arange(6.0).reshape(2, 3)
 

@@ -19,20 +19,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torchvggish.torchvggish import VGG, make_layers
 from wstal.base.errors import WstalError
-from wstal.networks.i3d.network import InceptionI3D
+from wstal.networks.i3d.network import InceptionI3D, load_i3d, untrained_i3d
+from wstal.networks.vggish import load_vggish, untrained_vggish
 from wstal.networks.weights import (
     WeightFile,
     fetch,
     git_blob_of,
     identify,
-    load_i3d,
-    load_vggish,
     read_sources,
     read_state,
     save_half,
     sha256_of,
-    untrained_i3d,
-    untrained_vggish,
     verify,
 )
 

@@ -23,7 +23,8 @@ from wstal.flow.algorithm import flow_algorithm
 from wstal.flow.stage import flow_key, flow_provenance, stream_flow
 from wstal.media.frames import open_frames
 from wstal.networks.i3d.inference import EXACT, TenCrop, for_inference
-from wstal.networks.weights import UNTRAINED, WeightFile, identify, load_i3d, untrained_i3d
+from wstal.networks.i3d.network import load_i3d, untrained_i3d
+from wstal.networks.weights import UNTRAINED, WeightFile, identify
 
 
 @dataclass(frozen=True)

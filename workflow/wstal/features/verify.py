@@ -31,8 +31,9 @@ from wstal.media.sound import RATE, read_sound
 from wstal.media.timeline import SNIPPET, snippet_count, timeline
 from wstal.networks.backbone import load_backbone
 from wstal.networks.i3d.inference import EXACT, for_inference
-from wstal.networks.vggish import load_postprocess
-from wstal.networks.weights import UNTRAINED, WeightFile, load_i3d, load_vggish, sha256_of, verify
+from wstal.networks.i3d.network import load_i3d
+from wstal.networks.vggish import load_postprocess, load_vggish
+from wstal.networks.weights import UNTRAINED, WeightFile, sha256_of, verify
 
 # FOLDED Published files that weights are verified with: found in a folder or fetched, known by hash.
 

@@ -17,8 +17,8 @@ from wstal.base.device import device_name
 from wstal.features.shard import LoadedNetwork, StageInput, features_shard, frames_and_fps
 from wstal.features.snippets import vggish_features
 from wstal.media.timeline import snippet_count, snippet_step
-from wstal.networks.vggish import load_postprocess
-from wstal.networks.weights import UNTRAINED, WeightFile, identify, load_vggish, untrained_vggish
+from wstal.networks.vggish import load_postprocess, load_vggish, untrained_vggish
+from wstal.networks.weights import UNTRAINED, WeightFile, identify
 
 
 @dataclass(frozen=True)

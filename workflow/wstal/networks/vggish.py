@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
 from wstal.base.restricted_pickle import read_plain
+from wstal.networks.weights import UNTRAINED_SEED, load_state, read_state
 
 EMBEDDING = 128
 ACTIVATIONS = ("pre", "post")
@@ -110,3 +111,17 @@ def load_postprocess(path: str | Path, kind: str) -> Postprocess:
             f"expected [{EMBEDDING}, {EMBEDDING}] and [{EMBEDDING}]"
         )
     return Postprocess(matrix, means, kind == "pca8")
+
+
+def load_vggish(path: str | Path, width: float = 1.0, activation: str = "post") -> VGGish:
+    """VGGish in evaluation mode with the weights at `path`; raises as `load_i3d`."""
+    network = VGGish(width, activation)
+    load_state(network, read_state(path), path)
+    return network.eval()
+
+
+def untrained_vggish(width: float = 1.0, activation: str = "post") -> VGGish:
+    """VGGish with seeded random weights: for wiring tests, never for results."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNTRAINED_SEED)
+        return VGGish(width, activation).eval()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -21,8 +20,6 @@ from wstal.base.download import receive
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
 from wstal.base.restricted_pickle import read_plain
-from wstal.networks.i3d.network import InceptionI3D
-from wstal.networks.vggish import VGGish
 
 _CHUNK = 1 << 20
 _SHORTEST = 8  # hex digits that count as an identity
@@ -217,39 +214,6 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
                 f"{list(own[name].shape)}; check the stream, the width and the number of classes"
             )
     network.load_state_dict(state, strict=False)
-
-
-def load_i3d(path: str | Path, in_channels: int, width: float = 1.0) -> InceptionI3D:
-    """Inception-I3D in evaluation mode with the weights at `path`.
-
-    The number of classes is the file's. Raises WstalError as `read_state` and `load_state`.
-    """
-    state = read_state(path)
-    bias = state.get("logits.conv3d.bias")
-    network = InceptionI3D(in_channels, width, num_classes=400 if bias is None else len(bias))
-    load_state(network, state, path)
-    return network.eval()
-
-
-def load_vggish(path: str | Path, width: float = 1.0, activation: str = "post") -> VGGish:
-    """VGGish in evaluation mode with the weights at `path`; raises as `load_i3d`."""
-    network = VGGish(width, activation)
-    load_state(network, read_state(path), path)
-    return network.eval()
-
-
-def untrained_i3d(in_channels: int, width: float = 1.0) -> InceptionI3D:
-    """Inception-I3D with seeded random weights: for wiring tests, never for results."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        return InceptionI3D(in_channels, width).eval()
-
-
-def untrained_vggish(width: float = 1.0, activation: str = "post") -> VGGish:
-    """VGGish with seeded random weights: for wiring tests, never for results."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        return VGGish(width, activation).eval()
 
 
 def half_state(network: nn.Module) -> dict[str, Tensor]:

@@ -8,12 +8,14 @@ CVPR 2017, figure 3. Modules and parameters are named as in the public Kinetics 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wstal.base.errors import WstalError
+from wstal.networks.weights import UNTRAINED_SEED, load_state, read_state
 
 # FOLDED Convolution and pooling with TensorFlow's "same" padding, which depends on the input size.
 
@@ -190,3 +192,22 @@ class InceptionI3D(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Class logits `[B, num_classes, ceil(T/8) - 1]`; their mean over time classifies."""
         return self.logits(self.dropout(self.pooled(x))[..., None, None])[..., 0, 0]
+
+
+def load_i3d(path: str | Path, in_channels: int, width: float = 1.0) -> InceptionI3D:
+    """Inception-I3D in evaluation mode with the weights at `path`.
+
+    The number of classes is the file's. Raises WstalError as `read_state` and `load_state`.
+    """
+    state = read_state(path)
+    bias = state.get("logits.conv3d.bias")
+    network = InceptionI3D(in_channels, width, num_classes=400 if bias is None else len(bias))
+    load_state(network, state, path)
+    return network.eval()
+
+
+def untrained_i3d(in_channels: int, width: float = 1.0) -> InceptionI3D:
+    """Inception-I3D with seeded random weights: for wiring tests, never for results."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNTRAINED_SEED)
+        return InceptionI3D(in_channels, width).eval()
