@@ -1,11 +1,11 @@
-"""Check and measure all that runs on a GPU, within a number of minutes.
+"""Check and measure everything that runs on a GPU, within a number of minutes.
 
-The tests come first, several at a time if pytest-xdist is installed, then the rates of flow and
-I3D, each beside its error, then what could be faster. Each step is a process of its own with a
-limit; one that fails or runs out of time costs the others nothing, and what no time was left for
-is named. Records go to benchmarks/results/, figure by figure; after each step a copy lies in
-`--output`, beside steps.log. Needs torch, triton, numpy, pandas, h5py, pyyaml,
-opencv-python-headless and pytest; no decoder, no workflow engine.
+The tests come first (several at a time if pytest-xdist is installed), then the rates of flow and
+I3D, each beside its error, then settings that could be faster. Each step is a process of its own
+with a time limit: a step that fails or runs out of time does not affect the others, and steps for
+which no time is left are listed. Records are written to benchmarks/results/ figure by figure;
+after each step they are copied to `--output`, beside steps.log. Needs torch, triton, numpy, pandas,
+h5py, pyyaml, opencv-python-headless and pytest, but no decoder and no Snakemake.
 
 Examples:
   PYTHONPATH=workflow python benchmarks/gpu.py --minutes 8 --output logs
@@ -27,20 +27,19 @@ from typing import NamedTuple
 from record import FOLDER, record_parser
 
 ROOT = FOLDER.parent
-FLOW = (
-    "tvl1_kernels", "picture_kernels", "median_kernel", "rounds", "tvl1_triton", "tvl1_golden",
-    "tvl1_torch",
-)  # fmt: skip
+FLOW = ("flow/test_triton_kernels", "flow/test_triton", "flow/test_torch", "flow/test_backend")
 FEATURES = (
-    "stem_kernel", "window_stem", "join_kernel", "branch_join", "pool_kernel", "window_pool",
-    "i3d_inference", "upload", "extract",
-)  # fmt: skip
-TRAINING = ("loop",)
+    "networks/test_i3d_kernels",
+    "networks/test_i3d_inference",
+    "networks/test_i3d",
+    "features/test_snippets",
+)
+TRAINING = ("train/test_loop",)
 NAMES = ("flow", "i3d", "training")
 
 
 class Step(NamedTuple):
-    """A command of Python's and how long it may take, s."""
+    """Arguments of a Python process and its time limit in seconds."""
 
     name: str
     command: list[str]
@@ -48,11 +47,12 @@ class Step(NamedTuple):
 
 
 def steps(videos: Path | None) -> list[Step]:
-    """Everything, what matters most first."""
+    """Return all steps, the most important first."""
     clips = ["--videos", str(videos)] if videos else []
-    flow = ["benchmarks/tvl1_gpu.py", *clips]
-    i3d = ["benchmarks/i3d.py", "--device", "cuda", "--batch", "64", "--turns", "3", "--kernels"]
-    training = ["benchmarks/train_step.py", "--device", "cuda"]
+    flow = ["-m", "benchmarks.speed.tvl1_gpu", *clips]
+    i3d = ["-m", "benchmarks.speed.i3d", "--device", "cuda"]
+    i3d += ["--batch", "64", "--turns", "3", "--kernels"]
+    training = ["-m", "benchmarks.speed.train_step", "--device", "cuda"]
     other = [*training, "--dry-run"]
     return [
         Step("tests", _tests(FLOW + FEATURES), 120),
@@ -67,15 +67,15 @@ def steps(videos: Path | None) -> list[Step]:
 
 
 def _tests(names: tuple[str, ...]) -> list[str]:
-    files = [f"tests/unit/test_{name}.py" for name in names]
-    # Line by line, so that a run that is cut short has told what passed.
+    files = [f"tests/{name}.py" for name in names]
+    # One line per test, so that the log of an interrupted run shows what passed.
     shown = ["-v", "--tb=short", "--durations=5"]
     shown += ["-n", str(min(12, os.cpu_count() or 1))] if find_spec("xdist") else []
     return ["-m", "pytest", *shown, "-m", "gpu", "-p", "no:cacheprovider", *files]
 
 
 def run(step: Step, seconds: float, output: Path) -> str:
-    """What became of a step that may take so long; the log grows by what it printed."""
+    """Run a step with a time limit, append its output to the log and return how it ended."""
     path = os.pathsep.join(filter(None, (str(ROOT / "workflow"), os.environ.get("PYTHONPATH"))))
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": path}
     log = output / "steps.log"
@@ -83,11 +83,15 @@ def run(step: Step, seconds: float, output: Path) -> str:
     with log.open("a") as file:
         file.write(f"\n== {step.name}\n")
         file.flush()
-        # A group of its own: compilers that it has started end with it.
+        # A process group of its own, so that its compilers are killed with it.
         process = subprocess.Popen(
-            [sys.executable, *step.command], cwd=ROOT, env=environment,
-            stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, *step.command],
+            cwd=ROOT,
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             code = process.wait(seconds)
             state = "passed" if code == 0 else f"failed ({code})"
@@ -101,32 +105,32 @@ def run(step: Step, seconds: float, output: Path) -> str:
 
 
 def main() -> None:
-    """Run the steps, print what became of each; exit with 1 unless all passed."""
+    """Run the steps, print how each ended, and exit with 1 unless all passed."""
     arguments = record_parser(__doc__, dry_run=False)
     add = arguments.add_argument
     add("--minutes", type=float, default=15, help="for everything (default 15)")
     add("--only", choices=NAMES, nargs="+", default=list(NAMES))
-    add("--videos", type=Path, help="folder of the clips that flow is measured on")
-    add("--output", type=Path, default=Path("gpu_logs"), help="folder of log and records")
+    add("--videos", type=Path, help="folder of the clips on which flow is measured")
+    add("--output", type=Path, default=Path("gpu_logs"), help="folder of the log and the records")
     args = arguments.parse_args()
     end = time.monotonic() + 60 * args.minutes
     args.output.mkdir(parents=True, exist_ok=True)
-    became: dict[str, str] = {}
+    outcome: dict[str, str] = {}
     for step in steps(args.videos and args.videos.resolve()):
         if step.name.split()[0] not in {"tests", *args.only}:
             continue
         start = time.monotonic()
         if end - start < 10:
-            became[step.name] = "not run: no time left"
+            outcome[step.name] = "not run: no time left"
             continue
         state = run(step, min(step.limit, end - start), args.output)
-        became[step.name] = f"{state}, {time.monotonic() - start:.0f} s"
-        print(f"== {step.name}: {became[step.name]}", flush=True)
+        outcome[step.name] = f"{state}, {time.monotonic() - start:.0f} s"
+        print(f"== {step.name}: {outcome[step.name]}", flush=True)
         for pattern in ("*_gpu.json", "*_cuda.json"):
             for record in FOLDER.glob(f"results/{pattern}"):
                 shutil.copy(record, args.output)
-    print("\n" + "\n".join(f"{name:18} {state}" for name, state in became.items()))
-    sys.exit(any(not state.startswith("passed") for state in became.values()))
+    print("\n" + "\n".join(f"{name:18} {state}" for name, state in outcome.items()))
+    sys.exit(any(not state.startswith("passed") for state in outcome.values()))
 
 
 if __name__ == "__main__":

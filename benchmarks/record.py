@@ -1,6 +1,7 @@
-"""What a measurement must carry to mean something later: machine, versions, commit.
+"""Write records of measurements with the machine, the versions and the commit that they belong to.
 
-    from record import record_parser, write_record
+    from benchmarks.record import record_parser, write_record
+
     args = record_parser(__doc__).parse_args()
     if not args.dry_run:
         write_record("evaluate", {"ratio": 41.2}, settings={"predictions": 100_000})
@@ -32,7 +33,7 @@ PACKAGES = ("numpy", "pandas", "scipy", "h5py", "torch", "opencv-contrib-python-
 
 
 def record_parser(docstring: str, dry_run: bool = True) -> argparse.ArgumentParser:
-    """A parser whose help is the program's docstring; with `--dry-run` unless told otherwise."""
+    """Return a parser whose help is the program's docstring, with `--dry-run` by default."""
     arguments = argparse.ArgumentParser(
         description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -41,9 +42,9 @@ def record_parser(docstring: str, dry_run: bool = True) -> argparse.ArgumentPars
     return arguments
 
 
-@cache  # a record may be written after each of its figures
+@cache  # a record may be written after each figure
 def machine() -> dict[str, Any]:
-    """Processor, cores this process may use, memory (GiB), GPUs, operating system."""
+    """Return processor, cores available to this process, memory (GiB), GPUs and system."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
@@ -55,7 +56,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Versions of Python and of the installed ones of `packages`."""
+    """Return the versions of Python and of those `packages` that are installed."""
     found = {"python": platform.python_version()}
     for package in packages:
         try:
@@ -67,7 +68,7 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 @cache
 def commit() -> str:
-    """The commit measured, with `+changes` where tracked files differ from it."""
+    """Return the commit that is measured, with `+changes` if tracked files differ from it."""
     head = _output(["git", "-C", str(FOLDER), "rev-parse", "--short=12", "HEAD"]) or "unknown"
     changed = _output(["git", "-C", str(FOLDER), "status", "--porcelain", "--untracked-files=no"])
     return f"{head}+changes" if changed else head
@@ -81,7 +82,7 @@ def write_record(
     packages: Sequence[str] = PACKAGES,
     folder: Path = FOLDER / "results",
 ) -> Path:
-    """Write `results` with all that says where they come from to `folder`/`name`.json."""
+    """Write `results` with their provenance to `folder`/`name`.json and return the path."""
     path = folder / f"{name}.json"
     content = {
         "benchmark": name,
@@ -98,9 +99,10 @@ def write_record(
 
 
 class Figures(dict):
-    """Results by name, written as soon as each is there; one that cannot be had leaves the others.
+    """Results by name, each written as soon as it is measured. A failure leaves the others intact.
 
-    `write` is given all so far, None writes nothing; `failed` names those that raised.
+    `write` receives all results so far; None writes nothing. `failed` has the names of the
+    measurements that raised an exception.
     """
 
     def __init__(self, write: Callable[[Mapping[str, Any]], object] | None) -> None:
@@ -108,11 +110,11 @@ class Figures(dict):
         self.write, self.failed = write, []
 
     def take(self, name: str, measure: Callable[[], Any]) -> Any:
-        """What `measure` returns, also kept and shown; None if it fails, kept as why."""
+        """Call `measure`, keep and print its result, and return it; keep the error if it fails."""
         start, value = time.perf_counter(), None
         try:
             value = measure()
-            json.dumps(value, allow_nan=False)  # what a record cannot hold is a failure
+            json.dumps(value, allow_nan=False)  # a value that JSON cannot store counts as a failure
             self[name] = value
         except Exception as error:  # of any kind: compiler, driver, memory
             traceback.print_exc()

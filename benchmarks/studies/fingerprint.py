@@ -1,13 +1,13 @@
-"""Record what a results tree says, number by number, and compare two such records.
+"""Record every number of a results tree, and compare two such records.
 
-A refactoring must change no number. Record the tree before, record it after, compare:
+A refactoring must not change any number. Arrays of HDF5 files and tensors of checkpoints are
+compared bit by bit, JSON and CSV files by their values. Provenance (code digests, versions, paths,
+times) is ignored.
 
-  python benchmarks/studies/fingerprint.py results --output before.json
-  python benchmarks/studies/fingerprint.py results --output after.json
-  python benchmarks/studies/fingerprint.py --compare before.json after.json
-
-Arrays of HDF5 files and tensors of checkpoints count bit by bit; JSON and CSV files count by their
-values. Provenance (code digests, versions, paths, times) does not count.
+Examples:
+  python -m benchmarks.studies.fingerprint results --output before.json
+  python -m benchmarks.studies.fingerprint results --output after.json
+  python -m benchmarks.studies.fingerprint --compare before.json after.json
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ PROVENANCE = ("key", "code", "sha256", "path", "versions")
 
 
 def digest(data: bytes) -> str:
-    """The first 16 hexadecimal digits of the SHA-256."""
+    """Return the first 16 hexadecimal digits of the SHA-256."""
     return hashlib.sha256(data).hexdigest()[:16]
 
 
 def array_digest(array: np.ndarray) -> str:
-    """The digest of an array's type, shape and bytes."""
+    """Return the digest of an array's type, shape and bytes."""
     array = np.ascontiguousarray(array)
     return digest(f"{array.dtype}{array.shape}".encode() + array.tobytes())
 
 
 def hdf5_values(path: Path) -> Iterator[tuple[str, str]]:
-    """(name, digest) of each array in an HDF5 file."""
+    """Yield (name, digest) of each array in an HDF5 file."""
     found: dict[str, str] = {}
 
     def visit(name: str, item: object) -> None:
@@ -56,7 +56,7 @@ def hdf5_values(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def tensor_values(content: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """(name, digest) of each tensor in nested mappings and lists."""
+    """Yield (name, digest) of each tensor in nested mappings and lists."""
     if isinstance(content, torch.Tensor):
         yield name, array_digest(content.cpu().numpy())
     elif isinstance(content, dict):
@@ -68,16 +68,15 @@ def tensor_values(content: object, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def json_digest(path: Path) -> str:
-    """The digest of a JSON file's values without its provenance."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as file:
-        content = json.load(file)
+    """Return the digest of a JSON file's values without its provenance."""
+    data = path.read_bytes()
+    content = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
     content.pop("external_data", None)
     return digest(json.dumps(content, sort_keys=True).encode())
 
 
 def table_digest(path: Path) -> str:
-    """The digest of a CSV table without the columns of provenance."""
+    """Return the digest of a CSV table without its columns of provenance."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     kept = [{k: v for k, v in row.items() if k not in PROVENANCE} for row in rows]
@@ -85,7 +84,7 @@ def table_digest(path: Path) -> str:
 
 
 def values(path: Path) -> Iterator[tuple[str, str]]:
-    """(name, digest) of everything that a file says; nothing for files of other kinds."""
+    """Yield (name, digest) of everything in a file; nothing for files of other kinds."""
     if path.suffix == ".h5":
         yield from hdf5_values(path)
     elif path.suffix == ".pt":
@@ -97,7 +96,7 @@ def values(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
-    """What each file below a folder says: digests by `path:name`."""
+    """Return the digests of all files below a folder, by `path:name`."""
     skipped = {"logs", "benchmarks"}
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")]
     return {
@@ -109,7 +108,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
 
 
 def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """A line for each value that differs, or that only one record has."""
+    """Return a line for each value that differs or is missing in one record."""
     lines = [f"missing afterwards: {name}" for name in before.keys() - after.keys()]
     lines += [f"new: {name}" for name in after.keys() - before.keys()]
     lines += [f"differs: {n}" for n in before.keys() & after.keys() if before[n] != after[n]]

@@ -90,9 +90,9 @@ def test_order_of_rows_matters_only_for_ties(official):
     np.testing.assert_allclose(ours["map"], mean, rtol=0, atol=1e-9)
 
 
-def test_plain_loop_agrees_with_the_official_outputs_and_with_ours(official, project):
-    sys.path.insert(0, str(project / "benchmarks"))
-    from reference.detection_map_loop import detection_map_loop
+def test_plain_loop_agrees_with_the_official_outputs_and_with_ours(official, project, monkeypatch):
+    monkeypatch.syspath_prepend(str(project))
+    from benchmarks.speed.reference.detection_map_loop import detection_map_loop
 
     truth, predictions, tious, _, ap = official
     loop = detection_map_loop(truth, predictions, tious[::4])
@@ -105,9 +105,9 @@ def test_plain_loop_agrees_with_the_official_outputs_and_with_ours(official, pro
 
 
 def test_lean_loop_agrees_with_the_plain_one_and_with_ours(project, monkeypatch):
-    monkeypatch.syspath_prepend(str(project / "benchmarks"))
-    from reference.detection_map_lean_loop import detection_map_lean_loop
-    from reference.detection_map_loop import detection_map_loop
+    monkeypatch.syspath_prepend(str(project))
+    from benchmarks.speed.reference.detection_map_lean_loop import detection_map_lean_loop
+    from benchmarks.speed.reference.detection_map_loop import detection_map_loop
 
     for seed in range(40):
         case = random_case(seed, grid=1.0 if seed % 2 else None)
@@ -117,8 +117,8 @@ def test_lean_loop_agrees_with_the_plain_one_and_with_ours(project, monkeypatch)
 
 
 def test_lean_loop_agrees_with_the_official_outputs(official, project, monkeypatch):
-    monkeypatch.syspath_prepend(str(project / "benchmarks"))
-    from reference.detection_map_lean_loop import detection_map_lean_loop
+    monkeypatch.syspath_prepend(str(project))
+    from benchmarks.speed.reference.detection_map_lean_loop import detection_map_lean_loop
 
     truth, predictions, tious, _, ap = official
     lean = detection_map_lean_loop(truth, predictions, tious)

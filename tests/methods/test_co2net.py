@@ -39,7 +39,7 @@ def config(project):
 
 @pytest.fixture(scope="module")
 def step(project):
-    return load_module(project / "benchmarks/reference/co2net_step.py")
+    return load_module(project / "benchmarks/speed/reference/co2net_step.py")
 
 
 @pytest.fixture(scope="module")

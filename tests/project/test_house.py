@@ -141,7 +141,7 @@ def top_level_imports(path):
 
 def test_every_script_explains_itself_with_examples(project):
     for folder in ("scripts", "benchmarks"):
-        for path in sorted((project / folder).glob("*.py")):
+        for path in sorted((project / folder).rglob("*.py")):
             text = path.read_text()
             if '__name__ == "__main__"' in text:  # the others are imported by these
                 assert "Examples" in (ast.get_docstring(ast.parse(text)) or ""), path.name
@@ -244,21 +244,35 @@ def run(project, folder, *command):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_every_gpu_test_is_collected(project, tmp_path):
+def test_every_gpu_test_is_collected(project, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(project / "benchmarks"))
+    from gpu import FEATURES, FLOW, TRAINING
+
+    listed = {f"tests/{name}.py" for name in FLOW + FEATURES + TRAINING}
     marked = {
-        f"tests/unit/{path.name}"
-        for path in (project / "tests/unit").glob("test_*.py")
+        str(path.relative_to(project))
+        for path in (project / "tests").glob("*/test_*.py")
         if re.search(r"^@pytest\.mark\.gpu|MARKS", path.read_text(), re.M)
     }
+    assert listed == marked - {"tests/project/test_house.py"}
     options = ("-m", "gpu", "--collect-only", "-q", "-p", "no:cacheprovider")
-    code, text = run(project, tmp_path, "-m", "pytest", *options, *sorted(marked))
+    code, text = run(project, tmp_path, "-m", "pytest", *options, *sorted(listed))
     assert code == 0, text
-    assert len(set(re.findall(r"^(tests/unit/\w+\.py)::", text, re.M))) >= 4, text  # without Triton
+    assert len(set(re.findall(r"^(tests/\w+/\w+\.py)::", text, re.M))) >= 4, text  # without Triton
 
 
-@pytest.mark.parametrize("name", ["gpu", "tvl1_gpu", "i3d", "train_step"])
-def test_the_benchmarks_start(project, tmp_path, name):
-    code, text = run(project, tmp_path, f"benchmarks/{name}.py", "--help")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["benchmarks/gpu.py"],
+        ["-m", "benchmarks.speed.tvl1_gpu"],
+        ["-m", "benchmarks.speed.i3d"],
+        ["-m", "benchmarks.speed.train_step"],
+    ],
+    ids=lambda command: command[-1],
+)
+def test_the_benchmarks_start(project, tmp_path, command):
+    code, text = run(project, tmp_path, *command, "--help")
     if "No module named 'triton'" in text:
         pytest.skip("Triton is not installed")
     assert code == 0, text

@@ -1,7 +1,7 @@
-"""mAP of detections the plain way: one prediction after the other, looked up in pandas frames.
+"""mAP in a plain loop over detections that looks each one up in pandas frames.
 
-This is how the evaluation code in common use goes about it, and what the fast one is held to.
-Kept as it is; `benchmarks/evaluate.py` measures against it, a test compares the two.
+The evaluation code in common use works like this, and detection_map must agree with it. Do not
+change it: `benchmarks/speed/evaluate.py` and a test compare with it.
 """
 
 from __future__ import annotations

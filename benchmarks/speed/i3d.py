@@ -1,17 +1,17 @@
-"""Inception-I3D: time per snippet of the network as it is and of the fast forms, in turns.
+"""Time Inception-I3D per snippet: the plain network and the fast forms, in turns.
 
-The plain network is what features are extracted with elsewhere: float32, batch norm of its own,
-torch's contiguous layout, a snippet at a time (on GPUs also in batches). Weights are random with
-calibrated batch norms: times are those of real ones, the distances from float32 (cosine of the
-worst snippet, relative L2 norm of the differences) are larger; for real weights ask
-scripts/check_precision.py. Beside wall time stands the processor time of all threads, which a
-loaded machine stretches less; `times_plain` are medians over the turns. A form that fails is
-recorded as such and leaves the others.
+The plain network is the one that other code extracts features with: float32, separate batch norm,
+torch's contiguous layout, one snippet at a time (on GPUs also in batches). Weights are random with
+calibrated batch norms: times are those of real weights, but distances from float32 (cosine of the
+worst snippet, relative L2 norm of the differences) are larger. For real weights use
+`wstal weights check-precision`. Beside wall time the record has the processor time of all threads,
+which depends less on the load of the machine. `times_plain` are medians over the turns. A form that
+fails is recorded as failed and does not affect the others.
 
 Examples:
-  OMP_NUM_THREADS=1 python benchmarks/i3d.py
-  python benchmarks/i3d.py --device cuda --batch 64 --turns 5 --kernels
-  python benchmarks/i3d.py --batch 2 --turns 1 --size 64 --dry-run
+  OMP_NUM_THREADS=1 python -m benchmarks.speed.i3d
+  python -m benchmarks.speed.i3d --device cuda --batch 64 --turns 5 --kernels
+  python -m benchmarks.speed.i3d --batch 2 --turns 1 --size 64 --dry-run
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from collections.abc import Callable
 from statistics import median
 
 import torch
-from kernel_times import kernel_times
-from record import record_parser, write_record
 from torch import Tensor, nn
 from torch.nn import functional as F
 from wstal.base.device import lease
@@ -33,16 +31,12 @@ from wstal.features.snippets import as_taken, scaled, upload
 from wstal.networks.i3d.inference import for_inference
 from wstal.networks.i3d.network import InceptionI3D
 
+from benchmarks.record import record_parser, write_record
+from benchmarks.speed.kernel_times import kernel_times
+
 FORMS = {
     "cpu": ("plain", "fp32", "bf16"),
-    "cuda": (
-        "fp16",
-        "plain",
-        "plain_batched",
-        "fp32",
-        "tf32",
-        "bf16",
-    ),
+    "cuda": ("fp16", "plain", "plain_batched", "fp32", "tf32", "bf16"),
 }
 CALLS = {"cpu": 1, "cuda": 8}
 STREAMS = {"rgb": 3, "flow": 2}
@@ -50,7 +44,7 @@ EXACT_SNIPPETS = 8  # compared with float64
 
 
 def moving_textures(count: int, channels: int, size: int) -> Tensor:
-    """Smooth snippets `[count, 16, size, size, channels]`, uint8 (RGB) or int8 (flow codes)."""
+    """Return smooth snippets `[count, 16, size, size, channels]`, uint8 (RGB) or int8 (flow)."""
     coarse = torch.randn(count, channels, 4, size // 16, size // 16)
     x = F.interpolate(coarse, size=(16, size, size), mode="trilinear")
     x = (x + 0.2 * torch.randn_like(x)).clamp(-1, 1).permute(0, 2, 3, 4, 1).contiguous()
@@ -58,7 +52,7 @@ def moving_textures(count: int, channels: int, size: int) -> Tensor:
 
 
 def calibrated(channels: int, size: int) -> InceptionI3D:
-    """A full-width network with random weights whose activations keep their scale."""
+    """Return a full-width network with random weights whose activations keep their scale."""
     network = InceptionI3D(channels)
     for module in network.modules():
         if isinstance(module, nn.Conv3d):
@@ -73,7 +67,7 @@ def calibrated(channels: int, size: int) -> InceptionI3D:
 
 
 def form(name: str, network: nn.Module, pictures: Tensor, device: torch.device) -> Callable:
-    """Features of snippets in the form `name`, as often as asked."""
+    """Return a function that computes the features `calls` times in the form `name`."""
     if name.startswith("plain"):
         x = scaled(pictures.to(device)).permute(0, 4, 1, 2, 3).contiguous()
         x = x if name == "plain_batched" else x[:1]
@@ -89,7 +83,7 @@ def form(name: str, network: nn.Module, pictures: Tensor, device: torch.device) 
 
 
 def clocks(run: Callable[[int], list[Tensor]], device: torch.device) -> tuple[float, float]:
-    """Wall and processor milliseconds per snippet; on a GPU of several batches in a row."""
+    """Return wall and processor milliseconds per snippet (on a GPU over several batches)."""
     wall, processor = time.perf_counter(), time.process_time()
     count = sum(len(features) for features in run(CALLS[device.type]))
     if device.type == "cuda":
@@ -100,7 +94,7 @@ def clocks(run: Callable[[int], list[Tensor]], device: torch.device) -> tuple[fl
 
 @torch.inference_mode()
 def measure(stream: str, device: torch.device, args: Namespace) -> dict:
-    """Milliseconds per snippet, ratios to the plain network, distances and kernels, by form."""
+    """Return times, ratios to the plain network, distances and kernels of each form."""
     torch.manual_seed(0)
     network = calibrated(STREAMS[stream], args.size).to(device)
     pictures = moving_textures(args.batch, STREAMS[stream], args.size)
@@ -120,7 +114,7 @@ def measure(stream: str, device: torch.device, args: Namespace) -> dict:
                 spent[name].append(clocks(run, device))
                 if args.kernels and name not in kernels:
                     kernels[name] = {"kernels": kernel_times(lambda run=run: run(1))}
-            except (RuntimeError, WstalError) as error:  # no kernel for it, too little memory
+            except (RuntimeError, WstalError) as error:  # no kernel available, or too little memory
                 failed[name] = f"failed: {error}"[:300]
             print(stream, name, failed.get(name) or f"{spent[name][-1][0]:.3f} ms", flush=True)
     x = scaled(pictures[:EXACT_SNIPPETS].to(device)).double().permute(0, 4, 1, 2, 3)
@@ -135,7 +129,7 @@ def _row(name: str, spent: dict, found: Tensor, exact: Tensor) -> dict[str, floa
     ratio = [
         [a / b for a, b in zip(plain, own, strict=True)]
         for plain, own in zip(spent["plain"], spent[name], strict=False)
-    ] or [(0.0, 0.0)]  # there is no plain one
+    ] or [(0.0, 0.0)]  # the plain network failed
     count = min(len(found), len(exact))
     found, exact = found[:count], exact[:count]
     return {
@@ -150,14 +144,18 @@ def _row(name: str, spent: dict, found: Tensor, exact: Tensor) -> dict[str, floa
 
 
 def main() -> None:
-    """Measure both streams, print, record."""
+    """Time both streams, print and record them."""
     arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--device", choices=("cpu", "cuda"), default="cpu")
-    add("--batch", type=int, default=8, help="snippets at a time of the fast forms")
+    add("--batch", type=int, default=8, help="snippets per batch of the fast forms")
     add("--turns", type=int, default=9)
     add("--size", type=int, default=224)
-    add("--kernels", action="store_true", help="of a batch, on a GPU: milliseconds of each kernel")
+    add(
+        "--kernels",
+        action="store_true",
+        help="also record the time of each kernel (GPU)",
+    )
     args = arguments.parse_args()
     results: dict[str, dict] = {}
     settings = {"batch": args.batch, "turns": args.turns, "frames": 16, "size": args.size}

@@ -1,4 +1,4 @@
-"""What a GPU spends its time on, kernel by kernel."""
+"""GPU time of a function, kernel by kernel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def kernel_times(run: Callable[[], object]) -> dict[str, dict[str, float]]:
-    """Of the twelve longest kernels in a run: milliseconds on the device, number of launches."""
+    """Return milliseconds and launches of the twelve kernels that take longest in a run."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         run()
         torch.cuda.synchronize()

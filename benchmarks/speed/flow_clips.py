@@ -1,4 +1,4 @@
-"""Gray frames to measure optical flow on: the beginnings of real clips, or rendered ones.
+"""Gray frames on which optical flow is measured: the beginnings of real clips, or rendered ones.
 
 Examples (from a program beside this one):
   videos = real_videos(Path("clips"), 4, 340, 256) or rendered_videos(4, 340, 256)
@@ -24,7 +24,7 @@ Video = np.ndarray  # uint8 [pairs + 1, H, W]
 def real_videos(
     folder: Path, pairs: int, width: int, height: int, names: tuple[str, ...] = CLIPS
 ) -> list[Video]:
-    """The beginnings of the clips that are there and long enough, gray."""
+    """Return the beginnings of those clips that exist and are long enough, gray."""
     videos = []
     for name in names:
         clip = cv2.VideoCapture(str(folder / name))
@@ -36,7 +36,7 @@ def real_videos(
 
 
 def rendered_videos(pairs: int, width: int, height: int) -> list[Video]:
-    """Textures that turn, zoom and shift."""
+    """Return textures that rotate, zoom and shift."""
     rng, videos = np.random.default_rng(0), []
     for _ in CLIPS:
         noise = rng.normal(size=(height, width)).astype(np.float32)
@@ -45,7 +45,7 @@ def rendered_videos(pairs: int, width: int, height: int) -> list[Video]:
         motion = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-1, 1), 1.004)
         motion[:, 2] += rng.uniform(-4, 4, 2)
         step, camera, frames = np.vstack([motion, [0, 0, 1]]), np.eye(3), []
-        for _ in range(pairs + 1):  # each out of the first: repeated warping would blur
+        for _ in range(pairs + 1):  # each from the first frame: repeated warping would blur
             edge = cv2.BORDER_REFLECT
             frames.append(cv2.warpAffine(scene, camera[:2], (width, height), borderMode=edge))
             camera = step @ camera

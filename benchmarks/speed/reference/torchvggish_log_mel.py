@@ -1,6 +1,6 @@
-"""torchvggish's log-mel of a sound, with the parameters that torchvggish gives it.
+"""torchvggish's log-mel spectrogram of a sound, with torchvggish's parameters.
 
-`benchmarks/vggish.py` measures against it, a test compares the project's with it.
+`benchmarks/speed/vggish.py` and a test compare with it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Time the paired bootstrap on results of THUMOS14's size: two runs of three seeds each.
 
 Examples:
-  python benchmarks/bootstrap.py
-  python benchmarks/bootstrap.py --predictions 5000 --resamples 100 --dry-run
+  python -m benchmarks.speed.bootstrap
+  python -m benchmarks.speed.bootstrap --predictions 5000 --resamples 100 --dry-run
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import resource
 import time
 
 import pandas as pd
-from evaluate import random_task
-from record import record_parser, write_record
 from wstal.evaluate.bootstrap import paired_bootstrap
 from wstal.evaluate.ground_truth import Coverage
 from wstal.evaluate.protocols import Prepared, read_protocol
 
+from benchmarks.record import record_parser, write_record
+from benchmarks.speed.evaluate import random_task
+
 
 def results(truth: pd.DataFrame, predictions: int, share: float, seed: int) -> Prepared:
-    """A seed's results: `share` of a draw of predictions, so that runs differ in recall."""
+    """Return one seed's results: a share of all predictions, so that runs differ in recall."""
     found = random_task(predictions)[1].sample(frac=share, random_state=seed)
     videos = sorted({*truth["video_id"], *found["video_id"]})
     size = len(truth)
@@ -29,7 +30,7 @@ def results(truth: pd.DataFrame, predictions: int, share: float, seed: int) -> P
 
 
 def main() -> None:
-    """Measure and record."""
+    """Time the bootstrap and record it."""
     arguments = record_parser(__doc__)
     arguments.add_argument("--predictions", type=int, default=40_000)
     arguments.add_argument("--resamples", type=int, default=1000)
@@ -48,8 +49,11 @@ def main() -> None:
     print(f"{args.resamples} resamples: {record}; {rows[-1]}")
     if not args.dry_run:
         settings = {
-            **{"predictions": args.predictions, "resamples": args.resamples, "seeds": 3},
-            **{"videos": len(a[0].videos), "tious": len(protocol.tious)},
+            "predictions": args.predictions,
+            "resamples": args.resamples,
+            "seeds": 3,
+            "videos": len(a[0].videos),
+            "tious": len(protocol.tious),
         }
         print(write_record("bootstrap", record, settings=settings, packages=("numpy", "pandas")))
 

@@ -1,12 +1,12 @@
-"""Gray frames per second and memory: the door to frames against decord and OpenCV, in turns.
+"""Measure frames per second and memory of the frame reader against decord and OpenCV, in turns.
 
-Each reader decodes every frame of a clip with one decoder thread and makes it gray; seconds are
-wall time and the processor time of all its threads. Memory is what a slow consumer (one second
-after the first frame) costs over the imported program, on a rendered 60 s clip of 1280x720.
+Each reader decodes every frame of a clip with one decoder thread and converts it to gray. Times
+are wall time and the processor time of all threads. Memory is what a slow consumer (one second
+after the first frame) costs above the imported program, on a rendered 60 s clip of 1280x720.
 
 Examples:
-  python benchmarks/decode.py --clips ../shared/data/videos/R6llTwEh07w.mp4 other.mp4
-  python benchmarks/decode.py --clips one.mp4 --repeats 3 --dry-run
+  python -m benchmarks.speed.decode --clips one.mp4 other.mp4
+  python -m benchmarks.speed.decode --clips one.mp4 --repeats 3 --dry-run
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ import av
 import cv2
 import decord
 import numpy as np
-from record import record_parser, write_record
 from wstal.media.frames import read_frames
 from wstal.media.timeline import timeline
+
+from benchmarks.record import record_parser, write_record
 
 PACKAGES = ("av", "decord", "opencv-contrib-python-headless", "numpy")
 
 
 def ours(decoder: str) -> Callable[[str, int], int]:
-    """The project's reader with a backend."""
+    """Return the project's reader with a decoder."""
 
     def read(path: str, frames: int) -> int:
         chunks = read_frames(path, np.arange(frames), pixels="gray", decoder=decoder)
@@ -41,7 +42,7 @@ def ours(decoder: str) -> Callable[[str, int], int]:
 
 
 def decord_batches(path: str, frames: int) -> int:
-    """decord as its users do: batches of RGB, then gray."""
+    """Decode with decord as its users do: batches of RGB, then gray."""
     reader = decord.VideoReader(path, num_threads=1)
     done = 0
     for first in range(0, frames, 64):
@@ -51,7 +52,7 @@ def decord_batches(path: str, frames: int) -> int:
 
 
 def opencv(path: str, frames: int) -> int:
-    """OpenCV's VideoCapture, then gray."""
+    """Decode with OpenCV's VideoCapture, then convert to gray."""
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     done = 0
     while done < frames and (read := capture.read())[0]:
@@ -69,7 +70,7 @@ READERS = {
 
 
 def speeds(path: str, repeats: int) -> dict[str, dict[str, float]]:
-    """Frames per second of each reader on a clip, and their ratios to decord: medians of turns."""
+    """Return each reader's frames per second on a clip and its ratio to decord, as medians."""
     frames = timeline(path, 25).frames
     wall: dict[str, list[float]] = {name: [] for name in READERS}
     processor: dict[str, list[float]] = {name: [] for name in READERS}
@@ -102,7 +103,7 @@ import decord, numpy as np
 from wstal.media.frames import read_frames
 from wstal.media.decoders.scan import backend
 name, path, frames = sys.argv[1], sys.argv[2], int(sys.argv[3])
-def peak():  # ru_maxrss would start with what the parent process held
+def peak():  # ru_maxrss would include the memory of the parent process
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 if name == "decord":
@@ -123,7 +124,7 @@ print(peak() - base)
 
 
 def memory(frames: int) -> dict[str, int]:
-    """Peak MiB over the imported program that each reader needs with a slow consumer."""
+    """Return each reader's peak memory with a slow consumer, in MiB above the bare imports."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "long.mp4")
         with av.open(path, "w") as file:
@@ -142,11 +143,11 @@ def memory(frames: int) -> dict[str, int]:
 
 
 def main() -> None:
-    """Measure, compare, record."""
+    """Time all readers, measure their memory and record both."""
     arguments = record_parser(__doc__)
     arguments.add_argument("--clips", type=Path, nargs="+", required=True)
     arguments.add_argument("--repeats", type=int, default=9)
-    arguments.add_argument("--frames", type=int, default=1500, help="of the clip for memory")
+    arguments.add_argument("--frames", type=int, default=1500, help="of the clip for memory (1500)")
     args = arguments.parse_args()
     cv2.setNumThreads(1)
     results = {

@@ -1,10 +1,10 @@
 """Time the demo from a clean clone: the whole DAG, then a second run that finds nothing to do.
 
-The clone uses this environment's packages, so setting it up is not part of the time. Writes
+The clone uses this environment's packages, so the time does not include setting it up. Writes
 benchmarks/results/demo.json with the averages, the baselines and the cost of each stage.
 
 Examples:
-  python benchmarks/demo.py --cores 2
+  python -m benchmarks.speed.demo --cores 2
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from record import record_parser, write_record
 from wstal.base.runtime import stage_costs
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.record import record_parser, write_record
+
+ROOT = Path(__file__).resolve().parents[2]
 METRIC = "mAP@0.1:0.7"
 
 
 def timed(command: list[str], folder: Path) -> float:
-    """Seconds that a command takes; its failure ends the benchmark."""
+    """Return the seconds that a command takes; raise if it fails."""
     start = time.monotonic()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment)
@@ -33,13 +34,13 @@ def timed(command: list[str], folder: Path) -> float:
 
 
 def strict_value(table: pd.DataFrame) -> float:
-    """The mean over classes at the last iterate."""
+    """Return the mean over classes at the last iterate."""
     rows = (table["metric"] == METRIC) & (table["checkpoint"] == "last") & (table["class"] == "all")
     return round(float(table.loc[rows, "value"].iloc[0]), 2)
 
 
 def main() -> None:
-    """Clone, run twice, record."""
+    """Clone the repository, run the demo twice and record the times."""
     parser = record_parser(__doc__, dry_run=False)
     parser.add_argument("--cores", type=int, default=2)
     cores = parser.parse_args().cores

@@ -1,11 +1,11 @@
-"""What each convention alone moves on THUMOS14, measured on its annotations.
+"""Measure what each evaluation convention alone changes on THUMOS14's annotations.
 
-Detections are made from the ground truth (ends up to a snippet off, as many false alarms) and the
-same detections are scored under every protocol of the project. Nothing here is a result of a
-method: it says how far apart two papers can be that scored the same detections.
+Detections are made from the ground truth (ends up to one snippet off, as many false alarms as
+hits), and the same detections are scored under every protocol of the project. Nothing here is a
+result of a method: it shows how far apart two papers can be that scored the same detections.
 
 Examples:
-  python benchmarks/protocols.py --ground-truth thumos14.json --ambiguous Ambiguous_test.txt
+  python -m benchmarks.studies.protocols --ground-truth thumos14.json --ambiguous Ambiguous_test.txt
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import record_parser, write_record
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
 from wstal.evaluate.protocols import prepare, protocol_names, read_protocol
 from wstal.evaluate.summary import ledger
+
+from benchmarks.record import record_parser, write_record
 
 STEP = 16 / 25  # seconds in a snippet
 
 
 def noisy_detector(truth: GroundTruth, seed: int = 0) -> pd.DataFrame:
-    """Detections on whole snippets, as snippet-level methods make them.
+    """Return detections on whole snippets, as snippet-level methods produce them.
 
-    Each instance is found with its ends up to a snippet off; as many false alarms, of the
-    video's own classes and anywhere in it; scores overlap.
+    Each instance is detected with ends up to one snippet off. There are as many false alarms, of
+    the video's own classes and anywhere in it. The scores of both overlap.
     """
     rng = np.random.default_rng(seed)
     real = truth.segments(truth.ids(["test"]))
@@ -42,7 +43,7 @@ def noisy_detector(truth: GroundTruth, seed: int = 0) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Score, compare, record."""
+    """Score the detections under every protocol and record the differences."""
     arguments = record_parser(__doc__)
     arguments.add_argument("--ground-truth", type=Path, required=True)
     arguments.add_argument("--ambiguous", type=Path, required=True)

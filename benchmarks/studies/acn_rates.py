@@ -1,10 +1,10 @@
-"""Record ACN's loss on training videos under several optimizers: what its rate is chosen by.
+"""Record ACN's loss on training videos under several optimizers, to choose its learning rate.
 
-Videos of the training set alone, and their video-level labels; no localization is scored.
+Only videos of the training set and their video-level labels are read. No localization is scored.
 
 Examples:
   snakemake --cores 2 results/demo/demo_i3d/untrimmednet/seed0/scores_train.h5
-  python benchmarks/acn_rates.py --dataset demo
+  python -m benchmarks.studies.acn_rates --dataset demo
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from record import record_parser, write_record
 from wstal.config.catalog import load_catalog
 from wstal.config.layers import merged
 from wstal.datasets.annotations import read_annotations
@@ -25,7 +24,9 @@ from wstal.methods.contract import Batch, apply
 from wstal.train.data import TrainingSet
 from wstal.train.loop import Trainer
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.record import record_parser, write_record
+
+ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "sgd 1e-3, no momentum": {"optimizer": "sgd", "lr": 1e-3, "momentum": 0},
     "sgd 1e-3": {"optimizer": "sgd", "lr": 1e-3, "momentum": 0.9},
@@ -37,7 +38,7 @@ SETTINGS = {
 
 @torch.no_grad()
 def measured(trainer: Trainer) -> dict[str, Any]:
-    """Means over the training videos: L, and how far boundaries lie from their anchors, in P."""
+    """Return means over the training videos: L, and the boundaries' shifts in units of P."""
     data, model = trainer.data, trainer.model.eval()
     losses, shifts = [], []
     for video, (first, length) in enumerate(zip(data.offsets, data.lengths, strict=True)):
@@ -53,7 +54,7 @@ def measured(trainer: Trainer) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Parse, train each, record."""
+    """Train with each optimizer and record the losses."""
     parser = record_parser(__doc__, dry_run=False)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--streams", nargs="+", default=["rgb", "flow"])

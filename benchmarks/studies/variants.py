@@ -1,12 +1,12 @@
-"""Record how a method's variants fared on a dataset: means over seeds and paired comparisons.
+"""Record the results of a method's variants on a dataset: means over seeds and paired comparisons.
 
 Reads what the workflow made: each seed's map.csv and {dataset}/compare_{run}_vs_{other}.csv.
 
 Examples:
   snakemake --cores 2 results/tables/co2net_table3.on_demo.csv \\
       results/demo/compare_co2net_vs_co2net-loss_mil.csv
-  python benchmarks/variants.py --method co2net --dataset demo --metric mAP@0.1:0.7
-  python benchmarks/variants.py --method cavf --dataset demo_ave --metric accuracy
+  python -m benchmarks.studies.variants --method co2net --dataset demo --metric mAP@0.1:0.7
+  python -m benchmarks.studies.variants --method cavf --dataset demo_ave --metric accuracy
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from record import record_parser, write_record
 from wstal.base.runtime import stage_costs
+
+from benchmarks.record import record_parser, write_record
 
 
 def run_row(folder: Path, metric: str) -> dict[str, Any]:
-    """A run's seeds, each by its strict checkpoint: mean, spread, number."""
+    """Return mean, standard deviation and number of a run's seeds at the strict checkpoint."""
     tables = [pd.read_csv(path) for path in sorted(folder.glob("seed*/map.csv"))]
     tables = [t[(t["metric"] == metric) & (t["class"] == "all")] for t in tables]
     known = set(tables[0]["checkpoint"])
@@ -29,20 +30,24 @@ def run_row(folder: Path, metric: str) -> dict[str, Any]:
     values = pd.Series([row["value"] for row in chosen])
     return plain(
         {
-            **{"run": folder.name, "recipe": folder.parent.name, "n": len(values)},
-            **{"mean": values.mean(), "sd": values.std(), "coverage": chosen[0]["coverage"]},
+            "run": folder.name,
+            "recipe": folder.parent.name,
+            "n": len(values),
+            "mean": values.mean(),
+            "sd": values.std(),
+            "coverage": chosen[0]["coverage"],
         }
     )
 
 
 def comparison(path: Path, metric: str) -> dict[str, Any]:
-    """The difference of two runs with its 95 % interval."""
+    """Return the difference of two runs with its 95 % interval."""
     row = pd.read_csv(path).set_index("metric").loc[metric]
     return plain({key: row[key] for key in ("a", "b", "difference", "low", "high", "p")})
 
 
 def plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Plain values for JSON, None for what is not known."""
+    """Return plain values for JSON, with None in place of NaN."""
     values = {
         key: getattr(value, "item", lambda value=value: value)() for key, value in row.items()
     }
@@ -50,7 +55,7 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Parse, gather, record."""
+    """Collect the runs of a method and their comparisons, and record them."""
     parser = record_parser(__doc__, dry_run=False)
     parser.add_argument("--method", required=True)
     parser.add_argument("--beside", nargs="+", default=[], help="runs of other methods")

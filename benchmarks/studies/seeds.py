@@ -1,12 +1,13 @@
-"""What seeds alone change: each one's mAP, and its attention within the test videos' actions.
+"""Measure what the seed alone changes: mAP and attention within the test videos' actions.
 
-A training fails where attention sinks to 0 (nothing is found) or is inverted (the background is).
-The last iterate is scored; actions' times serve to say what happened, nothing is chosen by them.
+A training fails if its attention sinks to 0 (nothing is detected) or is inverted (the background
+is detected). The last iterate is scored. The times of actions serve to describe what happened;
+nothing is chosen by them.
 
 Examples:
   snakemake --cores 2 results/demo/co2net_map.csv \\
       --config 'datasets={demo: {seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]}}'
-  python benchmarks/seeds.py --dataset demo --recipe demo_i3d --runs co2net
+  python -m benchmarks.studies.seeds --dataset demo --recipe demo_i3d --runs co2net
 """
 
 from __future__ import annotations
@@ -16,23 +17,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from record import record_parser, write_record
-from variants import plain
 from wstal.datasets.annotations import read_annotations
 from wstal.localize.scores import Scores, read_scores
 
-LOW = 0.1  # an attention that finds nothing
+from benchmarks.record import record_parser, write_record
+from benchmarks.studies.variants import plain
+
+LOW = 0.1  # below this, attention finds nothing
 
 
 def within_actions(scores: Scores, truth: pd.DataFrame, video: str) -> np.ndarray:
-    """Whether the middle of each snippet lies within an action: [T]."""
+    """Return whether the middle of each snippet lies within an action: bool [T]."""
     middle = scores.t0 + scores.step * (np.arange(len(scores.videos[video].attention)) + 0.5)
     segments = truth[truth["video_id"] == video][["t_start", "t_end"]].to_numpy()
     return ((middle[:, None] >= segments[:, 0]) & (middle[:, None] < segments[:, 1])).any(1)
 
 
 def attention(scores: Scores, truth: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Mean attention within and outside of actions: of the whole and of each stream."""
+    """Return mean attention within and outside actions, fused and of each stream."""
     inside = np.concatenate([within_actions(scores, truth, video) for video in scores.videos])
     parts = [{"all": v.attention} | v.attentions for v in scores.videos.values()]
     means = {}
@@ -43,7 +45,7 @@ def attention(scores: Scores, truth: pd.DataFrame) -> dict[str, dict[str, float]
 
 
 def seed_row(folder: Path, truth: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """A seed's mAP at its last iterate, its attention, and how it failed if it did."""
+    """Return a seed's mAP at the last iterate, its attention and the kind of its failure."""
     table = pd.read_csv(folder / "map.csv")
     table = table[(table["metric"] == metric) & (table["class"] == "all")]
     value = table[table["checkpoint"] == "last"]["value"].item()
@@ -59,7 +61,7 @@ def seed_row(folder: Path, truth: pd.DataFrame, metric: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Gather, print, record."""
+    """Collect the seeds of each run, print and record them."""
     arguments = record_parser(__doc__)
     arguments.add_argument("--dataset", default="demo")
     arguments.add_argument("--recipe", default="demo_i3d")

@@ -1,8 +1,8 @@
-"""mAP of detections one after the other, as fast as a plain Python loop goes.
+"""mAP in a loop over detections, about as fast as plain Python can be.
 
-Columns are taken out of the frames once, instances lie in lists by class and video, and no array
-is made per prediction. This, and not a loop that looks each prediction up in pandas frames, is
-what vectorising has to beat. Kept as it is; `benchmarks/evaluate.py` measures against it.
+Columns are taken out of the frames once, instances are in lists by class and video, and no array is
+created per prediction. This loop, not one that looks each prediction up in pandas frames, is the
+baseline for vectorising. Do not change it: `benchmarks/speed/evaluate.py` compares with it.
 """
 
 from __future__ import annotations

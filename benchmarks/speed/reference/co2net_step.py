@@ -1,9 +1,9 @@
-"""A straightforward CO2-Net training step, the yardstick of `benchmarks/train_step.py`.
+"""A straightforward CO2-Net training step, the baseline of `benchmarks/speed/train_step.py`.
 
-Plainly written, in the manner of public implementations: every block the official model
-declares is built (the never-called one too), losses loop over pairs, classes and videos in
-Python, each class sorts its own scores. Parameter names are those of official checkpoints. It
-passes the same fixtures as the package and shares no code with it.
+It is written plainly, like public implementations: every block that the official model declares is
+built (also the one that is never called), losses loop over pairs, classes and videos in Python, and
+each class sorts its own scores. Parameter names are those of official checkpoints. It passes the
+same fixtures as the package and shares no code with it.
 """
 
 import torch

@@ -1,16 +1,16 @@
-"""Time detection_map against two loops over predictions, in turns, in one run.
+"""Time detection_map against two loops over predictions, in turns, in one process.
 
-`ratio_lean_loop` is to a loop over plain numbers and dicts, as fast as Python goes: what
-vectorising gains. `ratio_pandas_loop` is to a loop that looks each prediction up in pandas
-frames, as the evaluation code in common use does; most of that cost is pandas.
+`ratio_lean_loop` compares with a loop over plain numbers and dicts, about as fast as pure Python
+can be: this is the gain of vectorising. `ratio_pandas_loop` compares with a loop that looks each
+prediction up in pandas frames, like the evaluation code in common use; most of that cost is pandas.
 
-The data are drawn to THUMOS14's measure: 213 videos, 20 classes, 3,358 instances of 4 s; half
-of the predictions lie near an instance of their class, half anywhere in a video that has one.
+The data have THUMOS14's size: 213 videos, 20 classes, 3,358 instances of 4 s. Half of the
+predictions lie near an instance of their class, half anywhere in a video that has one.
 
 Examples:
-  python benchmarks/evaluate.py
-  python benchmarks/evaluate.py --without-pandas-loop --dry-run
-  python benchmarks/evaluate.py --predictions 20000 --repeats 1 --dry-run
+  python -m benchmarks.speed.evaluate
+  python -m benchmarks.speed.evaluate --without-pandas-loop --dry-run
+  python -m benchmarks.speed.evaluate --predictions 20000 --repeats 1 --dry-run
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
-from record import record_parser, write_record
-from reference.detection_map_lean_loop import detection_map_lean_loop
-from reference.detection_map_loop import detection_map_loop
 from wstal.evaluate import detection_map
+
+from benchmarks.record import record_parser, write_record
+from benchmarks.speed.reference.detection_map_lean_loop import detection_map_lean_loop
+from benchmarks.speed.reference.detection_map_loop import detection_map_loop
 
 TIOUS = np.arange(0.1, 1.01, 0.1).round(2)  # ten thresholds
 
 
 def random_task(count: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ground truth and `count` predictions."""
+    """Return ground truth and `count` predictions."""
     rng = np.random.default_rng(seed)
     videos, instances = 213, 3358
     main_class = rng.integers(20, size=videos)
@@ -64,14 +65,14 @@ def random_task(count: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def timed(function: Callable, *arguments: object) -> tuple[float, dict]:
-    """Seconds and result of one call."""
+    """Return seconds and result of one call."""
     start = time.perf_counter()
     result = function(*arguments)
     return time.perf_counter() - start, result
 
 
 def main() -> None:
-    """Measure, compare, record."""
+    """Time detection_map and the loops, compare their results and record both."""
     arguments = record_parser(__doc__)
     arguments.add_argument("--predictions", type=int, default=100_000)
     arguments.add_argument("--repeats", type=int, default=3)

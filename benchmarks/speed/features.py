@@ -1,16 +1,15 @@
-"""Raw video to features, stage by stage: seconds of video per second, and memory.
+"""Time raw video to features stage by stage: seconds of video per second, and memory.
 
-Runs the entry scripts as the workflow does, one after the other, in the recipe i3d_tvl1 with
-untrained weights (what is computed is the same), on two clips: one rendered short, one longer.
-Memory that does not grow from one to the other does not grow with a video. Rates are those of the
-longer clip's additional seconds, null where they took less than one. By default a moving
-texture of 640x360 with sound is rendered; --clips takes videos of your own instead, the first
-being the short one.
+Runs the scripts as the workflow does, one after the other, with the recipe i3d_tvl1 and untrained
+weights (the amount of work is the same), on a short and a longer clip. If the peak memory of both
+is equal, memory does not grow with a video's length. Rates are those of the longer clip's
+additional seconds, null where these took less than one second. By default a moving texture of
+640x360 with sound is rendered; --clips takes your own videos instead, the short one first.
 
 Examples:
-  OMP_NUM_THREADS=1 python benchmarks/features.py
-  python benchmarks/features.py --clips short.mp4 long.mp4 --dry-run
-  python benchmarks/features.py --device cuda
+  OMP_NUM_THREADS=1 python -m benchmarks.speed.features
+  python -m benchmarks.speed.features --clips short.mp4 long.mp4 --dry-run
+  python -m benchmarks.speed.features --device cuda
 """
 
 from __future__ import annotations
@@ -26,17 +25,18 @@ from pathlib import Path
 
 import av
 import numpy as np
-from record import record_parser, write_record
 from wstal.config.catalog import load_catalog
 from wstal.media.manifest import read_rows
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.record import record_parser, write_record
+
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "numpy", "av", "soxr", "opencv-contrib-python-headless", "h5py")
 STREAMS = ("i3d_rgb", "i3d_flow", "vggish")
 
 
 def render(path: Path, seconds: int) -> None:
-    """A texture that slides and breathes, with a chirp: H.264 and AAC, 25 frames a second."""
+    """Render a moving texture with a chirp: H.264 and AAC, 25 frames per second."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (90, 160, 3)).astype(np.uint8)
     large = np.kron(coarse, np.ones((8, 8, 1), np.uint8))
@@ -60,12 +60,12 @@ def render(path: Path, seconds: int) -> None:
 
 
 def stages(folder: Path, clip: Path, device: str) -> dict[str, list[str]]:
-    """The command of each stage for a folder that holds one clip."""
+    """Return the command of each stage for a folder with one clip."""
     recipe = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas").features["i3d_tvl1"]
     shard = {name: str(folder / name / "shard0.csv") for name in ("probe", "frames", "audio")}
     shard |= {name: str(folder / name / "shard0.csv") for name in ("flow", *STREAMS)}
     labels = folder / "labels.csv"
-    # Labels name a video of each split; the second one is not there, and costs nothing.
+    # The labels need a video of each split; the test video does not exist and costs nothing.
     labels.write_text(f"video,labels,split\n{clip.stem},any,train\n-,any,test\n")
 
     def command(script: str, section: str, output: str, *inputs: str) -> list[str]:
@@ -77,8 +77,15 @@ def stages(folder: Path, clip: Path, device: str) -> dict[str, list[str]]:
     i3d = ["extract_i3d", "i3d"]
     sound = ["--audio", shard["audio"]]
     return {
-        "probe": ["scripts/probe_videos.py", "--annotations", str(labels), "--videos",
-                  str(clip.parent), "--output", shard["probe"]],
+        "probe": [
+            "scripts/probe_videos.py",
+            "--annotations",
+            str(labels),
+            "--videos",
+            str(clip.parent),
+            "--output",
+            shard["probe"],
+        ],
         "frames": command("decode_frames", "frames", "frames", *probe),
         "audio": command("decode_audio", "audio", "audio", *probe),
         "flow": command("extract_flow", "flow", "flow", *frames, "--device", device),
@@ -87,10 +94,10 @@ def stages(folder: Path, clip: Path, device: str) -> dict[str, list[str]]:
             *i3d, "i3d_flow", *network, "--stream", "flow", "--flow", shard["flow"]
         ),
         "vggish": command("extract_vggish", "vggish", "vggish", *network, *sound),
-    }  # fmt: skip
+    }
 
 
-# A process started by this one inherits its peak as a resource usage; VmHWM is its own.
+# A child process inherits its parent's peak in ru_maxrss; VmHWM is its own.
 PROGRAM = """
 import runpy, sys
 from pathlib import Path
@@ -105,7 +112,7 @@ finally:
 
 
 def run(command: list[str]) -> tuple[float, float, float]:
-    """Wall seconds, processor seconds and peak MiB of a script; its failure ends the benchmark."""
+    """Return wall seconds, processor seconds and peak MiB of a script; raise if it fails."""
     start, used = time.perf_counter(), os.times()
     call = [sys.executable, "-c", PROGRAM, *command]
     done = subprocess.run(call, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
@@ -115,7 +122,7 @@ def run(command: list[str]) -> tuple[float, float, float]:
 
 
 def measure(clip: Path, device: str) -> tuple[float, dict[str, tuple[float, float, float]]]:
-    """The clip's seconds, and what each stage took."""
+    """Return the clip's duration in seconds and the costs of each stage."""
     with tempfile.TemporaryDirectory() as folder:
         spent = {name: run(command) for name, command in stages(Path(folder), clip, device).items()}
         rows = read_rows(Path(folder) / "probe/shard0.csv")
@@ -126,7 +133,7 @@ def measure(clip: Path, device: str) -> tuple[float, dict[str, tuple[float, floa
 
 
 def _row(seconds: float, less: Sequence[float], more: Sequence[float]) -> dict[str, object]:
-    """Seconds of video per second where the difference is long enough to mean something."""
+    """Return seconds of video per second where the difference is long enough to be meaningful."""
     wall, processor = (more[k] - less[k] for k in (0, 1))
     return {
         "video_s_per_s": round(seconds / wall, 3) if wall > 1 else None,
@@ -137,7 +144,7 @@ def _row(seconds: float, less: Sequence[float], more: Sequence[float]) -> dict[s
 
 
 def main() -> None:
-    """Render, measure, record."""
+    """Render the clips, time all stages and record the rates."""
     arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--clips", type=Path, nargs=2, help="a short one and a longer one")
@@ -152,7 +159,7 @@ def main() -> None:
                 path.parent.mkdir()
                 render(path, seconds)
         (shorter, less), (longer, more) = (measure(clip.resolve(), args.device) for clip in clips)
-    # Starting programs costs the same for both clips: the difference is what a second costs.
+    # Starting a process costs the same for both clips, so the difference is the cost of a second.
     seconds = longer - shorter
     results = {name: _row(seconds, less[name], more[name]) for name in more}
     total = ([sum(spent[name][k] for name in spent) for k in (0, 1, 2)] for spent in (less, more))

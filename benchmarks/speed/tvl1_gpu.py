@@ -1,15 +1,15 @@
-"""Time TV-L1 on a GPU: Triton and torch, how far they are from OpenCV, what the memory would allow.
+"""Time TV-L1 on a GPU with Triton and torch, its error, and the limit of the memory bandwidth.
 
-The floor is one sweep over the state per iteration at the bandwidth of a copy measured here, with
-the iterations that the pairs need; several iterations per launch may pass it. Errors are against
-OpenCV where its optflow module is installed, else the C++ backend; without a compiler torch's.
-Clips are joined into one sequence: the pairs at the cuts are timed, as a film's are, and left out
-of the errors. Every figure is written as soon as it is there. Needs torch, triton, numpy and
+The floor is one pass over the state per iteration at the bandwidth of a copy measured here, with
+the iterations that the pairs need; several iterations per launch may beat it. Errors are relative
+to OpenCV if its optflow module is installed, else to the C++ backend, else (without a compiler) to
+torch. Clips are joined into one sequence: pairs at the cuts are timed, as in a film, but left out
+of the errors. Every figure is written as soon as it is measured. Needs torch, triton, numpy and
 opencv-python-headless.
 
 Examples:
-  PYTHONPATH=workflow python benchmarks/tvl1_gpu.py
-  PYTHONPATH=workflow python benchmarks/tvl1_gpu.py --tune --sizes 340x256 --dry-run
+  PYTHONPATH=workflow python -m benchmarks.speed.tvl1_gpu
+  PYTHONPATH=workflow python -m benchmarks.speed.tvl1_gpu --tune --sizes 340x256 --dry-run
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from flow_clips import CLIPS, MORE, real_videos, rendered_videos
-from kernel_times import kernel_times
-from record import Figures, record_parser, write_record
 from wstal.flow import tvl1
 from wstal.flow.definition import TVL1Parameters, check_frames, encode
 from wstal.flow.tvl1_backends.cpu import NoCompiler, tvl1_cpu
 from wstal.flow.tvl1_backends.torch import tvl1_torch
 from wstal.flow.tvl1_backends.triton import Launch, tvl1_triton
 
+from benchmarks.record import Figures, record_parser, write_record
+from benchmarks.speed.flow_clips import CLIPS, MORE, real_videos, rendered_videos
+from benchmarks.speed.kernel_times import kernel_times
+
 BYTES = 64  # per pixel iteration: ten planes read and six written, once each
 COMPARED = 4  # pairs of each clip
 PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless")
 DEFAULTS = TVL1Parameters()
-# Strips, rows and registers: two or three of the smaller blocks share an SM, so that one computes
-# while another loads or waits; 64x64 px fill it.
+# Strips, rows and registers. Two or three of the smaller blocks share an SM, so that one computes
+# while another loads or waits; a block of 64x64 px fills it.
 CUTS = ((8, 4, 128), (8, 3, 80), (16, 2, 64), (16, 4, None), (8, 8, None), (4, 8, None))
 
 
 def rate(pairs: int, run: Callable[[], object], turns: int = 3) -> float:
-    """Pairs per second in the fastest of `turns` runs after one more, which compiles."""
+    """Return pairs per second of the fastest of `turns` runs, after one run that compiles."""
     spent = []
     for _ in range(turns + 1):
         torch.cuda.synchronize()
@@ -56,14 +57,14 @@ def rate(pairs: int, run: Callable[[], object], turns: int = 3) -> float:
 
 
 def copy_bandwidth() -> float:
-    """GB per second that a copy within the GPU's memory reads and writes."""
+    """Return the GB per second that a copy within the GPU's memory reads and writes."""
     source = torch.ones(1 << 28, device="cuda")
     target = torch.empty_like(source)
     return 2 * source.nbytes * rate(1, lambda: target.copy_(source), 10) / 1e9
 
 
 def reference(parts: list[np.ndarray]) -> tuple[str, np.ndarray]:
-    """Flow within each of `parts` by the most trusted backend there is."""
+    """Return the flow within each of `parts` by the most trusted backend available."""
     if hasattr(cv2, "optflow"):
         return "opencv", np.concatenate([tvl1(part, "opencv") for part in parts])
     try:
@@ -73,14 +74,14 @@ def reference(parts: list[np.ndarray]) -> tuple[str, np.ndarray]:
 
 
 def errors(found: np.ndarray, expected: np.ndarray) -> dict[str, float]:
-    """Mean end-point errors of pairs, px."""
+    """Return mean, median and worst of the pairs' mean end-point errors in px."""
     error = np.linalg.norm(found - expected, axis=-1).mean((1, 2))
     middle = float(np.median(error))
     return {"mean": float(error.mean()), "median": middle, "worst": float(error.max())}
 
 
 def floor(frames: np.ndarray, bandwidth: float) -> dict[str, float]:
-    """Pixel iterations that a pair needs on average, counted by the C++ backend, and the floor."""
+    """Return the mean pixel iterations of a pair, counted by the C++ backend, and the floor."""
     work = np.zeros(len(frames) - 1, np.int64)
     tvl1_cpu(check_frames(frames), DEFAULTS, work=work)
     mean = float(work.mean())
@@ -88,7 +89,7 @@ def floor(frames: np.ndarray, bandwidth: float) -> dict[str, float]:
 
 
 def measure(figures: Figures, size: str, videos: list[np.ndarray], args: Namespace) -> None:
-    """Rates, errors and the floor, what matters most first."""
+    """Measure rates, errors and the floor, the most important first."""
     frames, pairs = np.concatenate(videos), sum(map(len, videos)) - 1
     images = torch.from_numpy(frames).cuda().float()
     parts = [video[: COMPARED + 1] for video in videos]
@@ -131,7 +132,7 @@ def measure(figures: Figures, size: str, videos: list[np.ndarray], args: Namespa
 
 
 def tune(figures: Figures, size: str, videos: list[np.ndarray]) -> None:
-    """Pairs per second of other ways to cut the work."""
+    """Measure pairs per second with other ways to split the work."""
     images = torch.from_numpy(np.concatenate(videos)).cuda().float()
     choices = [Launch(strips=s, rows=r, registers=g) for s, r, g in CUTS]
     choices += [Launch(halo=halo) for halo in (2, 4, 6, 8)]
@@ -142,14 +143,14 @@ def tune(figures: Figures, size: str, videos: list[np.ndarray]) -> None:
 
 
 def main() -> None:
-    """Measure every size, print and write benchmarks/results/tvl1_gpu.json as it goes."""
+    """Measure every size; print and write each figure to benchmarks/results/tvl1_gpu.json."""
     arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--videos", type=Path, default=Path(), help="folder of the clips")
     add("--sizes", nargs="+", default=["340x256", "455x256"])
     add("--pairs", type=int, default=128, help="per clip (default 128)")
-    add("--tune", action="store_true", help="other ways to cut the work (tvl1_tuning_gpu.json)")
-    add("--kernels", action="store_true", help="also say what each kernel takes")
+    add("--tune", action="store_true", help="other ways to split the work (tvl1_tuning_gpu.json)")
+    add("--kernels", action="store_true", help="also measure the time of each kernel")
     args = arguments.parse_args()
     name, settings = "tvl1_tuning_gpu" if args.tune else "tvl1_gpu", {"pairs_per_clip": args.pairs}
     write = partial(write_record, name, settings=settings, packages=PACKAGES)

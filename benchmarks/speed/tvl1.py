@@ -1,15 +1,15 @@
-"""Time every TV-L1 backend against OpenCV, in turns, in one run, and measure how far they differ.
+"""Time every TV-L1 backend against OpenCV, in turns, in one process, and measure the differences.
 
-Frames are those of real clips (`--videos`, default $WSTAL_REFERENCE/data/videos) or, where there
-are none, rendered ones. Ratios per core are OpenCV's processor time on one thread by ours, medians
-over the turns: processor time, because other work on the machine enters wall time. The efficiency
-of two threads is given by both clocks, the least of the turns: wall time is what counts on an idle
-machine, processor time shows what the threads cost each other in memory on any. For GPUs there is
-tvl1_gpu.py.
+Frames are those of real clips (`--videos`, default $WSTAL_REFERENCE/data/videos) or, if there are
+none, rendered ones. The ratio per core is OpenCV's processor time on one thread divided by ours, as
+the median over the turns: other work on the machine changes wall time, but hardly processor time.
+The efficiency of two threads is given by both clocks, as the minimum over the turns: wall time is
+what counts on an idle machine, processor time shows what the threads cost each other in memory.
+For GPUs use tvl1_gpu.py.
 
 Examples:
-  python benchmarks/tvl1.py
-  python benchmarks/tvl1.py --pairs 2 --turns 1 --sizes 340x256 --no-torch --dry-run
+  python -m benchmarks.speed.tvl1
+  python -m benchmarks.speed.tvl1 --pairs 2 --turns 1 --sizes 340x256 --no-torch --dry-run
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -24,8 +25,6 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 import torch
-from flow_clips import Video, real_videos, rendered_videos
-from record import record_parser, write_record
 from wstal.base.array_store import create_arrays, read_arrays
 from wstal.flow import tvl1
 from wstal.flow.chunks import PAIRS
@@ -33,12 +32,15 @@ from wstal.flow.definition import TVL1Parameters, check_frames, encode
 from wstal.flow.stage import write_flow
 from wstal.flow.tvl1_backends.cpu import tvl1_cpu
 
+from benchmarks.record import record_parser, write_record
+from benchmarks.speed.flow_clips import Video, real_videos, rendered_videos
+
 BYTES = 64  # per pixel iteration: ten planes read and six written, once each
 TARGETS = {"cpu": "native", "cpu_avx2": "x86-64-v3", "cpu_baseline": "x86-64"}
 
 
 def routes(use_torch: bool) -> dict[str, Callable[[Video], np.ndarray]]:
-    """Functions from a video to its flow, by `backend/threads`."""
+    """Return functions from a video to its flow, by `backend/threads`."""
 
     def opencv(threads: int) -> Callable[[Video], np.ndarray]:
         def run(video: Video) -> np.ndarray:
@@ -57,12 +59,12 @@ def routes(use_torch: bool) -> dict[str, Callable[[Video], np.ndarray]]:
 
 
 def measure(videos: list[Video], turns: int, use_torch: bool) -> dict[str, dict[str, float]]:
-    """Times in ms per pair and errors in px, by route."""
+    """Return times in ms per pair and errors in px, by route."""
     pairs = sum(len(video) - 1 for video in videos)
     clocks, flows = {}, {}
     for turn in range(turns):
         for name, run in routes(use_torch and turn == 0).items():
-            run(videos[0][:2, :64, :64])  # compiled, loaded, threads up
+            run(videos[0][:2, :64, :64])  # compile, load, start threads
             wall, cpu = time.perf_counter(), time.process_time()
             flows[name] = np.concatenate([run(video) for video in videos])
             spent = (time.perf_counter() - wall, time.process_time() - cpu)
@@ -83,8 +85,11 @@ def measure(videos: list[Video], turns: int, use_torch: bool) -> dict[str, dict[
 
 
 def two_threads(videos: list[Video], turns: int) -> dict[str, float]:
-    """What a second thread is worth, on all clips as one sequence: a thread takes a pair at a
-    time, and with the few of one clip would wait for the other's last."""
+    """Return the efficiency of two threads on all clips joined into one sequence.
+
+    Each thread takes one pair at a time; with the few pairs of one clip, one would wait for the
+    other at the end.
+    """
     images, parameters = check_frames(np.concatenate(videos)), TVL1Parameters()
     spent: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
     for _ in range(turns):
@@ -97,15 +102,15 @@ def two_threads(videos: list[Video], turns: int) -> dict[str, float]:
 
 
 def iteration_floor(video: Video) -> dict[str, float]:
-    """Time of the bare iteration at this size, the bandwidth it amounts to, and a copy's."""
+    """Return the time of the bare iteration, the bandwidth it implies, and that of a copy."""
     images = check_frames(video[:2])
     work = np.zeros(1, np.int64)
     setting = {"nscales": 1, "warps": 1, "median_filtering": 1, "epsilon": 0.0}
     spent = []
-    for rounds in (1, 10):  # the difference is iterations alone
+    for rounds in (1, 10):  # the difference is the iterations alone
         parameters = TVL1Parameters(outer_iterations=rounds, **setting)
-        spent.append(min(_seconds(lambda p=parameters: tvl1_cpu(images, p, threads=1, work=work))
-                         for _ in range(5)))  # fmt: skip
+        run = partial(tvl1_cpu, images, parameters, threads=1, work=work)
+        spent.append(min(_seconds(run) for _ in range(5)))
     nanoseconds = (spent[1] - spent[0]) / (0.9 * work[0]) * 1e9
     source, target = np.ones((2, 16 * images[0].size // 2), np.float32)  # as large as the state
     copy = min(_seconds(lambda: np.copyto(target, source)) for _ in range(50))
@@ -119,7 +124,7 @@ def iteration_floor(video: Video) -> dict[str, float]:
 
 
 def storage(flows: np.ndarray) -> dict[str, float]:
-    """Size of the flow file, and rates of quantising, writing and reading it."""
+    """Return the size of a flow file and the rates of quantizing, writing and reading it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "flow.h5"
 
@@ -146,7 +151,7 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Measure every size, print, write benchmarks/results/tvl1_cpu.json."""
+    """Measure every size, print and write benchmarks/results/tvl1_cpu.json."""
     arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--videos", type=Path, help="folder of the clips")

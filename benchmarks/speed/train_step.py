@@ -1,13 +1,13 @@
-"""Time a CO2-Net training step against a straightforward one, in turns, in one run.
+"""Time a CO2-Net training step against a straightforward one, in turns, in one process.
 
-Both start from the same weights (checked to give the same loss), see the same batch, use the
-same number of threads and the same allocator settings; the ratio is the median over the
-alternations of reference / ours.
+Both start from the same weights (their losses are compared), see the same batch, and use the same
+number of threads and the same allocator settings. The ratio is the median of reference / ours over
+the alternations.
 
 Examples:
-  python benchmarks/train_step.py
-  python benchmarks/train_step.py --alternations 3 --length 60 --dry-run
-  python benchmarks/train_step.py --device cuda --precision bf16 --compile reduce-overhead
+  python -m benchmarks.speed.train_step
+  python -m benchmarks.speed.train_step --alternations 3 --length 60 --dry-run
+  python -m benchmarks.speed.train_step --device cuda --precision bf16 --compile reduce-overhead
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from statistics import median
 
 import torch
 import yaml
-from record import record_parser, write_record
-from reference.co2net_step import Step, criterion
 from wstal.config.layers import resolve_run
 from wstal.methods.co2net import network as co2net
 from wstal.methods.contract import Batch
 from wstal.train.loop import autocast, build_optimizer, compiled, keep_freed_memory, update
 
-CONFIG = Path(__file__).resolve().parent.parent / "workflow/config/models/co2net.yaml"
+from benchmarks.record import record_parser, write_record
+from benchmarks.speed.reference.co2net_step import Step, criterion
+
+CONFIG = Path(__file__).resolve().parents[2] / "workflow/config/models/co2net.yaml"
 WANTED = 1.5
 
 
 def our_step(model: torch.nn.Module, config: dict, batch: Batch) -> Callable[[], float]:
-    """A function that makes one update, the trainer's own, and returns the loss."""
+    """Return a function that makes one update of the trainer and returns the loss."""
     optimizer = build_optimizer(model, config["train"])
     context = autocast(config["train"]["precision"], batch.features.device)
     forward = compiled(model, config["train"]["compile"])
@@ -44,14 +45,14 @@ def our_step(model: torch.nn.Module, config: dict, batch: Batch) -> Callable[[],
 
 
 def seconds(step: Callable[[], float]) -> tuple[float, float]:
-    """Wall and processor time of one step."""
+    """Return wall and processor seconds of one step."""
     wall, cpu = time.perf_counter(), time.process_time()
     step()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def same_loss(reference: Step, model: torch.nn.Module, batch: Batch, config: dict) -> float:
-    """Absolute difference of the two losses without dropout, from equal weights."""
+    """Return the absolute difference of the two losses with equal weights, without dropout."""
     with torch.no_grad():
         theirs, _ = criterion(
             reference.model.eval()(batch.features), batch.labels, batch.pairs, reference.divisor
@@ -63,15 +64,15 @@ def same_loss(reference: Step, model: torch.nn.Module, batch: Batch, config: dic
 
 
 def main() -> None:
-    """Measure, print, record."""
+    """Time both steps, print and record the ratio."""
     parser = record_parser(__doc__)
     parser.add_argument("--alternations", type=int, default=7)
     parser.add_argument("--length", type=int, default=500, help="snippets per video")
     parser.add_argument("--batch", type=int, default=10, help="videos")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", default="fp32", help="of our step; theirs is fp32")
-    parser.add_argument("--compile", default="none", help="torch.compile's mode for our step")
+    parser.add_argument("--precision", default="fp32", help="of our step; the reference uses fp32")
+    parser.add_argument("--compile", default="none", help="mode of torch.compile for our step")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -91,7 +92,7 @@ def main() -> None:
         "ours": our_step(model, config, batch),
     }
     for step in steps.values():
-        for _ in range(3):  # compiling and capturing graphs too
+        for _ in range(3):  # includes compiling and capturing graphs
             step()
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     for _ in range(args.alternations):

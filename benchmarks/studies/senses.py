@@ -1,12 +1,13 @@
-"""What each sense gives away: seconds that a small network gets right if every second is labelled.
+"""Measure the upper bound that picture, sound and both give on a set of audio-visual events.
 
-No weakly supervised method may do this. It says what a set of events allows, by eye, by ear and
-with both, and so what fusion can be worth on it.
+A small network is trained with the label of every second, which no weakly supervised method may
+see. Its accuracy shows what the set allows by eye, by ear and with both, and so how much fusion can
+gain.
 
 Examples:
   snakemake --cores 2 results/demo_ave/demo_i3d_16fps/features.h5
-  python benchmarks/senses.py
-  python benchmarks/senses.py --recipe demo_i3d_16fps --seeds 1 --dry-run
+  python -m benchmarks.studies.senses
+  python -m benchmarks.studies.senses --recipe demo_i3d_16fps --seeds 1 --dry-run
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from record import record_parser, write_record
 from torch import nn
 from wstal.datasets.annotations import Annotations, read_annotations
 from wstal.evaluate.events import event_labels
 from wstal.features.pack import FeatureFile
 from wstal.train.data import Standardization
+
+from benchmarks.record import record_parser, write_record
 
 STEPS, BATCH, WIDTH = 200, 200, 128
 
@@ -28,7 +30,7 @@ STEPS, BATCH, WIDTH = 200, 200, 128
 def seconds(
     features: FeatureFile, annotations: Annotations, split: str, streams: list[str]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Every second of a split: features [N, D] and class [N], background last."""
+    """Return the seconds of a split: features [N, D] and classes [N], background last."""
     ids = features.ids(split)
     rows = np.concatenate([features.read(video, streams) for video in ids])
     truth = annotations.ground_truth(split)
@@ -37,7 +39,7 @@ def seconds(
 
 
 def share_right(train: tuple, test: tuple, classes: int, seed: int) -> np.ndarray:
-    """Train on labelled seconds; accuracy on the test seconds, then the recall of each class."""
+    """Train on labelled seconds; return test accuracy, then the recall of each class."""
     torch.manual_seed(seed)
     scale = Standardization.of(train[0], "train")
     width = train[0].shape[1]
@@ -58,7 +60,7 @@ def share_right(train: tuple, test: tuple, classes: int, seed: int) -> np.ndarra
 
 
 def main() -> None:
-    """Measure and record."""
+    """Train with picture, sound and both, and record the accuracies."""
     arguments = record_parser(__doc__)
     arguments.add_argument("--dataset", default="demo_ave")
     arguments.add_argument("--recipe", default="demo_i3d_16fps")
