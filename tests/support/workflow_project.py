@@ -1,16 +1,18 @@
-"""A checkout to run Snakemake in, and what a small own-videos dataset is made of."""
+"""A checkout to run Snakemake in, what it plans, and a small dataset of own videos."""
 
 from __future__ import annotations
 
 import csv
+import re
 import shutil
-import subprocess
-import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
-from wstal.config.why import dry_run_jobs
-from wstal.demo.clips import render_clip
+from warm_snakemake import run_snakemake
 
 COPIED = ("Snakefile", "profiles", "rules", "scripts", "workflow", "envs", "pyproject.toml")
 VIDEOS = {
@@ -30,9 +32,98 @@ DATASET = {
 }
 
 
+@dataclass(frozen=True)
+class Job:
+    """A job that a dry run lists."""
+
+    rule: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    reason: str
+
+
+class Plan:
+    """The jobs of one dry run, and which of them each target needs."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self.jobs = list(jobs)
+        self.makers = {path: job for job in self.jobs for path in job.outputs}
+
+    def needed(self, *targets: str) -> set[Job]:
+        """The listed jobs that make the targets, and those before them."""
+        found: set[Job] = set()
+        waiting = [self.makers[target] for target in targets]
+        while waiting:
+            job = waiting.pop()
+            if job not in found:
+                found.add(job)
+                waiting += [self.makers[path] for path in job.inputs if path in self.makers]
+        return found
+
+    def rules(self, *targets: str) -> Counter[str]:
+        """The number of jobs of each rule that the targets need; of all without targets."""
+        return Counter(job.rule for job in (self.needed(*targets) if targets else self.jobs))
+
+
+def listed_jobs(text: str) -> list[Job]:
+    """The jobs in the output of `snakemake --dry-run`."""
+    jobs = []
+    for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)", text, re.M):
+        fields = dict(line.strip().split(": ", 1) for line in block.splitlines() if ": " in line)
+        inputs, outputs = (tuple(fields.get(k, "").split(", ")) for k in ("input", "output"))
+        jobs.append(Job(rule, inputs, outputs, fields.get("reason", "")))
+    return jobs
+
+
+class Project:
+    """A checkout to run Snakemake in."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def snakemake(self, *arguments: str, check: bool = True) -> CompletedProcess[str]:
+        """Run snakemake with the small dataset's configuration."""
+        options = ("--cores", "2", "--configfile", "tiny.yaml", "--rerun-incomplete")
+        done = run_snakemake(self.root, *options, *arguments)
+        if check and done.returncode:
+            raise AssertionError(done.stdout[-3000:] + done.stderr[-6000:])
+        return done
+
+    def plan(self, *arguments: str) -> Plan:
+        """What a dry run lists."""
+        done = self.snakemake("--dry-run", *arguments)
+        return Plan(listed_jobs(done.stdout + done.stderr))
+
+    def rules(self, *arguments: str) -> Counter[str]:
+        """The rules that a dry run lists, with the number of jobs of each."""
+        return self.plan(*arguments).rules()
+
+    def refusal(self, *arguments: str) -> str:
+        """What a dry run that must fail prints."""
+        done = self.snakemake("--dry-run", *arguments, check=False)
+        assert done.returncode, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def copy(self, root: Path) -> Project:
+        """Everything, times included, under another folder."""
+        shutil.copytree(self.root, root, symlinks=True)
+        return Project(root)
+
+
+def copy_checkout(project: Path, root: Path) -> None:
+    """The files that a run needs, into an existing folder."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in COPIED:
+        if (project / name).is_dir():
+            shutil.copytree(project / name, root / name, ignore=ignore)
+        else:
+            shutil.copy2(project / name, root / name)
+
+
 def write_video(path: Path, motion: str, seed: int, seconds: float = 2.0) -> None:
     """A rendered motion as an H.264 file without sound."""
     import av
+    from wstal.demo.clips import render_clip
 
     frames = render_clip(motion, seed, frames=int(25 * seconds))
     with av.open(str(path), "w") as container:
@@ -42,39 +133,6 @@ def write_video(path: Path, motion: str, seed: int, seconds: float = 2.0) -> Non
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
-
-
-class Project:
-    """A checkout to run Snakemake in."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-        """Run snakemake with the small dataset's configuration."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]
-        done = subprocess.run(
-            [*command, "--rerun-incomplete", *arguments],
-            cwd=self.root,
-            text=True,
-            capture_output=True,
-        )
-        if check and done.returncode:
-            raise AssertionError(done.stdout[-3000:] + done.stderr[-6000:])
-        return done
-
-    def rules(self, target: str, *arguments: str) -> dict[str, int]:
-        """The rules a dry run lists for a target, with the number of jobs of each."""
-        done = self.snakemake("--dry-run", target, *arguments)
-        counts: dict[str, int] = {}
-        for job in dry_run_jobs(done.stdout + done.stderr):
-            counts[job.rule] = counts.get(job.rule, 0) + 1
-        return counts
-
-    def copy(self, root: Path) -> Project:
-        """Everything, times included, under another folder."""
-        shutil.copytree(self.root, root, symlinks=True)
-        return Project(root)
 
 
 def write_labels(folder: Path, videos: dict[str, tuple[str, str]]) -> None:
