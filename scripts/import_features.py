@@ -16,9 +16,11 @@ from pathlib import Path
 from cli import json_argument, parser, track
 from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
+from wstal.base.settings import from_plain
 from wstal.datasets.annotations import read_annotations
 from wstal.features.importers.conversion import convert_features
-from wstal.features.importers.layouts import find_features, with_defaults
+from wstal.features.importers.layouts import find_features
+from wstal.features.importers.published import ImportSettings
 from wstal.features.pack import COVERAGE
 from wstal.media.manifest import COLUMNS
 
@@ -40,13 +42,20 @@ def main() -> None:
     add("--manifest", type=Path, required=True, help="output: manifest.csv")
     args = arguments.parse_args()
     try:
-        recipe = with_defaults(args.recipe)
+        settings = from_plain(ImportSettings, args.recipe.get("import") or {}, "import")
         annotations = read_annotations(args.annotations)
-        found = find_features(args.folder, recipe["import"], annotations, args.labels)
+        found = find_features(args.folder, settings, annotations, args.labels)
         done = convert_features(
-            args.features, found, annotations, recipe, dataset=args.dataset,
-            recipe_name=args.recipe_name, max_missing=args.max_missing, track=track("import"),
-        )  # fmt: skip
+            args.features,
+            found,
+            annotations,
+            settings,
+            dtype=args.recipe.get("dtype", "float32"),
+            dataset=args.dataset,
+            recipe=args.recipe_name,
+            max_missing=args.max_missing,
+            track=track("import"),
+        )
     except WstalError as error:
         sys.exit(f"{error}")
     write_csv(args.manifest, COLUMNS, done.manifest)

@@ -6,7 +6,8 @@ import pytest
 import yaml
 from wstal.base.errors import WstalError
 from wstal.datasets.activitynet import CHOICES, read_activitynet
-from wstal.datasets.annotations import NothingThere, training_view, videos_view
+from wstal.datasets.annotations import training_view, videos_view
+from wstal.datasets.published_sets import FilesMissing
 
 A, B, C, D = (f"{letter}0123456789" for letter in "abcd")
 FACTS = {"classes": ["Playing volleyball", "Polo"], "renamed": {"Playing volleyball": "Volleyball"}}
@@ -104,7 +105,7 @@ def test_an_id_that_begins_with_the_prefix_itself_is_left(tmp_path):
 def test_an_unknown_subset_and_an_empty_folder_are_refused(tmp_path):
     with pytest.raises(WstalError, match="'holdout'"):
         read(write(tmp_path / "a.json", {A: entry("holdout")}))
-    with pytest.raises(NothingThere):
+    with pytest.raises(FilesMissing):
         read_activitynet([], {}, FACTS)
 
 

@@ -6,8 +6,9 @@ import pytest
 import yaml
 from published_sets import write_ave
 from wstal.base.errors import WstalError
-from wstal.datasets.annotations import NothingThere, training_view
+from wstal.datasets.annotations import training_view
 from wstal.datasets.ave import read_ave
+from wstal.datasets.published_sets import FilesMissing
 
 A, B, C, D, E = (letter * 11 for letter in "abcde")
 
@@ -84,8 +85,12 @@ def test_background_clips_train_without_a_label(tmp_path):
     clips = annotations.ids("train")[3:]
     assert clips == [f"background_{i:03d}" for i in range(7)]
     assert annotations.database["background_004"] == {
-        **{"row": 4, "features_only": True, "subset": "train", "duration": 10.0},
-        **{"labels": [], "annotations": []},
+        "row": 4,
+        "features_only": True,
+        "subset": "train",
+        "duration": 10.0,
+        "labels": [],
+        "annotations": [],
     }
     assert not training_view(annotations).label_matrix(clips).any()
     assert read(tmp_path, background_clips="leave_out")[0].ids("train") == [A, B, C]
@@ -109,16 +114,16 @@ def test_background_clips_of_ones_own_have_videos(tmp_path):
 def test_background_clips_asked_for_must_be_there(tmp_path):
     write_ave(tmp_path)
     for wanted, file in (("features", "labels_noisy"), ("videos", "background_clips.txt")):
-        with pytest.raises(NothingThere, match=file):
+        with pytest.raises(FilesMissing, match=file):
             read(tmp_path, background_clips=wanted)
 
 
 def test_absent_and_unfitting_files_are_named(tmp_path):
-    with pytest.raises(NothingThere, match=r"Annotations\.txt"):
+    with pytest.raises(FilesMissing, match=r"Annotations\.txt"):
         read_ave([], {}, {})
     write_ave(tmp_path)
     (tmp_path / "val_order.h5").unlink()
-    with pytest.raises(NothingThere, match=r"val_order\.h5"):
+    with pytest.raises(FilesMissing, match=r"val_order\.h5"):
         read(tmp_path)
     with h5py.File(tmp_path / "val_order.h5", "w") as file:
         file["order"] = np.array([99])

@@ -17,7 +17,7 @@ import yaml
 from local_server import serving
 from wstal.base.download import download, size_of
 from wstal.base.errors import WstalError
-from wstal.datasets.fetching import fetch_files, fetch_videos, unpack, wanted_members
+from wstal.datasets.fetching import fetch_files, fetch_videos, find_members, unpack
 
 TEXT = b"Category&VideoID\n" * 1000
 DIGEST = hashlib.sha256(TEXT).hexdigest()
@@ -249,7 +249,7 @@ def test_links_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr(link, "/etc/passwd")
     with pytest.raises(WstalError, match="points outside"):
-        wanted_members(tmp_path / "a.zip", set(CONTENT))
+        find_members(tmp_path / "a.zip", set(CONTENT))
 
 
 def test_a_video_that_is_there_twice_is_refused(tmp_path):
@@ -257,7 +257,7 @@ def test_a_video_that_is_there_twice_is_refused(tmp_path):
         file.writestr("a/video_test_0000001.mp4", b"x")
         file.writestr("b/video_test_0000001.mp4", b"y")
     with pytest.raises(WstalError, match="twice"):
-        wanted_members(tmp_path / "a.zip", set(CONTENT))
+        find_members(tmp_path / "a.zip", set(CONTENT))
 
 
 def test_damage_is_found_by_the_checksum(archive_archive, tmp_path):
@@ -277,7 +277,7 @@ def test_what_is_no_archive_is_named(tmp_path):
 
 def test_a_full_disk_is_told_before_anything_is_written(archive_archive, tmp_path, monkeypatch):
     full = type("Usage", (), {"free": 100})
-    monkeypatch.setattr("wstal.datasets.fetching.shutil.disk_usage", lambda path: full)
+    monkeypatch.setattr("wstal.datasets.fetching.disk_usage", lambda path: full)
     with pytest.raises(WstalError, match="25,240 bytes to unpack, 100 free"):
         unpack(archive_archive, tmp_path / "out", set(CONTENT))
     assert not list((tmp_path / "out").iterdir())

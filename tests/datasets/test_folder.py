@@ -1,17 +1,12 @@
-"""Own labels in ActivityNet's JSON format.
-
-ActivityNet-style databases in the spellings that circulate.
-"""
+"""Labels of own videos, as CSV files and as JSON in ActivityNet's format."""
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
 
 import pytest
-from published_sets import THUMOS, write_database
 from wstal.base.errors import WstalError
 from wstal.config.entry import (
     annotation_files,
@@ -21,9 +16,8 @@ from wstal.config.entry import (
     video_listing,
 )
 from wstal.datasets.annotations import read_annotations, training_view, videos_view
-from wstal.datasets.database_json import read_database
 from wstal.datasets.folder import (
-    doubts,
+    find_doubtful_labels,
     named_files,
     own_files,
     read_folder_annotations,
@@ -74,11 +68,11 @@ def test_videos_and_labels_are_listed_without_looking_at_segments(labels, projec
 
 
 def test_what_may_be_a_slip_is_told(labels, tmp_path):
-    assert doubts(read_folder_annotations(labels)) == []
+    assert find_doubtful_labels(read_folder_annotations(labels)) == []
     labels.write_text("video,labels,split\na,Long Jump,train\nb,long_jump;swim,test\nc,,test\n")
     segments = tmp_path / "segments.csv"
     segments.write_text("video,t_start,t_end,label\n" + "c,1,2,swim\n" * 2 + "b,1,2,swim\n")
-    alike, jump, swim, unlisted = doubts(read_folder_annotations(labels, segments))
+    alike, jump, swim, unlisted = find_doubtful_labels(read_folder_annotations(labels, segments))
     assert alike.startswith("Long Jump, long_jump are 2 classes")
     assert "'long_jump'" in jump and "No training video has the class 'swim'" in swim
     assert unlisted.startswith("Classes that segments give") and "not: c 'swim'. " in unlisted
@@ -151,7 +145,7 @@ def test_background_stands_for_no_class(tmp_path):
         ("video,labels,split\na,run,train\n", "no row has the split test"),
         (
             "video,labels,split\na,run,jump,train\n",
-            "line 2: .*'train' is in none; labels are joined",
+            "line 2: .*'train' is in none; join labels",
         ),
         ('video,labels,split\na,"run' + "x" * 140_000, "line 1: .*is a double quote left open"),
     ],
@@ -172,7 +166,7 @@ def test_bad_labels_name_file_line_and_remedy(tmp_path, text, message):
         ("a,-1,2,run", "empty, inverted or negative"),
         ("a,1,nan,run", "empty, inverted or negative"),
         ("a,1,two,run", "could not convert"),
-        ("a,1,2,swim", "label 'swim' is carried by no video"),
+        ("a,1,2,swim", "no video has the label 'swim'"),
     ],
 )
 def test_bad_segments_are_refused(labels, tmp_path, row, message):
@@ -348,55 +342,3 @@ def test_no_time_reaches_training(write):
     found, _ = read_own_database(write())
     for view in (training_view(found), videos_view(found)):
         assert not any(entry["annotations"] for entry in view.database.values())
-
-
-@pytest.mark.parametrize("text", [False, True])
-def test_times_as_numbers_and_as_text_are_the_same(tmp_path, text):
-    found = read_database(write_database(tmp_path / "a.json", text=text))
-    assert {video: entry.segments for video, entry in found.videos.items()} == THUMOS
-    assert {entry.subset for entry in found.videos.values()} == {"test", "validation"}
-    assert found.name == "a.json (small)"
-
-
-def test_other_json_is_no_database(tmp_path):
-    for content in ({"video": 30.0}, [1, 2], {}, {"a": {"b": 1}}):
-        (tmp_path / "a.json").write_text(json.dumps(content))
-        assert read_database(tmp_path / "a.json") is None
-
-
-def test_a_flat_database_takes_its_subsets_from_the_table_beside_it(tmp_path):
-    path = tmp_path / "anet_anno_action.json"
-    entry = {"duration_second": 9.5, "annotations": [{"segment": [1, 2], "label": "Polo"}]}
-    path.write_text(json.dumps({"v_abcdefghijk": entry}))
-    with pytest.raises(WstalError, match="video_info_new.csv"):
-        read_database(path)
-    with (tmp_path / "video_info_new.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerows([["video", "subset"], ["v_abcdefghijk", "training"]])
-    found = read_database(path)
-    video = found.videos["v_abcdefghijk"]
-    assert (video.subset, video.duration, video.segments) == ("training", 9.5, [(1.0, 2.0, "Polo")])
-    assert [file.name for file in found.files] == [path.name, "video_info_new.csv"]
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        {"annotations": []},
-        {"subset": "training", "annotations": [{"segment": [1], "label": "x"}]},
-        {"subset": "training", "annotations": [{"segment": ["a", "b"], "label": "x"}]},
-        {"subset": "training", "annotations": [{"segment": [0, float("nan")], "label": "x"}]},
-        {"subset": "training", "annotations": [{"segment": [0, 1]}]},
-        {"subset": "training", "duration": "long"},
-    ],
-)
-def test_an_entry_that_cannot_be_read_names_file_and_video(tmp_path, entry):
-    (tmp_path / "a.json").write_text(json.dumps({"database": {"clip7": entry}}))
-    with pytest.raises(WstalError, match=r"a\.json, video clip7"):
-        read_database(tmp_path / "a.json")
-
-
-def test_what_is_no_json_is_named(tmp_path):
-    (tmp_path / "a.json").write_text("{")
-    with pytest.raises(WstalError, match=r"a\.json is not JSON"):
-        read_database(tmp_path / "a.json")

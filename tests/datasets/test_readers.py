@@ -15,7 +15,7 @@ from wstal.base.files import write_csv
 from wstal.datasets import activitynet, ave, thumos14
 from wstal.datasets.annotations import Annotations
 from wstal.datasets.readers import label_choices, read_dataset
-from wstal.datasets.report import Choice, Report, Tally, report_page, settle
+from wstal.datasets.report import Choice, Report, Tally, report_page, settle_choices
 
 
 def test_each_kind_has_its_reader(tmp_path):
@@ -103,7 +103,7 @@ def test_choices_in_the_shipped_yamls_are_known(project):
     for path in (project / "workflow/config/datasets").glob("*.yaml"):
         settings = yaml.safe_load(path.read_text())
         if settings["kind"] in choices:
-            settle(choices[settings["kind"]].CHOICES, settings.get("choices", {}))
+            settle_choices(choices[settings["kind"]].CHOICES, settings.get("choices", {}))
 
 
 CHOICES = (
@@ -113,15 +113,15 @@ CHOICES = (
 
 
 def test_defaults_are_the_first_options_and_can_be_overridden():
-    assert settle(CHOICES, {}) == {"zero_length": "drop", "source": "auto"}
-    assert settle(CHOICES, {"zero_length": "keep"})["zero_length"] == "keep"
+    assert settle_choices(CHOICES, {}) == {"zero_length": "drop", "source": "auto"}
+    assert settle_choices(CHOICES, {"zero_length": "keep"})["zero_length"] == "keep"
 
 
 def test_an_unknown_choice_names_the_nearest_and_an_unknown_value_the_known():
     with pytest.raises(WstalError, match="zero_lenght.*nearest: zero_length"):
-        settle(CHOICES, {"zero_lenght": "keep"})
+        settle_choices(CHOICES, {"zero_lenght": "keep"})
     with pytest.raises(WstalError, match="'maybe' is not one of drop, keep"):
-        settle(CHOICES, {"zero_length": "maybe"})
+        settle_choices(CHOICES, {"zero_length": "maybe"})
 
 
 def test_cases_are_counted_with_a_few_examples():

@@ -1,16 +1,10 @@
-"""THUMOS14 as one database: every known trap is counted and can be decided otherwise.
-
-THUMOS14's three forms, recognised by what is in the files.
-
-The numpy annotation set.
-"""
+"""THUMOS14 as one database, from each of its three forms; every trap is counted and decided."""
 
 from __future__ import annotations
 
 import shutil
 import zipfile
 
-import numpy as np
 import pytest
 import yaml
 from published_sets import (
@@ -18,12 +12,12 @@ from published_sets import (
     THUMOS_FACTS,
     write_database,
     write_numpy,
-    write_object_array,
     write_official,
 )
 from wstal.base.errors import WstalError
-from wstal.datasets.annotations import NothingThere, differences, training_view, videos_view
-from wstal.datasets.thumos14 import CHOICES, read_sources, read_thumos14, read_wtalc, wtalc_folders
+from wstal.datasets.annotations import training_view, videos_view
+from wstal.datasets.published_sets import FilesMissing, find_differences
+from wstal.datasets.thumos14 import CHOICES, read_sources, read_thumos14
 
 V1, V2 = "video_validation_0000001", "video_validation_0000002"
 T1, T2, T9 = "video_test_0000001", "video_test_0000002", "video_test_0000009"
@@ -139,9 +133,9 @@ def test_sources_are_compared(files, tmp_path):
 
 
 def test_nothing_there_is_told_apart_from_damage(tmp_path):
-    with pytest.raises(NothingThere):
+    with pytest.raises(FilesMissing):
         read([])
-    with pytest.raises(NothingThere, match="of the form json"):
+    with pytest.raises(FilesMissing, match="of the form json"):
         read(write_official(tmp_path), source="json")
 
 
@@ -221,7 +215,7 @@ def test_all_forms_are_found_and_agree(tmp_path):
     for form in found.values():
         assert segments(form) == {video: sorted(each) for video, each in THUMOS.items()}
         assert form.ambiguous["video_test_0000009"] == [[0.0, 1.4]]
-        assert differences(found["official"], form) == []
+        assert find_differences(found["official"], form) == []
 
 
 def test_the_zips_are_read_as_they_are(tmp_path):
@@ -255,7 +249,7 @@ def test_a_class_without_its_file_is_named(tmp_path):
 def test_a_test_video_among_the_validation_files_is_refused(tmp_path):
     files = write_official(tmp_path)
     (tmp_path / "Diving_val.txt").write_text("video_test_0000001  1 2\n")
-    with pytest.raises(WstalError, match="no video of THUMOS14's val"):
+    with pytest.raises(WstalError, match="not a video of THUMOS14's val"):
         read_sources(files, CLASSES)
 
 
@@ -279,48 +273,3 @@ def test_files_of_other_datasets_are_no_source(tmp_path):
     (tmp_path / "a.json").write_text('{"database": {"v_x": {"subset": "training"}}}')
     (tmp_path / "b.txt").write_text("hello")
     assert read_sources(sorted(tmp_path.iterdir()), CLASSES) == {}
-
-
-def test_videos_come_back_as_they_were_written(tmp_path):
-    files = write_numpy(tmp_path / "set")
-    assert list(wtalc_folders(files)) == [tmp_path / "set"]
-    found = read_wtalc(tmp_path / "set")
-    assert {video: entry.segments for video, entry in found.videos.items()} == THUMOS
-    first = found.videos["video_validation_0000001"]
-    assert (first.subset, first.duration, first.fps) == ("validation", 30.0, 30.0)
-    assert first.labels == ["Diving"]
-    assert any("10 frames" in note for note in found.notes)
-
-
-def test_arrays_of_unequal_length_are_refused_by_name(tmp_path):
-    write_numpy(tmp_path)
-    np.save(tmp_path / "duration.npy", np.zeros((3, 1)))
-    with pytest.raises(WstalError, match=r"duration\.npy has 3"):
-        read_wtalc(tmp_path)
-
-
-def test_segments_and_labels_must_pair(tmp_path):
-    write_numpy(tmp_path)
-    write_object_array(tmp_path / "labels.npy", [["Diving"]] * 4)
-    with pytest.raises(WstalError, match="video_validation_0000001"):
-        read_wtalc(tmp_path)
-
-
-def test_an_absent_array_is_named(tmp_path):
-    write_numpy(tmp_path)
-    (tmp_path / "labels.npy").unlink()
-    with pytest.raises(WstalError, match=r"labels\.npy"):
-        read_wtalc(tmp_path)
-
-
-def test_the_published_set(reference):
-    folder = reference / "data/annotations/thumos14/Thumos14reduced-Annotations"
-    found = read_wtalc(folder)
-    assert len(found.videos) == 412 and found.instances() == 6365
-    differing = [
-        v for v, e in found.videos.items() if set(e.labels) != {label for *_, label in e.segments}
-    ]
-    assert len(differing) == 28
-    assert sum("validation" in video for video in differing) == 8
-    rates = [round(entry.fps) for entry in found.videos.values()]
-    assert [rates.count(rate) for rate in (30, 25, 24)] == [399, 11, 2]

@@ -1,16 +1,11 @@
-"""Published features of the annotated videos, in the project's form.
-
-Which layout is read, and the page for who has no files.
-
-Rows at each video's own frame rate, chosen by time for the common grid.
-
-Arrays are numbers, and joint ones have the width that the recipe says.
-"""
+"""Published features converted to features.h5: names, lengths, the common time grid, arrays."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,32 +13,43 @@ from published_features import (
     VIDEOS,
     annotations,
     features,
-    recipe,
+    import_settings,
     write_acmnet,
     write_basnet,
     write_cmcs,
     write_wtalc,
 )
 from wstal.base.errors import MediaError, WstalError
-from wstal.features.importers.conversion import convert_features
-from wstal.features.importers.layouts import DEFAULTS, PAGES, find_features, with_defaults
-from wstal.features.importers.own_rate import common_rows, own_rate
-from wstal.features.importers.published import files_below, load_array, numbers, split_joint
+from wstal.base.settings import from_plain
+from wstal.features.importers.conversion import (
+    convert_features,
+    estimate_frame_rate,
+    nearest_rows,
+)
+from wstal.features.importers.layouts import PAGES, find_features
+from wstal.features.importers.published import (
+    ImportSettings,
+    Layout,
+    check_numbers,
+    files_below,
+    load_array,
+    split_joint,
+)
 from wstal.features.pack import FeatureFile
 
 
 def convert(folder, settings, given=None, **options):
     given = given or annotations()
-    found = find_features(folder / "published", settings["import"], given)
+    found = find_features(folder / "published", settings, given)
     return convert_features(
-        folder / "features.h5", found, given, settings, dataset="small", recipe_name="r", **options
+        folder / "features.h5", found, given, settings, dataset="small", recipe="r", **options
     )
 
 
 def test_the_file_is_the_projects_own_form(tmp_path):
     content = features()
     write_wtalc(tmp_path / "published", content)
-    done = convert(tmp_path, recipe("wtalc"), max_missing=0)
+    done = convert(tmp_path, import_settings("wtalc"), max_missing=0)
     with FeatureFile(tmp_path / "features.h5") as file:
         assert file.ids() == sorted(VIDEOS) and file.ids("test") == sorted(VIDEOS[2:])
         assert file.streams == ["flow", "rgb"] and file.dims == {"rgb": 6, "flow": 6}
@@ -64,7 +70,9 @@ def test_ids_match_with_and_without_v_and_others_are_named(tmp_path):
     write_acmnet(
         tmp_path / "published", {"v_x": content["x"], "y": content["v_y"], "w": content["z"]}
     )
-    done = convert(tmp_path, recipe("acmnet"), annotations(videos=["x", "v_y", "z"]), max_missing=1)
+    done = convert(
+        tmp_path, import_settings("acmnet"), annotations(videos=["x", "v_y", "z"]), max_missing=1
+    )
     with FeatureFile(tmp_path / "features.h5") as file:
         assert file.ids() == ["v_y", "x"]
         np.testing.assert_array_equal(file.read("v_y", ["rgb"]), content["v_y"]["rgb"])
@@ -82,23 +90,23 @@ def test_too_many_missing_videos_end_with_their_list_and_leave_no_file(tmp_path)
     del content[VIDEOS[3]]
     write_acmnet(tmp_path / "published", content)
     with pytest.raises(WstalError, match=f"1 videos have no features.*{VIDEOS[3]} .missing"):
-        convert(tmp_path, recipe("acmnet"), max_missing=0)
+        convert(tmp_path, import_settings("acmnet"), max_missing=0)
     assert not (tmp_path / "features.h5").exists()
-    assert convert(tmp_path, recipe("acmnet", max_missing=1), max_missing=0).coverage
+    assert convert(tmp_path, import_settings("acmnet", max_missing=1), max_missing=0).coverage
 
 
 def test_features_of_another_dataset_are_refused(tmp_path):
     write_acmnet(tmp_path / "published", features(videos=["other"]))
     with pytest.raises(WstalError, match="none of the 1 published.*other.*these features of this"):
-        convert(tmp_path, recipe("acmnet"))
+        convert(tmp_path, import_settings("acmnet"))
 
 
-def test_a_stream_that_no_video_has_is_told_as_that(tmp_path):
+def test_a_stream_that_no_video_has_is_reported(tmp_path):
     write_basnet(tmp_path / "published", features())
     for path in (tmp_path / "published").glob("*/flow/*.npy"):
         path.unlink()
     with pytest.raises(WstalError, match="no video has a file of every stream: .* lack one; place"):
-        convert(tmp_path, recipe("basnet"))
+        convert(tmp_path, import_settings("basnet"))
 
 
 def test_streams_that_differ_by_a_row_are_cut_by_more_are_broken(tmp_path):
@@ -107,7 +115,7 @@ def test_streams_that_differ_by_a_row_are_cut_by_more_are_broken(tmp_path):
     content[VIDEOS[1]]["flow"] = content[VIDEOS[1]]["flow"][:-3]
     content[VIDEOS[2]]["rgb"][0, 0] = np.nan
     write_basnet(tmp_path / "published", content)
-    coverage = {row["id"]: row for row in convert(tmp_path, recipe("basnet")).coverage}
+    coverage = {row["id"]: row for row in convert(tmp_path, import_settings("basnet")).coverage}
     assert coverage[VIDEOS[0]]["rows"] == 19 and "cut to 19 rows" in coverage[VIDEOS[0]]["reason"]
     assert coverage[VIDEOS[1]]["status"] == "broken" and "differ" in coverage[VIDEOS[1]]["reason"]
     assert coverage[VIDEOS[2]]["status"] == "broken" and "finite" in coverage[VIDEOS[2]]["reason"]
@@ -118,13 +126,13 @@ def test_another_width_names_the_video(tmp_path):
     content[VIDEOS[1]]["flow"] = content[VIDEOS[1]]["flow"][:, :5]
     write_basnet(tmp_path / "published", content)
     with pytest.raises(WstalError, match=f"{VIDEOS[1]}: flow is 5 wide, expected 6"):
-        convert(tmp_path, recipe("basnet"))
+        convert(tmp_path, import_settings("basnet"))
 
 
 def test_rows_at_own_rates_end_on_one_grid(tmp_path):
     content = features(rows=300)
     write_cmcs(tmp_path / "published", content, frames=1216)
-    settings = recipe("cmcs", fps=30, stride=4, snippet=16, rates=[24, 25, 30])
+    settings = import_settings("cmcs", fps=30, stride=4, snippet=16, rates=[24, 25, 30])
     done = convert(tmp_path, settings, annotations(1216 / 25))
     assert done.coverage[0]["rows"] == 360 and "25 fps" in done.coverage[0]["reason"]
     with FeatureFile(tmp_path / "features.h5") as file:
@@ -135,20 +143,20 @@ def test_rows_at_own_rates_end_on_one_grid(tmp_path):
 
 def test_a_wrong_frame_rate_is_pointed_at(tmp_path):
     write_acmnet(tmp_path / "published", features(rows=100))
-    notes = convert(tmp_path, recipe("acmnet"), annotations(100 * 16 / 30)).notes
+    notes = convert(tmp_path, import_settings("acmnet"), annotations(100 * 16 / 30)).notes
     assert any("cover 1.2" in note and "25 against 30" in note for note in notes)
 
 
 def test_durations_that_are_unknown_follow_from_the_rows(tmp_path):
     write_acmnet(tmp_path / "published", features())
-    done = convert(tmp_path, recipe("acmnet", order=["rgb", "flow"]), annotations(None))
+    done = convert(tmp_path, import_settings("acmnet", order=["rgb", "flow"]), annotations(None))
     assert done.manifest[0]["duration"] == pytest.approx(12.8)
     assert "published features" in done.manifest[0]["reason"]
 
 
 @pytest.mark.parametrize("layout", PAGES)
 def test_without_files_a_page_says_what_to_place_where(tmp_path, layout):
-    settings = recipe(layout, **({"order": ["rgb", "audio"]} if layout == "ave" else {}))["import"]
+    settings = import_settings(layout, **({"order": ["rgb", "audio"]} if layout == "ave" else {}))
     with pytest.raises(WstalError) as caught:
         find_features(tmp_path / "absent", settings, annotations())
     page = str(caught.value)
@@ -157,61 +165,57 @@ def test_without_files_a_page_says_what_to_place_where(tmp_path, layout):
     assert "Not there yet" in page
 
 
-def test_defaults_and_layouts_are_those_of_the_schema(project):
-    schema = json.loads((project / "workflow/schemas/features.schema.json").read_text())
-    properties = schema["properties"]["import"]["properties"]
-    assert set(properties["layout"]["enum"]) == set(PAGES)
-    assert {k: v["default"] for k, v in properties.items() if "default" in v} == DEFAULTS
-
-
-def test_a_recipe_without_an_import_is_refused():
-    with pytest.raises(WstalError, match="import.layout"):
-        with_defaults({"frames": {}})
+def test_every_layout_has_a_page_and_others_are_refused(tmp_path):
+    assert set(get_args(Layout)) == set(PAGES)
+    with pytest.raises(WstalError, match="layout: missing"):
+        from_plain(ImportSettings, {})
     with pytest.raises(WstalError, match="not one of"):
-        find_features(".", {"layout": "other"}, annotations())
+        find_features(tmp_path, ImportSettings("other"), annotations())
+    with pytest.raises(WstalError, match="order names a stream twice"):
+        import_settings("streams", order=["rgb", "rgb"])
 
 
-DENSE = {"fps": 30, "snippet": 16, "stride": 4, "rates": [24, 25, 30]}
+DENSE = import_settings("cmcs", fps=30, snippet=16, stride=4, rates=[24, 25, 30])
 
 
 @pytest.mark.parametrize(("fps", "seconds"), [(24, 90.0), (25, 61.3), (30, 200.0), (30, 7.0)])
 def test_the_rate_follows_from_rows_and_duration(fps, seconds):
     frames = int(fps * seconds)
     rows = (frames - 16) // 4 + 1
-    assert own_rate(rows, None, seconds, DENSE) == (fps, "")
-    assert own_rate(rows, frames, seconds, DENSE) == (fps, "")
+    assert estimate_frame_rate(rows, None, seconds, DENSE) == (fps, "")
+    assert estimate_frame_rate(rows, frames, seconds, DENSE) == (fps, "")
 
 
-def test_what_is_not_known_is_said():
-    rate, note = own_rate(100, None, None, DENSE)
+def test_an_assumed_rate_is_noted():
+    rate, note = estimate_frame_rate(100, None, None, DENSE)
     assert rate == 30 and "not known" in note
-    rate, note = own_rate(1000, 4016, 200.0, DENSE)
+    rate, note = estimate_frame_rate(1000, 4016, 200.0, DENSE)
     assert rate == 30 and "20.08 frames per second fit none of 24, 25, 30" in note
-    assert own_rate(1000, 4000, 200.0, DENSE | {"rates": []}) == (20.0, "")
-    assert own_rate(1000, 4000, 200.0, DENSE | {"rates": None}) == (30, "")
+    assert estimate_frame_rate(1000, 4000, 200.0, replace(DENSE, rates=())) == (20.0, "")
+    assert estimate_frame_rate(1000, 4000, 200.0, replace(DENSE, rates=None)) == (30, "")
 
 
 def test_rows_keep_their_time_on_the_common_grid():
-    index = common_rows(500, 25.0, DENSE)
+    index = nearest_rows(500, 25.0, DENSE)
     assert len(index) == 600 and index[0] == 0 and index[-1] <= 499
     centres = (np.arange(600) * 4 + 8) / 30
     own = (index * 4 + 8) / 25
     inside = index < 499
     assert np.abs(own - centres)[inside].max() <= 2 / 25 + 0.03
-    np.testing.assert_array_equal(common_rows(7, 30.0, DENSE), np.arange(7))
+    np.testing.assert_array_equal(nearest_rows(7, 30.0, DENSE), np.arange(7))
 
 
 def test_only_arrays_of_numbers_are_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(6).reshape(2, 3))
     assert load_array(tmp_path / "a.npy").shape == (2, 3)
     np.save(tmp_path / "b.npy", np.array(["text"]))
-    with pytest.raises(WstalError, match="no array of numbers"):
+    with pytest.raises(WstalError, match="not hold an array of numbers"):
         load_array(tmp_path / "b.npy")
     (tmp_path / "c.npy").write_bytes(b"")
     with pytest.raises(MediaError, match=r"c\.npy is damaged"):
         load_array(tmp_path / "c.npy")
     with pytest.raises(WstalError):
-        numbers([1, 2], tmp_path)
+        check_numbers([1, 2], tmp_path)
 
 
 def test_joint_arrays_are_split_in_order(tmp_path):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from published_features import annotations, features, recipe, write_autoloc
+from published_features import annotations, features, import_settings, write_autoloc
 from small_set import write_small_set
 from wstal.base.errors import WstalError
 from wstal.config.layers import merged, resolve_run
@@ -352,13 +352,13 @@ def test_from_published_files_without_training(tmp_path, model_yaml):
     content = features(rows=24)
     source = tmp_path / "att_unfused/val.all.tsv"
     activations = write_autoloc(source, content, classes=1)
-    settings = recipe("autoloc", order=["flow", "rgb"], fps=30, snippet=15, stride=15, rates=[30])
-    labels = annotations(duration=12.3)
-    with_rows = find_autoloc(source.parent, settings["import"])
-    path = tmp_path / "features.h5"
-    convert_features(
-        path, with_rows, labels, settings, dataset="thumos14", recipe_name="autoloc_unt"
+    settings = import_settings(
+        "autoloc", order=["flow", "rgb"], fps=30, snippet=15, stride=15, rates=[30]
     )
+    labels = annotations(duration=12.3)
+    with_rows = find_autoloc(source.parent, settings)
+    path = tmp_path / "features.h5"
+    convert_features(path, with_rows, labels, settings, dataset="thumos14", recipe="autoloc_unt")
     config = resolve_run(model_yaml, "thumos14", None, "autoloc_unt")
     files, scores = run(config, path, labels, tmp_path)
     assert ScoreHistory(files.scores).iterations == [1]

@@ -6,8 +6,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 from published_sets import THUMOS, write_object_array
+from wstal.base.settings import from_plain
 from wstal.datasets.annotations import Annotations
-from wstal.features.importers.layouts import with_defaults
+from wstal.features.importers.published import ImportSettings
 
 VIDEOS = list(THUMOS)
 DIMS = {"rgb": 6, "flow": 6}
@@ -30,9 +31,9 @@ def annotations(duration: float | None = 12.8, videos: list[str] = VIDEOS) -> An
     )
 
 
-def recipe(layout: str, **changes) -> dict:
-    """A recipe that imports narrow features of this layout."""
-    return with_defaults({"import": {"layout": layout, "dims": DIMS, **changes}})
+def import_settings(layout: str, **changes) -> ImportSettings:
+    """An import of narrow features of this layout."""
+    return from_plain(ImportSettings, {"layout": layout, "dims": DIMS, **changes})
 
 
 def features(rows: int = 20, videos: list[str] = VIDEOS) -> dict[str, dict[str, np.ndarray]]:

@@ -1,26 +1,27 @@
-"""ActivityNet 1.2 and 1.3: the official database or a reduced one, every choice counted.
+"""ActivityNet 1.2 and 1.3: the official database or a reduced copy, every choice counted.
 
 The test labels are withheld, so the field trains on `training` and tests on `validation`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from wstal.base.errors import WstalError
-from wstal.datasets.annotations import (
-    Annotations,
-    NothingThere,
+from wstal.datasets.annotations import Annotations
+from wstal.datasets.published_sets import (
+    FilesMissing,
+    LabelledVideo,
     PublishedSet,
-    PublishedVideo,
-    digests,
-    id_lists,
+    hash_files,
+    numpy_folders,
+    read_database,
+    read_id_lists,
+    read_numpy_set,
 )
-from wstal.datasets.database_json import read_database
 from wstal.datasets.report import REPEATED, Choice, Report, Tally
-from wstal.datasets.thumos14 import read_wtalc, wtalc_folders
 
 SUBSETS = {
     "training": "train",
@@ -30,7 +31,7 @@ SUBSETS = {
     "testing": None,
     "test": None,
 }
-ID_LENGTH = 11  # of YouTube
+ID_LENGTH = 11  # of a YouTube id
 CHOICES = (
     Choice(
         "id_prefix",
@@ -73,50 +74,53 @@ def read_activitynet(
 ) -> tuple[Annotations, Report]:
     """Read ActivityNet from `files`: a database JSON (the fullest there) or a numpy set.
 
-    `wanted` overrides CHOICES; `facts` may have `classes` (others are refused), `renamed` (name
-    in 1.2 -> name in 1.3) and `variants` (counts of known copies). Text files of one id per line
-    become lists. Raises WstalError if no database is among the files, or it is another version's.
+    `wanted` overrides the defaults of CHOICES; `facts` may have `classes` (others are refused),
+    `renamed` (name in 1.2 -> name in 1.3) and `variants` (counts of known copies). Text files of
+    one id per line become lists. Raises FilesMissing if no database is among the files,
+    WstalError if it belongs to another version.
     """
     tally = Tally(CHOICES, wanted)
-    chosen, others = _sources(files)
-    report = Report(f"ActivityNet, {chosen.name}", digests(chosen.files), notes=list(chosen.notes))
+    chosen, others = _read_sets(files)
+    report = Report(
+        f"ActivityNet, {chosen.name}", hash_files(chosen.files), notes=list(chosen.notes)
+    )
     for other in others:
-        report.notes.append(f"Also there, not read: {other.name}, {len(other.videos)} videos.")
+        report.notes.append(f"Also found, not read: {other.name}, {len(other.videos)} videos.")
     names, renamed = facts.get("classes", []), facts.get("renamed", {})
     database: dict[str, dict[str, Any]] = {}
     for written, video in chosen.videos.items():
-        entry = _entry(written, video, tally, renamed)
+        entry = _make_entry(written, video, tally, renamed)
         if entry is not None:
-            short = _id(written, tally)
-            if short in database:
-                raise WstalError(f"{chosen.name}: {short} is there with and without v_")
-            database[short] = entry
-    found = sorted({label for entry in database.values() for label in entry["labels"]})
-    classes = _classes(found, names, renamed, tally, chosen)
-    _note_multi_label(database, report)
+            video_id = _strip_prefix(written, tally)
+            if video_id in database:
+                raise WstalError(f"{chosen.name}: {video_id} is listed with and without v_")
+            database[video_id] = entry
+    classes = sorted({label for entry in database.values() for label in entry["labels"]})
+    _check_classes(classes, names, renamed, tally, chosen)
+    report.notes += _note_labels(database)
     report.decisions = tally.decisions()
-    report.notes.insert(0, _as_published(chosen, facts.get("variants", {})))
-    return Annotations(classes, database, id_lists(files, database)), report
+    report.notes.insert(0, _note_published_counts(chosen, facts.get("variants", {})))
+    return Annotations(classes, database, read_id_lists(files, database)), report
 
 
-def _sources(files: Sequence[Path]) -> tuple[PublishedSet, list[PublishedSet]]:
+def _read_sets(files: Sequence[Path]) -> tuple[PublishedSet, list[PublishedSet]]:
     sets = [read_database(path) for path in files if path.suffix.lower() == ".json"]
-    sets += [read_wtalc(folder) for folder in sorted(wtalc_folders(files))]
+    sets += [read_numpy_set(folder) for folder in sorted(numpy_folders(files))]
     sets = sorted(filter(None, sets), key=lambda each: (-len(each.videos), each.name))
     if not sets:
-        raise NothingThere("no ActivityNet database among the files")
+        raise FilesMissing("no ActivityNet database among the files")
     return sets[0], sets[1:]
 
 
-def _id(written: str, tally: Tally) -> str:
+def _strip_prefix(written: str, tally: Tally) -> str:
     if written.startswith("v_") and len(written) == ID_LENGTH + 2:
         tally.add("id_prefix", written)
         return written[2:] if tally.values["id_prefix"] == "strip" else written
     return written
 
 
-def _entry(
-    video: str, published: PublishedVideo, tally: Tally, renamed: Mapping[str, str]
+def _make_entry(
+    video: str, published: LabelledVideo, tally: Tally, renamed: Mapping[str, str]
 ) -> dict[str, Any] | None:
     if published.subset not in SUBSETS:
         raise WstalError(f"video {video}: subset {published.subset!r} is not ActivityNet's")
@@ -145,49 +149,46 @@ def _entry(
     return published.entry(subset, labels, kept)
 
 
-def _classes(
+def _check_classes(
     found: list[str],
     expected: Sequence[str],
     renamed: Mapping[str, str],
     tally: Tally,
     chosen: PublishedSet,
-) -> list[str]:
-    """Sorted class names; raises WstalError if they are not those of this version."""
+) -> None:
+    """Raise WstalError if the classes `found` are not those `expected` of this version."""
     new = {renamed.get(name, name) for name in expected}
     names = new if tally.values["renamed"] == "v1_3" else set(expected)
     if expected and set(found) != names:
         extra, absent = sorted(set(found) - names), sorted(names - set(found))
         raise WstalError(
             f"{chosen.name} has {len(found)} classes, this version of ActivityNet has "
-            f"{len(names)}: unexpected {extra[:3]}, absent {absent[:3]}. Put the database of "
+            f"{len(names)}: unexpected {extra[:3]}, missing {absent[:3]}. Put the database of "
             "the right version there (activity_net.v1-2.min.json has 100 classes, v1-3 has 200)"
         )
-    return found
 
 
-def _as_published(chosen: PublishedSet, variants: Mapping[str, Any]) -> str:
-    """What the file holds before any choice, and which known copy that is."""
+def _note_published_counts(chosen: PublishedSet, variants: Mapping[str, Any]) -> str:
+    """The note on what the file holds before any choice, and which known copy that is."""
     counts: dict[str, dict[str, int]] = {}
     for video in chosen.videos.values():
         if subset := SUBSETS[video.subset]:
-            held = counts.setdefault(subset, {"videos": 0, "instances": 0})
-            held["videos"] += 1
-            held["instances"] += len(video.segments)
+            count = counts.setdefault(subset, {"videos": 0, "instances": 0})
+            count["videos"] += 1
+            count["instances"] += len(video.segments)
     same = [name for name, known in variants.items() if known == counts]
     shown = "; ".join(
-        f"{subset} {held['videos']} videos, {held['instances']} instances"
-        for subset, held in counts.items()
+        f"{subset} {count['videos']} videos, {count['instances']} instances"
+        for subset, count in counts.items()
     )
     copy = f" (the copy `{same[0]}`)" if same else ""
     return f"Before any choice the file holds: {shown}{copy}."
 
 
-def _note_multi_label(database: Mapping[str, Mapping[str, Any]], report: Report) -> None:
+def _note_labels(database: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     several = [video for video, entry in database.items() if len(entry["labels"]) > 1]
     if several:
-        report.notes.append(
-            f"{len(several)} videos carry two labels or more: {', '.join(several[:5])} ..."
-        )
+        yield f"{len(several)} videos carry two labels or more: {', '.join(several[:5])} ..."
     bare = [video for video, e in database.items() if e["labels"] and not e["annotations"]]
     if bare:
-        report.notes.append(f"{len(bare)} videos keep their label and have no segment left.")
+        yield f"{len(bare)} videos keep their label and have no segment left."

@@ -1,9 +1,9 @@
 """AVE: ten-second clips with one audio-visual event, every choice counted.
 
 A row of Annotations.txt is `category&video&quality&start&end`; the order files index its rows.
-A video with several rows (other categories, same times) is several entries with one file.
-Training has clips of background alone besides, as in the authors' weakly supervised code: 178 of
-which only the features are published, or videos that the user names.
+A video with several rows (other categories, same times) becomes several entries with one file.
+Training also has clips that show background alone, as in the authors' weakly supervised code:
+178 clips of which only the features are published, or videos that the user names.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import h5py
 import numpy as np
 
 from wstal.base.errors import WstalError
-from wstal.datasets.annotations import Annotations, NothingThere, digests, segment
+from wstal.datasets.annotations import Annotations
+from wstal.datasets.published_sets import FilesMissing, hash_files, make_segment
 from wstal.datasets.report import Choice, Report, Tally
 
-DURATION = 10.0  # seconds, every clip
+DURATION = 10.0  # seconds, of every clip
 ROWS = "Annotations.txt"
 ORDERS = {"train": "train_order.h5", "val": "val_order.h5", "test": "test_order.h5"}
 SETS = {"train": "trainSet.txt", "val": "valSet.txt", "test": "testSet.txt"}
@@ -79,22 +80,23 @@ def read_ave(
 ) -> tuple[Annotations, Report]:
     """Read AVE from Annotations.txt and the split's files among `files`.
 
-    `wanted` overrides CHOICES; `facts` may have `classes`, whose order is the index order.
-    Raises WstalError if a file is absent or does not fit the others.
+    `wanted` overrides the defaults of CHOICES; `facts` may have `classes`, whose order is the
+    index order. Raises FilesMissing for a missing file, WstalError for one that does not fit the
+    others.
     """
     tally = Tally(CHOICES, wanted)
     named = {path.name: path for path in files}
     if ROWS not in named:
-        raise NothingThere(f"no {ROWS} among the files")
+        raise FilesMissing(f"no {ROWS} among the files")
     rows, header = read_rows(named[ROWS])
-    splits, used, notes = _splits(named, rows, tally)
+    splits, used, notes = _read_splits(named, rows, tally)
     split_of = {index: split for split, indices in splits.items() for index in indices}
-    database = _database(rows, split_of, tally)
+    database = _make_database(rows, split_of, tally)
     report = Report(f"AVE, {ROWS}, split by {tally.values['split']} files", notes=notes)
-    report.files = digests([named[ROWS], *used])
+    report.files = hash_files([named[ROWS], *used])
     report.notes.insert(0, f"{len(rows)} rows, {'one' if header else 'no'} header line.")
-    clips = _background_clips(named, database, tally)
-    report.files |= digests([named[name] for name in (NOISY, LISTED) if name in named])
+    clips = _read_background_clips(named, database, tally)
+    report.files |= hash_files([named[name] for name in (NOISY, LISTED) if name in named])
     if clips:
         report.notes.append(f"{len(clips)} of the training clips are background alone.")
     classes = list(dict.fromkeys(row.category for row in rows))
@@ -103,13 +105,13 @@ def read_ave(
             raise WstalError(f"{named[ROWS]}: the categories are not AVE's {len(expected)}")
         classes = list(expected)
     report.decisions = tally.decisions()
-    return Annotations(classes, database | clips, _lists(database)), report
+    return Annotations(classes, database | clips, _make_lists(database)), report
 
 
 def read_rows(path: Path) -> tuple[list[Row], bool]:
-    """The rows of Annotations.txt or of a set file, and whether it has a header line.
+    """Return the rows of Annotations.txt or of a set file, and whether it has a header line.
 
-    Raises WstalError naming the line that has not five fields or no times.
+    Raises WstalError that names a line without five fields, or without times.
     """
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     header = bool(lines) and lines[0].lower().startswith("category&")
@@ -119,13 +121,15 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
         if not line.strip():
             continue
         if len(fields) != 5:
-            raise WstalError(f"{path}, line {number}: {line!r} has not five fields joined by &")
-        start, end, _ = segment(fields[3], fields[4], fields[0], f"{path}, line {number}")
+            raise WstalError(
+                f"{path}, line {number}: {line!r} does not have five fields joined by &"
+            )
+        start, end, _ = make_segment(fields[3], fields[4], fields[0], f"{path}, line {number}")
         rows.append(Row(fields[0].strip(), fields[1].strip(), start, end))
     return rows, header
 
 
-def _splits(
+def _read_splits(
     named: Mapping[str, Path], rows: Sequence[Row], tally: Tally
 ) -> tuple[dict[str, list[int]], list[Path], list[str]]:
     orders = {split: named[name] for split, name in ORDERS.items() if name in named}
@@ -134,9 +138,9 @@ def _splits(
         tally.values["split"] = "order" if len(orders) == 3 or len(sets) < 3 else "text"
     wanted, names = (orders, ORDERS) if tally.values["split"] == "order" else (sets, SETS)
     if absent := [name for split, name in names.items() if split not in wanted]:
-        raise NothingThere(f"AVE's split is unknown: {', '.join(absent)} not among the files")
-    by_order = {s: _h5(path, "order").tolist() for s, path in orders.items()}
-    by_text = {s: _indices(path, rows) for s, path in sets.items()}
+        raise FilesMissing(f"AVE's split is unknown: {', '.join(absent)} not among the files")
+    by_order = {s: _read_array(path, "order").tolist() for s, path in orders.items()}
+    by_text = {s: _find_rows(path, rows) for s, path in sets.items()}
     splits = by_order if tally.values["split"] == "order" else by_text
     notes = []
     if len(by_order) == len(by_text) == 3:
@@ -150,7 +154,7 @@ def _splits(
     return splits, list(wanted.values()), notes
 
 
-def _h5(path: Path, key: str) -> np.ndarray:
+def _read_array(path: Path, key: str) -> np.ndarray:
     try:
         with h5py.File(path) as file:
             return file[key][:]
@@ -158,15 +162,15 @@ def _h5(path: Path, key: str) -> np.ndarray:
         raise WstalError(f"{path} has no dataset {key!r} ({error}); fetch it again") from error
 
 
-def _indices(path: Path, rows: Sequence[Row]) -> list[int]:
+def _find_rows(path: Path, rows: Sequence[Row]) -> list[int]:
     places: dict[tuple[str, str], int] = {(r.category, r.video): i for i, r in enumerate(rows)}
     found = [places.get((row.category, row.video)) for row in read_rows(path)[0]]
     if None in found:
-        raise WstalError(f"{path} has {found.count(None)} rows that {ROWS} lacks")
+        raise WstalError(f"{path} has {found.count(None)} rows that are not in {ROWS}")
     return found
 
 
-def _database(
+def _make_database(
     rows: Sequence[Row], split_of: Mapping[int, str], tally: Tally
 ) -> dict[str, dict[str, Any]]:
     evaluated = {rows[index].video for index, split in split_of.items() if split != "train"}
@@ -197,10 +201,10 @@ def _database(
     return database
 
 
-def _background_clips(
+def _read_background_clips(
     named: Mapping[str, Path], database: Mapping[str, Any], tally: Tally
 ) -> dict[str, dict[str, Any]]:
-    """Training clips without a class. `features_only` marks those that no video file has."""
+    """The training clips without a class; `features_only` marks those without a video file."""
     listed, noisy = named.get(LISTED), named.get(NOISY)
     wanted = tally.values["background_clips"]
     if wanted == "auto":
@@ -208,13 +212,13 @@ def _background_clips(
         tally.values["background_clips"] = wanted
     missing = {"features": (noisy, NOISY), "videos": (listed, LISTED)}.get(wanted, (True, ""))
     if not missing[0]:
-        raise NothingThere(f"choices.background_clips is {wanted}: no {missing[1]} among the files")
+        raise FilesMissing(f"choices.background_clips is {wanted}: no {missing[1]} among the files")
     clips: dict[str, dict[str, Any]] = {}
     if wanted == "videos":
         for line in filter(None, map(str.strip, listed.read_text().splitlines())):
             clips[line] = {"file": line}
     if wanted == "features":
-        for row in range(len(_h5(noisy, "avadataset"))):
+        for row in range(len(_read_array(noisy, "avadataset"))):
             clips[f"background_{row:03d}"] = {"row": row, "features_only": True}
     if both := sorted(set(clips) & set(database)):
         raise WstalError(f"{listed}: {both[0]} is an annotated clip of AVE; it shows an event")
@@ -224,8 +228,8 @@ def _background_clips(
     return clips
 
 
-def _lists(database: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Test lists by size: the test set, and with the validation set as CAVF counts it."""
+def _make_lists(database: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Test lists named by size: the test set, and test with validation as CAVF counts it."""
     test = [video for video, entry in database.items() if entry["subset"] == "test"]
     both = [video for video, entry in database.items() if entry["subset"] in ("val", "test")]
     train = {entry["file"] for entry in database.values() if entry["subset"] == "train"}

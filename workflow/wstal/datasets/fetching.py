@@ -1,4 +1,9 @@
-"""Published files fetched from the addresses in workflow/reference/datasets."""
+"""Published files, fetched from the addresses in workflow/reference/datasets.
+
+Label files are downloaded and checked (`fetch_files`). Videos come in zip archives, of which only
+the wanted members are written, and nothing outside the folder (`fetch_videos`). For files that
+cannot be fetched, `how_to_get` returns a page on what to place where.
+"""
 
 from __future__ import annotations
 
@@ -18,107 +23,6 @@ from wstal.base.files import atomic_path, remove_left_over
 from wstal.base.parallel import worker_pool
 from wstal.datasets.folder import VIDEO_SUFFIXES
 
-# FOLDED Videos taken out of published zip archives: only those wanted, nothing outside the folder.
-
-CHUNK = 1 << 20
-
-
-def wanted_members(archive: Path, ids: Collection[str]) -> dict[str, zipfile.ZipInfo]:
-    """The archive's video files that are named after one of `ids`, by id.
-
-    Raises WstalError for a file that is no zip archive, names one video twice, or has a member
-    that points outside the folder it is unpacked to or is a link.
-    """
-    try:
-        with zipfile.ZipFile(archive) as file:
-            members = file.infolist()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise WstalError(
-            f"{archive} is not a zip archive ({error}); remove it to fetch it again"
-        ) from error
-    found: dict[str, zipfile.ZipInfo] = {}
-    for member in members:
-        path = PurePosixPath(member.filename.replace("\\", "/"))
-        link = stat.S_ISLNK(member.external_attr >> 16)
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or link:
-            raise WstalError(
-                f"{archive} is refused: its member {member.filename!r} points outside the folder "
-                "it is unpacked to. Remove it and fetch it again from its publisher"
-            )
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.stem in ids:
-            if path.stem in found:
-                raise WstalError(f"{archive} holds {path.stem} twice")
-            found[path.stem] = member
-    return found
-
-
-def unpack(
-    archive: Path,
-    folder: Path,
-    ids: Collection[str],
-    *,
-    password: str | None = None,
-    jobs: int = 1,
-    track: Callable[[Iterable], Iterable] = iter,
-) -> list[dict[str, Any]]:
-    """Write the wanted videos of `archive` to `folder`, checked against the archive's CRC.
-
-    A video that is there in full is kept. Decryption takes a second per megabyte and process, so
-    `jobs` videos are written at a time. Returns rows of id, file, bytes and archive. Raises
-    WstalError if the archive is damaged, the password is absent or wrong, or the disk too small.
-    """
-    members = wanted_members(archive, ids)
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_left_over(folder)
-    targets = {name: folder / f"{name}{_suffix(member)}" for name, member in members.items()}
-    absent = [name for name, path in targets.items() if not _whole(path, members[name])]
-    need, free = sum(members[name].file_size for name in absent), shutil.disk_usage(folder).free
-    if need > free:
-        raise WstalError(f"{folder}: {need:,} bytes to unpack, {free:,} free on this disk")
-    work = [(archive, members[name].filename, targets[name], password) for name in absent]
-    if jobs > 1 and len(work) > 1:
-        with worker_pool(jobs) as pool:
-            for future in track([pool.submit(_write, *each) for each in work]):
-                future.result()
-    else:
-        for each in track(work):
-            _write(*each)
-    return [
-        {"id": name, "file": path.name, "bytes": path.stat().st_size, "archive": archive.name}
-        for name, path in targets.items()
-    ]
-
-
-def _suffix(member: zipfile.ZipInfo) -> str:
-    return PurePosixPath(member.filename).suffix.lower()
-
-
-def _whole(path: Path, member: zipfile.ZipInfo) -> bool:
-    """Whether `path` was written by an earlier run: only whole, checked files get their name."""
-    return path.is_file() and path.stat().st_size == member.file_size
-
-
-def _write(archive: Path, member: str, target: Path, password: str | None) -> None:
-    secret = password.encode() if password else None
-    try:
-        with (
-            zipfile.ZipFile(archive) as file,
-            file.open(member, pwd=secret) as source,
-            atomic_path(target) as temporary,
-            temporary.open("wb") as output,
-        ):
-            shutil.copyfileobj(source, output, CHUNK)
-    except (RuntimeError, NotImplementedError) as error:  # zipfile's words on passwords
-        raise WstalError(
-            f"{archive}: {error}; its publisher gives the password on registration"
-        ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise WstalError(
-            f"{archive}, {member} is damaged ({error}), or the password is wrong; remove the "
-            "archive to fetch it again"
-        ) from error
-
-
 PAUSE = 2.0  # seconds before the second attempt, doubled before each further one
 
 
@@ -130,23 +34,24 @@ def fetch_files(
     pause: float = PAUSE,
     track: Track | None = None,
 ) -> list[dict[str, Any]]:
-    """Download each of `files` (file, url, perhaps sha256) to `folder`.
+    """Download each of `files` (file, url, optionally sha256) to `folder`.
 
-    Returns rows of file, url, bytes and sha256 (what was found, where none is known). Files
-    that are there already are checked and kept. Raises WstalError after the last attempt.
+    Returns rows of file, url, bytes and sha256 (the one found, if none is known). Files that are
+    already there are checked and kept. `pause` is in seconds. Raises WstalError after the last
+    attempt, or if there are no files.
     """
     rows = []
     for entry in files:
         path = folder / entry["file"]
-        digest = _persistent(entry, path, attempts, pause, track)
+        digest = _download(entry, path, attempts, pause, track)
         size = path.stat().st_size
         rows.append({"file": entry["file"], "url": entry["url"], "bytes": size, "sha256": digest})
     if not rows:
-        raise WstalError("addresses of its files are not known")
+        raise WstalError("the addresses of its files are not known")
     return rows
 
 
-def _persistent(
+def _download(
     entry: Mapping[str, str], path: Path, attempts: int, pause: float, track: Track | None
 ) -> str:
     for attempt in range(1, attempts + 1):
@@ -172,13 +77,12 @@ def fetch_videos(
     track: Callable[[Iterable], Iterable] = iter,
     track_bytes: Track | None = None,
 ) -> list[dict[str, Any]]:
-    """Download `archives` (file, url, perhaps sha256, password) and unpack the videos of `ids`.
+    """Download `archives` (file, url, optionally sha256, password); unpack the videos of `ids`.
 
-    The archives stay in `folder`/archives, as whole or partial files that a later run goes on
-    from. `password` names the key of `passwords` to use. `tell` hears how much disk is needed
-    before anything is fetched. Returns a row per video: id, file, bytes, archive. Raises
-    WstalError if the network fails, the disk is too small, or an archive is refused or needs a
-    password.
+    The archives stay in `folder`/archives, whole or partial, and a later run resumes from them.
+    `password` is the key in `passwords` to use. `tell` receives the disk space needed before
+    anything is fetched. Returns a row per video: id, file, bytes, archive. Raises WstalError if
+    the network fails, the disk is too small, or an archive is refused or needs a password.
     """
     archives, stored = list(archives), folder / "archives"
     for entry in archives:
@@ -192,14 +96,14 @@ def fetch_videos(
     rows = []
     for entry in archives:
         path = stored / entry["file"]
-        _persistent(entry, path, attempts, pause, track_bytes)
+        _download(entry, path, attempts, pause, track_bytes)
         password = passwords.get(entry.get("password", ""))
         rows += unpack(path, folder, ids, password=password, jobs=jobs, track=track)
     return rows
 
 
 def _disk_need(archives: Iterable[Mapping[str, str]], stored: Path) -> str:
-    """What the archives not yet here take; raises WstalError if the disk has less."""
+    """The space that archives not yet here need; raises WstalError if the disk has less."""
     sizes = {e["file"]: size_of(e["url"]) for e in archives if not (stored / e["file"]).exists()}
     for name in sizes:
         part = stored / f"{name}.part"
@@ -217,7 +121,104 @@ def _disk_need(archives: Iterable[Mapping[str, str]], stored: Path) -> str:
     return text
 
 
-# FOLDED What to fetch for a dataset that cannot be shipped, from where and to where, in words.
+CHUNK = 1 << 20
+
+
+def find_members(archive: Path, ids: Collection[str]) -> dict[str, zipfile.ZipInfo]:
+    """Return the archive's video files that are named after one of `ids`, by id.
+
+    Raises WstalError for a file that is not a zip archive or has one video twice, and for a
+    member that is a link or points outside the folder it is unpacked to.
+    """
+    try:
+        with zipfile.ZipFile(archive) as file:
+            members = file.infolist()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise WstalError(
+            f"{archive} is not a zip archive ({error}); remove it to fetch it again"
+        ) from error
+    found: dict[str, zipfile.ZipInfo] = {}
+    for member in members:
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        link = stat.S_ISLNK(member.external_attr >> 16)
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or link:
+            raise WstalError(
+                f"{archive} is refused: its member {member.filename!r} points outside the folder "
+                "it is unpacked to. Remove it and fetch it again from its publisher"
+            )
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.stem in ids:
+            if path.stem in found:
+                raise WstalError(f"{archive} has {path.stem} twice")
+            found[path.stem] = member
+    return found
+
+
+def unpack(
+    archive: Path,
+    folder: Path,
+    ids: Collection[str],
+    *,
+    password: str | None = None,
+    jobs: int = 1,
+    track: Callable[[Iterable], Iterable] = iter,
+) -> list[dict[str, Any]]:
+    """Write the videos `ids` of `archive` to `folder`, checked against the archive's CRC.
+
+    A video that is there in full is kept. Decryption takes a second per megabyte and process, so
+    `jobs` videos are written at a time. Returns rows of id, file, bytes and archive. Raises
+    WstalError if the archive is damaged, the password is missing or wrong, or the disk too small.
+    """
+    members = find_members(archive, ids)
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_left_over(folder)
+    targets = {name: folder / f"{name}{_suffix(member)}" for name, member in members.items()}
+    absent = [name for name, path in targets.items() if not _is_complete(path, members[name])]
+    need, free = sum(members[name].file_size for name in absent), disk_usage(folder).free
+    if need > free:
+        raise WstalError(f"{folder}: {need:,} bytes to unpack, {free:,} free on this disk")
+    work = [(archive, members[name].filename, targets[name], password) for name in absent]
+    if jobs > 1 and len(work) > 1:
+        with worker_pool(jobs) as pool:
+            for future in track([pool.submit(_write, *each) for each in work]):
+                future.result()
+    else:
+        for each in track(work):
+            _write(*each)
+    return [
+        {"id": name, "file": path.name, "bytes": path.stat().st_size, "archive": archive.name}
+        for name, path in targets.items()
+    ]
+
+
+def _suffix(member: zipfile.ZipInfo) -> str:
+    return PurePosixPath(member.filename).suffix.lower()
+
+
+def _is_complete(path: Path, member: zipfile.ZipInfo) -> bool:
+    """Whether an earlier run wrote `path`: only complete, checked files get their name."""
+    return path.is_file() and path.stat().st_size == member.file_size
+
+
+def _write(archive: Path, member: str, target: Path, password: str | None) -> None:
+    secret = password.encode() if password else None
+    try:
+        with (
+            zipfile.ZipFile(archive) as file,
+            file.open(member, pwd=secret) as source,
+            atomic_path(target) as temporary,
+            temporary.open("wb") as output,
+        ):
+            shutil.copyfileobj(source, output, CHUNK)
+    except (RuntimeError, NotImplementedError) as error:  # zipfile's errors about passwords
+        raise WstalError(
+            f"{archive}: {error}; its publisher gives the password on registration"
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise WstalError(
+            f"{archive}, {member} is damaged ({error}), or the password is wrong; remove the "
+            "archive to fetch it again"
+        ) from error
+
 
 PAGES = {
     "thumos14": """THUMOS14: what to fetch, and where to put it
@@ -269,12 +270,12 @@ Terms: no licence is stated; a subset of AudioSet (labels CC BY 4.0), the videos
 content.""",
 }
 OWN = """{dataset} has no label files at {labels}.
-Give `labels:` in the dataset's YAML the folder or file with them, or use kind `folder` with a
-labels.csv (video,labels,split); README.md tells how."""
+Set `labels:` in the dataset's YAML to the folder or file with them, or use kind `folder` with a
+labels.csv (video,labels,split); README.md explains both."""
 
 
 def how_to_get(dataset: str, labels: str | None = None, videos: str | None = None) -> str:
-    """A page for a user who has none of the dataset's label files yet."""
+    """Return a page on what to fetch for a dataset that has no label files yet, and where from."""
     places = {
         "dataset": dataset,
         "labels": labels or f"data/{dataset}/annotations",

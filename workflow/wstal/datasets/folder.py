@@ -1,10 +1,14 @@
-"""Own videos: a labels.csv, optionally a segments.csv, turned into the annotation database.
+"""Labels of own videos: two CSV files, or one JSON in ActivityNet's format.
 
 labels.csv has the columns video,labels,split: the video's id (its file name without the
 extension, or its path below the folder), labels joined by ";", and train, val or test. The label
-`background` says that a video shows none of the classes; it trains as such.
-segments.csv has video,t_start,t_end,label in seconds and serves evaluation only.
-Both may have semicolons or tabs between their cells, as spreadsheets write them.
+`background` says that a video shows none of the classes; such a video trains too.
+segments.csv has video,t_start,t_end,label in seconds and is used for evaluation only.
+In both, cells may be separated by semicolons or tabs, as spreadsheets write them.
+
+The JSON, which most tools for action detection read and write, holds labels and segments:
+`{"database": {video: {"subset": ..., "annotations": [{"segment": [s, e], "label": name}]}}}`. A
+video may also have `duration` and `labels`; an annotation without `segment` labels the whole video.
 """
 
 from __future__ import annotations
@@ -22,42 +26,102 @@ from wstal.base.errors import WstalError
 from wstal.datasets.annotations import SUBSETS, Annotations
 
 VIDEO_SUFFIXES = (
-    *(".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv"),
-    *(".ts", ".mts", ".m2ts", ".3gp", ".ogv", ".vob", ".asf"),
+    ".mp4",
+    ".mkv",
+    ".avi",
+    ".mov",
+    ".webm",
+    ".m4v",
+    ".mpg",
+    ".mpeg",
+    ".flv",
+    ".wmv",
+    ".ts",
+    ".mts",
+    ".m2ts",
+    ".3gp",
+    ".ogv",
+    ".vob",
+    ".asf",
 )
-BACKGROUND = "background"  # the label of a video without any class
-DELIMITERS = ",;\t"  # between cells; a spreadsheet writes the second where decimals have a comma
-TIMES = ("t_start", "t_end")
+BACKGROUND = "background"  # the label of a video that shows none of the classes
+SUFFIX = ".json"  # of the second form
 
 
 def video_id(name: str) -> str:
-    """The id of a row: the name without a video file's extension."""
+    """Return the id that a name stands for: the name without a video file's extension."""
     path = PurePosixPath(name.strip())
     if not path.name:
         return ""
     return str(path.with_suffix("")) if path.suffix.lower() in VIDEO_SUFFIXES else str(path)
 
 
-def named_files(labels: str | Path) -> dict[str, str]:
-    """Id -> name as labels.csv has it; empty while that is absent or has no such column."""
-    if not Path(labels).is_file():
+def read_own_labels(
+    labels: str | Path, segments: str | Path | None = None
+) -> tuple[Annotations, list[str]]:
+    """Read a JSON, or one or two CSV files; return the annotations and notes for the report."""
+    if Path(labels).suffix.lower() == SUFFIX:
+        return read_own_database(labels)
+    return read_folder_annotations(labels, segments), []
+
+
+def own_files(labels: str | Path) -> dict[str, str]:
+    """Return {id: name as written} in either form; empty if the file is missing or unreadable."""
+    if Path(labels).suffix.lower() != SUFFIX:
+        return named_files(labels)
+    try:
+        return {video_id(name): name for name in _read_json(Path(labels))["database"]}
+    except (WstalError, KeyError, TypeError):
         return {}
-    text = Path(labels).read_text(encoding="utf-8-sig", errors="replace")
-    with suppress(csv.Error):  # for reading the rows themselves to tell
-        names = [(row.get("video") or "").strip() for row in _table(text)]
-        return {video_id(name): name for name in names if name}
-    return {}
+
+
+def find_doubtful_labels(annotations: Annotations) -> list[str]:
+    """Return what may be a slip in own label files, a sentence each."""
+    database, classes = annotations.database, annotations.classes
+    trained = {n for each in database.values() if each["subset"] == "train" for n in each["labels"]}
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(" ".join(name.replace("_", " ").lower().split()), []).append(name)
+    found = [
+        f"{', '.join(names)} are {len(names)} classes; if one is meant, spell it alike everywhere."
+        for names in alike.values()
+        if len(names) > 1
+    ]
+    found += [
+        f"No training video has the class {name!r}: it cannot be learned, but counts where scored."
+        for name in classes
+        if name not in trained
+    ]
+    unlisted = {
+        f"{video} {item['label']!r}": None
+        for video, each in database.items()
+        for item in each["annotations"]
+        if item["label"] not in each["labels"]
+    }
+    if unlisted:
+        shown = ", ".join(list(unlisted)[:5]) + (", ..." if len(unlisted) > 5 else "")
+        found.append(
+            f"Classes that segments give a video, but its row of the labels does not: {shown}. "
+            "Training and video_mAP use the row."
+        )
+    return found
+
+
+# The two CSV files.
+
+DELIMITERS = ",;\t"  # between cells; spreadsheets write ; if decimals have a comma
+TIMES = ("t_start", "t_end")
 
 
 def read_folder_annotations(labels: str | Path, segments: str | Path | None = None) -> Annotations:
     """Read labels.csv and segments.csv.
 
-    Raises WstalError naming the file, the line and the remedy for a missing column, an
-    unknown split, a repeated video, an empty or inverted segment, a segment of an unlisted
-    video or of a class no video carries.
+    Raises WstalError that names the file, the line and the remedy for a missing column, an
+    unknown split, a repeated video, an empty or inverted segment, and a segment of an unlisted
+    video or of a class that no video has.
     """
     database: dict[str, dict] = {}
-    for line, row in _rows(labels, ("video", "labels", "split")):
+    for line, row in _read_rows(labels, ("video", "labels", "split")):
         video, split = video_id(row["video"]), row["split"].strip()
         names = sorted({name.strip() for name in row["labels"].split(";") if name.strip()})
         if split not in SUBSETS:
@@ -88,41 +152,10 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
             f"{labels}: no row has the split test; nothing would be scored. Mark some videos test"
         )
     classes = sorted({name for entry in database.values() for name in entry["labels"]})
-    for line, row in _rows(segments, ("video", "t_start", "t_end", "label")) if segments else ():
-        _add_segment(database, classes, row, f"{segments}, line {line}")
+    if segments:
+        for line, row in _read_rows(segments, ("video", "t_start", "t_end", "label")):
+            _add_segment(database, classes, row, f"{segments}, line {line}")
     return Annotations(classes, database)
-
-
-def doubts(annotations: Annotations) -> list[str]:
-    """What own label files say that may be meant, and may be a slip: a sentence each."""
-    database, classes = annotations.database, annotations.classes
-    taught = {n for each in database.values() if each["subset"] == "train" for n in each["labels"]}
-    alike: dict[str, list[str]] = {}
-    for name in classes:
-        alike.setdefault(" ".join(name.replace("_", " ").lower().split()), []).append(name)
-    found = [
-        f"{', '.join(names)} are {len(names)} classes; if one is meant, spell it alike everywhere."
-        for names in alike.values()
-        if len(names) > 1
-    ]
-    found += [
-        f"No training video has the class {name!r}: it cannot be learned, but counts where scored."
-        for name in classes
-        if name not in taught
-    ]
-    unlisted = {
-        f"{video} {item['label']!r}": None
-        for video, each in database.items()
-        for item in each["annotations"]
-        if item["label"] not in each["labels"]
-    }
-    if unlisted:
-        shown = ", ".join(list(unlisted)[:5]) + (", ..." if len(unlisted) > 5 else "")
-        found.append(
-            f"Classes that segments give a video and its row of the labels does not: {shown}. "
-            "Training and video_mAP go by the row."
-        )
-    return found
 
 
 def _add_segment(database: dict, classes: list[str], row: dict[str, str], where: str) -> None:
@@ -134,14 +167,25 @@ def _add_segment(database: dict, classes: list[str], row: dict[str, str], where:
     if video not in database:
         raise WstalError(f"{where}: video {video!r} has no row in the labels file; add one")
     if label not in classes:
-        raise WstalError(f"{where}: label {label!r} is carried by no video; classes: {classes}")
+        raise WstalError(f"{where}: no video has the label {label!r}; classes: {classes}")
     if not 0 <= start < end < float("inf"):
         raise WstalError(f"{where}: segment {start} to {end} s is empty, inverted or negative")
     database[video]["annotations"].append({"segment": [start, end], "label": label})
 
 
-def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line and cells of each row that has any; in files with semicolons 1,5 is a time."""
+def named_files(labels: str | Path) -> dict[str, str]:
+    """Return {id: name} as labels.csv has it; empty if the file or its column is missing."""
+    if not Path(labels).is_file():
+        return {}
+    text = Path(labels).read_text(encoding="utf-8-sig", errors="replace")
+    with suppress(csv.Error):  # reported when the rows themselves are read
+        names = [(row.get("video") or "").strip() for row in _open_table(text)]
+        return {video_id(name): name for name in names if name}
+    return {}
+
+
+def _read_rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and cells of each row that is not empty; in files with semicolons 1,5 is a time."""
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -151,7 +195,7 @@ def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dic
         ) from error
     except UnicodeDecodeError as error:
         raise WstalError(f"{path} is not UTF-8 ({error}); save it as CSV UTF-8") from error
-    table = _table(text)
+    table = _open_table(text)
     if absent := [name for name in columns if name not in table.fieldnames]:
         raise WstalError(
             f"{path}: columns {absent} are missing from its first line "
@@ -163,8 +207,8 @@ def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dic
             if surplus := "".join(row.pop(None, ())).strip():
                 raise WstalError(
                     f"{path}, line {table.line_num}: there are more cells than columns, and "
-                    f"{surplus!r} is in none; labels are joined by ;, and a name or label that "
-                    f"contains {delimiter!r} stands in double quotes"
+                    f"{surplus!r} is in none; join labels by ;, and put a name or label that "
+                    f"contains {delimiter!r} in double quotes"
                 )
             cells = {name: row[name] or "" for name in columns}
             if delimiter != ",":
@@ -177,8 +221,8 @@ def _rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dic
         ) from error
 
 
-def _table(text: str) -> csv.DictReader:
-    """Its rows by column, in composed Unicode: the same word may be spelt in two ways."""
+def _open_table(text: str) -> csv.DictReader:
+    """The rows by column, in composed Unicode, as one word may be encoded in two ways."""
     first = next(iter(text.splitlines()), "")
     delimiter = max(DELIMITERS, key=first.count)
     lines = io.StringIO(unicodedata.normalize("NFC", text), newline=None)
@@ -187,46 +231,27 @@ def _table(text: str) -> csv.DictReader:
     return table
 
 
-# FOLDED Own labels in ActivityNet's JSON format, which most tools for action detection read and write.
-# FOLDED
-# FOLDED `{"database": {video: {"subset": ..., "annotations": [{"segment": [s, e], "label": name}]}}}`, one
-# FOLDED file for labels and segments. A video may have `duration` and `labels` besides; an annotation
-# FOLDED without `segment` is a label of its video alone.
+# The JSON in ActivityNet's format.
 
 SUBSET_WORDS = {
-    **{"training": "train", "validation": "val", "testing": "test"},
-    **{"train": "train", "val": "val", "test": "test"},
+    "training": "train",
+    "validation": "val",
+    "testing": "test",
+    "train": "train",
+    "val": "val",
+    "test": "test",
 }
-SUFFIX = ".json"
-
-
-def read_own_labels(
-    labels: str | Path, segments: str | Path | None = None
-) -> tuple[Annotations, list[str]]:
-    """Annotations of own videos from a JSON, or from one or two CSV files; notes for a report."""
-    if Path(labels).suffix.lower() == SUFFIX:
-        return read_own_database(labels)
-    return read_folder_annotations(labels, segments), []
-
-
-def own_files(labels: str | Path) -> dict[str, str]:
-    """Id -> name in either form; empty while the file is absent or of another form."""
-    if Path(labels).suffix.lower() != SUFFIX:
-        return named_files(labels)
-    try:
-        return {video_id(name): name for name in _content(Path(labels))["database"]}
-    except (WstalError, KeyError, TypeError):
-        return {}
 
 
 def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
-    """Read a JSON; also what was decided about its subsets, in sentences.
+    """Read a JSON; return the annotations, and what was decided about subsets, a sentence each.
 
-    Where no video trains, those for validation do; where none can be tested, they are. Raises
-    WstalError naming the file, the video and the remedy for an unknown subset, a training video
-    without a label, a video listed twice, and a segment that is empty, inverted or no times.
+    Validation videos train if there are no training videos, and are tested if no test video has a
+    label. Raises WstalError that names the file, the video and the remedy for an unknown subset,
+    a training video without a label, a video listed twice, and a segment that is empty, inverted
+    or does not hold times.
     """
-    content = _content(Path(path))
+    content = _read_json(Path(path))
     videos = content.get("database") if isinstance(content, Mapping) else None
     if not isinstance(videos, Mapping):
         raise WstalError(
@@ -239,41 +264,41 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
         video = video_id(name)
         if video in database:
             raise WstalError(f"{path}: {video!r} is listed twice (extensions do not count)")
-        labels, database[video] = _entry(entry, f"{path}, video {name}")
+        labels, database[video] = _read_entry(entry, f"{path}, video {name}")
         if not labels:
             unlabelled.add(video)
     notes = list(_settle_subsets(database))
     for video, entry in database.items():
         if entry["subset"] == "train" and video in unlabelled:
             raise WstalError(
-                f"{path}, video {video}: it trains and has no label; annotate it, say "
+                f"{path}, video {video}: this training video has no label; annotate it, write "
                 f'"labels": ["{BACKGROUND}"] if it shows none of the classes, or remove it'
             )
-    for subset, deed in (("train", "train on"), ("test", "test")):
+    for subset, purpose in (("train", "train on"), ("test", "test")):
         if not any(entry["subset"] == subset for entry in database.values()):
             raise WstalError(
-                f"{path}: no video is left to {deed}; mark some `training` and some `testing`"
+                f"{path}: no video is left to {purpose}; mark some `training` and some `testing`"
             )
     classes = sorted({label for entry in database.values() for label in entry["labels"]})
     return Annotations(classes, database), notes
 
 
-def _content(path: Path) -> Any:
-    """What the file holds, in composed Unicode as `folder._table`."""
+def _read_json(path: Path) -> Any:
+    """The file's content, in composed Unicode as in `_open_table`."""
     try:
         return json.loads(unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError, RecursionError) as error:
         raise WstalError(f"{path} is not JSON ({error}); correct it, or write CSV") from error
 
 
-def _entry(entry: Any, where: str) -> tuple[set[str], dict[str, Any]]:
-    """All that a video is labelled with, background too, and its entry in the database."""
+def _read_entry(entry: Any, where: str) -> tuple[set[str], dict[str, Any]]:
+    """All labels of a video, background included, and its entry in the database."""
     try:
         subset, given = str(entry["subset"]).strip().lower(), entry.get("annotations") or []
         labels = {str(name).strip() for name in entry.get("labels") or ()}
         labels |= {str(item["label"]).strip() for item in given}
         segments = [
-            {"segment": _times(item["segment"], where), "label": str(item["label"]).strip()}
+            {"segment": _check_times(item["segment"], where), "label": str(item["label"]).strip()}
             for item in given
             if item.get("segment") is not None
         ]
@@ -295,31 +320,32 @@ def _entry(entry: Any, where: str) -> tuple[set[str], dict[str, Any]]:
     }
 
 
-def _times(segment: Any, where: str) -> list[float]:
+def _check_times(segment: Any, where: str) -> list[float]:
     try:
         start, end = map(float, segment)
     except (TypeError, ValueError) as error:
-        raise WstalError(f"{where}: {segment} are no two times in seconds") from error
+        raise WstalError(f"{where}: {segment} does not hold two times in seconds") from error
     if not 0 <= start < end < float("inf"):
         raise WstalError(f"{where}: segment {segment} is empty, inverted or negative; correct it")
     return [start, end]
 
 
 def _settle_subsets(database: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """Give validation the part that nothing else plays, and say so."""
-    of = {
+    """Let validation videos train or be tested if no others can; yield what was decided."""
+    by_subset = {
         subset: [video for video, entry in database.items() if entry["subset"] == subset]
         for subset in ("train", "val", "test")
     }
-    if of["val"] and not of["train"]:
+    if by_subset["val"] and not by_subset["train"]:
         yield "There is no training video: validation trains."
-        for video in of["val"]:
+        for video in by_subset["val"]:
             database[video]["subset"] = "train"
-    elif of["val"] and not any(database[video]["labels"] for video in of["test"]):
-        count = len(of["test"])
-        left = f"{count} test videos have no label and are left out ({', '.join(of['test'][:3])})"
+    elif by_subset["val"] and not any(database[video]["labels"] for video in by_subset["test"]):
+        count = len(by_subset["test"])
+        names = ", ".join(by_subset["test"][:3])
+        left = f"{count} test videos have no label and are left out ({names})"
         yield f"{left if count else 'There is no test video'}: validation is tested."
-        for video in of["test"]:
+        for video in by_subset["test"]:
             del database[video]
-        for video in of["val"]:
+        for video in by_subset["val"]:
             database[video]["subset"] = "test"

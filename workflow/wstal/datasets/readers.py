@@ -1,4 +1,4 @@
-"""Which reader turns a dataset's label files into annotations."""
+"""Which reader turns a dataset's label files into annotations, and which choices it has."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 from wstal.base.errors import WstalError
 from wstal.datasets import activitynet, ave, thumos14
 from wstal.datasets.activitynet import read_activitynet
-from wstal.datasets.annotations import Annotations, NothingThere, digests, listed
+from wstal.datasets.annotations import Annotations
 from wstal.datasets.ave import read_ave
 from wstal.datasets.fetching import how_to_get
-from wstal.datasets.folder import doubts, read_own_labels
-from wstal.datasets.report import Report, settle
+from wstal.datasets.folder import find_doubtful_labels, read_own_labels
+from wstal.datasets.published_sets import FilesMissing, expand_fetched, hash_files
+from wstal.datasets.report import Report, settle_choices
 from wstal.datasets.thumos14 import read_thumos14
 
 CHOICES = {
@@ -24,16 +25,16 @@ CHOICES = {
 
 
 def label_choices(kind: str, choices: Mapping[str, str]) -> dict[str, str]:
-    """The `choices` that videos and labels depend on: without those about segments alone."""
+    """Return the `choices` that videos and labels depend on: without those about segments alone."""
     times = {choice.name for choice in CHOICES.get(kind, ()) if choice.times}
     return {name: value for name, value in choices.items() if name not in times}
 
 
 def check_choices(kind: str, choices: Mapping[str, str]) -> None:
-    """Raise WstalError for a choice that a kind does not have, or a value that it does not take."""
+    """Raise WstalError for a choice that a kind does not have, or a value it does not take."""
     if choices and kind not in CHOICES:
         raise WstalError(f"choices: kind {kind} has none to make")
-    settle(CHOICES.get(kind, ()), choices)
+    settle_choices(CHOICES.get(kind, ()), choices)
 
 
 def read_dataset(
@@ -42,21 +43,21 @@ def read_dataset(
     files: Sequence[Path],
     facts: Mapping[str, Any] | None = None,
 ) -> tuple[Annotations, Report]:
-    """Annotations and the report on them, by the dataset's `kind`.
+    """Read a dataset's annotations, and the report on them, with the reader of its `kind`.
 
-    `settings` is the dataset's YAML (kind, labels, videos, choices), `facts` what is known of
-    it (workflow/reference/datasets). Raises WstalError for files that cannot be used; where
-    there are none, its message is a page on what to fetch.
+    `settings` is the dataset's YAML (kind, labels, videos, choices), `facts` what is published
+    about it (workflow/reference/datasets). Raises WstalError for files that cannot be used; if
+    there are none, the message is a page on what to fetch.
     """
-    files = listed(files)
+    files = expand_fetched(files)
     choices, facts = settings.get("choices") or {}, facts or {}
     check_choices(settings["kind"], choices)
     try:
         match settings["kind"]:
             case "folder" | "demo":
                 annotations, notes = read_own_labels(*files)
-                notes += doubts(annotations)
-                return annotations, Report("own label files", digests(files), notes=notes)
+                notes += find_doubtful_labels(annotations)
+                return annotations, Report("own label files", hash_files(files), notes=notes)
             case "thumos14":
                 return read_thumos14(files, choices, {"classes": [], **facts})
             case "activitynet":
@@ -65,6 +66,6 @@ def read_dataset(
                 return read_ave(files, choices, facts)
             case other:
                 raise WstalError(f"kind {other} has no label files to read")
-    except NothingThere as error:
+    except FilesMissing as error:
         page = how_to_get(dataset, settings.get("labels"), settings.get("videos"))
         raise WstalError(f"{page}\n\nNot read yet: {error}.") from error

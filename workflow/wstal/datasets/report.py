@@ -1,4 +1,8 @@
-"""What was decided about a dataset's known traps, in a page that a person can check."""
+"""The choices about a dataset's known traps, and the page that reports what was decided.
+
+A reader of label files lists its `Choice`s and counts in a `Tally` what each one concerns; the
+`Report` on them becomes a page in Markdown.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,15 @@ from typing import Any
 from wstal.base.errors import WstalError
 from wstal.datasets.annotations import SUBSETS, Annotations
 
-EXAMPLES = 5
+EXAMPLES = 5  # of what a choice concerns
 
 
 @dataclass(frozen=True)
 class Choice:
     """A known trap and the ways to treat it: value -> what it does; the first is the default.
 
-    `times` says that it concerns segments alone: whatever its value, the videos and their
-    labels are the same.
+    `times` marks a choice that concerns segments alone: its value changes neither the videos nor
+    their labels.
     """
 
     name: str
@@ -38,7 +42,7 @@ REPEATED = Choice(
 
 @dataclass(frozen=True)
 class Decision:
-    """A choice as it was made: its value and how much it concerns, with some examples."""
+    """The value of a choice, how much it concerns, and some examples."""
 
     choice: Choice
     value: str
@@ -48,7 +52,7 @@ class Decision:
 
 @dataclass
 class Report:
-    """Where annotations came from and what was decided on the way."""
+    """Where annotations came from, and what was decided on the way."""
 
     source: str
     files: dict[str, str] = field(default_factory=dict)  # name -> sha256
@@ -57,11 +61,11 @@ class Report:
 
 
 class Tally:
-    """The choices of one reading: their values, and what each of them concerned."""
+    """The choices of one reading: their values, and what each of them concerns."""
 
     def __init__(self, choices: Sequence[Choice], wanted: Mapping[str, str]) -> None:
         self.choices = choices
-        self.values = settle(choices, wanted)
+        self.values = settle_choices(choices, wanted)
         self.examples: dict[str, Counter[str]] = {choice.name: Counter() for choice in choices}
 
     def add(self, name: str, example: str) -> None:
@@ -69,18 +73,18 @@ class Tally:
         self.examples[name][example] += 1
 
     def keeps(self, example: str, traps: Mapping[str, bool]) -> bool:
-        """Count those of `traps` that hold; whether the choice about none of them is to drop."""
+        """Count the `traps` that are true; return whether no choice about them is to drop."""
         held = [name for name, holds in traps.items() if holds]
         for name in held:
             self.add(name, example)
         return not any(self.values[name] == "drop" for name in held)
 
     def count(self, name: str) -> int:
-        """Cases of choice `name` so far."""
+        """Return the number of cases of choice `name` so far."""
         return self.examples[name].total()
 
     def decisions(self) -> list[Decision]:
-        """Every choice with its value, count and first examples."""
+        """Return every choice with its value, count and first examples."""
         found = []
         for choice in self.choices:
             cases = self.examples[choice.name]
@@ -92,10 +96,10 @@ class Tally:
         return found
 
 
-def settle(choices: Sequence[Choice], wanted: Mapping[str, str]) -> dict[str, str]:
-    """The value of every choice: the wanted one or the default.
+def settle_choices(choices: Sequence[Choice], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Return the value of every choice: the wanted one or the default.
 
-    Raises WstalError naming an unknown choice or value and what there is instead.
+    Raises WstalError that names an unknown choice or value, and the known ones.
     """
     known = {choice.name: choice for choice in choices}
     for name, value in wanted.items():
@@ -112,12 +116,12 @@ def settle(choices: Sequence[Choice], wanted: Mapping[str, str]) -> dict[str, st
 def report_page(
     dataset: str, annotations: Annotations, report: Report, facts: Mapping[str, Any]
 ) -> str:
-    """The report as Markdown: content beside the published counts, lists, choices, notes."""
+    """Return the report as Markdown: content beside published counts, lists, choices, notes."""
     blocks = [
         f"# Annotations of {dataset}",
         f"Source: {report.source}.",
         "## Content",
-        _content(annotations, facts.get("statistics", {})),
+        _content_table(annotations, facts.get("statistics", {})),
     ]
     if annotations.lists:
         rows = [
@@ -130,7 +134,9 @@ def report_page(
         blocks += [
             "## Choices",
             "Each is a key of `choices:` in the dataset's YAML.",
-            _table(["choice", "value", "count", "why it matters", "other values"], _rows(report)),
+            _table(
+                ["choice", "value", "count", "why it matters", "other values"], _choice_rows(report)
+            ),
         ]
     if report.notes:
         blocks += ["## Notes", "\n".join(f"- {note}" for note in report.notes)]
@@ -140,7 +146,10 @@ def report_page(
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _rows(report: Report) -> Iterable[list[str]]:
+CHOICE_HEAD = ["choice", "value", "count", "why it matters", "other values"]
+
+
+def _choice_rows(report: Report) -> Iterable[list[str]]:
     for decision in report.decisions:
         choice = decision.choice
         others = [f"`{v}`: {text}" for v, text in choice.options.items() if v != decision.value]
@@ -155,7 +164,7 @@ def _rows(report: Report) -> Iterable[list[str]]:
         ]
 
 
-def _content(annotations: Annotations, published: Mapping[str, Mapping[str, int]]) -> str:
+def _content_table(annotations: Annotations, published: Mapping[str, Mapping[str, int]]) -> str:
     rows = []
     for subset in SUBSETS:
         ids = annotations.ids(subset)

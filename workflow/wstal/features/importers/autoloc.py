@@ -1,11 +1,13 @@
 """AutoLoc's UntrimmedNet outputs: one tab-separated line per video.
 
 Columns: id, labels, features `T x 2048`, class activation `T x 2 x K` (softmax over classes),
-attention `T x 2` (logits); numbers joined by ";", flow before RGB in each. The last two become
-streams of their own: `rgb_scp`, `flow_scp` `[T, K]`, `rgb_attention`, `flow_attention` `[T, 1]`.
+attention `T x 2` (logits). Numbers are joined by ";"; flow comes before RGB in each column. The
+last two columns become streams: `rgb_scp`, `flow_scp` `[T, K]`, and `rgb_attention`,
+`flow_attention` `[T, 1]`.
 
-Ids are numbers: of THUMOS14 those in the videos' names, counted anew in each subset; of
-ActivityNet places in AutoLoc's own list of videos, org2idx.map (`subset id number`).
+Ids are numbers. For THUMOS14 they are the numbers in the videos' names, which start again in each
+subset; for ActivityNet they are places in AutoLoc's list of videos, org2idx.map
+(`subset id number`).
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
-from wstal.datasets.annotations import NothingThere
+from wstal.datasets.published_sets import FilesMissing
 from wstal.features.importers.published import (
+    ImportSettings,
     PublishedFeatures,
     PublishedVideo,
     VideoFeatures,
@@ -31,32 +33,30 @@ from wstal.features.importers.published import (
 MAX_ID = 256  # bytes
 MAP = "org2idx.map"
 SUBSETS = {"val": "validation", "validation": "validation", "test": "test", "train": ""}
-PAGE = """the folder att_unfused (ActivityNet: att_unfused_onlytrain): val.all.tsv and
-     test.all.tsv, or one .tsv per video; for ActivityNet data/AN/org2idx.map beside them
-   From the README of https://github.com/zhengshou/AutoLoc"""
 
 
-def find_autoloc(folder: Path, settings: Mapping[str, Any]) -> PublishedFeatures:
-    """The lines of all .tsv files below `folder`; of two lines of one video the first.
+def find_autoloc(folder: Path, settings: ImportSettings) -> PublishedFeatures:
+    """Find the lines of all .tsv files below `folder`; of two lines of one video, the first.
 
-    The stacked files (*.all.tsv) come before those of single videos.
+    The stacked files (*.all.tsv) come before the files of single videos. Raises FilesMissing if
+    no file is there, WstalError for a number that stands for no video.
     """
     videos: dict[str, PublishedVideo] = {}
-    originals = _originals(folder)
+    originals = _read_originals(folder)
     files = sorted(files_below(folder, ".tsv"), key=lambda p: not p.name.endswith(".all.tsv"))
     for path in files:
         own = () if path.name.endswith(".all.tsv") else (path,)
         for name, place in _lines(path):
             name = _full_name(name, path, originals)
-            read = partial(_read, path, place, settings)
+            read = partial(_read_line, path, place, settings)
             videos.setdefault(name, PublishedVideo(name, own, read))
     if not videos:
-        raise NothingThere("no .tsv file")
+        raise FilesMissing("no .tsv file")
     shared = tuple(path for path in files if path.name.endswith(".all.tsv"))
-    return PublishedFeatures(list(videos.values()), shared, {"order": list(settings["order"])})
+    return PublishedFeatures(list(videos.values()), shared, {"order": list(settings.order)})
 
 
-def _originals(folder: Path) -> dict[int, str]:
+def _read_originals(folder: Path) -> dict[int, str]:
     """{number: id} of AutoLoc's list of videos, in the folder, below it or beside it."""
     found = [*files_below(folder, MAP), *(p for p in [folder.parent / MAP] if p.is_file())]
     rows = (line.split() for line in found[0].read_text().splitlines()) if found else ()
@@ -64,7 +64,7 @@ def _originals(folder: Path) -> dict[int, str]:
 
 
 def _full_name(name: str, path: Path, originals: Mapping[int, str]) -> str:
-    """The video that a number in a file stands for; a name stays as it is."""
+    """The video that a number in a file stands for; a name stays unchanged."""
     if not name.isdigit():
         return name
     if int(name) in originals:
@@ -73,15 +73,15 @@ def _full_name(name: str, path: Path, originals: Mapping[int, str]) -> str:
     subset = SUBSETS.get(words[0] if words else path.parent.name.lower())
     if originals or not subset:
         raise WstalError(
-            f"{path}: video {name} is a number that stands in no {MAP}, nor does the file "
-            "belong to a subset of THUMOS14; place data/AN/org2idx.map of AutoLoc beside the "
-            "files, or name the file by its subset (val.all.tsv)"
+            f"{path}: video {name} is a number that is in no {MAP}, and the file's name does not "
+            "give a subset of THUMOS14; place data/AN/org2idx.map of AutoLoc beside the files, "
+            "or name the file by its subset (val.all.tsv)"
         )
     return f"video_{subset}_{int(name):07d}"
 
 
 def _lines(path: Path) -> Iterator[tuple[str, int]]:
-    """(id, offset in bytes) of each line, without keeping any."""
+    """(id, offset in bytes) of each line; no line is kept in memory."""
     with path.open("rb") as file:
         place = 0
         for line in file:
@@ -91,23 +91,23 @@ def _lines(path: Path) -> Iterator[tuple[str, int]]:
             place += len(line)
 
 
-def _read(path: Path, place: int, settings: Mapping[str, Any]) -> VideoFeatures:
+def _read_line(path: Path, place: int, settings: ImportSettings) -> VideoFeatures:
     with path.open("rb") as file:
         file.seek(place)
         columns = file.readline().rstrip(b"\r\n").split(b"\t")
     name = columns[0].decode("utf-8", "replace")
     if len(columns) != 5:
         raise WstalError(
-            f"{path}: the line of {name} has {len(columns)} columns; AutoLoc's have five: id, "
+            f"{path}: the line of {name} has {len(columns)} columns; expected five: id, "
             "labels, features, class activation, attention"
         )
     features, activation, attention = (_values(text, path, name) for text in columns[2:])
-    order = list(settings["order"])
-    rows, left = divmod(len(features), sum(settings["dims"][stream] for stream in order))
+    order = list(settings.order)
+    rows, left = divmod(len(features), sum(settings.dims[stream] for stream in order))
     if left or not rows:
         raise WstalError(
             f"{path}: {name} has {len(features)} feature values, not a multiple of the recipe's "
-            f"width {settings['dims']}; correct import.dims"
+            f"width {dict(settings.dims)}; correct import.dims"
         )
     classes, left = divmod(len(activation), rows * len(order))
     if left or not classes or len(attention) != rows * len(order):
@@ -115,7 +115,7 @@ def _read(path: Path, place: int, settings: Mapping[str, Any]) -> VideoFeatures:
             f"the line in {path.name} has {rows} rows of features, but {len(activation)} "
             f"activations and {len(attention)} attentions: it is cut off"
         )
-    streams = split_joint(features.reshape(rows, -1), order, settings["dims"], path)
+    streams = split_joint(features.reshape(rows, -1), order, settings.dims, path)
     for index, stream in enumerate(order):
         streams[f"{stream}_scp"] = activation.reshape(rows, len(order), classes)[:, index]
         streams[f"{stream}_attention"] = attention.reshape(rows, len(order), 1)[:, index]

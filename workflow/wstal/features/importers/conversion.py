@@ -1,10 +1,14 @@
-"""Published features of the annotated videos, written as features.h5 with where they came from."""
+"""Published features of the annotated videos, written as features.h5 with their provenance.
+
+Names are matched to the annotated ids, streams are cut to one length, and rows that follow each
+video's own frame rate are chosen by time for the common grid.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,18 +20,24 @@ import numpy as np
 from wstal.base.array_store import BROKEN, MISSING, OK, safe_name
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.files import atomic_path, canonical_json
+from wstal.base.settings import to_plain
 from wstal.datasets.annotations import Annotations
-from wstal.features.importers.own_rate import common_rows, own_rate
-from wstal.features.importers.published import PublishedFeatures, PublishedVideo, VideoFeatures
+from wstal.features.importers.published import (
+    ImportSettings,
+    PublishedFeatures,
+    PublishedVideo,
+    VideoFeatures,
+)
 from wstal.features.pack import SCHEMA, check_missing
 
 LENGTH_TOLERANCE = 0.05  # of the annotated durations, in the median
+RATE_TOLERANCE = 0.02  # of a rate; 24 and 25 are 4 % apart
 NOTE = "published features"
 
 
 @dataclass
 class Imported:
-    """Rows of coverage.csv and manifest.csv, and what the user should know."""
+    """Rows of coverage.csv and manifest.csv, and notes for the user."""
 
     coverage: list[dict[str, Any]] = field(default_factory=list)
     manifest: list[dict[str, Any]] = field(default_factory=list)
@@ -38,36 +48,35 @@ def convert_features(
     path: str | Path,
     found: PublishedFeatures,
     annotations: Annotations,
-    recipe: Mapping[str, Any],
+    settings: ImportSettings,
     *,
+    dtype: str = "float32",
     dataset: str,
-    recipe_name: str,
+    recipe: str,
     max_missing: int | None = None,
     track: Callable[[Iterable], Iterable] = iter,
 ) -> Imported:
-    """Write features.h5 from what a layout's reader found.
+    """Write features.h5 (arrays of `dtype`) from what a layout's reader found.
 
-    `recipe` has `import` (layout, order, dims, fps, snippet, stride, rates, max_missing)
-    and `dtype`.
-    Raises WstalError if no video matches, a stream has another width than the recipe says, or
-    more than `max_missing` videos have no features.
+    `dataset` and `recipe` are the names that the file records. Raises WstalError if no video
+    matches, a stream has another width than `settings.dims` says, or more than `max_missing`
+    videos have no features (None: any number may be missing).
     """
-    settings = recipe["import"]
     matched = match_names(annotations, found.videos)
     result = Imported(notes=_match_notes(annotations, found, matched))
-    fits, widths = [], dict(settings["dims"])
-    step = settings["stride"] / settings["fps"]
+    fits, widths = [], dict(settings.dims)
+    step = settings.stride / settings.fps
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(_root_attrs(dataset, recipe_name, recipe, found))
+        file.attrs.update(_root_attrs(found, settings, dtype, dataset, recipe))
         for video in track(list(annotations.database)):
             entry = annotations.database[video]
-            streams, status, reason = _video(matched.get(video), entry["duration"], settings)
+            streams, status, reason = _read_video(matched.get(video), entry["duration"], settings)
             rows = len(next(iter(streams.values()))) if streams else 0
             duration = float(entry["duration"] or rows * step)
             about = {"id": video, "split": entry["subset"], "status": status}
             result.coverage.append({**about, "rows": rows, "reason": reason})
             result.manifest.append(
-                {**about, **_source(matched.get(video)), "fps": settings["fps"]}
+                {**about, **_source(matched.get(video)), "fps": settings.fps}
                 | {"duration": duration, "reason": "; ".join(filter(None, (NOTE, reason)))}
             )
             if not streams:
@@ -79,28 +88,50 @@ def convert_features(
             group.attrs.update({**about, "duration": duration})
             group.attrs["sources_json"] = json.dumps(_digests(matched[video].files))
             for name, array in streams.items():
-                group[name] = array = np.ascontiguousarray(array, dtype=recipe["dtype"])
+                group[name] = array = np.ascontiguousarray(array, dtype=dtype)
                 group[name].attrs["sha256"] = hashlib.sha256(array).hexdigest()
-        # What the published set is known to lack does not count against the dataset.
-        allowed = None if max_missing is None else max(max_missing, settings["max_missing"])
+        # The videos that the published set is known to lack do not count against the dataset.
+        allowed = None if max_missing is None else max(max_missing, settings.max_missing)
         check_missing(result.coverage, allowed)
     result.notes += _length_notes(fits)
     return result
 
 
+def _root_attrs(
+    found: PublishedFeatures, settings: ImportSettings, dtype: str, dataset: str, recipe: str
+) -> dict[str, Any]:
+    made = {"import": to_plain(settings), "dtype": dtype}
+    about = {**made, "facts": found.facts, "files": _digests(found.shared)}
+    return {
+        "schema": SCHEMA,
+        "dataset": dataset,
+        "recipe": recipe,
+        "note": NOTE,
+        "fps": settings.fps,
+        "snippet": settings.snippet,
+        "stride": settings.stride,
+        "step": settings.stride / settings.fps,
+        # A snippet longer than its stride is centred later than the span it stands for.
+        "t0": (settings.snippet - settings.stride) / 2 / settings.fps,
+        "recipe_digest": hashlib.sha256(canonical_json(made).encode()).hexdigest(),
+        "weights": "published",
+        "provenance_json": json.dumps(about, sort_keys=True),
+    }
+
+
 def match_names(
     annotations: Annotations, videos: Iterable[PublishedVideo]
 ) -> dict[str, PublishedVideo]:
-    """Published videos by annotated id; a leading `v_` may lack or be too much on either side.
+    """Match published videos to annotated ids: {id: video}.
 
-    One may also be called as this project calls the file of that id.
+    A leading `v_` may be missing or extra on either side. A published name may also be the file
+    name that this project gives an id.
     """
     named = {video.name: video for video in videos}
     matched = {}
     for video, entry in annotations.database.items():
         called = entry.get("file") or video
-        names = [video, called, f"v_{called}", called.removeprefix("v_")]
-        names.append(safe_name(video))
+        names = [video, called, f"v_{called}", called.removeprefix("v_"), safe_name(video)]
         if name := next((n for n in names if n in named), None):
             matched[video] = named[name]
     return matched
@@ -112,45 +143,46 @@ def _match_notes(
     published = [video.name for video in found.videos]
     if not published and (lacking := found.facts.get("lacking_a_stream")):
         raise WstalError(
-            f"no video has a file of every stream: {_some(lacking)} lack one; place the rest, or "
-            "name in the recipe only the streams that there are"
+            f"no video has a file of every stream: {_first_names(lacking)} lack one; place the "
+            "rest, or name in the recipe only the streams that there are"
         )
     if not matched:
         raise WstalError(
-            f"none of the {len(published)} published videos (such as {_some(published)}) is one "
-            f"of the {len(annotations.database)} annotated (such as {_some(annotations.database)})"
-            "; are these features of this dataset?"
+            f"none of the {len(published)} published videos (such as {_first_names(published)}) is "
+            f"one of the {len(annotations.database)} annotated (such as "
+            f"{_first_names(annotations.database)}); are these features of this dataset?"
         )
     used = {video.name for video in matched.values()}
-    unused = [name for name in published if name not in used]
-    notes = [f"{len(unused)} published videos are not annotated: {_some(unused)}"] if unused else []
+    notes = []
+    if unused := [name for name in published if name not in used]:
+        notes.append(f"{len(unused)} published videos are not annotated: {_first_names(unused)}")
     for key in ("lacking_a_stream", "twice"):
         if names := found.facts.get(key):
-            notes.append(f"{key.replace('_', ' ')}: {_some(names)}")
+            notes.append(f"{key.replace('_', ' ')}: {_first_names(names)}")
     return notes
 
 
-def _video(
-    found: PublishedVideo | None, duration: float | None, settings: Mapping[str, Any]
+def _read_video(
+    found: PublishedVideo | None, duration: float | None, settings: ImportSettings
 ) -> tuple[dict[str, np.ndarray], str, str]:
-    """(streams of one length, status, reason) of a video."""
+    """(streams of one length on the common grid, status, reason) of a video."""
     if found is None:
         return {}, MISSING, "not among the published features"
     try:
-        read = found.read()
-        streams, reason = _one_length(read.streams)
-        return _on_grid(VideoFeatures(streams, read.frames), duration, settings, reason)
+        published = found.read()
+        streams, cut = _cut_to_shortest(published.streams)
+        return _put_on_grid(VideoFeatures(streams, published.frames), duration, settings, cut)
     except MediaError as error:
         return {}, BROKEN, str(error)
 
 
-def _one_length(streams: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], str]:
-    """Streams cut to the shortest where they differ by one row, as some published ones do."""
+def _cut_to_shortest(streams: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], str]:
+    """Streams cut to the shortest if they differ by one row, as some published ones do."""
     for name, array in streams.items():
         if array.ndim != 2 or not array.size:
             raise MediaError(f"{name} has the shape {list(array.shape)}, not [T, D]")
         if not np.isfinite(array).all():
-            raise MediaError(f"{name} holds values that are no finite numbers")
+            raise MediaError(f"{name} holds values that are not finite")
     lengths = {name: len(array) for name, array in streams.items()}
     shortest = min(lengths.values())
     if max(lengths.values()) == shortest:
@@ -161,19 +193,59 @@ def _one_length(streams: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray
     return {n: a[:shortest] for n, a in streams.items()}, f"cut to {shortest} rows of {text}"
 
 
-def _on_grid(
-    read: VideoFeatures, duration: float | None, settings: Mapping[str, Any], reason: str
+def _put_on_grid(
+    published: VideoFeatures, duration: float | None, settings: ImportSettings, cut: str
 ) -> tuple[dict[str, np.ndarray], str, str]:
-    rows = len(next(iter(read.streams.values())))
-    rate, assumed = own_rate(rows, read.frames, duration, settings)
-    index = common_rows(rows, rate, settings)
-    moved = "" if rate == settings["fps"] else f"rows moved from {rate:.4g} fps to the common grid"
-    reasons = [text for text in (reason, assumed, moved) if text]
-    return {n: a[index] for n, a in read.streams.items()}, OK, "; ".join(reasons)
+    rows = len(next(iter(published.streams.values())))
+    rate, assumed = estimate_frame_rate(rows, published.frames, duration, settings)
+    index = nearest_rows(rows, rate, settings)
+    moved = "" if rate == settings.fps else f"rows moved from {rate:.4g} fps to the common grid"
+    reasons = [text for text in (cut, assumed, moved) if text]
+    return {n: a[index] for n, a in published.streams.items()}, OK, "; ".join(reasons)
+
+
+def estimate_frame_rate(
+    rows: int, frames: int | None, duration: float | None, settings: ImportSettings
+) -> tuple[float, str]:
+    """Return (frames per second of a video with `rows` snippets, what was assumed).
+
+    `frames` is the publisher's count; without it the count follows from the rows. `duration` is
+    in seconds. The result is the one of `settings.rates` that fits (an empty list: the rate that
+    count and duration give), or `settings.fps` if the duration is unknown or no rate fits.
+    """
+    fps, stride, rates = settings.fps, settings.stride, settings.rates
+    if rates is None:
+        return fps, ""
+    if not duration:
+        return fps, f"its own frame rate is not known, taken as {fps:g}"
+    slack = 0.0 if frames else stride / 2 / duration
+    count = frames or (rows - 1) * stride + settings.snippet + stride / 2
+    found = count / duration
+    if not rates:
+        return found, ""
+    best = min(rates, key=lambda rate: abs(rate - found))
+    if abs(best - found) > best * RATE_TOLERANCE + slack:
+        known = ", ".join(f"{rate:g}" for rate in rates)
+        return fps, f"{found:.2f} frames per second fit none of {known}, taken as {fps:g}"
+    return best, ""
+
+
+def nearest_rows(rows: int, rate: float, settings: ImportSettings) -> np.ndarray:
+    """Return for each snippet of the common grid the row nearest in time: int64 `[T]`.
+
+    Snippet l is centred at (l * stride + snippet / 2) / rate seconds.
+    """
+    fps, stride, half = settings.fps, settings.stride, settings.snippet / 2
+    if rate == fps:
+        return np.arange(rows)
+    count = max(1, round(rows * fps / rate))
+    centres = (np.arange(count) * stride + half) / fps
+    nearest = np.rint((centres * rate - half) / stride).astype(np.int64)
+    return np.clip(nearest, 0, rows - 1)
 
 
 def _check_widths(streams: Mapping[str, np.ndarray], widths: dict[str, int], video: str) -> None:
-    """Every stream as wide as the recipe says; those it does not name, as in the first video."""
+    """Compare widths with the recipe's; a stream it does not name is as wide as in the first."""
     for name, array in streams.items():
         if widths.setdefault(name, array.shape[1]) != array.shape[1]:
             raise WstalError(
@@ -182,7 +254,7 @@ def _check_widths(streams: Mapping[str, np.ndarray], widths: dict[str, int], vid
             )
 
 
-def _length_notes(fits: list[float]) -> list[str]:
+def _length_notes(fits: Sequence[float]) -> list[str]:
     middle = float(np.median(fits)) if fits else 1.0
     if abs(middle - 1) <= LENGTH_TOLERANCE:
         return []
@@ -190,24 +262,6 @@ def _length_notes(fits: list[float]) -> list[str]:
         f"in the median the features cover {middle:.2f} of the annotated duration: check fps and "
         "stride of the recipe (0.83 and 1.2 mean 25 against 30 frames per second)"
     ]
-
-
-def _root_attrs(
-    dataset: str, recipe_name: str, recipe: Mapping[str, Any], found: PublishedFeatures
-) -> dict[str, Any]:
-    settings = recipe["import"]
-    made = {"import": settings, "dtype": recipe["dtype"]}
-    fps, snippet, stride = (settings[key] for key in ("fps", "snippet", "stride"))
-    about = {**made, "facts": found.facts, "files": _digests(found.shared)}
-    return {
-        **{"schema": SCHEMA, "dataset": dataset, "recipe": recipe_name, "note": NOTE},
-        **{"fps": fps, "snippet": snippet, "stride": stride, "step": stride / fps},
-        # A snippet longer than its stride is centred later than the span it stands for.
-        "t0": (snippet - stride) / 2 / fps,
-        "recipe_digest": hashlib.sha256(canonical_json(made).encode()).hexdigest(),
-        "weights": "published",
-        "provenance_json": json.dumps(about, sort_keys=True),
-    }
 
 
 def _source(found: PublishedVideo | None) -> dict[str, str]:
@@ -227,7 +281,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _some(names: Iterable[str]) -> str:
+def _first_names(names: Iterable[str]) -> str:
     names: Iterator[str] = iter(names)
     first = [name for _, name in zip(range(3), names, strict=False)]
     return ", ".join(first) + (" ..." if next(names, None) is not None else "")

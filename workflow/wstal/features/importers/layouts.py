@@ -1,75 +1,76 @@
-"""Which reader takes a layout apart, and what to place where when nothing is there."""
+"""Which reader an import uses, and what to place where when its files are missing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from wstal.base.errors import WstalError
-from wstal.datasets.annotations import Annotations, NothingThere
-from wstal.features.importers import acmnet, autoloc, ave, basnet, cmcs, streams, wtalc
-from wstal.features.importers.published import PublishedFeatures
+from wstal.datasets.annotations import Annotations
+from wstal.datasets.published_sets import FilesMissing
+from wstal.features.importers.autoloc import find_autoloc
+from wstal.features.importers.joint import find_ave, find_wtalc
+from wstal.features.importers.per_video import find_acmnet, find_basnet, find_cmcs, find_streams
+from wstal.features.importers.published import ImportSettings, PublishedFeatures
 
 PAGES = {
-    "wtalc": wtalc.PAGE,
-    "basnet": basnet.PAGE,
-    "acmnet": acmnet.PAGE,
-    "cmcs": cmcs.PAGE,
-    "autoloc": autoloc.PAGE,
-    "ave": ave.PAGE,
-    "streams": streams.PAGE,
+    "wtalc": """one file such as Thumos14reduced-I3D-JOINTFeatures.npy or
+     ActivityNet1.2-I3D-JOINTFeatures.npy, and videoname.npy of the annotation set beside it
+     (Thumos14reduced-Annotations, ActivityNet1.2-Annotations); that set may also lie with the
+     dataset's label files.
+   From the README of https://github.com/sujoyp/wtalc-pytorch, or
+     https://github.com/harlanhong/MM2021-CO2-Net""",
+    "basnet": """the folders train/rgb, train/flow, test/rgb and test/flow with one .npy per video
+   From the README of https://github.com/Pilhyeon/BaSNet-pytorch, of
+     https://github.com/Pilhyeon/WTAL-Uncertainty-Modeling or of https://github.com/zhang-can/CoLA""",
+    "acmnet": """the folders train and test with one .npy per video
+   From the README of https://github.com/ispc-lab/ACM-Net or of
+     https://github.com/boheumd/ASM-Loc""",
+    "cmcs": """two files per video, <id>-rgb.npz and <id>-flow.npz (or v_<id>-...), in any folders
+   From the README of https://github.com/Finspire13/CMCS-Temporal-Action-Localization""",
+    "autoloc": """the folder att_unfused (ActivityNet: att_unfused_onlytrain): val.all.tsv and
+     test.all.tsv, or one .tsv per video; for ActivityNet data/AN/org2idx.map beside them
+   From the README of https://github.com/zhengshou/AutoLoc""",
+    "ave": """visual_feature.h5 (7.7 GB) and audio_feature.h5; for training clips of background
+     visual_feature_noisy.h5 and audio_feature_noisy.h5 (without them: choices: {background_clips:
+     leave_out}). From https://github.com/YapengTian/AVE-ECCV18, README and data/""",
+    "streams": """one {video}_{stream}.npy per video and stream of the recipe's import.order
+   As written by `wstal extract`, or by
+     https://github.com/v-iashin/video_features (stack_size, step_size 16; extraction_fps 25)""",
 }
-DEFAULTS = {  # as in workflow/schemas/features.schema.json
-    "order": ["rgb", "flow"],
-    "dims": {"rgb": 1024, "flow": 1024},
-    "fps": 25,
-    "snippet": 16,
-    "stride": 16,
-    "rates": None,
-    "crop": "centre",
-    "max_missing": 0,
-}
-
-
-def with_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe with `import` whose other keys may have been left out."""
-    if "layout" not in (recipe.get("import") or {}):
-        raise WstalError(f"the recipe has no import.layout; it can be {', '.join(PAGES)}")
-    return {"dtype": "float32", **recipe, "import": DEFAULTS | recipe["import"]}
 
 
 def find_features(
     folder: Path,
-    settings: Mapping[str, Any],
+    settings: ImportSettings,
     annotations: Annotations,
     labels: Sequence[Path] = (),
 ) -> PublishedFeatures:
-    """The published features below `folder`, by `settings["layout"]` (a recipe's `import`).
+    """Find the published features below `folder` with the reader of `settings.layout`.
 
-    Raises WstalError for files that cannot be used; where there are none, its message says
-    what to place there.
+    `labels` are the dataset's label files. Raises WstalError for files that cannot be used; if
+    the files are missing, the message is a page that says what to place where.
     """
     try:
-        match settings["layout"]:
+        match settings.layout:
             case "wtalc":
-                return wtalc.find_wtalc(folder, settings, labels)
+                return find_wtalc(folder, settings, labels)
             case "basnet":
-                return basnet.find_basnet(folder, settings)
+                return find_basnet(folder, settings)
             case "acmnet":
-                return acmnet.find_acmnet(folder, settings)
+                return find_acmnet(folder, settings)
             case "cmcs":
-                return cmcs.find_cmcs(folder, settings)
+                return find_cmcs(folder, settings)
             case "autoloc":
-                return autoloc.find_autoloc(folder, settings)
+                return find_autoloc(folder, settings)
             case "ave":
-                return ave.find_ave(folder, settings, annotations)
+                return find_ave(folder, settings, annotations)
             case "streams":
-                return streams.find_streams(folder, settings)
+                return find_streams(folder, settings)
             case other:
                 raise WstalError(f"layout {other!r} is not one of {', '.join(PAGES)}")
-    except NothingThere as error:
-        raise WstalError(_page(settings["layout"], folder, str(error))) from error
+    except FilesMissing as error:
+        raise WstalError(_page(settings.layout, folder, str(error))) from error
 
 
 def _page(layout: str, folder: Path, absent: str) -> str:

@@ -1,19 +1,55 @@
-"""What a layout's reader hands over: videos by their published names, read one at a time."""
+"""The settings of an import, and what every layout's reader returns.
+
+A reader lists the videos of a published set by their published names. The arrays of a video are
+read when its `read` is called, one video at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+from annotated_types import Ge, Gt, MinLen
 
 from wstal.base.errors import MediaError, WstalError
 
+EXAMPLES = 20  # videos named in a fact
+
+Layout = Literal["wtalc", "basnet", "acmnet", "cmcs", "autoloc", "ave", "streams"]
+Stream = Literal["rgb", "flow", "audio"]
+
+
+@dataclass(frozen=True)
+class ImportSettings:
+    """The section `import` of a feature recipe: published or own features, used as they are."""
+
+    layout: Layout  # how the files are laid out: docs/datasets.md says what to place where
+    # The streams. Where they share an array: the order in which they stand there.
+    order: Annotated[tuple[Stream, ...], MinLen(1)] = ("rgb", "flow")
+    # Channels of each stream; files of another width are refused.
+    dims: Mapping[str, Annotated[int, Ge(1)]] = field(
+        default_factory=lambda: {"rgb": 1024, "flow": 1024}
+    )
+    fps: Annotated[float, Gt(0)] = 25  # frames per second of the common time grid
+    snippet: Annotated[int, Ge(1)] = 16  # frames that a row sees
+    stride: Annotated[int, Ge(1)] = 16  # frames from row to row
+    # The rates there are, where rows follow each video's own frame rate (an empty list: any
+    # rate); rows are then chosen by time, at `fps`.
+    rates: tuple[Annotated[float, Gt(0)], ...] | None = None
+    crop: Literal["centre", "mean"] = "centre"  # what to take of files with several crops
+    # Videos that the published set is known to lack; the dataset's max_missing counts if larger.
+    max_missing: Annotated[int, Ge(0)] = 0
+
+    def __post_init__(self) -> None:
+        if len(set(self.order)) < len(self.order):
+            raise ValueError(f"order names a stream twice: {list(self.order)}")
+
 
 class VideoFeatures(NamedTuple):
-    """Streams `[T, D]` of one video, and its number of frames where the publisher gives it."""
+    """Streams `[T, D]` of one video, and its number of frames if the publisher gives it."""
 
     streams: dict[str, np.ndarray]
     frames: int | None = None
@@ -21,7 +57,11 @@ class VideoFeatures(NamedTuple):
 
 @dataclass(frozen=True)
 class PublishedVideo:
-    """A video by its published name; `files` are its own, `read` may raise MediaError."""
+    """A video by its published name.
+
+    `files` belong to this video alone. `read` returns its features, or raises MediaError if they
+    are damaged.
+    """
 
     name: str
     files: tuple[Path, ...]
@@ -30,7 +70,7 @@ class PublishedVideo:
 
 @dataclass
 class PublishedFeatures:
-    """All videos of a set, the files that many of them share, and what the reader settled."""
+    """All videos of a set, the files that many of them share, and facts for the provenance."""
 
     videos: list[PublishedVideo]
     shared: tuple[Path, ...] = ()
@@ -38,31 +78,12 @@ class PublishedFeatures:
 
 
 def files_below(folder: Path, suffix: str) -> Iterator[Path]:
-    """Visible files with this suffix below `folder`, in the order of their paths."""
+    """Yield the visible files with this suffix below `folder`, sorted by path."""
     yield from (p for p in sorted(folder.rglob(f"*{suffix}")) if not p.name.startswith("."))
 
 
-def files_per_stream(streams: Mapping[str, Mapping[str, Path]], **facts: Any) -> PublishedFeatures:
-    """Videos with a file of each stream (`streams`: file by video by stream).
-
-    Those that lack one are named among the `facts`.
-    """
-    names = list(dict.fromkeys(name for known in streams.values() for name in known))
-    whole = [name for name in names if all(name in known for known in streams.values())]
-    videos = [_of_files(name, {s: known[name] for s, known in streams.items()}) for name in whole]
-    lacking = sorted(set(names) - set(whole))
-    return PublishedFeatures(videos, (), {"lacking_a_stream": lacking[:20], **facts})
-
-
-def _of_files(name: str, files: dict[str, Path]) -> PublishedVideo:
-    def read() -> VideoFeatures:
-        return VideoFeatures({stream: load_array(path) for stream, path in files.items()})
-
-    return PublishedVideo(name, tuple(files.values()), read)
-
-
 def load_array(path: Path) -> np.ndarray:
-    """The array of numbers in a .npy file; nothing that the file asks for is run.
+    """Return the numeric array of a .npy file; pickled code in the file is never run.
 
     Raises MediaError for a damaged file, WstalError for one that holds pickled objects.
     """
@@ -77,22 +98,22 @@ def load_array(path: Path) -> np.ndarray:
                 "again from its publisher, or name its layout in the recipe (import.layout)"
             ) from error
         raise MediaError(f"{path.name} is damaged: {error}") from error
-    return numbers(array, path)
+    return check_numbers(array, path)
 
 
-def numbers(array: Any, path: Path) -> np.ndarray:
-    """`array` if it is one of real numbers; raises WstalError naming the file otherwise."""
+def check_numbers(array: Any, path: Path) -> np.ndarray:
+    """Return `array`; raise WstalError naming the file if it is not an array of real numbers."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        raise WstalError(f"{path} holds no array of numbers; is it a feature file?")
+        raise WstalError(f"{path} does not hold an array of numbers; is it a feature file?")
     return array
 
 
 def split_joint(
-    array: np.ndarray, order: list[str], dims: dict[str, int], path: Path
+    array: np.ndarray, order: Sequence[str], dims: Mapping[str, int], path: Path
 ) -> dict[str, np.ndarray]:
-    """The streams that stand side by side in `[T, sum of D]`, in `order`.
+    """Split a joint array `[T, sum of D]` into its streams `[T, D]`, which stand in `order`.
 
-    Raises WstalError if the width is not the recipe's.
+    Raises WstalError if the width differs from the recipe's `dims`.
     """
     width = sum(dims[name] for name in order)
     if array.ndim != 2 or array.shape[1] != width:
