@@ -1,1 +1,8 @@
-"""A trained run applied to new video files, by the same stages that made its data."""
+"""A finished run or a recipe applied to new video files, by the stages of the DAG.
+
+Read extraction.py (a file through the stages), features.py (`wstal extract`), run_folder.py (what
+the files of a run say about it), localizer.py and results.py (`wstal localize`).
+
+Imports only base, datasets, media, networks, flow, features, localize, evaluate, plots, methods,
+train and config.
+"""

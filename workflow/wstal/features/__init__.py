@@ -1,0 +1,9 @@
+"""Snippets to `features.h5`: the feature stages, packing, and imported features.
+
+Read snippets.py (frames or flow to batches), logmel.py (sound to examples), shard.py (keys and
+files of one job), the stages i3d_stage.py, vggish_stage.py and backbone_stage.py, and pack.py (all
+videos in one file). Beside them: importers/ (published features), compare.py (two feature files),
+verify.py (public weights against published outputs).
+
+Imports only base, datasets, media, networks and flow.
+"""
