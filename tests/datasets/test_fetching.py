@@ -86,7 +86,7 @@ def test_a_web_page_in_place_of_the_file_costs_nothing_that_has_arrived(tmp_path
     part.write_bytes(b"20 GB")
     with (
         serving({"v.zip": b"<html>log in to this network</html>"}) as (address, _),
-        pytest.raises(WstalError, match="a web page came in place of the file"),
+        pytest.raises(WstalError, match="a web page arrived in place of the file"),
     ):
         download(f"{address}/v.zip", tmp_path / "v.zip")
     assert part.read_bytes() == b"20 GB" and not (tmp_path / "v.zip").exists()

@@ -1,15 +1,4 @@
-"""Architecture, shapes and arithmetic of Inception-I3D.
-
-Padding follows TensorFlow's rule, and the layers equal a naive computation with it.
-
-Minimal filtering over time equals the direct sums.
-
-Pooling by whole-tensor maxima equals torch's pooling, bit for bit.
-
-A kernel that gives wrong results or fails is not used, and a warning says why.
-
-Pooling in one pass is used where its kernel works on the device; where not, a warning says why.
-"""
+"""Inception-I3D: its architecture, TensorFlow's padding, and the faster operations on CPUs."""
 
 from __future__ import annotations
 
@@ -20,11 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
-from triton_device import DEVICE, MARKS
 from wstal.base.errors import WstalError
-from wstal.networks.i3d import cuda as window_pool
-from wstal.networks.i3d.convolution import TimeConv3d, axis_max_pool, minimal_filter
-from wstal.networks.i3d.cuda import one_pass_works, works
+from wstal.networks.i3d.cpu import TimeConv3d, axis_max_pool, minimal_filter
+from wstal.networks.i3d.cuda import kernel_works
 from wstal.networks.i3d.network import InceptionI3D, SameConv3d, SameMaxPool3d, same_padding
 
 
@@ -229,47 +216,15 @@ def test_equals_padded_pooling(kernel, stride, shape, dtype):
 
 
 def test_a_kernel_that_works_is_used_without_a_word(recwarn):
-    assert works(lambda: True, "wrong sums", "adding by hand")
+    assert kernel_works(lambda: True, "wrong sums", "adding by hand")
     assert not recwarn
 
 
 def test_a_wrong_result_is_named():
     with pytest.warns(UserWarning, match="adding by hand, slower: wrong sums"):
-        assert not works(lambda: False, "wrong sums", "adding by hand")
+        assert not kernel_works(lambda: False, "wrong sums", "adding by hand")
 
 
 def test_a_failure_is_named():
     with pytest.warns(UserWarning, match="by hand, slower: ZeroDivisionError: .*zero"):
-        assert not works(lambda: 1 // 0 == 1, "wrong sums", "adding by hand")
-
-
-pytestmark = MARKS
-
-
-@pytest.fixture
-def asked_anew():
-    one_pass_works.cache_clear()
-    yield
-    one_pass_works.cache_clear()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_a_kernel_that_works_is_used(asked_anew, dtype, recwarn):
-    pytest.importorskip("triton")
-    assert one_pass_works(torch.device(DEVICE), dtype)
-    assert not recwarn
-
-
-@pytest.mark.parametrize(
-    ("result", "reason"),
-    [(RuntimeError("no such architecture"), "RuntimeError: no such"), (1.0, "wrong maxima")],
-)
-def test_a_kernel_that_fails_or_is_wrong_is_not_used(monkeypatch, asked_anew, result, reason):
-    def broken(x, *_, **__):
-        if isinstance(result, Exception):
-            raise result
-        return torch.full_like(x[:, :2, :3, :3], result)
-
-    monkeypatch.setattr(window_pool, "window_max_pool", broken)
-    with pytest.warns(UserWarning, match=f"several passes, slower: .*{reason}"):
-        assert not one_pass_works(torch.device(DEVICE), torch.float32)
+        assert not kernel_works(lambda: 1 // 0 == 1, "wrong sums", "adding by hand")

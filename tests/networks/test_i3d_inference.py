@@ -1,9 +1,4 @@
-"""The fast network computes the plain one's features; what is not exact says so.
-
-Folding batch norm changes nothing but rounding.
-
-Ten-crop equals torchvision's views; a mirrored flow moves the other way.
-"""
+"""The fast network computes the plain one's features; ten-crop takes torchvision's views."""
 
 from __future__ import annotations
 
@@ -20,18 +15,18 @@ from wstal.features.snippets import scaled
 from wstal.flow import tvl1
 from wstal.networks.backbone import torchvision
 from wstal.networks.i3d.inference import (
+    CodeStem,
+    DirectConv,
     FastI3D,
+    FastMixed,
+    JoinedMixed,
+    MaxPool,
+    PooledUnit,
     TenCrop,
-    _CodeStem,
-    _Direct,
-    _JoinedMixed,
-    _Mixed,
-    _Pool,
-    _PooledUnit,
-    fold_batchnorm,
     for_inference,
+    fuse_batch_norms,
 )
-from wstal.networks.i3d.network import InceptionI3D, SameMaxPool3d
+from wstal.networks.i3d.network import InceptionI3D, SameMaxPool3d, Unit3D
 
 CPU = torch.device("cpu")
 
@@ -128,7 +123,7 @@ def test_the_original_is_untouched_and_other_networks_are_folded():
 
 @pytest.mark.parametrize(
     ("precision", "message"),
-    [("fp16", "needs a GPU"), ("tf32", "fp32 or bf16"), ("int8", "none of fp32, tf32")],
+    [("fp16", "needs a GPU"), ("tf32", "fp32 or bf16"), ("int8", "not one of fp32, tf32")],
 )
 def test_precisions_that_the_device_lacks_are_refused(precision, message):
     with pytest.raises(WstalError, match=message):
@@ -144,11 +139,11 @@ def test_lower_precision_is_for_inception_alone():
 def test_bias_and_relu_give_the_same_after_pooling():
     conv = InceptionI3D(3, 0.25).Conv3d_1a_7x7.conv3d.double()
     conv.bias = nn.Parameter(torch.randn(16).double())
-    pool = _Pool(SameMaxPool3d((1, 3, 3), (1, 2, 2)), 1)
+    pool = MaxPool(SameMaxPool3d((1, 3, 3), (1, 2, 2)), 1)
     x = torch.randn(2, 16, 40, 35, 3).double()
-    expected = pool(_Direct(conv, 1)(x).relu())
+    expected = pool(DirectConv(conv, 1)(x).relu())
     for late in (False, True):
-        unit = _PooledUnit(_Direct(conv, 1), pool, late)
+        unit = PooledUnit(DirectConv(conv, 1), pool, late)
         assert (unit.bias is not None) is late
         torch.testing.assert_close(unit(x), expected)
 
@@ -160,8 +155,8 @@ def test_the_first_convolution_takes_pictures_scaled_or_as_they_are(channels, dt
     pytest.importorskip("triton")
     conv = InceptionI3D(channels, 0.25).Conv3d_1a_7x7.conv3d
     conv.bias = nn.Parameter(torch.randn(16))
-    expected = _Direct(conv, 1)
-    stem = _CodeStem(conv, True)
+    expected = DirectConv(conv, 1)
+    stem = CodeStem(conv, True)
     x = torch.randint(0, 128, (1, 16, 12, 14, channels), dtype=dtype)
     for _ in range(2):
         for given in (scaled(x), x):
@@ -177,8 +172,8 @@ def test_pictures_as_they_are_reach_the_first_convolution():
     network = calibrated(2, 0.125, 32)
     fast = for_inference(network, CPU, "bf16")
     assert not fast.takes_codes
-    conv = fold_batchnorm(network).Conv3d_1a_7x7.conv3d.to(torch.bfloat16)
-    fast.front[0].linear, fast.takes_codes = _CodeStem(conv, False), True
+    conv = fuse_batch_norms(network).Conv3d_1a_7x7.conv3d.to(torch.bfloat16)
+    fast.front[0].linear, fast.takes_codes = CodeStem(conv, False), True
     x = torch.randint(-127, 128, (2, 16, 32, 40, 2), dtype=torch.int8)
     expected = network.features(scaled(x).permute(0, 4, 1, 2, 3))
     assert relative_error(fast.features(x.permute(0, 4, 1, 2, 3)), expected) < 0.1
@@ -186,9 +181,9 @@ def test_pictures_as_they_are_reach_the_first_convolution():
 
 @torch.inference_mode()
 def test_joined_branches_are_those_of_the_module():
-    mixed = fold_batchnorm(calibrated(3, 0.25, 32).double()).Mixed_3b
+    mixed = fuse_batch_norms(calibrated(3, 0.25, 32).double()).Mixed_3b
     x = torch.randn(2, 4, 6, 5, 48).double()
-    torch.testing.assert_close(_JoinedMixed(deepcopy(mixed))(x), _Mixed(mixed, 1, False)(x))
+    torch.testing.assert_close(JoinedMixed(deepcopy(mixed))(x), FastMixed(mixed, 1, False)(x))
 
 
 @pytest.mark.gpu
@@ -208,35 +203,31 @@ def test_gpu_equals_cpu(precision, error):
         assert relative_error(found.cpu(), expected) < error
 
 
-def network():
-    torch.manual_seed(0)
-    net = InceptionI3D(3, width=0.125, num_classes=5).eval()
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm3d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, 0, 0.2)
-            nn.init.normal_(module.running_mean, 0, 0.1)
-            nn.init.uniform_(module.running_var, 0.05, 0.3)
-    return net
-
-
 @torch.no_grad()
-def test_folded_features_equal_the_plain_ones():
-    net, x = network(), torch.randn(2, 3, 16, 64, 64)
-    expected = net.features(x)
-    folded = fold_batchnorm(net)
-    error = (folded.features(x) - expected).norm() / expected.norm()
-    assert error < 1e-5
-    assert not any(isinstance(m, nn.BatchNorm3d) for m in folded.modules())
-
-
-@torch.no_grad()
-def test_the_original_is_untouched():
-    net = network()
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    fold_batchnorm(net)
-    for name, value in net.state_dict().items():
+def test_fused_batch_norms_give_the_plain_features_and_leave_the_network_alone():
+    network = calibrated(3, 0.125, 64)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    x = torch.randn(2, 3, 16, 64, 64)
+    fused = fuse_batch_norms(network)
+    assert relative_error(fused.features(x), network.features(x)) < 1e-4
+    assert not any(isinstance(module, nn.BatchNorm3d) for module in fused.modules())
+    for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+@torch.no_grad()
+def test_fused_batch_norms_have_the_bytes_of_the_formula_in_float64():
+    """weight' = s weight and bias' = beta - s mean with s = gamma / sqrt(var + eps)."""
+    network = calibrated(3, 0.5, 32)
+    fused = fuse_batch_norms(network)
+    units = {name: m for name, m in network.named_modules() if isinstance(m, Unit3D)}
+    assert len(units) == 57
+    for name, unit in units.items():
+        norm, conv = unit.bn, fused.get_submodule(name).conv3d
+        scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+        weight = unit.conv3d.weight.double() * scale[:, None, None, None, None]
+        bias = norm.bias.double() - scale * norm.running_mean.double()
+        assert torch.equal(conv.weight, weight.float()) and torch.equal(conv.bias, bias.float())
 
 
 class Flat(nn.Module):

@@ -1,12 +1,6 @@
-"""The first convolution from stored pictures is torch's of scaled ones, for any size.
+"""I3D's three kernels equal torch's operations, compile for a GPU, and are used only if they work.
 
-Branches joined in one pass equal sums, ReLU and concatenation, bit for bit.
-
-The kernel packs pictures as the convolution reads them, and both compile for a GPU.
-
-The kernel's max pooling equals pooling axis by axis, bias and ReLU after it, bit for bit.
-
-The kernel writes its own channels of the joined activations only, and moves 16 bytes at once.
+First the convolution of stored pictures, then max pooling, then joining branches.
 """
 
 from __future__ import annotations
@@ -18,9 +12,8 @@ pytest.importorskip("triton")
 import torch
 from triton_device import DEVICE, MARKS, check_compiled
 from wstal.features.snippets import scaled
-from wstal.networks.i3d import cuda as branch_join
-from wstal.networks.i3d import cuda as window_stem
-from wstal.networks.i3d.convolution import axis_max_pool
+from wstal.networks.i3d import cuda
+from wstal.networks.i3d.cpu import axis_max_pool
 from wstal.networks.i3d.cuda import (
     EXACT_CUT,
     HALF_CUT,
@@ -28,6 +21,7 @@ from wstal.networks.i3d.cuda import (
     WindowStem,
     join_branches,
     join_works,
+    pool_works,
     stem_works,
     window_max_pool,
 )
@@ -35,6 +29,16 @@ from wstal.networks.i3d.kernels import join, pack_pictures
 from wstal.networks.i3d.network import SameConv3d
 
 pytestmark = MARKS
+
+
+@pytest.fixture(autouse=True)
+def forget_trials():
+    """Trials are remembered for the process; a test must not see another one's."""
+    yield
+    for trial in (stem_works, pool_works, join_works):
+        trial.cache_clear()
+
+
 CUTS = [HALF_CUT, EXACT_CUT, Cut(64, 32, 2, 4, 4), Cut(256, 64, 2, 8, 3)]
 
 
@@ -99,93 +103,35 @@ def test_pictures_in_any_layout():
     assert torch.equal(stem(turned, torch.float32), stem(pictures, torch.float32))
 
 
-@pytest.fixture
-def asked_anew():
-    stem_works.cache_clear()
-    yield
-    stem_works.cache_clear()
-
-
 @pytest.mark.parametrize("channels", [2, 3])
 @pytest.mark.parametrize(
     ("dtype", "exact"),
     [(torch.float32, True), (torch.float32, False), (torch.float16, False)],
 )
-def test_a_kernel_that_works_is_used(asked_anew, channels, dtype, exact, recwarn):
+def test_a_convolution_that_works_is_used(channels, dtype, exact, recwarn):
     assert stem_works(torch.device(DEVICE), dtype, channels, exact=exact)
     assert not recwarn
 
 
-def test_a_kernel_that_is_wrong_is_not_used(monkeypatch, asked_anew):
+def test_a_convolution_that_is_wrong_is_not_used(monkeypatch):
     right = WindowStem.__call__
     monkeypatch.setattr(WindowStem, "__call__", lambda *given: 1.0001 * right(*given))
     with pytest.warns(UserWarning, match="by torch, slower: .*wrong sums"):
         assert not stem_works(torch.device(DEVICE), torch.float32, 3, exact=True)
 
 
-def test_a_kernel_that_fails_is_not_used(monkeypatch, asked_anew):
+def test_a_convolution_that_fails_is_not_used(monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no such architecture")
 
-    monkeypatch.setattr(window_stem, "WindowStem", broken)
+    monkeypatch.setattr(cuda, "WindowStem", broken)
     with pytest.warns(UserWarning, match="by torch, slower: RuntimeError: no such"):
         assert not stem_works(torch.device(DEVICE), torch.float32, 3, exact=True)
 
 
-def test_more_channels_than_a_packed_pixel_has_are_not_tried(asked_anew, recwarn):
+def test_more_channels_than_a_packed_pixel_has_are_not_tried(recwarn):
     assert not stem_works(torch.device(DEVICE), torch.float32, 5, exact=True)
     assert not recwarn
-
-
-def values(*shape, dtype):
-    generator = torch.Generator().manual_seed(sum(shape))
-    return torch.randn(shape, generator=generator).to(dtype).to(DEVICE)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-@pytest.mark.parametrize("sizes", [(64, 128, 32, 32), (208, 8, 24, 48), (320,)])
-def test_equal_to_the_operations(sizes, dtype):
-    parts = [values(2, 3, 5, 7, size, dtype=dtype) for size in sizes]
-    biases = [values(size, dtype=dtype) if n % 2 else None for n, size in enumerate(sizes)]
-    parts[0][0, 0, 0, 0, 0] = torch.nan
-    before = [part.clone() for part in parts]
-    found = join_branches(parts, biases)
-    shifted = [p if b is None else p + b for p, b in zip(parts, biases, strict=True)]
-    expected = torch.cat(shifted, -1).relu()
-    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
-    assert found.isnan().sum() == 1 and found.is_contiguous()
-    assert all(
-        torch.equal(part.nan_to_num(), kept.nan_to_num())
-        for part, kept in zip(parts, before, strict=True)
-    )
-
-
-def test_any_memory_layout_goes_in():
-    part = values(1, 2, 4, 4, 16, dtype=torch.float32)
-    turned = part.permute(0, 4, 1, 2, 3).contiguous().permute(0, 2, 3, 4, 1)
-    assert torch.equal(join_branches([turned, part], [None, None])[..., :16], part.relu())
-
-
-@pytest.fixture
-def asked_anew_branch_join():
-    join_works.cache_clear()
-    yield
-    join_works.cache_clear()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_a_kernel_that_works_is_used_branch_join(asked_anew_branch_join, dtype, recwarn):
-    assert join_works(torch.device(DEVICE), dtype)
-    assert not recwarn
-
-
-def test_a_kernel_that_is_wrong_is_not_used_branch_join(monkeypatch, asked_anew_branch_join):
-    def unshifted(parts, biases):
-        return torch.cat(parts, -1).relu()
-
-    monkeypatch.setattr(branch_join, "join_branches", unshifted)
-    with pytest.warns(UserWarning, match="several passes, slower: .*wrong sums"):
-        assert not join_works(torch.device(DEVICE), torch.float32)
 
 
 FRAMES, HEIGHT, WIDTH = 3, 5, 7
@@ -197,9 +143,20 @@ def packed(pictures, fold):
     out = torch.full((2, SLOTS, PADDED_HEIGHT, PADDED_WIDTH, 4), 99.0).half().to(DEVICE)
     values = 4 * PADDED_WIDTH
     pack_pictures[(2 * SLOTS * PADDED_HEIGHT, -(-values // 32))](
-        pictures.to(DEVICE), out, FRAMES, HEIGHT, WIDTH, SLOTS, PADDED_HEIGHT, values, *BEFORE,
-        CHANNELS=pictures.shape[-1], FOLD=fold, UNSIGNED=pictures.dtype == torch.uint8, BLOCK=32,
-    )  # fmt: skip
+        pictures.to(DEVICE),
+        out,
+        FRAMES,
+        HEIGHT,
+        WIDTH,
+        SLOTS,
+        PADDED_HEIGHT,
+        values,
+        *BEFORE,
+        CHANNELS=pictures.shape[-1],
+        FOLD=fold,
+        UNSIGNED=pictures.dtype == torch.uint8,
+        BLOCK=32,
+    )
     return out.cpu()
 
 
@@ -227,7 +184,7 @@ def test_flow_comes_by_pairs_of_frames():
     assert torch.equal(packed(codes, 2), pairs)
 
 
-COMPILES = """
+STEM_COMPILES = """
 import triton
 from triton.backends.compiler import GPUTarget
 from wstal.networks.i3d.kernels import pack_pictures, stem
@@ -259,41 +216,41 @@ for out, parts, cut, steps in (("*fp16", 1, HALF_CUT, 32), ("*fp32", 2, EXACT_CU
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="the other tests compile them there")
-def test_the_kernels_compile_for_a_gpu_to_its_matrix_units(tmp_path):
+def test_the_convolution_compiles_to_matrix_units(tmp_path):
     """The interpreter accepts what the compiler refuses."""
-    check_compiled(COMPILES, tmp_path)
+    check_compiled(STEM_COMPILES, tmp_path)
 
 
 POOLS = [((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (1, 1, 1)), ((3, 3, 3), (2, 2, 2))]
 POOLS += [((2, 2, 2), (2, 2, 2)), ((5, 2, 4), (1, 2, 3))]
 
 
-def values_pool_kernel(*shape, dtype=torch.float32):
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    return x.to(dtype).to(DEVICE)
+def values(*shape, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(shape, generator=generator).to(dtype).to(DEVICE)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), POOLS)
 @pytest.mark.parametrize("shape", [(4, 6, 5, 16), (3, 5, 7, 3), (2, 4, 1, 5), (1, 1, 2, 80)])
-class TestEqual:
-    def test_pooling_alone(self, shape, kernel, stride):
-        x = values_pool_kernel(2, *shape) - 3  # few positive values: the border must not win
+class TestPoolingEqualsAxisByAxis:
+    def test_alone(self, shape, kernel, stride):
+        x = values(2, *shape) - 3  # few positive values: the border must not win
         before = x.clone()
         found = window_max_pool(x, kernel, stride)
         assert torch.equal(found, axis_max_pool(x, (1, 2, 3), kernel, stride))
         assert found.is_contiguous() and torch.equal(x, before)
 
     def test_with_bias_and_relu_in_half_precision(self, shape, kernel, stride):
-        x = values_pool_kernel(2, *shape, dtype=torch.float16)
-        bias = values_pool_kernel(shape[-1], dtype=torch.float16)
+        x = values(2, *shape, dtype=torch.float16)
+        bias = values(shape[-1], dtype=torch.float16)
         found = window_max_pool(x, kernel, stride, bias, rectify=True)
         pooled = axis_max_pool(x, (1, 2, 3), kernel, stride)
         assert torch.equal(found, (pooled + bias).relu())
         assert (found == 0).any()
 
 
-def test_any_memory_layout_goes_in_and_nan_comes_out():
-    x = values_pool_kernel(1, 2, 4, 4, 16)
+def test_pooling_takes_any_memory_layout_and_nan_comes_out():
+    x = values(1, 2, 4, 4, 16)
     x[0, 0, 1, 1, 3] = torch.nan
     wanted = axis_max_pool(x, (1, 2, 3), (2, 2, 2), (2, 2, 2))
     turned = x.permute(0, 4, 1, 2, 3).contiguous().permute(0, 2, 3, 4, 1)
@@ -302,8 +259,68 @@ def test_any_memory_layout_goes_in_and_nan_comes_out():
     torch.testing.assert_close(found, wanted, rtol=0, atol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_pooling_that_works_is_used(dtype, recwarn):
+    assert pool_works(torch.device(DEVICE), dtype)
+    assert not recwarn
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [(RuntimeError("no such architecture"), "RuntimeError: no such"), (1.0, "wrong maxima")],
+)
+def test_pooling_that_fails_or_is_wrong_is_not_used(monkeypatch, result, reason):
+    def broken(x, *_, **__):
+        if isinstance(result, Exception):
+            raise result
+        return torch.full_like(x[:, :2, :3, :3], result)
+
+    monkeypatch.setattr(cuda, "window_max_pool", broken)
+    with pytest.warns(UserWarning, match=f"several passes, slower: .*{reason}"):
+        assert not pool_works(torch.device(DEVICE), torch.float32)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("sizes", [(64, 128, 32, 32), (208, 8, 24, 48), (320,)])
+def test_joined_branches_equal_the_operations(sizes, dtype):
+    parts = [values(2, 3, 5, 7, size, dtype=dtype) for size in sizes]
+    biases = [values(size, dtype=dtype) if n % 2 else None for n, size in enumerate(sizes)]
+    parts[0][0, 0, 0, 0, 0] = torch.nan
+    before = [part.clone() for part in parts]
+    found = join_branches(parts, biases)
+    shifted = [p if b is None else p + b for p, b in zip(parts, biases, strict=True)]
+    expected = torch.cat(shifted, -1).relu()
+    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    assert found.isnan().sum() == 1 and found.is_contiguous()
+    assert all(
+        torch.equal(part.nan_to_num(), kept.nan_to_num())
+        for part, kept in zip(parts, before, strict=True)
+    )
+
+
+def test_branches_in_any_memory_layout():
+    part = values(1, 2, 4, 4, 16, dtype=torch.float32)
+    turned = part.permute(0, 4, 1, 2, 3).contiguous().permute(0, 2, 3, 4, 1)
+    assert torch.equal(join_branches([turned, part], [None, None])[..., :16], part.relu())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_joining_that_works_is_used(dtype, recwarn):
+    assert join_works(torch.device(DEVICE), dtype)
+    assert not recwarn
+
+
+def test_joining_that_is_wrong_is_not_used(monkeypatch):
+    def unshifted(parts, biases):
+        return torch.cat(parts, -1).relu()
+
+    monkeypatch.setattr(cuda, "join_branches", unshifted)
+    with pytest.warns(UserWarning, match="several passes, slower: .*wrong sums"):
+        assert not join_works(torch.device(DEVICE), torch.float32)
+
+
 @pytest.mark.parametrize("first", [0, 1, 2])
-def test_other_channels_stay(first):
+def test_joining_leaves_other_channels_alone(first):
     x = (torch.arange(5 * 24).float() - 50).view(5, 24).to(DEVICE)
     out = torch.full((6, 40), 7.0, device=DEVICE)
     join[(2,)](x, x, out, 5, 3, first, 5, BIAS=False, BLOCK_P=4, BLOCK_C=32)
@@ -312,7 +329,7 @@ def test_other_channels_stay(first):
     assert torch.equal(out, expected)
 
 
-COMPILES_join_kernel = """
+JOIN_COMPILES = """
 import triton
 from triton.backends.compiler import GPUTarget
 from wstal.networks.i3d.kernels import join
@@ -329,5 +346,5 @@ assert "ld.global.v4.b32" in code and "st.global.v4.b32" in code, code
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="the other tests compile it there")
-def test_it_compiles_for_a_gpu_to_wide_loads_and_stores(tmp_path):
-    check_compiled(COMPILES_join_kernel, tmp_path)
+def test_joining_compiles_to_wide_loads_and_stores(tmp_path):
+    check_compiled(JOIN_COMPILES, tmp_path)

@@ -1,7 +1,4 @@
-"""VGGish equals torchvggish's network.
-
-VGGish's postprocess equals torchvggish's.
-"""
+"""VGGish and its postprocess equal torchvggish's."""
 
 from __future__ import annotations
 
@@ -54,7 +51,7 @@ def parameters(tmp_path):
     return tmp_path / "pca.pth", values
 
 
-def test_equals_torchvggish_vggish_postprocess(parameters, monkeypatch):
+def test_postprocess_equals_torchvggish(parameters, monkeypatch):
     path, values = parameters
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda url: values)
     embeddings = torch.randn(7, 128, generator=torch.Generator().manual_seed(1)) * 1.5

@@ -1,8 +1,6 @@
-"""Weights load exactly, from the public layout, or are refused by name.
+"""Weights load exactly or not at all; each published file is recognised and can be downloaded.
 
-Identities of weight files, and what a user is told when one is missing or wrong.
-
-Downloads from a local server: whole, resumed, without ranges, broken, wrong.
+Downloads come from a local server: whole, resumed, without ranges, interrupted, wrong.
 """
 
 from __future__ import annotations
@@ -96,7 +94,7 @@ def test_stream_of_the_wrong_kind_is_refused_by_key(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.pop("Mixed_4c.b1a.bn.bias"), "lacks the tensor Mixed_4c.b1a.bn.bias"),
+        (lambda s: s.pop("Mixed_4c.b1a.bn.bias"), "has no tensor Mixed_4c.b1a.bn.bias"),
         (lambda s: s.update(extra=torch.zeros(1)), "has a tensor extra"),
     ],
 )
@@ -177,6 +175,8 @@ def test_untrained_networks_are_seeded_and_leave_the_generator_alone():
 
 
 CONTENT = b"weights" * 1000
+PUBLISHED = bytes(range(256)) * 2000  # long enough to interrupt its download
+PUBLISHED_SHA256 = hashlib.sha256(PUBLISHED).hexdigest()
 
 
 @pytest.fixture
@@ -270,10 +270,6 @@ def test_an_unknown_entry_is_refused(tmp_path):
         read_sources(tmp_path / "sources.yaml")
 
 
-CONTENT_download = bytes(range(256)) * 2000
-DIGEST = hashlib.sha256(CONTENT_download).hexdigest()
-
-
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         server = self.server
@@ -282,13 +278,13 @@ class Handler(BaseHTTPRequestHandler):
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         if not server.knows_ranges:
             start, asked = 0, None
-        if start >= len(CONTENT_download):
+        if start >= len(PUBLISHED):
             self.send_error(416)
             return
         self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(CONTENT_download) - start))
+        self.send_header("Content-Length", str(len(PUBLISHED) - start))
         self.end_headers()
-        self.wfile.write(CONTENT_download[start : server.breaks_at])
+        self.wfile.write(PUBLISHED[start : server.breaks_at])
         if server.breaks_at:
             server.breaks_at = None
             self.close_connection = True
@@ -309,7 +305,7 @@ def server():
     server.server_close()
 
 
-def weights(server, sha256=DIGEST):
+def weights(server, sha256=PUBLISHED_SHA256):
     url = f"http://127.0.0.1:{server.server_port}/net.pt"
     return WeightFile("net", "net.pt", "Net", sha256=sha256, url=url)
 
@@ -324,8 +320,8 @@ def test_whole_file_with_progress(server, tmp_path):
         seen.append((done, total))
 
     path = fetch(weights(server), tmp_path / "new/net.pt", track)
-    assert path.read_bytes() == CONTENT_download
-    assert seen == [(len(CONTENT_download), len(CONTENT_download))]
+    assert path.read_bytes() == PUBLISHED
+    assert seen == [(len(PUBLISHED), len(PUBLISHED))]
     assert [p.name for p in path.parent.iterdir()] == ["net.pt"]
     fetch(weights(server), path)
     assert len(server.ranges) == 1, "a file that is there is not fetched again"
@@ -333,28 +329,28 @@ def test_whole_file_with_progress(server, tmp_path):
 
 def test_interrupted_download_goes_on(server, tmp_path):
     server.breaks_at = 100_000
-    with pytest.raises(WstalError, match="run it again to go on") as error:
+    with pytest.raises(WstalError, match="run it again to resume") as error:
         fetch(weights(server), tmp_path / "net.pt")
     assert "net.pt" in str(error.value) and not (tmp_path / "net.pt").exists()
     arrived = (tmp_path / "net.pt.part").stat().st_size
     assert 0 < arrived <= 100_000
-    assert fetch(weights(server), tmp_path / "net.pt").read_bytes() == CONTENT_download
+    assert fetch(weights(server), tmp_path / "net.pt").read_bytes() == PUBLISHED
     assert server.ranges == [None, f"bytes={arrived}-"]
 
 
 def test_server_without_ranges_starts_again(server, tmp_path):
     server.knows_ranges = False
     (tmp_path / "net.pt.part").write_bytes(b"stale")
-    assert fetch(weights(server), tmp_path / "net.pt").read_bytes() == CONTENT_download
+    assert fetch(weights(server), tmp_path / "net.pt").read_bytes() == PUBLISHED
 
 
 def test_complete_part_is_taken(server, tmp_path):
-    (tmp_path / "net.pt.part").write_bytes(CONTENT_download)
-    assert fetch(weights(server), tmp_path / "net.pt").read_bytes() == CONTENT_download
+    (tmp_path / "net.pt.part").write_bytes(PUBLISHED)
+    assert fetch(weights(server), tmp_path / "net.pt").read_bytes() == PUBLISHED
 
 
 def test_another_file_is_refused_and_removed(server, tmp_path):
-    with pytest.raises(WstalError, match=f"expected {'0' * 64}, found {DIGEST}"):
+    with pytest.raises(WstalError, match=f"expected {'0' * 64}, found {PUBLISHED_SHA256}"):
         fetch(weights(server, "0" * 64), tmp_path / "net.pt")
     assert not list(tmp_path.iterdir())
 
@@ -367,21 +363,25 @@ def test_file_placed_by_hand_is_checked(server, tmp_path):
 
 
 def test_no_network_says_what_to_place_where(tmp_path):
-    absent = WeightFile("net", "net.pt", "Net", sha256=DIGEST, url="http://127.0.0.1:9/net.pt")
+    absent = WeightFile(
+        "net", "net.pt", "Net", sha256=PUBLISHED_SHA256, url="http://127.0.0.1:9/net.pt"
+    )
     with pytest.raises(WstalError) as error:
         fetch(absent, tmp_path / "net.pt")
-    for part in (absent.url, str(tmp_path / "net.pt"), DIGEST):
+    for part in (absent.url, str(tmp_path / "net.pt"), PUBLISHED_SHA256):
         assert part in str(error.value)
 
 
 def test_script_fetches_and_lists(server, tmp_path, project):
     source = weights(server)
-    table = f"net: {{network: Net, file: net.pt, sha256: {DIGEST}, url: '{source.url}'}}\n"
+    table = (
+        f"net: {{network: Net, file: net.pt, sha256: {PUBLISHED_SHA256}, url: '{source.url}'}}\n"
+    )
     (tmp_path / "sources.yaml").write_text(table)
     script = [sys.executable, project / "scripts/fetch_weights.py"]
     script += ["--sources", tmp_path / "sources.yaml", "--folder", tmp_path]
     subprocess.run([*script, "net"], check=True, capture_output=True)
-    assert (tmp_path / "net.pt").read_bytes() == CONTENT_download
+    assert (tmp_path / "net.pt").read_bytes() == PUBLISHED
     listing = subprocess.run([*script, "--list"], check=True, capture_output=True, text=True)
     assert "present" in listing.stdout and source.url in listing.stdout
     unknown = subprocess.run([*script, "other"], capture_output=True, text=True)

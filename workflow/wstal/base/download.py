@@ -1,4 +1,4 @@
-"""A published file received over HTTP, resumed where it broke off."""
+"""Download of published files over HTTP: resumed after an interruption, checked before use."""
 
 from __future__ import annotations
 
@@ -16,55 +16,67 @@ TIMEOUT = 60.0  # seconds without an answer
 Track = Callable[[Iterable[bytes], int, int], Iterable[bytes]]
 
 
-def download(url: str, path: str | Path, sha256: str = "", track: Track | None = None) -> str:
-    """Fetch `url` to `path` unless it is there; return its sha256.
+class DownloadError(WstalError):
+    """The network failed; what has arrived is kept."""
 
-    What arrives is kept in `{path}.part`, from which an interrupted download goes on. With
-    `sha256` another file is refused and removed. `track(pieces, done, total)` wraps the pieces
-    for progress: bytes already there, bytes in all (0 if unknown). Raises WstalError if the
-    network fails or the file is another one.
+
+def download(url: str, path: str | Path, sha256: str = "", track: Track | None = None) -> str:
+    """Download `url` to `path` unless the file exists; return its sha256.
+
+    Raises WstalError if the network fails or the sha256 is not the given one (any, if empty).
+    """
+    digest = ""
+
+    def check(file: Path) -> None:
+        nonlocal digest
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if sha256 and digest != sha256:
+            raise WstalError(
+                f"{file} is not the published file: sha256 expected {sha256}, found {digest}. "
+                "Remove it, or correct its address"
+            )
+
+    receive_file(url, path, check, track)
+    return digest
+
+
+def receive_file(
+    url: str, path: str | Path, check: Callable[[Path], None], track: Track | None = None
+) -> None:
+    """Download `url` to `path` unless the file exists; in both cases, `check` it.
+
+    What arrives is kept in `{path}.part`, from which an interrupted download resumes. It is renamed
+    to `path` after `check(part)`, and removed if that raises WstalError. `track(pieces, done,
+    total)` wraps the pieces for progress: bytes already received, bytes in all (0 if unknown).
+    Raises DownloadError if the network fails.
     """
     path = Path(path)
+    if path.exists():
+        return check(path)
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        try:
-            receive(url, part, track or (lambda pieces, done, total: pieces))
-        except (HTTPException, URLError, OSError) as error:
-            kept = f"; what has arrived is kept in {part}" if part.exists() else ""
-            raise WstalError(f"download of {url} failed ({error}){kept}") from error
-    there = path if path.exists() else part
-    with there.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if sha256 and found != sha256:
-        if there is part:
-            part.unlink()
-        raise WstalError(
-            f"{there} is not the published file: sha256 expected {sha256}, found {found}. "
-            "Remove it, or correct the address it comes from"
-        )
-    if there is part:
-        part.replace(path)
-    return found
-
-
-def size_of(url: str) -> int:
-    """Bytes that `url` has, 0 if the server does not say; raises WstalError if it is not there."""
     try:
-        with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT) as response:
-            return int(response.headers.get("Content-Length") or 0)
-    except (HTTPException, URLError, OSError, ValueError) as error:
-        raise WstalError(f"{url} does not answer ({error})") from error
+        _receive(url, part, track or (lambda pieces, done, total: pieces))
+    except (HTTPException, URLError, OSError) as error:
+        kept = f"; {part} keeps what has arrived, run it again to resume" if part.exists() else ""
+        raise DownloadError(f"download of {url} failed ({error}){kept}") from error
+    try:
+        check(part)
+    except WstalError:
+        part.unlink()
+        raise
+    part.replace(path)
 
 
-def receive(url: str, part: Path, track: Track) -> None:
-    """Append to `part` what is missing of `url`; raises OSError or HTTPException on failure."""
+def _receive(url: str, part: Path, track: Track) -> None:
+    """Append the missing bytes of `url` to `part`; raise OSError or HTTPException on failure."""
     done = part.stat().st_size if part.exists() else 0
     request = Request(url, headers={"Range": f"bytes={done}-"} if done else {})
     try:
         response = urlopen(request, timeout=TIMEOUT)
     except HTTPError as error:
-        if done and error.code == 416:  # nothing beyond what is there: complete, or another file
+        if done and error.code == 416:  # nothing after these bytes: complete, or another file
             total = error.headers.get("Content-Range", "").rpartition("/")[2]
             if total in ("", "*", str(done)):
                 return
@@ -73,9 +85,9 @@ def receive(url: str, part: Path, track: Track) -> None:
                 raise ConnectionError(f"{done} bytes had arrived of {total}, removed") from error
         raise
     with response:
-        if response.headers.get_content_type() == "text/html":  # a network's login, a quota's page
-            raise ConnectionError("a web page came in place of the file; open the address to see")
-        if response.status != 206:  # a server that knows no ranges sends everything again
+        if response.headers.get_content_type() == "text/html":  # a login or quota page
+            raise ConnectionError("a web page arrived in place of the file; open the address")
+        if response.status != 206:  # a server without ranges sends everything again
             done = 0
         length = response.length or 0
         with part.open("ab" if done else "wb") as file:
@@ -83,3 +95,12 @@ def receive(url: str, part: Path, track: Track) -> None:
                 file.write(piece)
         if length and part.stat().st_size < done + length:
             raise ConnectionError(f"{part.stat().st_size} of {done + length} bytes arrived")
+
+
+def size_of(url: str) -> int:
+    """Return the bytes of `url`, 0 if the server does not say; WstalError if it does not answer."""
+    try:
+        with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT) as response:
+            return int(response.headers.get("Content-Length") or 0)
+    except (HTTPException, URLError, OSError, ValueError) as error:
+        raise WstalError(f"{url} does not answer ({error})") from error

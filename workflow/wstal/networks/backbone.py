@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from wstal.networks.weights import UNTRAINED, UNTRAINED_SEED, load_state, read_state
+from wstal.networks.weights import UNTRAINED, load_state, read_state, seeded
 
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)  # of torchvision's video networks
 KINETICS_STD = (0.22803, 0.22145, 0.216989)
@@ -76,12 +76,10 @@ def load_backbone(name: str, weights: str | Path) -> SnippetNetwork:
     WstalError as `read_state` and `load_state`.
     """
     backbone = importlib.import_module(f"wstal.networks.backbones.{name}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        network = SnippetNetwork(backbone)
+    network = seeded(lambda: SnippetNetwork(backbone))
     if weights != UNTRAINED:
         load_state(network.network, read_state(weights), weights)
-    return network.eval()
+    return network
 
 
 # FOLDED The one way to torchvision and pytorchvideo: imports that work on every build of them.

@@ -1,7 +1,9 @@
-"""VGGish, the audio network of AudioSet.
+"""VGGish, the audio network of AudioSet, and the postprocess of AudioSet's published embeddings.
 
 Hershey et al., "CNN Architectures for Large-Scale Audio Classification", ICASSP 2017. Parameters
-are named as in the public state dict of github.com/harritaylor/torchvggish.
+have the names of the public state dict of github.com/harritaylor/torchvggish. The postprocess
+(principal components, 8 bits) is that of Gemmeke et al., "Audio Set", ICASSP 2017, and of the
+released `vggish_postprocess.py`; its public parameters are torchvggish's.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
 from wstal.base.restricted_pickle import read_plain
-from wstal.networks.weights import UNTRAINED_SEED, load_state, read_state
+from wstal.networks.weights import load_state, read_state, seeded
 
 EMBEDDING = 128
 ACTIVATIONS = ("pre", "post")
+POSTPROCESSES = ("none", "pca", "pca8")
+BOUND, LEVELS = 2.0, 255  # of the quantised components
 
 
 class VGGish(nn.Module):
@@ -24,13 +28,14 @@ class VGGish(nn.Module):
 
     `width` scales the hidden layers; the embedding stays 128 wide. `activation="post"` ends in
     a ReLU, as torchvggish and AVE's public features do; `"pre"` leaves it out, as Google's
-    released model does.
+    released model does. Raises WstalError for another activation.
     """
 
     def __init__(self, width: float = 1.0, activation: str = "post") -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
-            raise WstalError(f"VGGish activation {activation!r} is not one of pre, post")
+            choices = ", ".join(ACTIVATIONS)
+            raise WstalError(f"VGGish activation {activation!r} is not one of {choices}")
         plan = [64, None, 128, None, 256, 256, None, 512, 512, None]
         layers: list[nn.Module] = []
         channels = 1
@@ -60,20 +65,26 @@ class VGGish(nn.Module):
         return embedding.relu() if self.activation == "post" else embedding
 
 
-# FOLDED What AudioSet's published embeddings are made of VGGish's: principal components, 8 bits.
-# FOLDED
-# FOLDED Gemmeke et al., "Audio Set", ICASSP 2017, and the released `vggish_postprocess.py`; the public
-# FOLDED parameters are torchvggish's.
+def load_vggish(path: str | Path, width: float = 1.0, activation: str = "post") -> VGGish:
+    """Return VGGish in evaluation mode with the weights at `path`.
 
-POSTPROCESSES = ("none", "pca", "pca8")
-BOUND, LEVELS = 2.0, 255  # of the quantised components
+    Raises WstalError as `read_state` and `load_state`.
+    """
+    network = VGGish(width, activation)
+    load_state(network, read_state(path), path)
+    return network.eval()
+
+
+def untrained_vggish(width: float = 1.0, activation: str = "post") -> VGGish:
+    """Return VGGish with seeded random weights: for wiring tests, never for results."""
+    return seeded(lambda: VGGish(width, activation))
 
 
 class Postprocess(nn.Module):
-    """Embeddings `[B, 128]` to whitened principal components `[B, 128]`.
+    """Embeddings `[B, 128]` -> whitened principal components `[B, 128]`.
 
-    `matrix [128, 128]` has a component in each row, `means [128]` are taken off first. With
-    `quantize` they are cut at +-2 and mapped to the whole numbers 0 to 255, as floats.
+    `means [128]` are subtracted first; each row of `matrix [128, 128]` is a component. With
+    `quantize`, components are clipped to +-2 and mapped to the whole numbers 0 to 255, as floats.
     """
 
     matrix: Tensor
@@ -93,9 +104,9 @@ class Postprocess(nn.Module):
 
 
 def load_postprocess(path: str | Path, kind: str) -> Postprocess:
-    """The postprocess `kind` (pca, pca8) with the parameters of the public file at `path`.
+    """Return the postprocess `kind` (pca, or pca8 with 8 bits) with the parameters at `path`.
 
-    Raises WstalError for another file, or another kind.
+    Raises WstalError for another file than the public one, and for another kind.
     """
     if kind not in POSTPROCESSES[1:]:
         raise WstalError(f"VGGish postprocess {kind!r} is not one of {', '.join(POSTPROCESSES)}")
@@ -104,24 +115,10 @@ def load_postprocess(path: str | Path, kind: str) -> Postprocess:
         matrix = torch.as_tensor(parameters["pca_eigen_vectors"]).float()
         means = torch.as_tensor(parameters["pca_means"]).float().flatten()
     except (KeyError, TypeError, IndexError) as error:
-        raise WstalError(f"{path} has not pca_eigen_vectors and pca_means") from error
+        raise WstalError(f"{path} has no pca_eigen_vectors or no pca_means") from error
     if matrix.shape != (EMBEDDING, EMBEDDING) or means.shape != (EMBEDDING,):
         raise WstalError(
             f"{path}: pca_eigen_vectors {list(matrix.shape)} and pca_means {list(means.shape)}; "
             f"expected [{EMBEDDING}, {EMBEDDING}] and [{EMBEDDING}]"
         )
     return Postprocess(matrix, means, kind == "pca8")
-
-
-def load_vggish(path: str | Path, width: float = 1.0, activation: str = "post") -> VGGish:
-    """VGGish in evaluation mode with the weights at `path`; raises as `load_i3d`."""
-    network = VGGish(width, activation)
-    load_state(network, read_state(path), path)
-    return network.eval()
-
-
-def untrained_vggish(width: float = 1.0, activation: str = "post") -> VGGish:
-    """VGGish with seeded random weights: for wiring tests, never for results."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        return VGGish(width, activation).eval()

@@ -1,36 +1,42 @@
-"""Which weights exist, where they come from and how to know them."""
+"""Published weights: what they are and where they come from, their download, reading and loading.
+
+Files are read without running code in them; a network is loaded completely or not at all.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from typing import Any
-from urllib.error import URLError
+from typing import Any, TypeVar
 
+import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from wstal.base.download import receive
+from wstal.base.download import DownloadError, Track, receive_file
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
 from wstal.base.restricted_pickle import read_plain
 
-_CHUNK = 1 << 20
-_SHORTEST = 8  # hex digits that count as an identity
+SHORTEST_IDENTITY = 8  # hex digits
+UNTRAINED = "untrained"  # in place of a path: seeded random weights, for wiring tests
+UNTRAINED_SEED = 0
+_BATCHES = "num_batches_tracked"  # a counter of batch norm; no part of the function
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class WeightFile:
     """One file of weights.
 
-    Its identity is `sha256` (the first 8 digits or more) or `git_blob`, the id under which git
-    stores it; it is `unhashed` where the publisher gives none. It is published at `url`, or
+    Its identity is `sha256` (8 digits or more from the start) or `git_blob`, the id under which
+    git stores it; `unhashed` says that the publisher gives neither. It is published at `url`, or
     `shipped` with the project.
     """
 
@@ -45,17 +51,17 @@ class WeightFile:
 
     def __post_init__(self) -> None:
         known = [text for text in (self.sha256, self.git_blob) if text]
-        if len(known) != 1 - self.unhashed or any(len(text) < _SHORTEST for text in known):
+        if len(known) != 1 - self.unhashed or any(len(text) < SHORTEST_IDENTITY for text in known):
             raise WstalError(
-                f"weights {self.name}: give sha256 or git_blob, 8 digits or more; or, if none is "
-                "published, unhashed: true"
+                f"weights {self.name}: give sha256 or git_blob, 8 digits or more, or, if neither "
+                "is published, unhashed: true"
             )
         if self.shipped == bool(self.url):
-            raise WstalError(f"weights {self.name}: give a url, or say shipped: true")
+            raise WstalError(f"weights {self.name}: give either url or shipped: true")
 
 
 def read_sources(path: str | Path) -> dict[str, WeightFile]:
-    """Weight files by name from a `sources.yaml`."""
+    """Read weight files by name from a `sources.yaml`; raise WstalError for a wrong entry."""
     table = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     try:
         return {name: WeightFile(name=name, **entry) for name, entry in table.items()}
@@ -64,27 +70,23 @@ def read_sources(path: str | Path) -> dict[str, WeightFile]:
 
 
 def sha256_of(path: str | Path) -> str:
-    """Hex sha256 of a file, read in pieces."""
-    return _digest(path, hashlib.sha256())
+    """Return the hex sha256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_blob_of(path: str | Path) -> str:
-    """The id under which git stores a file: sha1 of `blob <size>\\0` and the content."""
+    """Return the id under which git stores a file: sha1 of `blob <size>\\0` and the content."""
     size = Path(path).stat().st_size
-    return _digest(path, hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False))
-
-
-def _digest(path: str | Path, digest: Any) -> str:
     with Path(path).open("rb") as file:
-        while piece := file.read(_CHUNK):
-            digest.update(piece)
-    return digest.hexdigest()
+        digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        return hashlib.file_digest(file, lambda: digest).hexdigest()
 
 
 def verify(path: str | Path, weights: WeightFile) -> None:
-    """Raise WstalError, naming what was expected and found, if `path` is another file.
+    """Raise WstalError with the expected and the found identity if `path` is another file.
 
-    Of an unhashed one nothing can be said: its layout is checked when it is loaded.
+    An unhashed file always passes; its layout is checked when it is loaded.
     """
     if weights.unhashed:
         return
@@ -104,10 +106,10 @@ def _identity(weights: WeightFile) -> tuple[str, str, Callable[[str | Path], str
 
 
 def identify(path: str | Path, sources: Mapping[str, WeightFile]) -> str:
-    """The sha256 of the weights at `path`, for keys and provenance.
+    """Return the sha256 of the weights at `path`, for keys and provenance.
 
-    A file named as one of `sources` must be the published one; others are a user's own. Raises
-    WstalError for an absent file, saying what to fetch and where to put it, and for a mismatch.
+    A file with the name of one of `sources` must be the published one; other names are a user's
+    own weights. Raises WstalError for another file, and for a missing one with what to do.
     """
     path = Path(path)
     known = next((w for w in sources.values() if w.file == path.name), None)
@@ -119,7 +121,7 @@ def identify(path: str | Path, sources: Mapping[str, WeightFile]) -> str:
 
 
 def absence(weights: WeightFile, path: Path) -> str:
-    """What to do about weights that are not there."""
+    """Return the message for missing weights: how to get them."""
     if weights.shipped:
         return f"{path} is missing; it ships with the project, restore it from version control"
     known = "" if weights.unhashed else " ({} {})".format(*_identity(weights)[:2])
@@ -130,55 +132,25 @@ def absence(weights: WeightFile, path: Path) -> str:
     )
 
 
-# FOLDED Download of a published file: resumed where it broke off, kept only if it is the right one.
+def fetch(weights: WeightFile, path: str | Path, track: Track | None = None) -> Path:
+    """Download `weights` to `path` unless the right file exists already; return `path`.
 
-
-def fetch(
-    weights: WeightFile,
-    path: str | Path,
-    track: Callable[[Iterable[bytes], int, int], Iterable[bytes]] | None = None,
-) -> Path:
-    """Download `weights` to `path` unless the right file is there already.
-
-    What arrives is kept in `{path}.part`, from which an interrupted download goes on. The file
-    takes its name once its identity is checked; a mismatch removes it. `track(pieces, done,
-    total)` wraps the pieces for progress: bytes already there, bytes in all (0 if unknown).
-    Raises WstalError if the network fails, saying what to place where by hand, and if the file
-    is not the published one.
+    An interrupted download resumes; `track` as in `receive_file`. Raises WstalError if the network
+    fails, with what to download by hand, and if the file is not the published one.
     """
     path = Path(path)
-    if path.exists():
-        verify(path, weights)
-        return path
-    part = path.with_name(path.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
     try:
-        receive(weights.url, part, track or (lambda pieces, done, total: pieces))
-    except (HTTPException, URLError, OSError) as error:
-        raise WstalError(
-            f"download of {weights.url} failed ({error}); what has arrived is kept in {part}, "
-            f"run it again to go on. {absence(weights, path)}"
-        ) from error
-    try:
-        verify(part, weights)
-    except WstalError:
-        part.unlink()
-        raise
-    return part.replace(path)
-
-
-# FOLDED Weights on disk: read without running code, loaded exactly or refused by the key that differs.
-
-UNTRAINED = "untrained"
-UNTRAINED_SEED = 0
-_COUNTER = "num_batches_tracked"  # of batch norm; no part of the function
+        receive_file(weights.url, path, lambda file: verify(file, weights), track)
+    except DownloadError as error:
+        raise WstalError(f"{error}. {absence(weights, path)}") from error
+    return path
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict from a `.safetensors` file or a plain torch file.
 
-    Where one lies under `model_state`, beside what training left, that one is read. Raises
-    WstalError if the file is absent or holds anything else; nothing in it is run.
+    A training checkpoint with the state dict under `model_state` is read, too. No code in the file
+    runs. Raises WstalError if the file is missing or contains anything but tensors.
     """
     path = Path(path)
     if not path.exists():
@@ -187,7 +159,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         try:
             return load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
-            raise WstalError(f"{path} holds no readable weights: {error}") from error
+            raise WstalError(f"{path} contains no readable weights: {error}") from error
     state = read_plain(path)
     if isinstance(state, Mapping) and isinstance(state.get("model_state"), Mapping):
         state = state["model_state"]
@@ -199,15 +171,17 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path) -> None:
     """Copy `state` into `network`, every tensor or none.
 
-    Raises WstalError that names the first key that is missing, unknown or of another shape.
+    `path` is the source for errors. Raises WstalError with the first key that is missing, unknown
+    or of another shape.
     """
-    own = {name: value for name, value in network.state_dict().items() if _COUNTER not in name}
-    state = {name: value for name, value in state.items() if _COUNTER not in name}
+    kind = type(network).__name__
+    own = {name: value for name, value in network.state_dict().items() if _BATCHES not in name}
+    state = {name: value for name, value in state.items() if _BATCHES not in name}
     for name in sorted(own.keys() | state.keys()):
         if name not in state:
-            raise WstalError(f"{path} lacks the tensor {name} of {type(network).__name__}")
+            raise WstalError(f"{path} has no tensor {name}, which {kind} needs")
         if name not in own:
-            raise WstalError(f"{path} has a tensor {name} that {type(network).__name__} lacks")
+            raise WstalError(f"{path} has a tensor {name}, which {kind} does not have")
         if own[name].shape != state[name].shape:
             raise WstalError(
                 f"{path}: tensor {name} has shape {list(state[name].shape)}, the network expects "
@@ -216,10 +190,20 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
     network.load_state_dict(state, strict=False)
 
 
+def seeded(build: Callable[[], Network]) -> Network:
+    """Return `build()` in evaluation mode, with the same random weights each time.
+
+    Torch's random state outside stays the same.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(UNTRAINED_SEED)
+        return build().eval()
+
+
 def half_state(network: nn.Module) -> dict[str, Tensor]:
-    """The state dict in float16, without batch norm's counters."""
+    """Return the state dict in float16, without batch norm's counters."""
     state = network.state_dict().items()
-    return {name: v.half().contiguous() for name, v in state if _COUNTER not in name}
+    return {name: v.half().contiguous() for name, v in state if _BATCHES not in name}
 
 
 def save_half(path: str | Path, network: nn.Module, recipe: Mapping[str, Any]) -> None:

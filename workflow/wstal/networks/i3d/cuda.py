@@ -1,17 +1,26 @@
-"""Inception-I3D's first convolution on GPUs, from pictures as they are stored: whole numbers.
+"""Three steps of Inception-I3D on GPUs, launched as Triton kernels (`kernels.py`).
 
-Matrix units take channels by eights, of which 3 (RGB) or 2 (flow) leave most empty, so that
-libraries spend over half of the network's time here. Pixels are packed by fours of channels
-instead, flow by pairs of frames: a line of a window is then 32 numbers in a row. As 8-bit codes
-they are exact in half precision, and so are their products with half-precision weights; weights
-of float32 come as the sum of two such, which leaves an error of 2^-22.
+- `WindowStem`, the first convolution, takes 8-bit pictures as they are stored. Matrix units take
+  channels by eights, of which 3 (RGB) or 2 (flow) leave most empty, so that libraries spend over
+  half of the network's time here. Pixels are packed by fours of channels instead, flow by pairs of
+  frames: a line of a window is then 32 numbers in a row. 8-bit codes are exact in half precision,
+  and so are their products with half-precision weights; weights of float32 are the sum of two
+  such, which leaves an error of 2^-22.
+- `window_max_pool` pools in one pass. Passes along one axis after the other (`axis_max_pool`) read
+  and write the activations up to nine times, which takes longer than the convolutions between.
+- `join_branches` adds biases, applies ReLU and concatenates the branches of an inception module in
+  one pass. As separate operations they read and write the activations three times, which in half
+  precision takes as long as half of the convolutions.
+
+Each has a trial (`stem_works`, `pool_works`, `join_works`), because a driver or a Triton may fail
+to compile the kernels, or compile them wrongly. This module imports Triton only to launch them.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import NamedTuple
 
@@ -19,37 +28,42 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wstal.networks.i3d.convolution import axis_max_pool
+from wstal.networks.i3d.cpu import axis_max_pool
 from wstal.networks.i3d.network import SameConv3d, same_padding
 
-# FOLDED Whether a GPU kernel can be used, asked by trying it.
+PACK_BLOCK = 1024  # numbers of a program that packs pictures
+POOL_BLOCK = 1024  # values of a program of four warps: 16 bytes a thread of float16
+JOIN_BLOCK = 4096  # values of a program of four warps
 
 
-def works(trial: Callable[[], bool], wrong: str, instead: str) -> bool:
-    """What `trial` says of a kernel's result; a warning says why not.
+def kernel_works(trial: Callable[[], bool], failure: str, fallback: str) -> bool:
+    """Return whether `trial` confirms a kernel's result; if not, warn with the reason.
 
-    No Triton, a driver that fails, a kernel that is compiled wrongly are reasons for another way,
-    slower and equal up to rounding, never an error. `wrong` says what a false trial means,
-    `instead` what is done.
+    `failure` is the reason given if the trial returns False, `fallback` what is done instead.
+    Without Triton, with a failing driver or with a kernel that is compiled wrongly, another
+    implementation is slower and equal up to rounding: that is never an error.
     """
     try:
-        right, reason = trial(), wrong
+        right, reason = trial(), failure
     except Exception as error:  # of many kinds: no Triton, compiler, driver
         right, reason = False, f"{type(error).__name__}: {error}"
     if not right:
-        warnings.warn(f"{instead}, slower: {reason}", stacklevel=3)
+        warnings.warn(f"{fallback}, slower: {reason}", stacklevel=3)
     return right
 
 
 KERNEL, STRIDE = 7, 2
 LINE = 32  # numbers of a line of a window: 8 pixels of 4 channels
 SCALES = {torch.uint8: 255, torch.int8: 127}  # `features.snippets.scaled` divides by them
-_PACKED = 1024  # numbers that a program packs
-_TOP = 2.0**14  # weights are scaled to below it, so that the smallest keep their digits
+LARGEST_WEIGHT = 2.0**14  # weights are scaled to below it, so that the smallest keep their digits
 
 
 class Cut(NamedTuple):
-    """How the work is cut: pixels and numbers of a window at a time, frames at once, warps."""
+    """How the convolution is divided among programs.
+
+    `pixels` and `frames` of the output a program, `depth` numbers of a window a step, and Triton's
+    warps and pipeline stages.
+    """
 
     pixels: int
     depth: int
@@ -58,18 +72,18 @@ class Cut(NamedTuple):
     stages: int
 
 
-# The fastest for both streams of some twenty on an H200, or within a few hundredths of it.
+# Of some twenty cuts the fastest for both streams on an H200, or within a few hundredths of it.
 HALF_CUT = Cut(pixels=128, depth=64, frames=2, warps=8, stages=3)
 EXACT_CUT = Cut(pixels=128, depth=32, frames=1, warps=4, stages=4)
 
 
 class WindowStem:
-    """The convolution of weights `[O, C, 7, 7, 7]`, C <= 4, with stride 2 and "same" padding.
+    """The convolution with weights `[O, C, 7, 7, 7]`, C <= 4, stride 2 and "same" padding.
 
-    Of uint8 or int8 pictures `[B, T, H, W, C]` on the weights' device, scaled to [-1, 1] as
-    `features.snippets.scaled` does: `[B, ceil(T/2), ceil(H/2), ceil(W/2), O]` without bias. With
-    `exact` to float32's rounding, else with weights of eleven bits, as TF32 and float16 have.
-    Needs Triton, and a GPU or its interpreter.
+    It takes uint8 (RGB) or int8 (flow) pictures `[B, T, H, W, C]` on the weights' device, scales
+    them to [-1, 1] as `features.snippets.scaled` does, and gives `[B, ceil(T/2), ceil(H/2),
+    ceil(W/2), O]` without bias: with `exact` to float32's rounding, else with weights of eleven
+    bits, as TF32 and float16 have. Needs Triton, and a GPU or Triton's interpreter.
     """
 
     def __init__(self, weight: Tensor, *, exact: bool, cut: Cut | None = None) -> None:
@@ -83,24 +97,24 @@ class WindowStem:
         self.steps = -(-lines.shape[1] // cut.depth)
         lines = F.pad(lines, (0, self.steps * cut.depth - lines.shape[1]))
         most = lines.abs().amax(1, keepdim=True).clamp(min=2.0**-100)
-        scale = _TOP / (most / torch.frexp(most).mantissa)  # a power of two
+        scale = LARGEST_WEIGHT / (most / torch.frexp(most).mantissa)  # a power of two
         lines = lines * scale
         high = lines.half()
         self.weights = torch.stack([high, (lines - high.double()).half()][: self.parts])
         self.factor = 1 / scale.flatten()[: self.width]
 
     def _lines(self, weight: Tensor) -> Tensor:
-        """`[frames * width, K]`: the taps in the order of the packed picture's numbers."""
+        """Return the taps in the order of the packed picture's numbers, `[frames * width, K]`."""
         packed = 4 // self.fold
         sides = (0, 1, 0, 0, 0, self.fold - 1, 0, packed - self.channels)
         taps = F.pad(weight, (*sides, 0, self.width - self.outputs))
         taps = taps.unflatten(2, (-1, self.fold)).permute(0, 2, 4, 5, 3, 1).flatten(4)
-        late = [self.step * frame for frame in range(self.cut.frames)]  # slots that it starts
+        late = [self.step * frame for frame in range(self.cut.frames)]  # first slot of each frame
         taps = torch.stack([F.pad(taps, (0, 0) * 3 + (n, late[-1] - n)) for n in late])
         return taps.flatten(0, 1).flatten(1)
 
     def __call__(self, pictures: Tensor, dtype: torch.dtype) -> Tensor:
-        """The convolution in `dtype`; the sums are float32's."""
+        """Return the convolution in `dtype`; sums are computed in float32."""
         from wstal.networks.i3d.kernels import pack_pictures, stem
 
         pictures, cut = pictures.contiguous(), self.cut
@@ -117,17 +131,34 @@ class WindowStem:
         out = pictures.new_empty(batch, frames, height, width, self.outputs, dtype=dtype)
         rows = batch * groups * height * width
         factor = (self.factor / SCALES[pictures.dtype]).float()
-        with torch.cuda.device(pictures.device) if pictures.is_cuda else nullcontext():
-            pack_pictures[(batch * slots * padded_height, -(-line // _PACKED))](
-                *(pictures, packed, *sizes, slots, padded_height, line, *before),
+        with _device_of(pictures):
+            pack_pictures[(batch * slots * padded_height, -(-line // PACK_BLOCK))](
+                pictures,
+                packed,
+                *sizes,
+                slots,
+                padded_height,
+                line,
+                *before,
                 CHANNELS=self.channels,
                 FOLD=self.fold,
                 UNSIGNED=pictures.dtype == torch.uint8,
-                BLOCK=_PACKED,
+                BLOCK=PACK_BLOCK,
             )
             stem[(-(-rows // cut.pixels),)](
-                *(packed, self.weights, factor, out, rows, frames, height, width),
-                *(groups, slots, padded_height * line, line, self.outputs),
+                packed,
+                self.weights,
+                factor,
+                out,
+                rows,
+                frames,
+                height,
+                width,
+                groups,
+                slots,
+                padded_height * line,
+                line,
+                self.outputs,
                 STEP=self.step,
                 STEPS=self.steps,
                 PARTS=self.parts,
@@ -143,10 +174,10 @@ class WindowStem:
 
 @cache
 def stem_works(device: torch.device, dtype: torch.dtype, channels: int, *, exact: bool) -> bool:
-    """Whether `WindowStem` can be used on this GPU, for results in `dtype`; a warning says why not.
+    """Return whether `WindowStem` gives right results in `dtype` on this GPU; if not, warn.
 
-    Asked by a small convolution beside torch's in float64. False without more ado for more than
-    four channels.
+    The trial is a small convolution, compared with torch's in float64. Without a warning False
+    for more than four channels, which `WindowStem` does not support.
     """
     if channels > 4:
         return False
@@ -168,71 +199,11 @@ def stem_works(device: torch.device, dtype: torch.dtype, channels: int, *, exact
         found = WindowStem(weight.to(device), exact=exact)(pictures, dtype).cpu().double()
         return (found - expected).abs().max().item() < error * expected.abs().max().item()
 
-    return works(
+    return kernel_works(
         trial,
         "Triton's kernel gives wrong sums",
         f"the first convolution of I3D on {device} by torch",
     )
-
-
-# FOLDED Branches of an inception module joined on GPUs: bias, ReLU and concatenation in one pass.
-# FOLDED
-# FOLDED As operations of their own they read and write the activations three times, which in half
-# FOLDED precision takes as long as half of the convolutions.
-
-_BLOCK = 4096  # values of a program of four warps
-
-
-def join_branches(parts: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Tensor:
-    """`[..., C]` each -> `[..., sum of C]`, with `biases` `[C]` (or none) added, rectified.
-
-    Equal, bit for bit, to these operations one after the other. C are multiples of 8. Needs
-    Triton, and a GPU or its interpreter.
-    """
-    from wstal.networks.i3d.kernels import join
-
-    shape = parts[0].shape[:-1]
-    total = sum(part.shape[-1] for part in parts)
-    out = parts[0].new_empty(*shape, total)
-    first, pixels = 0, shape.numel()
-    with torch.cuda.device(out.device) if out.is_cuda else nullcontext():
-        for part, bias in zip(parts, biases, strict=True):
-            x, channels = part.contiguous(), part.shape[-1]
-            block_c = 1 << (channels - 1).bit_length()
-            block_p = max(1, _BLOCK // block_c)
-            join[(-(-pixels // block_p),)](
-                *(x, x if bias is None else bias, out, pixels),
-                *(channels // 8, first // 8, total // 8),
-                BIAS=bias is not None,
-                BLOCK_P=block_p,
-                BLOCK_C=block_c,
-            )
-            first += channels
-    return out
-
-
-@cache
-def join_works(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether `join_branches` can be used on this GPU; a warning says why not.
-
-    Asked by joining two small tensors and comparing.
-    """
-    x = torch.linspace(-1, 1, 2 * 3 * 5 * 40, device=device).mul(37).sin().to(dtype)
-    parts, biases = x.view(2, 3, 5, 40).split([16, 24], -1), (x[:16], None)
-    wanted = torch.cat([parts[0] + biases[0], parts[1]], -1).relu_()
-    return works(
-        lambda: torch.equal(join_branches(parts, biases), wanted),
-        "Triton's kernel gives wrong sums",
-        f"joining I3D's branches on {device} in several passes",
-    )
-
-
-# FOLDED Max pooling on GPUs in one pass over activations whose channels lie last.
-# FOLDED
-# FOLDED Passes along one axis after the other (`axis_pool`) read and write the activations up to nine
-# FOLDED times, which on a GPU takes longer than the convolutions between them.
-
-BLOCK = 1024  # values of a program of four warps: 16 bytes a thread of float16
 
 
 def window_max_pool(
@@ -243,10 +214,10 @@ def window_max_pool(
     *,
     rectify: bool = False,
 ) -> Tensor:
-    """`[B, T, H, W, C]` -> `[B, ceil(T/s), ceil(H/s), ceil(W/s), C]` with "same" padding.
+    """Pool `[B, T, H, W, C]` to `[B, ceil(T/s), ceil(H/s), ceil(W/s), C]` with "same" padding.
 
-    The border never wins. Then `bias` `[C]` is added and ReLU applied (`rectify`). Equal to
-    `axis_max_pool` and these two, bit for bit. Needs Triton, and a GPU or its interpreter.
+    Then add `bias` `[C]` and apply ReLU (`rectify`). Equal, bit for bit, to `axis_max_pool` and
+    the same operations after it. Needs Triton, and a GPU or Triton's interpreter.
     """
     from wstal.networks.i3d.kernels import max_pool
 
@@ -255,30 +226,91 @@ def window_max_pool(
     outputs = [-(-size // step) for size, step in zip(sizes, stride, strict=True)]
     before = [same_padding(*axis)[0] for axis in zip(sizes, kernel, stride, strict=True)]
     out = x.new_empty(batch, *outputs, channels)
-    grid = (batch * outputs[0] * outputs[1], -(-outputs[2] * channels // BLOCK))
-    with torch.cuda.device(x.device) if x.is_cuda else nullcontext():
+    grid = (batch * outputs[0] * outputs[1], -(-outputs[2] * channels // POOL_BLOCK))
+    with _device_of(x):
         max_pool[grid](
-            *(x, x if bias is None else bias, out, *sizes, channels, *outputs, *before),
-            *(*kernel, *stride),
+            x,
+            x if bias is None else bias,
+            out,
+            *sizes,
+            channels,
+            *outputs,
+            *before,
+            *kernel,
+            *stride,
             RECTIFY=rectify,
             BIAS=bias is not None,
-            BLOCK=BLOCK,
+            BLOCK=POOL_BLOCK,
         )
     return out
 
 
 @cache
-def one_pass_works(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether `window_max_pool` can be used on this GPU; a warning says why not.
+def pool_works(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether `window_max_pool` gives right results in `dtype` on this GPU; if not, warn.
 
-    Asked by pooling a small tensor and comparing; where not, pooling goes axis by axis.
+    The trial pools a small tensor and compares with `axis_max_pool`.
     """
     x = torch.linspace(-1, 1, 2 * 3 * 5 * 6 * 16, device=device).mul(37).sin().to(dtype)
     x = x.view(2, 3, 5, 6, 16)
     kernel, stride = (3, 3, 3), (2, 2, 2)
     wanted = axis_max_pool(x, (1, 2, 3), kernel, stride).relu_()
-    return works(
+    return kernel_works(
         lambda: torch.equal(window_max_pool(x, kernel, stride, rectify=True), wanted),
         "Triton's kernel gives wrong maxima",
         f"max pooling on {device} in several passes",
     )
+
+
+def join_branches(parts: Sequence[Tensor], biases: Sequence[Tensor | None]) -> Tensor:
+    """Concatenate parts `[..., C]` to `[..., sum of C]` after adding `biases` `[C]` and ReLU.
+
+    A bias may be None; every C is a multiple of 8. Equal, bit for bit, to the same operations one
+    after the other. Needs Triton, and a GPU or Triton's interpreter.
+    """
+    from wstal.networks.i3d.kernels import join
+
+    shape = parts[0].shape[:-1]
+    total = sum(part.shape[-1] for part in parts)
+    out = parts[0].new_empty(*shape, total)
+    first, pixels = 0, shape.numel()
+    with _device_of(out):
+        for part, bias in zip(parts, biases, strict=True):
+            x, channels = part.contiguous(), part.shape[-1]
+            block_c = 1 << (channels - 1).bit_length()
+            block_p = max(1, JOIN_BLOCK // block_c)
+            join[(-(-pixels // block_p),)](
+                x,
+                x if bias is None else bias,
+                out,
+                pixels,
+                channels // 8,
+                first // 8,
+                total // 8,
+                BIAS=bias is not None,
+                BLOCK_P=block_p,
+                BLOCK_C=block_c,
+            )
+            first += channels
+    return out
+
+
+@cache
+def join_works(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether `join_branches` gives right results in `dtype` on this GPU; if not, warn.
+
+    The trial joins two small tensors and compares with torch.
+    """
+    x = torch.linspace(-1, 1, 2 * 3 * 5 * 40, device=device).mul(37).sin().to(dtype)
+    parts, biases = x.view(2, 3, 5, 40).split([16, 24], -1), (x[:16], None)
+    wanted = torch.cat([parts[0] + biases[0], parts[1]], -1).relu_()
+    return kernel_works(
+        lambda: torch.equal(join_branches(parts, biases), wanted),
+        "Triton's kernel gives wrong sums",
+        f"joining I3D's branches on {device} in several passes",
+    )
+
+
+def _device_of(x: Tensor) -> AbstractContextManager:
+    """Make the GPU of `x` the current one: Triton launches there."""
+    return torch.cuda.device(x.device) if x.is_cuda else nullcontext()

