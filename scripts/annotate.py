@@ -11,28 +11,31 @@ Examples:
       --report annotations_report.md
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from labelling import label_parser, read_labels
+from labelling import read_labels
 from wstal.base.files import write_text
+from wstal.commands.console import Add, Program, add_labels, log
 from wstal.datasets.annotations import write_annotations
 from wstal.datasets.report import report_page
 
 
-def main() -> None:
-    """Parse, read, write."""
-    arguments = label_parser(__doc__)
-    arguments.add_argument("--output", type=Path, required=True, help="annotations.json")
-    arguments.add_argument("--report", type=Path, required=True, help="annotations_report.md")
-    args = arguments.parse_args()
+def add_arguments(add: Add) -> None:
+    add_labels(add)
+    add("--output", type=Path, required=True, help="annotations.json")
+    add("--report", type=Path, required=True, help="annotations_report.md")
+
+
+def main(args: argparse.Namespace) -> None:
     annotations, report, facts = read_labels(args)
     write_text(args.report, report_page(args.dataset, annotations, report, facts))
     write_annotations(args.output, annotations)
     counts = {subset: len(annotations.ids(subset)) for subset in ("train", "val", "test")}
     told = [f"{len(annotations.classes)} classes, videos {counts}", *report.notes]
-    print(*(f"{args.dataset}: {line}" for line in told), sep="\n", file=sys.stderr)
+    for line in told:
+        log(f"{args.dataset}: {line}")
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -11,12 +11,11 @@ Examples (W is results/weights):
       --device cuda --videos clips/*.mp4 --snippets 32
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import parser
-from wstal.base.device import DEVICES, lease
-from wstal.base.errors import WstalError
+from wstal.base.device import lease
+from wstal.commands.console import Add, Program, add_device
 from wstal.features.i3d_stage import STREAMS, i3d_network
 from wstal.features.snippets import batches
 from wstal.features.verify import judge, sample_snippets, write_verdict
@@ -26,10 +25,7 @@ from wstal.networks.weights import read_sources
 SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
 
 
-def main() -> None:
-    """Parse, compare, keep the verdict."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
     add("--stream", choices=STREAMS, required=True)
     add("--weights", type=Path, required=True)
     add("--precision", choices=[name for name in PRECISIONS if name != EXACT], required=True)
@@ -38,25 +34,24 @@ def main() -> None:
     add("--short-side", type=int, default=256)
     add("--crop", type=int, default=224)
     add("--width", type=float, default=1.0, help="of the network")
-    add("--device", choices=DEVICES, default="auto")
-    args = arguments.parse_args()
+    add_device(add)
+
+
+def main(args: argparse.Namespace) -> int:
     size = {"short_side": args.short_side, "crop": args.crop}
-    try:
-        sources = read_sources(SOURCES)
-        network, _, weights = i3d_network(str(args.weights), args.stream, args.width, sources)
-        with lease(args.device) as device:
-            found = (
-                snippet
-                for video in args.videos
-                for snippet in sample_snippets(video, args.stream, args.snippets, **size)
-            )
-            verdict = judge(network, weights, batches(found, 4), args.precision, device)
-            path = write_verdict(args.weights, verdict, device)
-    except WstalError as error:
-        sys.exit(str(error))
+    sources = read_sources(SOURCES)
+    network, _, weights = i3d_network(str(args.weights), args.stream, args.width, sources)
+    with lease(args.device) as device:
+        found = (
+            snippet
+            for video in args.videos
+            for snippet in sample_snippets(video, args.stream, args.snippets, **size)
+        )
+        verdict = judge(network, weights, batches(found, 4), args.precision, device)
+        path = write_verdict(args.weights, verdict, device)
     print(f"{'pass' if verdict.passed else 'fail'}: {verdict}; kept in {path}")
-    sys.exit(not verdict.passed)
+    return int(not verdict.passed)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -9,38 +9,34 @@ Examples:
       results/thumos14/wtalc_i3d/features.h5 --output comparison.csv --plot comparison.svg
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import pandas as pd
-from cli import parser, track
-from wstal.base.errors import WstalError
 from wstal.base.files import write_frame
+from wstal.commands.console import Add, Program, track
 from wstal.features.compare import compare_files, summary
 from wstal.features.pack import FeatureFile
 from wstal.plots.feature_comparison import plot_comparison
 from wstal.plots.style import save
 
 
-def main() -> None:
-    """Parse, compare, print, write."""
-    arguments = parser(__doc__)
-    arguments.add_argument("a", type=Path, help="features.h5")
-    arguments.add_argument("b", type=Path, help="features.h5 of the same videos")
-    arguments.add_argument("--output", type=Path, help="CSV with a row per video")
-    arguments.add_argument("--plot", type=Path, help="figure, .svg or .png")
-    args = arguments.parse_args()
-    try:
-        with FeatureFile(args.a) as a, FeatureFile(args.b) as b:
-            rows = compare_files(a, b, track("compare"))
-            names = tuple(f"{f.attrs['dataset']} {f.attrs['recipe']}" for f in (a, b))
-            for label, file in (("a", a), ("b", b)):
-                print(
-                    f"{label}: {file.path}, {len(file.ids())} videos, every "
-                    f"{file.attrs['step']:.4g} s ({file.attrs['fps']:g} fps)"
-                )
-    except WstalError as error:
-        sys.exit(f"{error}")
+def add_arguments(add: Add) -> None:
+    add("a", type=Path, help="features.h5")
+    add("b", type=Path, help="features.h5 of the same videos")
+    add("--output", type=Path, help="CSV with a row per video")
+    add("--plot", type=Path, help="figure, .svg or .png")
+
+
+def main(args: argparse.Namespace) -> None:
+    with FeatureFile(args.a) as a, FeatureFile(args.b) as b:
+        rows = compare_files(a, b, track("compare"))
+        names = tuple(f"{f.attrs['dataset']} {f.attrs['recipe']}" for f in (a, b))
+        for label, file in (("a", a), ("b", b)):
+            print(
+                f"{label}: {file.path}, {len(file.ids())} videos, every "
+                f"{file.attrs['step']:.4g} s ({file.attrs['fps']:g} fps)"
+            )
     figures = summary(rows)
     width = max(len(name) for name, _ in figures)
     print("\n".join(f"{name:<{width}}  {value}" for name, value in figures))
@@ -51,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -9,22 +9,20 @@ Examples:
       --output compare_co2net_vs_acn.csv
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import track
-from scoring import features_grid, read_truth, scoring_parser, tell
-from wstal.base.errors import WstalError
+from scoring import features_grid, read_truth
 from wstal.base.files import write_frame
+from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, track, warn
 from wstal.evaluate.bootstrap import compare
 from wstal.evaluate.protocols import fitting_protocol
 from wstal.evaluate.run_rows import strict_runs
 
 
-def main() -> None:
-    """Parse, resample, write."""
-    arguments = scoring_parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
+    add_ground_truth(add)
+    add_protocol(add)
     add("--a", type=Path, nargs="+", required=True, help="proposals.json of A, one per seed")
     add("--b", type=Path, nargs="+", required=True, help="proposals.json of B")
     add("--a-by-iteration", type=Path, nargs="*", default=[], help="A's scores_by_iteration.h5")
@@ -34,28 +32,27 @@ def main() -> None:
     add("--seed", type=int, default=0, help="of the draws")
     add("--note", default="")
     add("--output", type=Path, required=True)
-    args = arguments.parse_args()
-    try:
-        protocol, (truth, usable) = (
-            fitting_protocol(args.protocol, features_grid(args)),
-            read_truth(args),
-        )
-        given = (args.a, args.a_by_iteration), (args.b, args.b_by_iteration)
-        checkpoint, runs = strict_runs(truth, protocol, usable, given, tell)
-        table = compare(
-            *runs,
-            protocol,
-            checkpoint=checkpoint,
-            names=args.names,
-            resamples=args.resamples,
-            seed=args.seed,
-            note=args.note,
-            track=track("bootstrap", "seed"),
-        )
-    except WstalError as error:
-        sys.exit(str(error))
+
+
+def main(args: argparse.Namespace) -> None:
+    protocol, (truth, usable) = (
+        fitting_protocol(args.protocol, features_grid(args)),
+        read_truth(args),
+    )
+    given = (args.a, args.a_by_iteration), (args.b, args.b_by_iteration)
+    checkpoint, runs = strict_runs(truth, protocol, usable, given, warn)
+    table = compare(
+        *runs,
+        protocol,
+        checkpoint=checkpoint,
+        names=args.names,
+        resamples=args.resamples,
+        seed=args.seed,
+        note=args.note,
+        track=track("bootstrap", "seed"),
+    )
     write_frame(args.output, table)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -7,36 +7,32 @@ Examples:
   snakemake --cores 2 results/demo/cavf_macs.csv
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import torch
-from cli import parser
-from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
+from wstal.commands.console import Add, Program
 from wstal.evaluate.summary import COLUMNS
 from wstal.methods.macs import count_macs
 from wstal.train import checkpoint
 from wstal.train.scoring import load_model
 
 
-def main() -> None:
-    """Parse, count, write."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--checkpoint", type=Path, required=True)
+def add_arguments(add: Add) -> None:
+    add("--checkpoint", type=Path, required=True)
     for name in ("dataset", "recipe", "run"):
-        arguments.add_argument(f"--{name}", required=True)
-    arguments.add_argument("--length", type=int, default=160, help="snippets of the note's video")
-    arguments.add_argument("--output", type=Path, required=True)
-    args = arguments.parse_args()
-    try:
-        content = checkpoint.load(args.checkpoint)
-        model = load_model(content, torch.device("cpu"))
-        # A model that reads a fixed number of snippets is counted on a video of just so many.
-        length = content["config"]["model"].get("test_length") or args.length
-        found = count_macs(model, sum(content["dims"].values()), length)
-    except WstalError as error:
-        sys.exit(f"{error}")
+        add(f"--{name}", required=True)
+    add("--length", type=int, default=160, help="snippets of the note's video")
+    add("--output", type=Path, required=True)
+
+
+def main(args: argparse.Namespace) -> None:
+    content = checkpoint.load(args.checkpoint)
+    model = load_model(content, torch.device("cpu"))
+    # A model that reads a fixed number of snippets is counted on a video of just so many.
+    length = content["config"]["model"].get("test_length") or args.length
+    found = count_macs(model, sum(content["dims"].values()), length)
     note = "counted from the model"
     if found.total > found.layers:
         note += f"; {found.total / 1e6:.2f}M with attention over {length} snippets"
@@ -47,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

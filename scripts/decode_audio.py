@@ -6,14 +6,24 @@ Examples:
       --output results/demo/demo_i3d/audio/shard0.csv
 """
 
-from decoding import decode_shard
+import argparse
+from pathlib import Path
+
+from wstal.base.array_store import write_shard
+from wstal.commands.console import Add, Program, add_shard, track
+from wstal.media.probe import read_probe
 from wstal.media.stage import decode_audio
 
 
-def main() -> None:
-    """Parse, decode, write."""
-    decode_shard(__doc__, "audio", decode_audio)
+def add_arguments(add: Add) -> None:
+    add("--probe", type=Path, required=True, help="rows of the probed videos: CSV")
+    add_shard(add, "audio")
+
+
+def main(args: argparse.Namespace) -> None:
+    videos, folder = read_probe(args.probe), args.output.parent
+    write_shard(args.output, decode_audio(videos, folder, args.recipe, args.code, track("audio")))
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -6,16 +6,26 @@ Examples:
       --output results/demo/demo_i3d/frames/shard0.csv
 """
 
+import argparse
+from pathlib import Path
+
 import cv2
-from decoding import decode_shard
+from wstal.base.array_store import write_shard
+from wstal.commands.console import Add, Program, add_shard, track
+from wstal.media.probe import read_probe
 from wstal.media.stage import decode_frames
 
 
-def main() -> None:
-    """Parse, decode, write."""
+def add_arguments(add: Add) -> None:
+    add("--probe", type=Path, required=True, help="rows of the probed videos: CSV")
+    add_shard(add, "frames")
+
+
+def main(args: argparse.Namespace) -> None:
     cv2.setNumThreads(1)  # jobs share the machine by shard
-    decode_shard(__doc__, "frames", decode_frames)
+    videos, folder = read_probe(args.probe), args.output.parent
+    write_shard(args.output, decode_frames(videos, folder, args.recipe, args.code, track("frames")))
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

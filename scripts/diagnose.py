@@ -5,12 +5,12 @@ Examples:
       --predictions seed0/proposals.json --manifest results/demo/manifest.csv --output diagnosis
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from scoring import features_grid, read_found, read_truth, scoring_parser
-from wstal.base.errors import WstalError
+from scoring import features_grid, read_found, read_truth
 from wstal.base.files import write_frame
+from wstal.commands.console import Add, Program, add_ground_truth, add_protocol
 from wstal.evaluate.diagnosis import diagnose
 from wstal.evaluate.ground_truth import read_durations
 from wstal.evaluate.protocols import fitting_protocol, prepare
@@ -18,28 +18,26 @@ from wstal.plots.diagnosis import FIGURES
 from wstal.plots.style import save
 
 
-def main() -> None:
-    """Parse, diagnose, write and draw."""
-    arguments = scoring_parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
+    add_ground_truth(add)
+    add_protocol(add)
     add("--predictions", type=Path, required=True, help="proposals.json")
     add("--manifest", type=Path, help="durations, for the share of the video an instance covers")
     add("--tiou", type=float, default=0.5, help="threshold of the error kinds (default: 0.5)")
     add("--note", default="", help="beside every title and row, for example: demo data")
     add("--output", type=Path, required=True, help="folder of CSV and SVG files")
-    args = arguments.parse_args()
-    try:
-        protocol, (truth, usable) = (
-            fitting_protocol(args.protocol, features_grid(args)),
-            read_truth(args),
-        )
-        found = read_found(truth, protocol, args.predictions)
-        prepared = prepare(truth, found, protocol, usable)
-        known = {video: seconds for video, seconds in truth.duration.items() if seconds}
-        measured = read_durations(args.manifest) if args.manifest else {}
-        tables = diagnose(prepared, protocol, measured | known, args.tiou)
-    except WstalError as error:
-        sys.exit(str(error))
+
+
+def main(args: argparse.Namespace) -> None:
+    protocol, (truth, usable) = (
+        fitting_protocol(args.protocol, features_grid(args)),
+        read_truth(args),
+    )
+    found = read_found(truth, protocol, args.predictions)
+    prepared = prepare(truth, found, protocol, usable)
+    known = {video: seconds for video, seconds in truth.duration.items() if seconds}
+    measured = read_durations(args.manifest) if args.manifest else {}
+    tables = diagnose(prepared, protocol, measured | known, args.tiou)
     for name, table in tables.items():
         noted = table.assign(protocol=protocol.name, note=args.note)
         write_frame(args.output / f"{name}.csv", noted)
@@ -48,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

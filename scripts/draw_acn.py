@@ -5,11 +5,10 @@ Examples:
   snakemake --cores 1 results/figures/acn_figure1.svg
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import json_argument, parser
-from wstal.base.errors import WstalError
+from wstal.commands.console import Add, Program, json_argument
 from wstal.config.catalog import load_catalog
 from wstal.methods.acn.figures import regression_figure, system_overview
 from wstal.methods.acn.network import build
@@ -18,22 +17,17 @@ from wstal.plots.style import save
 ROOT = Path(__file__).resolve().parent.parent / "workflow"
 
 
-def main() -> None:
-    """Parse, resolve, draw."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--dataset", default="thumos14", help="whose settings to show")
-    arguments.add_argument(
-        "--configs", type=json_argument, help="JSON list: the joined run's, its flow run's config"
-    )
-    arguments.add_argument("--width", type=int, default=1024, help="of the features")
-    arguments.add_argument("--formats", nargs="+", default=["svg"], help="svg, png, ...")
-    arguments.add_argument("--folder", type=Path, required=True, help="output: acn_figure*.svg")
-    args = arguments.parse_args()
-    try:
-        fused, stream = args.configs or configs(args.dataset)
-        model = build(stream, {"flow": args.width}, num_classes=1)
-    except WstalError as error:
-        sys.exit(str(error))
+def add_arguments(add: Add) -> None:
+    add("--dataset", default="thumos14", help="whose settings to show")
+    add("--configs", type=json_argument, help="JSON list: the joined run's, its flow run's config")
+    add("--width", type=int, default=1024, help="of the features")
+    add("--formats", nargs="+", default=["svg"], help="svg, png, ...")
+    add("--folder", type=Path, required=True, help="output: acn_figure*.svg")
+
+
+def main(args: argparse.Namespace) -> None:
+    fused, stream = args.configs or configs(args.dataset)
+    model = build(stream, {"flow": args.width}, num_classes=1)
     args.folder.mkdir(parents=True, exist_ok=True)
     for kind in args.formats:
         save(system_overview(fused), args.folder / f"acn_figure1.{kind}")
@@ -48,4 +42,4 @@ def configs(dataset: str) -> list[dict]:
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

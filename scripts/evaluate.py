@@ -13,21 +13,20 @@ Examples:
       --scores seed0/scores.h5 --scores-by-iteration seed0/scores_by_iteration.h5
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from scoring import features_grid, read_truth, scoring_parser, tell
-from wstal.base.errors import WstalError
+from scoring import features_grid, read_truth
 from wstal.base.files import write_csv
+from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, log, warn
 from wstal.evaluate.map_table import ALL, COLUMNS, told
 from wstal.evaluate.protocols import fitting_paper, fitting_protocol
 from wstal.evaluate.run_rows import run_rows
 
 
-def main() -> None:
-    """Parse, score, print, write."""
-    arguments = scoring_parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
+    add_ground_truth(add)
+    add_protocol(add)
     add("--predictions", type=Path, help="detections in ActivityNet's format: proposals.json")
     add("--checkpoint", default="last", help="what to call these predictions (default: last)")
     add("--scores", type=Path, help="scores.h5, for video-level mAP or events")
@@ -36,30 +35,29 @@ def main() -> None:
     add("--paper-protocol", help="of best_test: name, file or JSON (default: --protocol)")
     add("--constant-attention", type=Path, help="proposals of that baseline")
     add("--output", type=Path, help="map.csv")
-    args = arguments.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
     given = {args.checkpoint: args.predictions, "constant_attention": args.constant_attention}
-    try:
-        (truth, usable), grid = read_truth(args), features_grid(args)
-        rows = run_rows(
-            truth,
-            fitting_protocol(args.protocol, grid),
-            usable=usable,
-            predictions={name: path for name, path in given.items() if path},
-            history=args.proposals_by_iteration,
-            scores=args.scores,
-            score_history=args.scores_by_iteration,
-            paper=fitting_paper(args.paper_protocol, grid, tell),
-            tell=tell,
-        )
-    except WstalError as error:
-        sys.exit(str(error))
+    (truth, usable), grid = read_truth(args), features_grid(args)
+    rows = run_rows(
+        truth,
+        fitting_protocol(args.protocol, grid),
+        usable=usable,
+        predictions={name: path for name, path in given.items() if path},
+        history=args.proposals_by_iteration,
+        scores=args.scores,
+        score_history=args.scores_by_iteration,
+        paper=fitting_paper(args.paper_protocol, grid, warn),
+        tell=warn,
+    )
     for row in (row for row in rows if row["class"] == ALL):
         print(told(row))
         if row["predictions"] == 0:
-            print("  no detection in any scored video: scored 0", file=sys.stderr)
+            log("  no detection in any scored video: scored 0")
     if args.output:
         write_csv(args.output, COLUMNS, rows)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -10,23 +10,41 @@ Examples (R is results/ave/ave_resnet152, W is results/weights):
       "crop": 224, "tail": "drop", "batch": 2}' --code x --output o/shard0.csv
 """
 
-from functools import partial
+import argparse
+from pathlib import Path
 
-from cli import track, within
-from extracting import extract_shard, feature_parser
+from wstal.base.array_store import write_shard
+from wstal.base.device import lease
+from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard, track, within
 from wstal.features.backbone_stage import backbone_network, backbone_shard
+from wstal.networks.weights import UNTRAINED, read_sources
 
 
-def main() -> None:
-    """Parse, load the network, extract the shard."""
-    arguments = feature_parser(__doc__, "of the network")
-    arguments.add_argument("--network", required=True, help="a module of networks/backbones")
-    args = arguments.parse_args()
+def add_arguments(add: Add) -> None:
+    add("--network", required=True, help="a module of networks/backbones")
+    add("--frames", type=Path, required=True, help="manifest of the frames: they set T")
+    add("--weights", required=True, help=f"a file, or {UNTRAINED}")
+    add_device(add)
+    add_shard(add, "of the network")
+
+
+def main(args: argparse.Namespace) -> None:
     name = args.network
-    shown = {"track": track(name), "within": within(name)}
-    load = partial(backbone_network, name, args.weights)
-    extract_shard(args, load, partial(backbone_shard, name, args.frames, **shown))
+    loaded = backbone_network(name, args.weights, read_sources(WEIGHTS / "sources.yaml"))
+    with lease(args.device) as device:
+        records = backbone_shard(
+            name,
+            args.frames,
+            loaded=loaded,
+            recipe=args.recipe,
+            device=device,
+            code=args.code,
+            directory=args.output.parent,
+            track=track(name),
+            within=within(name),
+        )
+    write_shard(args.output, records)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -9,16 +9,22 @@ Examples (folder R is results/demo/demo_i3d):
       --output R/flow/shard0.csv
 """
 
-import sys
+import argparse
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from cli import json_argument, parser, track, within
 from wstal.base.array_store import write_shard
-from wstal.base.errors import WstalError
+from wstal.commands.console import Add, Program, add_device, add_shard, track, within
 from wstal.flow.stage import flow_shard
 from wstal.media.frames import open_frames
+
+
+def add_arguments(add: Add) -> None:
+    add("--frames", type=Path, required=True, help="manifest of the frames")
+    add("--threads", type=int, help="pairs at a time; default $OMP_NUM_THREADS, else all CPUs")
+    add_device(add, default="cpu")
+    add_shard(add, "flow")
 
 
 def leased(device: str) -> AbstractContextManager:
@@ -30,35 +36,22 @@ def leased(device: str) -> AbstractContextManager:
     return lease(device)
 
 
-def main() -> None:
-    """Parse, compute, write."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
-    add("--frames", type=Path, required=True, help="manifest of the frames")
-    add("--recipe", type=json_argument, required=True, help="section flow, JSON or @file")
-    add("--threads", type=int, help="pairs at a time; default $OMP_NUM_THREADS, else all CPUs")
-    add("--device", choices=("auto", "cuda", "cpu"), default="cpu")
-    add("--code", required=True, help="digest of the code")
-    add("--output", type=Path, required=True, help="manifest to write; files go beside it")
-    args = arguments.parse_args()
+def main(args: argparse.Namespace) -> None:
     size = {name: args.recipe[name] for name in ("short_side", "interpolation")}
-    try:
-        with leased(args.device) as device:
-            records = flow_shard(
-                args.frames,
-                args.recipe,
-                code=args.code,
-                directory=args.output.parent,
-                open_gray=partial(open_frames, pixels="gray", **size),
-                device=str(device),
-                threads=args.threads,
-                track=track("flow"),
-                within=within("flow"),
-            )
-    except WstalError as error:
-        sys.exit(str(error))
+    with leased(args.device) as device:
+        records = flow_shard(
+            args.frames,
+            args.recipe,
+            code=args.code,
+            directory=args.output.parent,
+            open_gray=partial(open_frames, pixels="gray", **size),
+            device=str(device),
+            threads=args.threads,
+            track=track("flow"),
+            within=within("flow"),
+        )
     write_shard(args.output, records)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -6,27 +6,43 @@ Examples (folder R is results/demo/demo_i3d, W is workflow/reference/weights):
   (with `postprocess: pca8` in the recipe, add --pca vggish_pca_params-970ea276.pth)
 """
 
-from functools import partial
+import argparse
 from pathlib import Path
 
-from cli import track
-from extracting import extract_shard, feature_parser
+from wstal.base.array_store import write_shard
+from wstal.base.device import lease
+from wstal.base.errors import WstalError
+from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard, track
 from wstal.features.vggish_stage import vggish_network, vggish_shard
+from wstal.networks.weights import UNTRAINED, read_sources
 
 
-def main() -> None:
-    """Parse, load the network, extract the shard."""
-    arguments = feature_parser(__doc__, "vggish")
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
+    add("--frames", type=Path, required=True, help="manifest of the frames: they set T")
     add("--audio", type=Path, required=True, help="manifest of the sound")
+    add("--weights", required=True, help=f"a file, or {UNTRAINED}")
     add("--pca", type=Path, help="parameters of the postprocess pca or pca8")
-    args = arguments.parse_args()
+    add_device(add)
+    add_shard(add, "vggish")
+
+
+def main(args: argparse.Namespace) -> None:
     if (args.recipe["postprocess"] != "none") != (args.pca is not None):
-        arguments.error("--pca goes with postprocess pca or pca8, and only with them")
-    shards = {"frames": args.frames, "audio": args.audio}
-    load = partial(vggish_network, args.weights, args.recipe, pca=args.pca)
-    extract_shard(args, load, partial(vggish_shard, shards, track=track("vggish")))
+        raise WstalError("--pca goes with postprocess pca or pca8, and only with them")
+    sources = read_sources(WEIGHTS / "sources.yaml")
+    loaded = vggish_network(args.weights, args.recipe, pca=args.pca, sources=sources)
+    with lease(args.device) as device:
+        records = vggish_shard(
+            {"frames": args.frames, "audio": args.audio},
+            loaded=loaded,
+            recipe=args.recipe,
+            device=device,
+            code=args.code,
+            directory=args.output.parent,
+            track=track("vggish"),
+        )
+    write_shard(args.output, records)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -9,32 +9,27 @@ Examples:
       --annotations results/thumos14/videos.json --output results/thumos14/videos/fetched.csv
 """
 
+import argparse
 import os
-import sys
 from pathlib import Path
 
 import yaml
-from cli import byte_bar, parser, track
 from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
+from wstal.commands.console import Add, Program, byte_bar, log, track
 from wstal.datasets.annotations import read_annotations
 from wstal.datasets.fetching import fetch_videos, how_to_get
 
 
-def tell(text: str) -> None:
-    """Say something before the long part."""
-    print(text, file=sys.stderr, flush=True)
+def add_arguments(add: Add) -> None:
+    add("--dataset", required=True, help="the dataset's slug")
+    add("--facts", type=Path, required=True, help="YAML with its addresses")
+    add("--annotations", type=Path, required=True, help="videos.json")
+    add("--output", type=Path, required=True, help="fetched.csv, in the folder")
+    add("--jobs", type=int, default=1, help="videos unpacked at a time")
 
 
-def main() -> None:
-    """Parse, fetch, unpack, write the list of videos."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--dataset", required=True, help="the dataset's slug")
-    arguments.add_argument("--facts", type=Path, required=True, help="YAML with its addresses")
-    arguments.add_argument("--annotations", type=Path, required=True, help="videos.json")
-    arguments.add_argument("--output", type=Path, required=True, help="fetched.csv, in the folder")
-    arguments.add_argument("--jobs", type=int, default=1, help="videos unpacked at a time")
-    args = arguments.parse_args()
+def main(args: argparse.Namespace) -> None:
     archives = yaml.safe_load(args.facts.read_text()).get("videos", [])
     try:
         if not archives:
@@ -45,14 +40,14 @@ def main() -> None:
             set(read_annotations(args.annotations).database),
             passwords=os.environ,
             jobs=args.jobs,
-            tell=tell,
+            tell=log,
             track=track("unpack"),
             track_bytes=byte_bar,
         )
     except WstalError as error:
-        sys.exit(f"{how_to_get(args.dataset)}\n\nNot fetched: {error}.")
+        raise WstalError(f"{how_to_get(args.dataset)}\n\nNot fetched: {error}.") from error
     write_csv(args.output, ("id", "file", "bytes", "archive"), rows)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

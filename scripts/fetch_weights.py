@@ -10,27 +10,28 @@ Examples:
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import byte_bar, parser
 from wstal.base.errors import WstalError
+from wstal.commands.console import Add, Program, byte_bar
 from wstal.networks.weights import fetch, read_sources, verify
 
 REFERENCE = Path(__file__).resolve().parent.parent / "workflow/reference/weights"
 
 
-def main() -> None:
-    """Parse, then list or fetch each name."""
-    arguments = parser(__doc__)
-    arguments.add_argument("names", nargs="*", metavar="NAME", help="weights to fetch")
-    arguments.add_argument("--list", action="store_true", help="print what is known and present")
-    arguments.add_argument("--sources", type=Path, default=REFERENCE / "sources.yaml")
-    arguments.add_argument("--folder", type=Path, default=Path("results/weights"))
-    args = arguments.parse_args()
+def add_arguments(add: Add) -> None:
+    add("names", nargs="*", metavar="NAME", help="weights to fetch")
+    add("--list", action="store_true", help="print what is known and present")
+    add("--sources", type=Path, default=REFERENCE / "sources.yaml")
+    add("--folder", type=Path, default=Path("results/weights"))
+
+
+def main(args: argparse.Namespace) -> None:
     sources = read_sources(args.sources)
     if unknown := set(args.names) - set(sources):
-        arguments.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sources)}")
+        names, known = ", ".join(sorted(unknown)), ", ".join(sources)
+        raise WstalError(f"unknown weights: {names}; known: {known}")
     for name in sources if args.list else args.names:
         weights = sources[name]
         path = (args.folder if weights.url else args.sources.parent) / weights.file
@@ -38,11 +39,8 @@ def main() -> None:
             state = "present" if path.exists() else "absent"
             print(f"{name}: {weights.network}\n  {state}: {path}\n  {weights.url or 'shipped'}")
             continue
-        try:
-            fetch(weights, path, byte_bar) if weights.url else verify(path, weights)
-        except WstalError as error:
-            sys.exit(f"{error}")
+        fetch(weights, path, byte_bar) if weights.url else verify(path, weights)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

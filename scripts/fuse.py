@@ -10,46 +10,42 @@ Examples:
       --output $(printf 'acn/seed0/%s ' $f)
 """
 
-import sys
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from cli import json_argument, parser
-from wstal.base.errors import WstalError
+from wstal.commands.console import Add, Program, json_argument, log
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.localize.detections import summary, write_proposals, write_proposals_by_iteration
 from wstal.localize.scores import read_scores, write_scores
 from wstal.methods.acn.fusion import fuse_histories, fuse_proposals, fuse_scores
 
 
-def main() -> None:
-    """Parse, fuse, write."""
-    arguments = parser(__doc__)
+def add_arguments(add: Add) -> None:
     files = {"type": Path, "nargs": 4, "required": True}
-    arguments.add_argument("--rgb", help="files of the RGB stream's run", **files)
-    arguments.add_argument("--flow", help="files of the flow stream's run", **files)
-    arguments.add_argument("--config", type=json_argument, required=True, help="localize section")
-    arguments.add_argument("--output", help="outputs, in the same order", **files)
-    args = arguments.parse_args()
+    add("--rgb", help="files of the RGB stream's run", **files)
+    add("--flow", help="files of the flow stream's run", **files)
+    add("--config", type=json_argument, required=True, help="localize section")
+    add("--output", help="outputs, in the same order", **files)
+
+
+def main(args: argparse.Namespace) -> None:
     settings = args.config["fusion"]
-    try:
-        files = {"rgb": args.rgb[0], "flow": args.flow[0]}
-        scores = fuse_scores({name: read_scores(path) for name, path in files.items()})
-        runs = {name: path.absolute().parents[1].name for name, path in files.items()}
-        scores = replace(scores, provenance={**scores.provenance, "runs": runs})
-        for index in (1, 3):
-            flow, rgb = (read_detections(paths[index]) for paths in (args.flow, args.rgb))
-            found = fuse_proposals(flow, rgb, **settings)
-            write_proposals(args.output[index], found, scores, args.config)
-            print(summary(scores, found), file=sys.stderr)
-        histories = (read_detections_by_iteration(paths[2]) for paths in (args.flow, args.rgb))
-        fused = fuse_histories(*histories, **settings)
-        pairs = ((replace(scores, iteration=n), frame) for n, frame in fused.items())
-        write_proposals_by_iteration(args.output[2], pairs, args.config)
-        write_scores(args.output[0], scores)
-    except WstalError as error:
-        sys.exit(str(error))
+    files = {"rgb": args.rgb[0], "flow": args.flow[0]}
+    scores = fuse_scores({name: read_scores(path) for name, path in files.items()})
+    runs = {name: path.absolute().parents[1].name for name, path in files.items()}
+    scores = replace(scores, provenance={**scores.provenance, "runs": runs})
+    for index in (1, 3):
+        flow, rgb = (read_detections(paths[index]) for paths in (args.flow, args.rgb))
+        found = fuse_proposals(flow, rgb, **settings)
+        write_proposals(args.output[index], found, scores, args.config)
+        log(summary(scores, found))
+    histories = (read_detections_by_iteration(paths[2]) for paths in (args.flow, args.rgb))
+    fused = fuse_histories(*histories, **settings)
+    pairs = ((replace(scores, iteration=n), frame) for n, frame in fused.items())
+    write_proposals_by_iteration(args.output[2], pairs, args.config)
+    write_scores(args.output[0], scores)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -10,13 +10,12 @@ Examples:
       --coverage coverage.csv --missing missing.csv --manifest manifest.csv
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import json_argument, parser, track
-from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
 from wstal.base.settings import from_plain
+from wstal.commands.console import Add, Program, json_argument, log, track
 from wstal.datasets.annotations import read_annotations
 from wstal.features.importers.conversion import convert_features
 from wstal.features.importers.layouts import find_features
@@ -25,10 +24,7 @@ from wstal.features.pack import COVERAGE
 from wstal.media.manifest import COLUMNS
 
 
-def main() -> None:
-    """Parse, find, convert, write the coverage and the manifest."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
     add("--dataset", required=True, help="the dataset's slug")
     add("--recipe-name", required=True)
     add("--recipe", type=json_argument, required=True, help="a recipe with `import`, as JSON")
@@ -40,31 +36,30 @@ def main() -> None:
     add("--coverage", type=Path, required=True, help="output: every video and its rows")
     add("--missing", type=Path, required=True, help="output: videos without features")
     add("--manifest", type=Path, required=True, help="output: manifest.csv")
-    args = arguments.parse_args()
-    try:
-        settings = from_plain(ImportSettings, args.recipe.get("import") or {}, "import")
-        annotations = read_annotations(args.annotations)
-        found = find_features(args.folder, settings, annotations, args.labels)
-        done = convert_features(
-            args.features,
-            found,
-            annotations,
-            settings,
-            dtype=args.recipe.get("dtype", "float32"),
-            dataset=args.dataset,
-            recipe=args.recipe_name,
-            max_missing=args.max_missing,
-            track=track("import"),
-        )
-    except WstalError as error:
-        sys.exit(f"{error}")
+
+
+def main(args: argparse.Namespace) -> None:
+    settings = from_plain(ImportSettings, args.recipe.get("import") or {}, "import")
+    annotations = read_annotations(args.annotations)
+    found = find_features(args.folder, settings, annotations, args.labels)
+    done = convert_features(
+        args.features,
+        found,
+        annotations,
+        settings,
+        dtype=args.recipe.get("dtype", "float32"),
+        dataset=args.dataset,
+        recipe=args.recipe_name,
+        max_missing=args.max_missing,
+        track=track("import"),
+    )
     write_csv(args.manifest, COLUMNS, done.manifest)
     write_csv(args.missing, COVERAGE, [row for row in done.coverage if not row["rows"]])
     write_csv(args.coverage, COVERAGE, done.coverage)
     kept = sum(row["rows"] > 0 for row in done.coverage)
     done.notes.append(f"{args.dataset}: {kept} of {len(done.coverage)} videos imported")
-    print("\n".join(done.notes), file=sys.stderr)
+    log("\n".join(done.notes))
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

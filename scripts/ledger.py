@@ -8,23 +8,20 @@ Examples:
       --proposals-by-iteration seed?/proposals_by_iteration.json.gz --output ledger.csv
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
-from cli import track
-from scoring import read_truth, scoring_parser, tell
-from wstal.base.errors import WstalError
+from scoring import read_truth
 from wstal.base.files import write_frame
+from wstal.commands.console import Add, Program, add_ground_truth, track, warn
 from wstal.evaluate.protocols import read_protocol
 from wstal.evaluate.run_rows import event_seeds, known_detections, known_history
 from wstal.evaluate.summary import ledger
 
 
-def main() -> None:
-    """Parse, score, write."""
-    arguments = scoring_parser(__doc__, protocol=False)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
+    add_ground_truth(add)
     add("--protocols", nargs="+", required=True, help="names, YAML files, or one JSON list")
     add("--predictions", type=Path, nargs="*", default=[], help="proposals.json per seed")
     add("--proposals-by-iteration", type=Path, nargs="*", default=[], help="one per seed")
@@ -32,33 +29,32 @@ def main() -> None:
     add("--scores-by-iteration", type=Path, nargs="*", default=[], help="one per seed")
     add("--note", default="")
     add("--output", type=Path, required=True)
-    args = arguments.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
     sources = args.protocols
     if sources[0].lstrip().startswith("["):
         sources = [json.dumps(each) for each in json.loads(sources[0])]
-    try:
-        truth, usable = read_truth(args)
-        protocols = [read_protocol(source) for source in sources]
-        if protocols[0].task == "events":
-            seeds = event_seeds(truth, protocols[0], args.scores, args.scores_by_iteration)
-        else:
-            histories = [known_history(truth, path) for path in args.proposals_by_iteration]
-            found = [known_detections(truth, path) for path in args.predictions]
-            seeds = list(zip(found, histories or [{}] * len(found), strict=True))
-        for reason in filter(None, (each.misfit(args.step, args.t0) for each in protocols)):
-            tell(f"left out: {reason}")
-        table = ledger(
-            truth,
-            [each for each in protocols if not each.misfit(args.step, args.t0)],
-            seeds,
-            usable,
-            note=args.note,
-            track=track("ledger", "protocol"),
-        )
-    except WstalError as error:
-        sys.exit(str(error))
+    truth, usable = read_truth(args)
+    protocols = [read_protocol(source) for source in sources]
+    if protocols[0].task == "events":
+        seeds = event_seeds(truth, protocols[0], args.scores, args.scores_by_iteration)
+    else:
+        histories = [known_history(truth, path) for path in args.proposals_by_iteration]
+        found = [known_detections(truth, path) for path in args.predictions]
+        seeds = list(zip(found, histories or [{}] * len(found), strict=True))
+    for reason in filter(None, (each.misfit(args.step, args.t0) for each in protocols)):
+        warn(f"left out: {reason}")
+    table = ledger(
+        truth,
+        [each for each in protocols if not each.misfit(args.step, args.t0)],
+        seeds,
+        usable,
+        note=args.note,
+        track=track("ledger", "protocol"),
+    )
     write_frame(args.output, table)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -6,32 +6,27 @@ Examples:
       --markdown methods.md
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import json_argument, parser
-from wstal.base.errors import WstalError
 from wstal.base.files import read_frame, write_frame, write_text
+from wstal.commands.console import Add, Program, json_argument
 from wstal.tables.methods import methods_frame, methods_markdown
 
 
-def main() -> None:
-    """Parse, join, write."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
     add("--maps", type=Path, nargs="+", required=True, help="_map.csv of each run")
     add("--title", default="Methods", help="of the Markdown table")
     add("--left-out", type=json_argument, default={}, help="JSON {run: why it is not there}")
     add("--output", type=Path, required=True, help="CSV, in the columns of _map.csv")
     add("--markdown", type=Path, required=True)
-    args = arguments.parse_args()
-    try:
-        frame = methods_frame([read_frame(path) for path in args.maps])
-    except WstalError as error:
-        sys.exit(str(error))
+
+
+def main(args: argparse.Namespace) -> None:
+    frame = methods_frame([read_frame(path) for path in args.maps])
     write_frame(args.output, frame)
     write_text(args.markdown, methods_markdown(frame, args.title, args.left_out))
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -8,22 +8,25 @@ Examples:
       --training results/mine/training_labels.json
 """
 
+import argparse
 from pathlib import Path
 
-from labelling import label_parser, read_labels
+from labelling import read_labels
+from wstal.commands.console import Add, Program, add_labels
 from wstal.datasets.annotations import training_view, videos_view, write_annotations
 
 
-def main() -> None:
-    """Parse, read, write."""
-    arguments = label_parser(__doc__)
-    arguments.add_argument("--videos", type=Path, required=True, help="output: videos.json")
-    arguments.add_argument("--training", type=Path, required=True, help="training_labels.json")
-    args = arguments.parse_args()
+def add_arguments(add: Add) -> None:
+    add_labels(add)
+    add("--videos", type=Path, required=True, help="output: videos.json")
+    add("--training", type=Path, required=True, help="training_labels.json")
+
+
+def main(args: argparse.Namespace) -> None:
     annotations, _, _ = read_labels(args)
     write_annotations(args.training, training_view(annotations))
     write_annotations(args.videos, videos_view(annotations))
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -5,21 +5,17 @@ Examples:
       --output seed0/proposals.json
 """
 
+import argparse
 import importlib
-import sys
 from pathlib import Path
 
-from cli import json_argument, parser, track
-from wstal.base.errors import WstalError
+from wstal.commands.console import Add, Program, json_argument, log, track
 from wstal.localize.detections import summary, write_proposals, write_proposals_by_iteration
 from wstal.localize.events import constant_attention
 from wstal.localize.scores import ScoreHistory, read_scores
 
 
-def main() -> None:
-    """Parse, localize, write."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
     add("--method", required=True, help="folder of wstal.methods, for example co2net")
     add("--scores", type=Path, required=True, help="scores.h5")
     add("--scores-by-iteration", type=Path, help="scores of each evaluation interval")
@@ -27,24 +23,23 @@ def main() -> None:
     add("--output", type=Path, required=True, help="output: proposals.json")
     add("--by-iteration", type=Path, help="output: proposals of each interval, .json.gz")
     add("--constant-attention", type=Path, help="output: the same with an attention of 1")
-    args = arguments.parse_args()
-    try:
-        method = importlib.import_module(f"wstal.methods.{args.method}.localize")
-        scores = read_scores(args.scores)
-        found = method.localize(scores, args.config)
-        write_proposals(args.output, found, scores, args.config)
-        print(summary(scores, found), file=sys.stderr)
-        if args.constant_attention:
-            flat = constant_attention(scores)
-            found = method.localize(flat, args.config)
-            write_proposals(args.constant_attention, found, flat, args.config)
-        if args.by_iteration:
-            history = track("localize", "iteration")(ScoreHistory(args.scores_by_iteration))
-            pairs = ((each, method.localize(each, args.config)) for each in history)
-            write_proposals_by_iteration(args.by_iteration, pairs, args.config)
-    except WstalError as error:
-        sys.exit(str(error))
+
+
+def main(args: argparse.Namespace) -> None:
+    method = importlib.import_module(f"wstal.methods.{args.method}.localize")
+    scores = read_scores(args.scores)
+    found = method.localize(scores, args.config)
+    write_proposals(args.output, found, scores, args.config)
+    log(summary(scores, found))
+    if args.constant_attention:
+        flat = constant_attention(scores)
+        found = method.localize(flat, args.config)
+        write_proposals(args.constant_attention, found, flat, args.config)
+    if args.by_iteration:
+        history = track("localize", "iteration")(ScoreHistory(args.scores_by_iteration))
+        pairs = ((each, method.localize(each, args.config)) for each in history)
+        write_proposals_by_iteration(args.by_iteration, pairs, args.config)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

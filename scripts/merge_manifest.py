@@ -5,32 +5,28 @@ Examples:
       --shards results/demo/manifest/shard*.csv --output results/demo/manifest.csv
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import parser
-from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
+from wstal.commands.console import Add, Program, log
 from wstal.datasets.annotations import read_annotations
 from wstal.media.manifest import COLUMNS, merge_manifest
 
 
-def main() -> None:
-    """Parse, merge, write."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--annotations", type=Path, required=True)
-    arguments.add_argument("--shards", type=Path, nargs="+", required=True)
-    arguments.add_argument("--output", type=Path, required=True)
-    args = arguments.parse_args()
-    try:
-        rows = merge_manifest(read_annotations(args.annotations), args.shards)
-    except WstalError as error:
-        sys.exit(f"{error}")
+def add_arguments(add: Add) -> None:
+    add("--annotations", type=Path, required=True)
+    add("--shards", type=Path, nargs="+", required=True)
+    add("--output", type=Path, required=True)
+
+
+def main(args: argparse.Namespace) -> None:
+    rows = merge_manifest(read_annotations(args.annotations), args.shards)
     write_csv(args.output, COLUMNS, rows)
     for row in rows:
         if row["reason"]:
-            print(f"{row['id']}: {row['status']}: {row['reason']}", file=sys.stderr)
+            log(f"{row['id']}: {row['status']}: {row['reason']}")
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -8,46 +8,42 @@ Examples:
       --features results/demo/demo_i3d/features.h5 --coverage coverage.csv --missing missing.csv
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import json_argument, parser
 from wstal.base.code_digest import accepted_code
-from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
+from wstal.commands.console import Add, Program, json_argument, log
 from wstal.features.pack import COVERAGE, gather_streams, grid_attrs, pack
 from wstal.media.manifest import read_rows
 
 
-def main() -> None:
-    """Parse, pack, write the coverage."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--dataset", required=True)
-    arguments.add_argument("--manifest", type=Path, required=True)
-    arguments.add_argument("--recipe-name", required=True)
-    arguments.add_argument("--recipe", type=json_argument, required=True)
-    arguments.add_argument("--shards", type=Path, nargs="+", required=True)
-    arguments.add_argument("--max-missing", type=json_argument, default=None, help="or null")
-    arguments.add_argument("--features", type=Path, required=True)
-    arguments.add_argument("--coverage", type=Path, required=True)
-    arguments.add_argument("--missing", type=Path, required=True)
-    args = arguments.parse_args()
-    try:
-        coverage = pack(
-            args.features,
-            read_rows(args.manifest),
-            gather_streams(args.recipe["streams"], args.shards),
-            attrs=grid_attrs(args.dataset, args.recipe_name, args.recipe, accepted_code()),
-            dtype=args.recipe["dtype"],
-            max_missing=args.max_missing,
-        )
-    except WstalError as error:
-        sys.exit(f"{error}")
+def add_arguments(add: Add) -> None:
+    add("--dataset", required=True)
+    add("--manifest", type=Path, required=True)
+    add("--recipe-name", required=True)
+    add("--recipe", type=json_argument, required=True)
+    add("--shards", type=Path, nargs="+", required=True)
+    add("--max-missing", type=json_argument, default=None, help="or null")
+    add("--features", type=Path, required=True)
+    add("--coverage", type=Path, required=True)
+    add("--missing", type=Path, required=True)
+
+
+def main(args: argparse.Namespace) -> None:
+    coverage = pack(
+        args.features,
+        read_rows(args.manifest),
+        gather_streams(args.recipe["streams"], args.shards),
+        attrs=grid_attrs(args.dataset, args.recipe_name, args.recipe, accepted_code()),
+        dtype=args.recipe["dtype"],
+        max_missing=args.max_missing,
+    )
     write_csv(args.missing, COVERAGE, [row for row in coverage if row["rows"] == 0])
     write_csv(args.coverage, COVERAGE, coverage)
     kept = sum(row["rows"] > 0 for row in coverage)
-    print(f"{args.dataset}: {kept} of {len(coverage)} videos packed", file=sys.stderr)
+    log(f"{args.dataset}: {kept} of {len(coverage)} videos packed")
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -4,12 +4,11 @@ Examples:
   snakemake --cores 2 results/demo/co2net/timelines
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import parser, track
 from wstal.base.array_store import safe_name
-from wstal.base.errors import WstalError
+from wstal.commands.console import Add, Program, track
 from wstal.datasets.annotations import read_annotations
 from wstal.evaluate.detections import read_detections
 from wstal.localize.events import event_detections
@@ -18,21 +17,18 @@ from wstal.plots.style import save
 from wstal.plots.timeline import plot_timeline
 
 
-def main() -> None:
-    """Parse and draw."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--annotations", type=Path, required=True)
-    arguments.add_argument("--scores", type=Path, required=True)
-    arguments.add_argument("--proposals", type=Path, help="default: the likeliest class over time")
-    arguments.add_argument("--note", default="", help="beside the title, e.g. demo data")
-    arguments.add_argument("--output", type=Path, required=True, help="folder of SVG files")
-    args = arguments.parse_args()
-    try:
-        annotations = read_annotations(args.annotations)
-        scores = read_scores(args.scores)
-        detections = read_detections(args.proposals) if args.proposals else event_detections(scores)
-    except WstalError as error:
-        sys.exit(f"{error}")
+def add_arguments(add: Add) -> None:
+    add("--annotations", type=Path, required=True)
+    add("--scores", type=Path, required=True)
+    add("--proposals", type=Path, help="default: the likeliest class over time")
+    add("--note", default="", help="beside the title, e.g. demo data")
+    add("--output", type=Path, required=True, help="folder of SVG files")
+
+
+def main(args: argparse.Namespace) -> None:
+    annotations = read_annotations(args.annotations)
+    scores = read_scores(args.scores)
+    detections = read_detections(args.proposals) if args.proposals else event_detections(scores)
     truth = annotations.ground_truth("test")
     args.output.mkdir(parents=True, exist_ok=True)
     videos = [video for video in annotations.ids("test") if video in scores.videos]
@@ -42,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -13,11 +13,13 @@ Examples (folder W is workflow/reference/weights):
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import torch
-from cli import json_argument, parser, track
+from wstal.base.errors import WstalError
+from wstal.commands.console import Add, Program, json_argument, track
 from wstal.demo.pretrain import (
     ClipPool,
     pretrain_flow,
@@ -31,20 +33,20 @@ from wstal.networks.i3d.network import load_i3d
 CONFIG = Path(__file__).resolve().parent.parent / "workflow/reference/weights/pretrain.json"
 
 
-def main() -> None:
-    """Parse, render the pool if need be, train, save."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--network", choices=["flow", "rgb", "vggish"], required=True)
-    arguments.add_argument("--config", type=json_argument, default=json.loads(CONFIG.read_text()))
-    arguments.add_argument("--pool", type=Path, default=Path("results/weights/clips.h5"))
-    arguments.add_argument("--teacher", type=Path, help="flow weights that RGB learns from")
-    arguments.add_argument("--output", type=Path, required=True, help="a .safetensors file")
-    arguments.add_argument("--record", type=Path, help="default: demo_weights.json beside it")
-    args = arguments.parse_args()
+def add_arguments(add: Add) -> None:
+    add("--network", choices=["flow", "rgb", "vggish"], required=True)
+    add("--config", type=json_argument, default=json.loads(CONFIG.read_text()))
+    add("--pool", type=Path, default=Path("results/weights/clips.h5"))
+    add("--teacher", type=Path, help="flow weights that RGB learns from")
+    add("--output", type=Path, required=True, help="a .safetensors file")
+    add("--record", type=Path, help="default: demo_weights.json beside it")
+
+
+def main(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)  # so that the result does not depend on the number of cores
     settings, steps = args.config[args.network], track(args.network, "step")
     if args.network == "rgb" and not args.teacher:
-        arguments.error("rgb is distilled: give the flow network's weights as --teacher")
+        raise WstalError("rgb is distilled: give the flow network's weights as --teacher")
     if args.network == "vggish":
         network, accuracy = pretrain_vggish(settings, steps)
     else:
@@ -60,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

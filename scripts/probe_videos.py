@@ -8,47 +8,42 @@ Examples:
       --videos results/demo/videos --shard 0 --shards 4 --output results/demo/manifest/shard0.csv
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import wstal
-from cli import parser, track
 from wstal.base.code_digest import code_digest
-from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
 from wstal.base.shards import shard_of
+from wstal.commands.console import Add, Program, track
 from wstal.datasets.annotations import read_annotations
 from wstal.datasets.folder import named_files, read_folder_annotations
 from wstal.media.probe import COLUMNS, probe_videos
 
 
-def main() -> None:
-    """Parse, probe, write."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
     add("--annotations", type=Path, required=True, help="videos.json, or an own labels.csv")
     add("--videos", type=Path, required=True, help="folder searched, with all below it")
     add("--shard", type=int, default=0, help="which shard (default 0)")
     add("--shards", type=int, default=1, help="of how many (default 1)")
     add("--output", type=Path, required=True, help="output: CSV; earlier rows in cache/ beside it")
-    args = arguments.parse_args()
-    try:
-        own = args.annotations.suffix == ".csv"
-        read = read_folder_annotations if own else read_annotations
-        database = read(args.annotations).database
-        files = {v: e.get("file", v) for v, e in database.items() if not e.get("features_only")}
-        rows = probe_videos(
-            [video for video, name in files.items() if shard_of(name, args.shards) == args.shard],
-            args.videos,
-            cache=args.output.parent / "cache",
-            code=code_digest(__file__, Path(wstal.__file__).parent),
-            files=named_files(args.annotations) if own else files,
-            track=track("probe"),
-        )
-        write_csv(args.output, COLUMNS, rows)
-    except (WstalError, OSError) as error:
-        sys.exit(str(error))
+
+
+def main(args: argparse.Namespace) -> None:
+    own = args.annotations.suffix == ".csv"
+    read = read_folder_annotations if own else read_annotations
+    database = read(args.annotations).database
+    files = {v: e.get("file", v) for v, e in database.items() if not e.get("features_only")}
+    rows = probe_videos(
+        [video for video, name in files.items() if shard_of(name, args.shards) == args.shard],
+        args.videos,
+        cache=args.output.parent / "cache",
+        code=code_digest(__file__, Path(wstal.__file__).parent),
+        files=named_files(args.annotations) if own else files,
+        track=track("probe"),
+    )
+    write_csv(args.output, COLUMNS, rows)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -9,27 +9,29 @@ Examples:
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import cv2
-from cli import json_argument, parser, track
+from wstal.commands.console import Add, Program, json_argument, track
 from wstal.demo.folder import render_demo
 
 
-def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--output", type=Path, required=True, help="folder to write into")
-    arguments.add_argument(
+def add_arguments(add: Add) -> None:
+    add("--output", type=Path, required=True, help="folder to write into")
+    add(
         "--config",
         type=json_argument,
         required=True,
         help="JSON or @file: seed, train, test; with `content: events` val and background too",
     )
-    arguments.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
-    given = arguments.parse_args()
+    add("--jobs", type=int, default=1, help="processes (default 1)")
+
+
+def main(args: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
-    render_demo(given.output, given.config, jobs=given.jobs, track=track("render"))
+    render_demo(args.output, args.config, jobs=args.jobs, track=track("render"))
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -4,24 +4,20 @@ Examples:
   python scripts/show_map.py results/demo/co2net_map.csv
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import pandas as pd
-from cli import parser
-from wstal.base.errors import WstalError
 from wstal.base.files import read_frame
+from wstal.commands.console import Add, Program
 
 
-def main() -> None:
-    """Parse and print."""
-    arguments = parser(__doc__)
-    arguments.add_argument("paths", type=Path, nargs="+")
-    args = arguments.parse_args()
-    try:
-        table = pd.concat([read_frame(path) for path in args.paths]).drop_duplicates()
-    except WstalError as error:
-        sys.exit(str(error))
+def add_arguments(add: Add) -> None:
+    add("paths", type=Path, nargs="+")
+
+
+def main(args: argparse.Namespace) -> None:
+    table = pd.concat([read_frame(path) for path in args.paths]).drop_duplicates()
     averages = table[table["metric"].str.contains(":") | ~table["metric"].str.contains("@")]
     columns = ["run", "reading", "metric", "mean", "sd", "n", "coverage", "protocol", "note"]
     text = averages[columns].to_string(
@@ -31,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

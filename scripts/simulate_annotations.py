@@ -9,40 +9,35 @@ Examples:
       --manifest results/thumos14_sim/manifest.csv
 """
 
-import sys
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from cli import json_argument, parser
-from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
+from wstal.commands.console import Add, Program, json_argument, log
 from wstal.datasets.annotations import read_annotations, training_view, write_annotations
 from wstal.demo.simulate import manifest_rows
 from wstal.demo.simulated_videos import VERSION, draw_annotations
 from wstal.media.manifest import COLUMNS
 
 
-def main() -> None:
-    """Parse, draw or read, write."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
     add("--config", type=json_argument, required=True, help="`simulate` of the dataset YAML")
     add("--annotations", type=Path, nargs="*", default=[], help="take the videos from this file")
     add("--output", type=Path, required=True, help="output: annotations.json")
     add("--training", type=Path, required=True, help="output: training_labels.json")
     add("--manifest", type=Path, required=True, help="output: manifest.csv")
-    args = arguments.parse_args()
-    try:
-        given = [read_annotations(path) for path in args.annotations]
-        annotations = given[0] if given else draw_annotations(args.config)
-        annotations = replace(annotations, version=VERSION)
-    except WstalError as error:
-        sys.exit(str(error))
+
+
+def main(args: argparse.Namespace) -> None:
+    given = [read_annotations(path) for path in args.annotations]
+    annotations = given[0] if given else draw_annotations(args.config)
+    annotations = replace(annotations, version=VERSION)
     write_csv(args.manifest, COLUMNS, manifest_rows(annotations))
     write_annotations(args.training, training_view(annotations))
     write_annotations(args.output, annotations)
-    print(f"simulated data: {len(annotations.database)} videos", file=sys.stderr)
+    log(f"simulated data: {len(annotations.database)} videos")
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

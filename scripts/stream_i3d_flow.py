@@ -9,26 +9,54 @@ Examples (R is results/demo/demo_i3d, W is workflow/reference/weights):
       --output o/shard0.csv
 """
 
-from functools import partial
+import argparse
+from pathlib import Path
 
-from cli import json_argument, track, within
-from extracting import extract_shard, feature_parser
+from wstal.base.array_store import write_shard
+from wstal.base.device import lease
+from wstal.commands.console import (
+    WEIGHTS,
+    Add,
+    Program,
+    add_device,
+    add_shard,
+    json_argument,
+    track,
+    within,
+)
 from wstal.features.i3d_stage import i3d_network, streamed_flow_shard
+from wstal.networks.weights import UNTRAINED, read_sources
 
 
-def main() -> None:
-    """Parse, load the network, extract the shard."""
-    arguments = feature_parser(__doc__, "i3d")
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
+    add("--frames", type=Path, required=True, help="manifest of the frames: they set T")
+    add("--weights", required=True, help=f"a file, or {UNTRAINED}")
     add("--flow-recipe", type=json_argument, required=True, help="section flow, JSON or @file")
     add("--flow-code", required=True, help="digest of the code of extract_flow.py")
     add("--threads", type=int, help="pairs at a time; default $OMP_NUM_THREADS, else all CPUs")
-    args = arguments.parse_args()
-    flow = {"flow": args.flow_recipe, "flow_code": args.flow_code, "threads": args.threads}
-    shown = {"track": track("i3d_flow"), "within": within("i3d_flow")}
-    load = partial(i3d_network, args.weights, "flow", args.recipe["width"])
-    extract_shard(args, load, partial(streamed_flow_shard, args.frames, **flow, **shown))
+    add_device(add)
+    add_shard(add, "i3d")
+
+
+def main(args: argparse.Namespace) -> None:
+    sources = read_sources(WEIGHTS / "sources.yaml")
+    loaded = i3d_network(args.weights, "flow", args.recipe["width"], sources)
+    with lease(args.device) as device:
+        records = streamed_flow_shard(
+            args.frames,
+            flow=args.flow_recipe,
+            flow_code=args.flow_code,
+            threads=args.threads,
+            loaded=loaded,
+            recipe=args.recipe,
+            device=device,
+            code=args.code,
+            directory=args.output.parent,
+            track=track("i3d_flow"),
+            within=within("i3d_flow"),
+        )
+    write_shard(args.output, records)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -5,20 +5,16 @@ Examples:
       --dataset demo --recipe demo_i3d --run co2net --note "demo data" --output co2net_map.csv
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import parser
-from wstal.base.errors import WstalError
 from wstal.base.files import read_frame, write_frame
+from wstal.commands.console import Add, Program
 from wstal.evaluate.run_rows import weights_note
 from wstal.evaluate.summary import summarize
 
 
-def main() -> None:
-    """Parse, summarize, write."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
     add("--seeds", type=Path, nargs="+", required=True, help="map.csv of each seed")
     add("--baselines", type=Path, help="baselines.csv")
     add("--features", type=Path, help="features.h5: says if weights were untrained")
@@ -27,21 +23,20 @@ def main() -> None:
     add("--run", required=True)
     add("--note", default="", help="stands beside every number, for example: demo data")
     add("--output", type=Path, required=True)
-    args = arguments.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
     notes = [args.note, weights_note(args.features) if args.features else ""]
-    try:
-        table = summarize(
-            [read_frame(path) for path in args.seeds],
-            read_frame(args.baselines) if args.baselines else None,
-            dataset=args.dataset,
-            recipe=args.recipe,
-            run=args.run,
-            note="; ".join(note for note in notes if note),
-        )
-    except WstalError as error:
-        sys.exit(str(error))
+    table = summarize(
+        [read_frame(path) for path in args.seeds],
+        read_frame(args.baselines) if args.baselines else None,
+        dataset=args.dataset,
+        recipe=args.recipe,
+        run=args.run,
+        note="; ".join(note for note in notes if note),
+    )
     write_frame(args.output, table)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

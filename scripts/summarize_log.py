@@ -4,28 +4,23 @@ Examples:
   python scripts/summarize_log.py --logs seed0/log.csv seed1/log.csv --output co2net_log.csv
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import parser
-from wstal.base.errors import WstalError
 from wstal.base.files import read_frame, write_csv
+from wstal.commands.console import Add, Program
 from wstal.train.log_summary import COLUMNS, log_summary
 
 
-def main() -> None:
-    """Parse, average, write."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
     add("--logs", type=Path, nargs="+", required=True, help="log.csv of each seed")
     add("--output", type=Path, required=True, help="output: value, mean, sd, n")
-    args = arguments.parse_args()
-    try:
-        table = log_summary({str(path): read_frame(path) for path in args.logs})
-    except WstalError as error:
-        sys.exit(str(error))
+
+
+def main(args: argparse.Namespace) -> None:
+    table = log_summary({str(path): read_frame(path) for path in args.logs})
     write_csv(args.output, COLUMNS, table.to_dict("records"))
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -5,19 +5,20 @@ Examples:
   python scripts/summarize_runtime.py --benchmarks results/benchmarks --output runtime.csv
 """
 
+import argparse
 from pathlib import Path
 
-from cli import parser
 from wstal.base.files import write_frame
 from wstal.base.runtime import stage_costs
+from wstal.commands.console import Add, Program
 
 
-def main() -> None:
-    """Parse, sum up, print or write."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--benchmarks", type=Path, required=True, help="folder of .tsv files")
-    arguments.add_argument("--output", type=Path, help="write CSV there as well")
-    args = arguments.parse_args()
+def add_arguments(add: Add) -> None:
+    add("--benchmarks", type=Path, required=True, help="folder of .tsv files")
+    add("--output", type=Path, help="write CSV there as well")
+
+
+def main(args: argparse.Namespace) -> None:
     table = stage_costs(args.benchmarks)
     if args.output:
         write_frame(args.output, table)
@@ -25,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -10,13 +10,12 @@ Examples:
       --scores-by-iteration seed0/scores_by_iteration.h5
 """
 
+import argparse
 import importlib
-import sys
 from pathlib import Path
 
-from cli import json_argument, parser, track
 from wstal.base.device import lease
-from wstal.base.errors import WstalError
+from wstal.commands.console import Add, Program, json_argument, log, track
 from wstal.datasets.annotations import read_annotations
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores
@@ -25,10 +24,7 @@ from wstal.train.data import joined
 from wstal.train.run import RunFiles, train_run
 
 
-def main() -> None:
-    """Parse, train, say what to know about the run."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
     add("--features", type=Path, required=True, help="features.h5")
     add("--annotations", type=Path, required=True, help="training_labels.json")
     add("--config", type=json_argument, required=True, help="resolved run config, JSON or @file")
@@ -41,24 +37,23 @@ def main() -> None:
     add("--upstream", type=Path, nargs="+", default=[], help="scores of the run it builds on")
     add("--initial", type=Path, help="checkpoint.pt of the run whose weights it starts from")
     add("--save-every", type=int, default=None, help="iterations between saves for resuming")
-    args = arguments.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
     files = RunFiles(args.checkpoint, args.log, args.scores_by_iteration)
-    try:
-        method = importlib.import_module(f"wstal.methods.{args.config['method']}.network")
-        labels = read_annotations(args.annotations)
-        upstream = joined(read_scores(path) for path in args.upstream)
-        initial = checkpoint.load(args.initial) if args.initial else None
-        with lease(args.device) as device, FeatureFile(args.features) as features:
-            notes = train_run(
-                method, features, labels, args.config, files, seed=args.seed, code=args.code,
-                device=device, save_every=args.save_every, upstream=upstream, initial=initial,
-                track=track("train", "block"),
-            )  # fmt: skip
-    except WstalError as error:
-        sys.exit(str(error))
+    method = importlib.import_module(f"wstal.methods.{args.config['method']}.network")
+    labels = read_annotations(args.annotations)
+    upstream = joined(read_scores(path) for path in args.upstream)
+    initial = checkpoint.load(args.initial) if args.initial else None
+    with lease(args.device) as device, FeatureFile(args.features) as features:
+        notes = train_run(
+            method, features, labels, args.config, files, seed=args.seed, code=args.code,
+            device=device, save_every=args.save_every, upstream=upstream, initial=initial,
+            track=track("train", "block"),
+        )  # fmt: skip
     for note in notes:
-        print(note, file=sys.stderr)
+        log(note)
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

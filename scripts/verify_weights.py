@@ -10,12 +10,11 @@ Examples:
   python scripts/verify_weights.py --from /data/reference --weights results/weights
 """
 
-import sys
+import argparse
 from functools import partial
 from pathlib import Path
 
-from cli import byte_bar, parser
-from wstal.base.errors import WstalError
+from wstal.commands.console import Add, Program, byte_bar
 from wstal.config.layers import read_yaml
 from wstal.features.verify import FAIL, PASS, GoldenFiles, weight_checks, weights_in
 from wstal.networks.weights import read_sources
@@ -23,29 +22,25 @@ from wstal.networks.weights import read_sources
 REFERENCE = Path(__file__).resolve().parent.parent / "workflow/reference/weights"
 
 
-def main() -> None:
-    """Parse, check, say what was found."""
-    arguments = parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
     add("--from", dest="folder", type=Path, help="folder with the golden files; no download then")
     add("--weights", type=Path, default=Path("results/weights"), help="folder with the weights")
     add("--sources", type=Path, default=REFERENCE / "sources.yaml")
     add("--golden", type=Path, default=REFERENCE / "golden.yaml", help="what is expected")
-    args = arguments.parse_args()
+
+
+def main(args: argparse.Namespace) -> int:
     statuses = []
-    try:
-        golden = read_yaml(args.golden)
-        files = GoldenFiles(golden, args.weights / "golden", args.folder, byte_bar)
-        weights = partial(weights_in, args.weights, read_sources(args.sources))
-        for check in weight_checks(golden, files, weights):
-            statuses.append(check.status)
-            print(f"{check.status:4}  {check.name}: {check.detail}", flush=True)
-    except WstalError as error:
-        sys.exit(str(error))
+    golden = read_yaml(args.golden)
+    files = GoldenFiles(golden, args.weights / "golden", args.folder, byte_bar)
+    weights = partial(weights_in, args.weights, read_sources(args.sources))
+    for check in weight_checks(golden, files, weights):
+        statuses.append(check.status)
+        print(f"{check.status:4}  {check.name}: {check.detail}", flush=True)
     passed, failed = statuses.count(PASS), statuses.count(FAIL)
     print(f"{passed} passed, {failed} failed, {len(statuses) - passed - failed} skipped")
-    sys.exit(1 if failed else 0 if passed else 2)
+    return 1 if failed else 0 if passed else 2
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

@@ -9,13 +9,19 @@ Examples:
       --predictions detections.json --output viewer.html
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from cli import json_argument, track
-from scoring import features_grid, read_truth, scoring_parser
-from wstal.base.errors import WstalError
+from scoring import features_grid, read_truth
 from wstal.base.files import write_text
+from wstal.commands.console import (
+    Add,
+    Program,
+    add_ground_truth,
+    add_protocol,
+    json_argument,
+    track,
+)
 from wstal.evaluate.detections import read_detections
 from wstal.evaluate.protocols import fitting_protocol
 from wstal.localize.scores import read_scores
@@ -25,10 +31,9 @@ from wstal.viewer.material import Material, sound_files
 from wstal.viewer.page import viewer_page
 
 
-def main() -> None:
-    """Parse, gather, write."""
-    arguments = scoring_parser(__doc__)
-    add = arguments.add_argument
+def add_arguments(add: Add) -> None:
+    add_ground_truth(add)
+    add_protocol(add)
     add("--predictions", type=Path, help="detections (default: the likeliest class over time)")
     add("--scores", type=Path, help="scores.h5: class activation and attention")
     add("--manifest", type=Path, help="manifest.csv: where the videos are")
@@ -37,24 +42,23 @@ def main() -> None:
     add("--about", type=json_argument, default={}, help="JSON: title, run, recipe, seed, note")
     add("--videos", type=int, default=SHOWN, help=f"shown at most (default: {SHOWN})")
     add("--output", type=Path, required=True, help="the page, HTML")
-    args = arguments.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
     rows = {"manifest": args.manifest, "coverage": args.coverage}
     by_id = {k: {row["id"]: row for row in read_rows(p)} if p else {} for k, p in rows.items()}
-    try:
-        truth, usable = read_truth(args)
-        material = Material(
-            args.about, truth, fitting_protocol(args.protocol, features_grid(args)), usable=usable,
-            scores=read_scores(args.scores) if args.scores else None,
-            found=read_detections(args.predictions) if args.predictions else None,
-            sounds=sound_files(args.sound), **by_id,
-            measured=read_rows(args.map) if args.map else [],
-        )  # fmt: skip
-        content = viewer_content(material, args.output, Path.cwd(), args.videos, track("viewer"))
-    except WstalError as error:
-        sys.exit(str(error))
+    truth, usable = read_truth(args)
+    material = Material(
+        args.about, truth, fitting_protocol(args.protocol, features_grid(args)), usable=usable,
+        scores=read_scores(args.scores) if args.scores else None,
+        found=read_detections(args.predictions) if args.predictions else None,
+        sounds=sound_files(args.sound), **by_id,
+        measured=read_rows(args.map) if args.map else [],
+    )  # fmt: skip
+    content = viewer_content(material, args.output, Path.cwd(), args.videos, track("viewer"))
     title = " · ".join(str(args.about[k]) for k in ("title", "run", "note") if args.about.get(k))
     write_text(args.output, viewer_page(content, title or "Timelines"))
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main).run()

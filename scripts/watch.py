@@ -5,12 +5,13 @@ Examples:
   python scripts/watch.py --logs results/logs --minutes 30 --once
 """
 
+import argparse
 import contextlib
 import sys
 import time
 from pathlib import Path
 
-from cli import parser
+from wstal.commands.console import Add, Program
 
 
 def last_line(path: Path) -> str:
@@ -32,13 +33,13 @@ def recent(folder: Path, minutes: float) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Parse and print, again and again at a terminal."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--logs", type=Path, default=Path("results/logs"))
-    arguments.add_argument("--minutes", type=float, default=2)
-    arguments.add_argument("--once", action="store_true", help="print once and end")
-    args = arguments.parse_args()
+def add_arguments(add: Add) -> None:
+    add("--logs", type=Path, default=Path("results/logs"))
+    add("--minutes", type=float, default=2)
+    add("--once", action="store_true", help="print once and end")
+
+
+def main(args: argparse.Namespace) -> None:
     while True:
         clear = "\033[2J\033[H" if sys.stdout.isatty() and not args.once else ""
         print(clear + "\n".join(recent(args.logs, args.minutes) or ["no job is writing"]))
@@ -49,4 +50,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        main()
+        Program(__doc__, add_arguments, main).run()

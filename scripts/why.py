@@ -5,26 +5,29 @@ Examples:
   python scripts/why.py results/tables/co2net_table3.csv --configfile mine.yaml
 """
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
 
-from cli import parser
+from wstal.commands.console import Add, Program
 from wstal.config.why import dry_run_jobs, explain
 
 
-def main() -> None:
-    """Parse, dry-run, explain."""
-    arguments = parser(__doc__)
-    arguments.add_argument("target", nargs="?", default="all")
-    args, more = arguments.parse_known_args()
+def add_arguments(add: Add) -> None:
+    add("target", nargs="?", default="all")
+
+
+def main(args: argparse.Namespace) -> str | None:
     root = Path(__file__).resolve().parent.parent
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", args.target, *more]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", args.target]
+    command += args.options
     done = subprocess.run(command, cwd=root, text=True, capture_output=True)
     if done.returncode:
-        sys.exit(done.stdout + done.stderr)  # of a dry run either may have the reason
+        return done.stdout + done.stderr  # of a dry run either may have the reason
     print(explain(dry_run_jobs(done.stdout + done.stderr)))
+    return None
 
 
 if __name__ == "__main__":
-    main()
+    Program(__doc__, add_arguments, main, passes_on=True).run()

@@ -34,9 +34,9 @@ FILES = {
     "pkg/models/__init__.py": "",
     "pkg/models/a.py": "import pkg.other\n",
     "scripts/train.py": "from pkg import train\nimport json\n",
-    "scripts/flow.py": "import pkg.fast\nfrom cli import parser\nfrom shared import X\n",
+    "scripts/flow.py": "import pkg.fast\nfrom pkg.commands.console import Program\nfrom shared import X\n",
     "scripts/view.py": "import pkg.page\n",
-    "scripts/cli.py": "parser = 1\n",
+    "pkg/commands/console.py": "Program = 1\n",
     "scripts/shared.py": "from pkg.other import X\n",
 }
 
@@ -96,7 +96,7 @@ def test_other_modules_change_nothing_and_compiled_sources_count(tree):
 
 def test_scripts_beside_it_count_but_for_the_command_line(tree):
     flow = digest(tree, "flow")
-    edit(tree, "scripts/cli.py", "1", "2")
+    edit(tree, "pkg/commands/console.py", "1", "2")
     assert digest(tree, "flow") == flow
     edit(tree, "pkg/other.py", "1", "2")
     through_sibling = digest(tree, "flow")

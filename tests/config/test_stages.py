@@ -29,10 +29,8 @@ def test_digests_are_those_of_the_rules(project):
 @pytest.mark.parametrize("stage", sorted(set(SCRIPTS) - {"probe"}))
 def test_no_feature_hangs_on_how_labels_are_read_and_files_are_found(project, stage):
     package, script = project / "workflow/wstal", f"{SCRIPTS[stage]}.py"
-    files = [project / "scripts/decoding.py"] if script.startswith("decode") else []
-    for path in (project / "scripts" / script, *files):
-        closure = import_closure(path, package)
-        assert not [p for p in closure if p.parent.name == "data" or p.stem in ("find", "probing")]
+    closure = import_closure(project / "scripts" / script, package)
+    assert not [p for p in closure if p.parent.name == "data" or p.stem in ("find", "probing")]
 
 
 def test_stages_made_by_other_code_are_named():

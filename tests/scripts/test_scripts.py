@@ -33,10 +33,9 @@ from wstal.train import checkpoint
 
 @pytest.fixture
 def cli(project, monkeypatch):
-    monkeypatch.syspath_prepend(str(project / "scripts"))
-    import cli
+    from wstal.commands import console
 
-    return cli
+    return console
 
 
 def test_json_arguments_are_text_or_a_file(cli, tmp_path):

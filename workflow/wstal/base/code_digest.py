@@ -21,6 +21,7 @@ from wstal.base.errors import WstalError
 
 SOURCES = (".cpp", ".cu", ".h", ".html", ".css", ".js")  # named by a string in the module beside
 TEMPLATES = (".html", ".css", ".js")  # parts of a page: they count as they are
+CONSOLE = "commands/console.py"  # of the package: no result depends on it
 _STRING = r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
 _C_TOKENS = re.compile(rf"(?P<string>{_STRING})|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
@@ -29,7 +30,7 @@ def code_digest(script: str | Path, package: str | Path, modules: Iterable[str] 
     """Digest of `script`, of `modules` (imported by name at run time) and of all they import.
 
     `package` is the folder of the importable package. Imports inside functions count, and so do
-    scripts beside this one, but for `cli.py`, which only parses and shows progress.
+    scripts beside this one, but not CONSOLE, which only parses and shows progress.
     """
     script, package = Path(script), Path(package)
     scripts = [script, *_siblings(script)]
@@ -104,7 +105,7 @@ def _imported_names(path: Path) -> set[str]:
 
 def _siblings(script: Path) -> list[Path]:
     """Scripts that `script` imports from its own folder."""
-    names = sorted(name for name in _imported_names(script) if "." not in name and name != "cli")
+    names = sorted(name for name in _imported_names(script) if "." not in name)
     return [file for name in names if (file := script.with_name(f"{name}.py")).is_file()]
 
 
@@ -116,7 +117,7 @@ def _module_files(name: str, package: Path) -> Iterator[Path]:
     for depth in range(1, len(parts) + 1):
         stem = package.parent.joinpath(*parts[:depth])
         for file in (stem / "__init__.py", stem.with_suffix(".py")):
-            if file.is_file():
+            if file.is_file() and file != package / CONSOLE:
                 yield file
 
 

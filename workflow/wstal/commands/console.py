@@ -1,0 +1,173 @@
+"""The frame that commands and jobs share: arguments, errors as messages, progress.
+
+Code digests leave this module out: a change here reruns no job. Keep it free of anything that
+a result depends on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from wstal.base.errors import WstalError
+
+ROOT = Path(__file__).resolve().parents[3]  # the checkout
+WEIGHTS = ROOT / "workflow/reference/weights"  # what is known about public weights; small ones
+
+Add = Callable[..., argparse.Action]  # `add_argument` of a parser
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command or a job: its help text, its arguments and what it does with them."""
+
+    about: str  # docstring of the module, with examples: printed by --help, line breaks kept
+    add_arguments: Callable[[Add], None]
+    main: Callable[[argparse.Namespace], int | str | None]  # gives what `sys.exit` takes
+    passes_on: bool = False  # unknown options are no error, but `args.options` of another program
+
+    def parser(self, name: str | None = None) -> argparse.ArgumentParser:
+        """The parser; `name` is what the help calls the program (default: its file)."""
+        parser = argparse.ArgumentParser(
+            prog=name, description=self.about, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        self.add_arguments(parser.add_argument)
+        return parser
+
+    def run(self, argv: list[str] | None = None, name: str | None = None) -> NoReturn:
+        """Parse, run and exit; an expected error is a message and exit status 1."""
+        parser = self.parser(name)
+        args, options = parser.parse_known_args(argv)
+        if self.passes_on:
+            args.options = options
+        elif options:
+            parser.error(f"unrecognized arguments: {' '.join(options)}")
+        try:
+            status = self.main(args)
+        except (WstalError, OSError) as error:
+            status = str(error)
+        sys.exit(status)
+
+
+def json_argument(text: str) -> Any:
+    """Parse JSON text, or the file named after an `@`."""
+    try:
+        return json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except (OSError, json.JSONDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from error
+
+
+def add_device(add: Add, default: str = "auto") -> None:
+    """Add the device to compute on, in the words of `wstal.base.device.lease`."""
+    add("--device", choices=("auto", "cuda", "cpu"), default=default, help=f"default: {default}")
+
+
+def add_shard(add: Add, section: str) -> None:
+    """Add what every job of a stage takes: its section of the recipe, code digest and manifest."""
+    add("--recipe", type=json_argument, required=True, help=f"section {section}, JSON or @file")
+    add("--code", required=True, help="digest of the code, part of each artefact's key")
+    add("--output", type=Path, required=True, help="output: shard manifest; arrays beside it")
+
+
+def add_labels(add: Add) -> None:
+    """Add a dataset, its settings, its label files and what is published about it."""
+    add("--dataset", required=True, help="the dataset's slug")
+    add("--settings", type=json_argument, required=True, help="its YAML as JSON")
+    add("--files", nargs="*", type=Path, default=[], help="its label files")
+    add("--facts", type=Path, help="YAML of what is published about it")
+
+
+def add_ground_truth(add: Add) -> None:
+    """Add what is scored: ground truth, subset, ambiguous list, coverage, grid of the features."""
+    add("--ground-truth", type=Path, required=True, help="annotations.json or ActivityNet JSON")
+    add("--subset", help="subset to score, in the ground truth's own word")
+    add("--ambiguous", type=Path, help="list of ambiguous segments, lines `video start end`")
+    add("--coverage", type=Path, help="coverage.csv: which videos have features (default: all)")
+    add("--step", type=float, help="of the features, s; refuses snippets of another length")
+    add("--t0", type=float, help="of the features, s; refuses snippets if it is not 0")
+
+
+def add_protocol(add: Add) -> None:
+    """Add the evaluation protocol."""
+    add("--protocol", required=True, help="name, YAML file or JSON of a protocol")
+
+
+def log(line: str) -> None:
+    """Print a line about the result to stderr, where it is not mixed with the result."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def warn(line: str) -> None:
+    """Print a warning to stderr."""
+    log(f"warning: {line}")
+
+
+def track(description: str, unit: str = "video") -> Callable[[Iterable], Iterable]:
+    """A wrapper for iterables: a bar at a terminal, one rate line per item in a log."""
+    if sys.stderr.isatty():
+        return lambda items: tqdm(items, desc=description, unit=unit, dynamic_ncols=True)
+    return lambda items: _log_lines(items, description, unit)
+
+
+def within(description: str, every: float = 20) -> Callable[..., Iterator]:
+    """Progress inside a video: a bar at a terminal, in a log a line each `every` seconds."""
+    return _picture_bar if sys.stderr.isatty() else partial(_picture_lines, description, every)
+
+
+def _picture_bar(video: str, chunks: Iterable, total: int) -> Iterator:
+    with tqdm(total=total, desc=f"  {video}", unit="frame", leave=False, dynamic_ncols=True) as bar:
+        for chunk in chunks:
+            yield chunk
+            bar.update(len(chunk))
+
+
+def _picture_lines(
+    description: str, every: float, video: str, chunks: Iterable, total: int
+) -> Iterator:
+    done, start = 0, time.monotonic()
+    printed = start
+    for chunk in chunks:
+        yield chunk
+        done, now = done + len(chunk), time.monotonic()
+        if now - printed >= every:
+            printed, rate = now, done / (now - start)
+            left = max(total - done, 0) / rate
+            log(
+                f"{description} {video} {done:,} of {total:,} frames, {rate:.1f} frames/s, "
+                f"{left:.0f} s left"
+            )
+
+
+def byte_bar(pieces: Iterable[bytes], done: int, total: int) -> Iterator[bytes]:
+    """Progress of a download: a bar at a terminal, a line per five percent in a log."""
+    quiet = not sys.stderr.isatty()
+    with tqdm(total=total or None, initial=done, unit="B", unit_scale=True, disable=quiet) as bar:
+        printed = done
+        for piece in pieces:
+            done += len(piece)
+            bar.update(len(piece))
+            if quiet and done - printed >= max(total / 20, 1 << 24):
+                printed = done
+                log(f"{done:,} of {total:,} bytes")
+            yield piece
+
+
+def _log_lines(items: Iterable, description: str, unit: str) -> Iterator:
+    items = items if hasattr(items, "__len__") else list(items)
+    start = time.monotonic()
+    for done, item in enumerate(items, 1):
+        before = time.monotonic()
+        yield item
+        now = time.monotonic()
+        name = getattr(item, "id", "")
+        rate = done / max(now - start, 1e-9)
+        log(f"{description} {done}/{len(items)} {name} {now - before:.2f} s, {rate:.2f} {unit}/s")
