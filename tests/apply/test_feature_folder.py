@@ -98,7 +98,7 @@ def test_script(tmp_path, project):
     """Two clips and a broken file, by the demo's networks."""
     clips = [write_clip(tmp_path / f"{n}.mp4", n, size=(144, 112)) for n in (40, 17)]
     (tmp_path / "bad.mp4").write_bytes(b"no video")
-    call = [sys.executable, project / "scripts/extract_features.py", *clips, tmp_path / "bad.mp4"]
+    call = [sys.executable, "-m", "wstal", "extract", *clips, tmp_path / "bad.mp4"]
     call += ["--recipe", "demo_i3d", "--streams", "rgb", "audio", "--npy", "joint"]
     call += ["--output", tmp_path / "out", "--device", "cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -119,7 +119,7 @@ def test_script(tmp_path, project):
 
 def test_ctrl_c_ends_the_script_in_a_line(tmp_path, project):
     clips = [write_clip(tmp_path / f"{n}.mp4", 17, size=(144, 112)) for n in range(30)]
-    call = [sys.executable, project / "scripts/extract_features.py", *clips, "--device", "cpu"]
+    call = [sys.executable, "-m", "wstal", "extract", *clips, "--device", "cpu"]
     call += ["--recipe", "demo_i3d", "--streams", "rgb", "--output", tmp_path / "out"]
     with subprocess.Popen(
         call,

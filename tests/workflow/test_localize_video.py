@@ -1,4 +1,4 @@
-"""scripts/localize_video.py finds in a video file what the DAG found in it."""
+"""`wstal localize` finds in a video file what the DAG found in it."""
 
 import json
 import os
@@ -14,7 +14,7 @@ RUN = "results/tiny/demo_i3d/co2net/seed0"
 def localize(project, *arguments, cwd=None):
     # one thread, as a job of the DAG has, for the flow too: other tests run beside this one
     return subprocess.run(
-        [sys.executable, project.root / "scripts/localize_video.py", *map(str, arguments)],
+        [sys.executable, "-m", "wstal", "localize", *map(str, arguments)],
         cwd=cwd or project.root,
         env={**os.environ, "PYTHONPATH": str(project.root / "workflow"), "OMP_NUM_THREADS": "1"},
         text=True,
