@@ -16,7 +16,16 @@ from workflow_project import (
 
 CONFIG = {
     "datasets": {"tiny": DATASET},
-    "models": {"co2net": {"train": {"iterations": 6, "score_interval": 3}}},
+    "models": {
+        "co2net": {"train": {"iterations": 6, "score_interval": 3}},
+        "untrimmednet": {"train": {"epochs": 2, "score_interval": 2}},
+        "acn": {"model": {"width": 4, "anchors": [1, 2]}, "train": {"epochs": 2}},
+        "cavf": {
+            "model": {"audio_width": 8, "visual_width": 8},
+            "train": {"iterations": 4, "score_interval": 4},
+        },
+        "tssam": {"train": {"epochs": 2, "score_interval": 2}},
+    },
 }
 
 
