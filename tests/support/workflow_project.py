@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import numpy as np
-from warm_snakemake import run_snakemake
+import warm_python
 
 COPIED = ("Snakefile", "profiles", "rules", "scripts", "workflow", "envs", "pyproject.toml")
 VIDEOS = {
@@ -84,7 +85,8 @@ class Project:
     def snakemake(self, *arguments: str, check: bool = True) -> CompletedProcess[str]:
         """Run snakemake with the small dataset's configuration."""
         options = ("--cores", "2", "--configfile", "tiny.yaml", "--rerun-incomplete")
-        done = run_snakemake(self.root, *options, *arguments)
+        command = (sys.executable, "-m", "snakemake", *options, *arguments)
+        done = warm_python.run(command, cwd=self.root)
         if check and done.returncode:
             raise AssertionError(done.stdout[-3000:] + done.stderr[-6000:])
         return done
