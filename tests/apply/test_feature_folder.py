@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import warm_python
 from video_clips import write_clip
 from wstal.apply.features import extract_folder, video_ids, write_arrays
 from wstal.base.array_store import Record
@@ -102,7 +103,7 @@ def test_script(tmp_path, project):
     call += ["--recipe", "demo_i3d", "--streams", "rgb", "audio", "--npy", "joint"]
     call += ["--output", tmp_path / "out", "--device", "cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(call, capture_output=True, text=True, env=environment)
+    done = warm_python.run(call, env=environment)
     assert done.returncode == 1 and "untrained" not in done.stderr, done.stderr
     assert done.stdout.splitlines()[0].startswith("40: 2 rows, no_audio")
     assert done.stdout.splitlines()[2].startswith("bad: 0 rows, broken")
@@ -113,7 +114,7 @@ def test_script(tmp_path, project):
         joint = features.read("40", ["rgb", "audio"])
     np.testing.assert_array_equal(np.load(tmp_path / "out/40.npy"), joint)
     call[call.index("audio")] = "depth"
-    refused = subprocess.run(call, capture_output=True, text=True, env=environment)
+    refused = warm_python.run(call, env=environment)
     assert refused.returncode == 1 and "no stream depth" in refused.stderr
 
 

@@ -13,6 +13,7 @@ import sys
 import zipfile
 
 import pytest
+import warm_python
 import yaml
 from local_server import serving
 from wstal.base.download import download, size_of
@@ -143,7 +144,7 @@ def test_nothing_is_fetched_without_the_password_or_the_room(tmp_path, monkeypat
 
 def run(project, script, folder, *arguments):
     command = [sys.executable, project / "scripts" / script, "--dataset", "ave", *arguments]
-    return subprocess.run(command, cwd=folder, text=True, capture_output=True)
+    return warm_python.run(command, cwd=folder)
 
 
 def test_scripts_fetch_what_the_facts_name_and_list_it(project, tmp_path):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
+import warm_python
 from wstal.base.errors import WstalError
 from wstal.config.entry import (
     annotation_files,
@@ -60,7 +60,7 @@ def test_videos_and_labels_are_listed_without_looking_at_segments(labels, projec
     command += ["--settings", '{"kind": "folder"}', "--files", labels]
     outputs = {name: tmp_path / f"{name}.json" for name in ("videos", "training")}
     given = [part for name, path in outputs.items() for part in (f"--{name}", path)]
-    subprocess.run([*command, *given], check=True)
+    warm_python.run([*command, *given], check=True)
     whole = read_folder_annotations(labels, segments)
     assert read_annotations(outputs["training"]) == training_view(whole)
     assert read_annotations(outputs["videos"]) == videos_view(whole)

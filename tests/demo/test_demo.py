@@ -2,13 +2,13 @@
 
 import csv
 import json
-import subprocess
 import sys
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
+import warm_python
 from wstal.datasets.folder import read_folder_annotations
 from wstal.demo.folder import render_demo, render_video
 
@@ -83,9 +83,7 @@ def test_rendering_twice_gives_the_same_pictures(demo, tmp_path):
 def test_two_processes_render_through_the_script(project, tmp_path):
     command = [sys.executable, project / "scripts/render_demo.py", "--output", tmp_path]
     config = json.dumps({"seed": 7, "train": 1, "test": 1})
-    done = subprocess.run(
-        [*command, "--config", config, "--jobs", "2"], capture_output=True, text=True, check=False
-    )
+    done = warm_python.run([*command, "--config", config, "--jobs", "2"])
     assert done.returncode == 0, done.stderr
     assert "render 3/3 test_00" in done.stderr
     assert len((tmp_path / "labels.csv").read_text().splitlines()) == 4

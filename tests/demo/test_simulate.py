@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import warm_python
 import yaml
 from wstal.base.errors import WstalError
 from wstal.base.files import canonical_json
@@ -187,7 +187,7 @@ def test_scripts_write_what_the_rules_ask_for(
     def script(name: str, **options: object) -> None:
         words = [str(x) for key, value in options.items() for x in (f"--{key}", value)]
         command = [sys.executable, project / f"scripts/{name}.py", *words]
-        subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+        warm_python.run(command, check=True, cwd=tmp_path)
 
     settings = json.dumps(simulation)
     script(

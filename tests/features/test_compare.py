@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import warm_python
 from wstal.base.errors import WstalError
 from wstal.features.compare import align, compare_files, compare_video, summary
 from wstal.features.pack import SCHEMA, FeatureFile
@@ -138,13 +139,12 @@ def test_files_without_a_common_video_are_refused(tmp_path):
 
 
 def test_the_script_prints_and_writes(project, tmp_path):
-    import subprocess
     import sys
 
     files = [
         write(tmp_path / name, {"x": sampled(fps)}) for name, fps in (("a.h5", 25), ("b.h5", 30))
     ]
-    done = subprocess.run(
+    done = warm_python.run(
         [
             sys.executable,
             project / "scripts/compare_features.py",
@@ -154,8 +154,6 @@ def test_the_script_prints_and_writes(project, tmp_path):
             "--plot",
             tmp_path / "c.svg",
         ],
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "as if a had 25 and b 30" in done.stdout

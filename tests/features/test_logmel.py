@@ -18,7 +18,9 @@ def sound():
 
 @pytest.fixture
 def oracle(project):
-    return load_module(project / "benchmarks/speed/reference/torchvggish_log_mel.py").torchvggish_log_mel
+    return load_module(
+        project / "benchmarks/speed/reference/torchvggish_log_mel.py"
+    ).torchvggish_log_mel
 
 
 def test_equals_torchvggish(sound, oracle):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+import warm_python
 from wstal.base.array_store import Record, create_arrays, safe_name, write_shard
 from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
@@ -180,12 +180,10 @@ def test_the_script_writes_the_counts_or_ends_with_the_list(project, tmp_path):
     write_csv(tmp_path / "coverage.csv", COVERAGE, ROWS)
     command = [sys.executable, project / "scripts/check_completeness.py"]
     command += ["--coverage", tmp_path / "coverage.csv", "--output", tmp_path / "c.csv"]
-    done = subprocess.run([*command, "--max-missing", "0"], text=True, capture_output=True)
+    done = warm_python.run([*command, "--max-missing", "0"])
     assert done.returncode and "no file named b" in done.stderr
     assert not (tmp_path / "c.csv").exists()
-    done = subprocess.run(
-        [*command, "--max-missing", "null"], check=True, text=True, capture_output=True
-    )
+    done = warm_python.run([*command, "--max-missing", "null"], check=True)
     assert done.stdout == f"1 of 2 videos have no features; why: {tmp_path / 'coverage.csv'}\n"
     (row,) = read_rows(tmp_path / "c.csv")
     assert row == {"videos": "2", "without_features": "1", "max_missing": "any"}

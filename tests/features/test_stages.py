@@ -10,13 +10,13 @@ The VGGish stage over stage files: T is the video's, silence stands for absent s
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import cv2
 import numpy as np
 import pytest
 import torch
+import warm_python
 from backbone_cases import RECIPE as RECIPE_backbone_stage
 from backbone_cases import decoded_clip
 from textured_motion import sequence
@@ -178,7 +178,7 @@ def script(project, stages, stream, weights, output, **changes):
     ]
     call += ["--flow", stages["flow"]] if stream == "flow" else []
     call += ["--code", "c", "--device", "cpu", "--output", output]
-    return subprocess.run(call, capture_output=True, text=True)
+    return warm_python.run(call)
 
 
 def test_script(stages, tmp_path, project):
@@ -256,10 +256,8 @@ def extract(frames, project, tmp_path_factory):
     def run(script, *arguments):
         output = tmp_path_factory.mktemp(script) / "shard0.csv"
         call = [sys.executable, project / f"scripts/{script}.py", "--frames", frames]
-        done = subprocess.run(
+        done = warm_python.run(
             [*call, *arguments, "--output", output, "--device", "cpu"],
-            capture_output=True,
-            text=True,
         )
         assert done.returncode == 0, done.stderr
         return output, {record.id: record for record in read_shard(output)}
@@ -316,12 +314,12 @@ def test_script_backbone_stage(project, tmp_path):
         "c",
     ]
     call += ["--device", "cpu", "--output", output, "--weights"]
-    done = subprocess.run([*call, "untrained"], capture_output=True, text=True)
+    done = warm_python.run([*call, "untrained"])
     assert done.returncode == 0, done.stderr
     file = output.parent / read_shard(output)[0].path
     assert read_arrays(file)["features"].shape == (2, 512)
     assert json.loads(read_attrs(file)["provenance_json"])["weights"] == "untrained"
-    absent = subprocess.run([*call, tmp_path / "X3D_M.pyth"], capture_output=True, text=True)
+    absent = warm_python.run([*call, tmp_path / "X3D_M.pyth"])
     assert absent.returncode and "fetch_weights.py x3d_m_kinetics" in absent.stderr
 
 
@@ -401,7 +399,7 @@ def test_script_vggish_stage(stages_vggish_stage, tmp_path, project):
         output,
     ]
     call += ["--recipe", json.dumps(RECIPE_vggish_stage), "--code", "c", "--device", "cpu"]
-    subprocess.run(call, check=True, capture_output=True)
+    warm_python.run(call, check=True)
     records = {record.id: record for record in read_shard(output)}
     assert {i: (r.status, r.rows) for i, r in records.items()} == {
         "heard": ("ok", 5),
@@ -423,9 +421,9 @@ def test_script_with_principal_components(stages_vggish_stage, tmp_path, project
     ]
     call += ["--device", "cpu", "--output", tmp_path / "vggish/shard0.csv", "--recipe"]
     recipe = json.dumps({**RECIPE_vggish_stage, "postprocess": "pca"})
-    refused = subprocess.run([*call, recipe], capture_output=True, text=True)
+    refused = warm_python.run([*call, recipe])
     assert refused.returncode == 2 and "--pca goes with" in refused.stderr
-    subprocess.run([*call, recipe, "--pca", tmp_path / "pca.pth"], check=True, capture_output=True)
+    warm_python.run([*call, recipe, "--pca", tmp_path / "pca.pth"], check=True)
     plain = vggish_extractor(
         untrained_vggish(RECIPE_vggish_stage["width"], "pre"), RECIPE_vggish_stage, CPU
     )

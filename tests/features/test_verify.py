@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -22,6 +21,7 @@ import av
 import numpy as np
 import pytest
 import torch
+import warm_python
 import yaml
 from backbone_cases import untrained
 from local_server import serving
@@ -232,9 +232,7 @@ def test_script(tmp_path, project, stream):
     call = [sys.executable, project / "scripts/check_precision.py", "--stream", stream]
     call += ["--weights", weights, "--width", "0.0625", "--precision", "bf16", "--device", "cpu"]
     call += ["--videos", clip, "--snippets", "2", "--short-side", "48", "--crop", "32"]
-    done = subprocess.run(
-        call, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+    done = warm_python.run(call, env=os.environ | {"OMP_NUM_THREADS": "1"})
     verdict = json.loads(verdict_path(weights, "bf16", CPU).read_text())
     assert verdict["snippets"] == 2 and 0.9 < verdict["cosine"] < 1
     assert verdict["passed"] == (verdict["cosine"] > 0.9999)
@@ -463,16 +461,16 @@ def test_script_weight_checks(made, tmp_path, project):
     (tmp_path / "sources.yaml").write_text(yaml.safe_dump(sources))
     call = [sys.executable, project / "scripts/verify_weights.py", "--from", root / "files"]
     call += ["--sources", tmp_path / "sources.yaml", "--golden", tmp_path / "golden.yaml"]
-    none = subprocess.run([*call, "--weights", tmp_path], capture_output=True, text=True)
+    none = warm_python.run([*call, "--weights", tmp_path])
     assert none.returncode == 2 and "0 passed, 0 failed, 8 skipped" in none.stdout
     (tmp_path / "vggish.pt").symlink_to(root / "weights/vggish.pt")
-    some = subprocess.run([*call, "--weights", tmp_path], capture_output=True, text=True)
+    some = warm_python.run([*call, "--weights", tmp_path])
     assert some.returncode == 0 and "2 passed, 0 failed, 6 skipped" in some.stdout
     golden = golden | {
         "vggish": golden["vggish"] | {"sine": [golden["vggish"]["sine"][0] | {"sd": 9.0}]}
     }
     (tmp_path / "golden.yaml").write_text(yaml.safe_dump(golden))
-    fails = subprocess.run([*call, "--weights", tmp_path], capture_output=True, text=True)
+    fails = warm_python.run([*call, "--weights", tmp_path])
     assert fails.returncode == 1 and "fail  VGGish, pre-activation" in fails.stdout
 
 

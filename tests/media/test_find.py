@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 import sys
 
 import pytest
+import warm_python
 from wstal.base.shards import shard_of
 from wstal.media.find import find_videos, shard_listing, videos_below
 
@@ -122,7 +122,7 @@ def test_both_entries_are_probed_in_the_shard_of_the_file(project, tmp_path):
         output = tmp_path / f"shard{number}.csv"
         command = [sys.executable, project / "scripts/probe_videos.py", "--shards", "5"]
         command += ["--annotations", tmp_path / "a.json", "--videos", videos]
-        subprocess.run([*command, "--shard", str(number), "--output", output], check=True)
+        warm_python.run([*command, "--shard", str(number), "--output", output], check=True)
         with output.open(newline="") as file:
             rows = list(csv.DictReader(file))
         assert [row["id"] for row in rows] == expected

@@ -1,12 +1,12 @@
 """The frames and audio stages and their scripts: no bad video ends a shard."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import warm_python
 from video_clips import number_of, write_clip
 from wstal.base.array_store import read_arrays, read_attrs, read_shard
 from wstal.media import stage
@@ -114,7 +114,7 @@ def test_scripts(videos, tmp_path, project):
 
     def run(name, *arguments):
         command = [sys.executable, str(project / "scripts" / name), *map(str, arguments)]
-        subprocess.run(command, check=True, capture_output=True)
+        warm_python.run(command, check=True)
 
     probe = tmp_path / "manifest" / "shard0.csv"
     source = ["--annotations", tmp_path / "annotations.json", "--videos", tmp_path]

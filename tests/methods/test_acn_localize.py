@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import warm_python
 from acn_cases import acn_config, kept_by_hand, proposals_by_hand
 from wstal.base.errors import WstalError
 from wstal.config.catalog import load_catalog
@@ -280,7 +280,7 @@ def drawn(tmp_path_factory, project):
     folder = tmp_path_factory.mktemp("figures")
     environment = {**os.environ, "PYTHONPATH": str(project / "workflow")}
     script = [sys.executable, str(project / "scripts/draw_acn.py"), "--folder", str(folder)]
-    subprocess.run(script, check=True, env=environment)
+    warm_python.run(script, check=True, env=environment)
     return folder
 
 
@@ -299,7 +299,7 @@ def test_another_config_and_format_may_be_given(tmp_path, project):
     command = [sys.executable, str(project / "scripts/draw_acn.py"), "--folder", str(tmp_path)]
     command += ["--configs", json.dumps([fused, stream]), "--formats", "svg", "png"]
     environment = {**os.environ, "PYTHONPATH": str(project / "workflow")}
-    subprocess.run(command, check=True, env=environment)
+    warm_python.run(command, check=True, env=environment)
     names = {f"acn_figure{n}.{kind}" for n in (1, 2) for kind in ("svg", "png")}
     assert {path.name for path in tmp_path.iterdir()} == names
     assert "score −L, NMS 0.35" in words(tmp_path / "acn_figure1.svg")

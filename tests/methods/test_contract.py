@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 import sys
 
 import pandas as pd
 import pytest
 import torch
+import warm_python
 import yaml
 from wstal.config.layers import merged, resolve_run
 from wstal.methods.cavf import network as cavf
@@ -145,4 +145,6 @@ def test_a_fixed_number_of_snippets_is_not_counted_for_a_video_of_another(projec
 
 
 def run(project, script, *arguments):
-    subprocess.run([sys.executable, project / "scripts" / script, *map(str, arguments)], check=True)
+    warm_python.run(
+        [sys.executable, project / "scripts" / script, *map(str, arguments)], check=True
+    )

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+import warm_python
 from safetensors.torch import load_file, save_file
 from torchvggish.torchvggish import VGG, make_layers
 from wstal.base.errors import WstalError
@@ -380,9 +381,9 @@ def test_script_fetches_and_lists(server, tmp_path, project):
     (tmp_path / "sources.yaml").write_text(table)
     script = [sys.executable, project / "scripts/fetch_weights.py"]
     script += ["--sources", tmp_path / "sources.yaml", "--folder", tmp_path]
-    subprocess.run([*script, "net"], check=True, capture_output=True)
+    warm_python.run([*script, "net"], check=True)
     assert (tmp_path / "net.pt").read_bytes() == PUBLISHED
-    listing = subprocess.run([*script, "--list"], check=True, capture_output=True, text=True)
+    listing = warm_python.run([*script, "--list"], check=True)
     assert "present" in listing.stdout and source.url in listing.stdout
-    unknown = subprocess.run([*script, "other"], capture_output=True, text=True)
+    unknown = warm_python.run([*script, "other"])
     assert unknown.returncode and "known: net" in unknown.stderr

@@ -16,6 +16,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import warm_python
 from evaluation_cases import DATABASE, PERFECT, detections, write_truth
 from small_set import small_config, write_small_set
 from wstal.datasets.annotations import training_view, write_annotations
@@ -85,7 +86,7 @@ def test_at_a_terminal_a_bar_counts_frames(cli, monkeypatch):
 @pytest.mark.parametrize("script", ["watch.py", "summarize_runtime.py", "why.py"])
 def test_help_shows_the_examples(project, script):
     command = [sys.executable, str(project / "scripts" / script), "--help"]
-    text = subprocess.run(command, text=True, capture_output=True, check=True).stdout
+    text = warm_python.run(command, check=True).stdout
     assert "Examples:\n" in text
 
 
@@ -93,13 +94,13 @@ def test_watch_shows_the_last_line_of_recent_logs(project, tmp_path):
     (tmp_path / "flow").mkdir()
     (tmp_path / "flow/shard0.log").write_text("flow 1/9\nflow 2/9 a 0.1 s\n\n")
     command = [sys.executable, str(project / "scripts/watch.py"), "--logs", str(tmp_path), "--once"]
-    text = subprocess.run(command, text=True, capture_output=True, check=True).stdout
+    text = warm_python.run(command, check=True).stdout
     assert text == "flow/shard0: flow 2/9 a 0.1 s\n"
 
 
 def run(project, script, *arguments):
     command = [sys.executable, str(project / "scripts" / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = warm_python.run(command)
     return done.returncode, done.stderr
 
 
@@ -182,11 +183,9 @@ def fuse(project, tmp_path):
     def run(rgb, flow, config='{"fusion": {"iou": 0.4, "discount": 0.5}}'):
         paths = [str(tmp_path / "acn" / name) for name in FILES]
         command = ["scripts/fuse.py", "--rgb", *rgb, "--flow", *flow, "--config", config]
-        done = subprocess.run(
+        done = warm_python.run(
             [sys.executable, *command, "--output", *paths],
             cwd=project,
-            text=True,
-            capture_output=True,
         )
         return done, [tmp_path / "acn" / name for name in FILES]
 
@@ -234,10 +233,8 @@ def case(tmp_path, project):
     (tmp_path / "manifest.csv").write_text("id,duration\nv1,20\nv2,10\n")
 
     def run(script, *arguments, fails=False):
-        done = subprocess.run(
+        done = warm_python.run(
             [sys.executable, str(project / "scripts" / f"{script}.py"), *arguments],
-            capture_output=True,
-            text=True,
             cwd=tmp_path,
         )
         assert (done.returncode != 0) == fails, done.stderr

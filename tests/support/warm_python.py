@@ -25,11 +25,10 @@ def run(
     cwd: str | Path | None = None,
     env: Mapping[str, str] | None = None,
     check: bool = False,
-    **_,
 ) -> CompletedProcess[str]:
     """Run `[sys.executable, script, ...]` or `[sys.executable, "-m", module, ...]`.
 
-    Output is always captured, as text: other options of `subprocess.run` have no effect.
+    Its output is captured, as text.
     """
     interpreter, *arguments = map(str, command)
     assert interpreter == sys.executable

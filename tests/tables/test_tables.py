@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pandas as pd
 import pytest
+import warm_python
 from wstal.base.errors import WstalError
 from wstal.tables.methods import headline, methods_frame, methods_markdown
 from wstal.tables.paper import (
@@ -268,6 +268,6 @@ def test_script(maps, tmp_path, project):
     out = tmp_path / "methods.csv"
     call = [sys.executable, project / "scripts/list_methods.py", "--maps", *paths]
     call += ["--output", out, "--markdown", tmp_path / "methods.md"]
-    subprocess.run(call, check=True)
+    warm_python.run(call, check=True)
     pd.testing.assert_frame_equal(pd.read_csv(out), methods_frame(maps), check_dtype=False)
     assert (tmp_path / "methods.md").read_text().startswith("# Methods\n")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from importlib.util import find_spec
 
 import pytest
+import warm_python
 import yaml
 
 FOLDER = "workflow/profiles"
@@ -18,7 +18,7 @@ TARGET = "results/tiny/co2net_map.csv"
 def snakemake(project, *arguments):
     """Without `--cores`, which the profiles have a say in."""
     command = [sys.executable, "-m", "snakemake", "--configfile", "tiny.yaml", *arguments]
-    return subprocess.run(command, cwd=project.root, text=True, capture_output=True)
+    return warm_python.run(command, cwd=project.root)
 
 
 def read(project, name):
@@ -108,7 +108,7 @@ def test_the_message_of_a_job_that_fails_is_on_the_screen(bare_project, tmp_path
 def test_why_has_the_reason_of_a_run_that_is_refused(bare_project):
     command = [sys.executable, "scripts/why.py", "results/tiny/no_map.csv"]
     command += ["--configfile", "tiny.yaml"]
-    done = subprocess.run(command, cwd=bare_project.root, text=True, capture_output=True)
+    done = warm_python.run(command, cwd=bare_project.root)
     assert (
         done.returncode and "no rule makes results/tiny/no_map.csv: 'no' is no run" in done.stderr
     )

@@ -3,10 +3,10 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 import pytest
+import warm_python
 import yaml
 from workflow_project import COPIED
 
@@ -26,11 +26,9 @@ def checkout(project, tmp_path):
 def snakemake(root, *arguments):
     # No way out: a test downloads nothing, whatever the machine can reach.
     closed = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
-    return subprocess.run(
+    return warm_python.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
         cwd=root,
-        text=True,
-        capture_output=True,
         env=os.environ | closed | {"no_proxy": ""},
     )
 
