@@ -14,10 +14,10 @@ from pathlib import Path
 import wstal
 from wstal.base.code_digest import code_digest
 from wstal.base.files import write_csv
-from wstal.base.shards import shard_of
 from wstal.commands.console import Add, Program, track
 from wstal.datasets.annotations import read_annotations
 from wstal.datasets.folder import named_files, read_folder_annotations
+from wstal.media.find import shard_of
 from wstal.media.probe import COLUMNS, probe_videos
 
 

@@ -1,4 +1,4 @@
-"""Workers do their work, and none is left when the process that they work for is killed."""
+"""GPUs are leased one by one; threads and processes that work for this one end with it."""
 
 from __future__ import annotations
 

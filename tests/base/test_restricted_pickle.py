@@ -1,7 +1,4 @@
-"""Object arrays are read; nothing that a file asks for is run.
-
-Torch files with arrays are read without running anything in them.
-"""
+"""Arrays and plain values are read from .npy and torch files; no code in a file runs."""
 
 from __future__ import annotations
 
@@ -195,7 +192,7 @@ class Hostile:
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "i8", "u1", "?"])
-def test_arrays_of_numbers(tmp_path, dtype):
+def test_torch_file_of_numeric_arrays(tmp_path, dtype):
     array = np.arange(6).reshape(2, 3).astype(dtype)
     torch.save({"data": array, "tensor": torch.ones(2), "path": "x"}, tmp_path / "a.pt")
     read = read_plain(tmp_path / "a.pt")
@@ -203,7 +200,7 @@ def test_arrays_of_numbers(tmp_path, dtype):
     np.testing.assert_array_equal(read["data"], array)
 
 
-def test_arrays_pickled_by_an_older_numpy(tmp_path):
+def test_torch_file_with_arrays_of_an_older_numpy(tmp_path):
     torch.save({"a": np.arange(3.0)}, tmp_path / "new.pt", _use_new_zipfile_serialization=False)
     content = (tmp_path / "new.pt").read_bytes()
     old = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
@@ -213,7 +210,7 @@ def test_arrays_pickled_by_an_older_numpy(tmp_path):
 
 
 @pytest.mark.parametrize("content", [Hostile(), np.array([Hostile()], dtype=object)])
-def test_what_would_run_is_refused_without_running(tmp_path, capsys, content):
+def test_torch_file_with_code_is_refused_without_running_it(tmp_path, capsys, content):
     torch.save({"a": content}, tmp_path / "hostile.pt")
     with pytest.raises(WstalError, match=r"hostile\.pt"):
         read_plain(tmp_path / "hostile.pt")
@@ -227,7 +224,7 @@ class Settings:
         self.values = {"streams": None, "nested": [Hostile()]}
 
 
-def test_arrays_beside_other_objects(tmp_path, capsys):
+def test_torch_file_with_arrays_beside_other_objects(tmp_path, capsys):
     """As the public reference features are stored: with the settings that made them."""
     torch.save({"args": Settings(), "data": np.arange(4.0)}, tmp_path / "a.pt")
     with pytest.raises(WstalError, match="Settings|print"):
@@ -237,8 +234,8 @@ def test_arrays_beside_other_objects(tmp_path, capsys):
     assert not vars(read["args"]) and "run" not in capsys.readouterr().out
 
 
-def test_absent_and_damaged(tmp_path):
-    with pytest.raises(WstalError, match="no file"):
+def test_missing_and_damaged_torch_files_are_named(tmp_path):
+    with pytest.raises(WstalError, match="is missing"):
         read_plain(tmp_path / "a.pt")
     (tmp_path / "a.pt").write_bytes(b"nothing")
     with pytest.raises(WstalError, match=r"a\.pt"):

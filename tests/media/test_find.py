@@ -6,13 +6,13 @@ Entries that share one file, as rows of AVE do.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import sys
 
 import pytest
 import warm_python
-from wstal.base.shards import shard_of
-from wstal.media.find import find_videos, shard_listing, videos_below
+from wstal.media.find import find_videos, shard_listing, shard_of, videos_below
 
 
 @pytest.fixture
@@ -182,3 +182,16 @@ def test_a_name_with_its_accents_apart_is_the_listed_one(tmp_path):
     before = shard_listing(tmp_path, 16, {"\u00e9t\u00e9": "\u00e9t\u00e9"})
     (tmp_path / "e\u0301te\u0301.mp4").write_bytes(b"x")
     assert shard_listing(tmp_path, 16, {"\u00e9t\u00e9": "\u00e9t\u00e9"}) != before
+
+
+def test_a_shard_is_the_hash_of_the_id():
+    for video in ("video_test_0000004", "v_a", "ü/b"):
+        assert shard_of(video, 26) == int(hashlib.sha1(video.encode()).hexdigest(), 16) % 26
+    assert shard_of("anything", 1) == 0
+
+
+def test_shards_are_balanced():
+    counts = [0] * 8
+    for number in range(4000):
+        counts[shard_of(f"video_{number:07d}", 8)] += 1
+    assert min(counts) > 400

@@ -122,7 +122,7 @@ class Hostile:
 
 def test_files_that_would_run_code_are_refused(tmp_path):
     torch.save({"a": Hostile()}, tmp_path / "hostile.pt")
-    with pytest.raises(WstalError, match="other things than tensors.*_Fail"):
+    with pytest.raises(WstalError, match="objects other than tensors.*_Fail"):
         read_state(tmp_path / "hostile.pt")
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(Hostile()))
     with pytest.raises(WstalError):

@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 
-from wstal.base.array_store import Record, safe_name, write_shard
+from wstal.base.array_store import Record, Within, safe_name, unseen, write_shard
 from wstal.base.errors import MediaError, WstalError
-from wstal.base.progress import Within, unseen
 from wstal.config.entry import section_of, weights_path
 from wstal.config.stages import SCRIPTS, stage_code
 from wstal.features.backbone_stage import backbone_network, backbone_shard

@@ -1,9 +1,9 @@
 """Files, digests and devices: the ground that every other room builds on.
 
 Nothing here knows about video or learning. Read settings.py (settings classes), code_digest.py
-(which code a result depends on), shards.py and array_store.py (array files with keys). The others
-are independent of each other: files.py, errors.py, device.py, parallel.py, progress.py,
-download.py, restricted_pickle.py, runtime.py.
+(which code a result depends on) and array_store.py (array files with keys). The others are
+independent of each other: files.py, errors.py, device.py, parallel.py, download.py,
+restricted_pickle.py, runtime.py.
 
 Imports no other room.
 """

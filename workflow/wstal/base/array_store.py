@@ -1,8 +1,8 @@
-"""Per-video array files that know what made them, and the shard manifests over them.
+"""Per-video array files that record what made them, and the manifests of their shards.
 
-Each video has one HDF5 file per stage. Its root attributes hold the key of what made it, so
-that a rerun keeps every file whose key still holds; a shard's manifest is the declared output
-of a job, the arrays live beside it.
+Each video has one HDF5 file per stage. Its root attributes contain the key of what made it, so
+that a rerun keeps every file whose key is still the same. A shard's manifest is the declared
+output of a job; the array files are beside it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ import numpy as np
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.files import atomic_path, remove_left_over, write_csv
 
-LONGEST = 200  # bytes of a name: file systems take 255, suffixes and temporary names add to it
+LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes and temporary names add to it
 OK, NO_AUDIO, PARTIAL, MISSING, BROKEN = "ok", "no_audio", "partial", "missing", "broken"
+
+# Progress within a video: (id, chunks `[n, ...]`, expected number of rows) -> the same chunks.
+Within = Callable[[str, Iterable[np.ndarray], int], Iterable[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Record:
-    """One video of a shard manifest; `path` is relative to the stage's folder."""
+    """A row of a shard manifest: one video; `path` is relative to the stage's folder."""
 
     id: str
     status: str
@@ -41,36 +44,37 @@ class Record:
 
     @property
     def usable(self) -> bool:
-        """Whether arrays stand behind this record."""
+        """Whether the video has an array file."""
         return self.status not in (MISSING, BROKEN)
 
 
 class Item(Protocol):
-    """What a stage works on: anything with an id; more as the stage needs."""
+    """What a stage processes: anything with an id, and whatever else the stage needs."""
 
     id: str
 
 
 def safe_name(video_id: str) -> str:
-    """`video_id` as a file name or HDF5 key: all but letters, digits, `._-` percent-encoded.
+    """Return `video_id` as a file name or HDF5 key: only letters, digits and `._-` are kept.
 
-    Of a name that would be too long for a file the beginning stays, `~` and a digest of the id.
+    Other characters are percent-encoded. A name too long for a file is shortened to its beginning,
+    `~` and a digest of the id. Raises WstalError for an empty id.
     """
     if not video_id:
         raise WstalError("a video id is empty; give every row of the labels file an id")
     name = quote(video_id, safe="").replace("~", "%7E")
-    if len(name) > LONGEST:  # nine bytes for a Chinese character: a title of 30 is enough
+    if len(name) > LONGEST_NAME:  # a Chinese character takes nine bytes: a title of 30 is too long
         digest = hashlib.sha256(video_id.encode()).hexdigest()[:16]
-        return f"{name[: LONGEST - 17]}~{digest}"
+        return f"{name[: LONGEST_NAME - 17]}~{digest}"
     return "%2E" * len(name) if set(name) == {"."} else name
 
 
 def artefact_key(source: str, stage: str, recipe: Mapping[str, Any], code: str) -> str:
-    """The sha256 that names what made an artefact.
+    """Return the sha256 that identifies what made an artefact.
 
     `source` is the sha256 of the video file or the key of the upstream artefact, `recipe` the
-    stage's own part of the recipe, `code` the stage's code digest. Device, backend and batch
-    size are provenance, not key: they must not change the result.
+    stage's own section of the recipe, `code` the stage's code digest. Device, backend and batch
+    size are provenance and no part of the key: they must not change the result.
     """
     text = json.dumps([source, stage, recipe, code], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -104,7 +108,7 @@ class ArrayFile:
         return self._file.attrs
 
     def set_status(self, status: str, reason: str = "") -> None:
-        """Record how the video fared."""
+        """Record the video's status, one of those above, and the reason if it is not OK."""
         self.attrs["status"], self.attrs["reason"] = status, reason
 
     def write(self, name: str, array: np.ndarray) -> None:
@@ -135,7 +139,7 @@ class ArrayFile:
         return self._digests[name]
 
     def sha256(self) -> str:
-        """The digest over all arrays: names, types, shapes and values."""
+        """Return the digest of all arrays: names, types, shapes and values."""
         parts = [self._digests[name].digest() for name in sorted(self._digests)]
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
@@ -144,7 +148,7 @@ class ArrayFile:
 def create_arrays(
     path: str | Path, *, id: str, stage: str, key: str, provenance: Mapping[str, Any]
 ) -> Iterator[ArrayFile]:
-    """Write the file of one video; it appears under `path` only when the block succeeds."""
+    """Open a video's file for writing; it appears at `path` only if the block succeeds."""
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         arrays = ArrayFile(file)
         arrays.attrs.update({"id": id, "stage": stage, "key": key})
@@ -166,8 +170,8 @@ def read_attrs(path: str | Path) -> dict[str, Any]:
         return {k: v.item() if isinstance(v, np.generic) else v for k, v in file.attrs.items()}
 
 
-def holds(path: str | Path, key: str) -> bool:
-    """Whether `path` is a whole file made under `key`."""
+def has_key(path: str | Path, key: str) -> bool:
+    """Return whether `path` is a complete file with this key."""
     try:
         return read_attrs(path).get("key") == key
     except OSError:
@@ -196,11 +200,11 @@ def process_shard(
     provenance: Mapping[str, Any],
     track: Callable[[Iterable], Iterable] = iter,
 ) -> list[Record]:
-    """Make or keep the file of each item and return the shard's records.
+    """Make each item's file, unless one with its key exists, and return the shard's records.
 
-    `make(item, file)` writes the arrays and returns their number of rows. A `MediaError`
-    becomes a `broken` record. Any other exception leaves that video undone: the others are
-    still made and kept, then a WstalError names every failed video.
+    `make(item, file)` writes the arrays and returns their number of rows. A `MediaError` becomes
+    a `broken` record. After any other exception the remaining videos are still made, then a
+    WstalError names every video that failed.
     """
     directory, records, failures = Path(directory), [], []
     remove_left_over(directory)
@@ -208,7 +212,7 @@ def process_shard(
         path = directory / f"{safe_name(item.id)}.h5"
         key = key_of(item)
         try:
-            if not holds(path, key):
+            if not has_key(path, key):
                 with create_arrays(
                     path, id=item.id, stage=stage, key=key, provenance=provenance
                 ) as file:
@@ -233,7 +237,12 @@ def process_shard(
     if failures:
         names = "; ".join(f"{id}: {type(error).__name__}: {error}" for id, error in failures)
         raise WstalError(
-            f"{stage}: {len(failures)} of {len(failures) + len(records)} videos failed, the rest "
-            f"are kept and will not be computed again. {names}"
+            f"{stage}: {len(failures)} of {len(failures) + len(records)} videos failed; the "
+            f"others are kept and will not be computed again. {names}"
         ) from failures[0][1]
     return records
+
+
+def unseen(video: str, chunks: Iterable[np.ndarray], total: int) -> Iterable[np.ndarray]:
+    """Return the chunks unchanged: a `Within` that reports no progress."""
+    return chunks

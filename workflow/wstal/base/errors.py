@@ -1,9 +1,9 @@
-"""The two kinds of failure a user meets."""
+"""The two kinds of errors that users see."""
 
 
 class WstalError(Exception):
-    """Input that cannot be used; the message names the file, the value and the remedy."""
+    """Input that cannot be used; the message names the file, the value and what to do."""
 
 
 class MediaError(WstalError):
-    """A media file that cannot be read: a status of that video, never the end of a shard."""
+    """A media file that cannot be read: this becomes the video's status and ends no job."""

@@ -1,4 +1,7 @@
-"""Files that are whole or absent: written under a temporary name, then renamed."""
+"""Atomic writes: files are written under a temporary name, then renamed.
+
+A reader finds the old file or the complete new one.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}(\.\w+)?")
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place if the block succeeds.
+    """Yield a temporary path beside `path` that replaces it if the block succeeds.
 
-    Parent folders are created. On any exception the temporary file is removed and `path`
-    keeps what it held before. The suffix is kept, for writers that choose a format by it.
+    Parent folders are created. On any exception the temporary file is removed and `path` stays
+    unchanged. The suffix is the same, for writers that choose a format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +41,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def remove_left_over(folder: str | Path, age: float = 86400) -> None:
-    """Remove temporary files of killed writers in `folder`: those untouched for `age` seconds.
+    """Remove temporary files of killed writers in `folder`: those unchanged for `age` seconds.
 
-    A younger one may belong to a writer that is alive, here or on another node.
+    A younger one may belong to a running writer, here or on another node.
     """
     for path in Path(folder).glob(".*"):
         with suppress(OSError):
@@ -72,9 +75,6 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[s
         writer.writerows(rows)
 
 
-# FOLDED A table as a CSV file that is whole or absent.
-
-
 def write_frame(path: str | Path, frame: pd.DataFrame, float_format: str | None = None) -> None:
     """Write `frame` without its index to `path` atomically."""
     with atomic_path(path) as temporary:
@@ -82,10 +82,12 @@ def write_frame(path: str | Path, frame: pd.DataFrame, float_format: str | None 
 
 
 def read_frame(path: str | Path) -> pd.DataFrame:
-    """The table in a CSV file with a heading; raises WstalError naming a file that holds none."""
-    import pandas as pd  # here: most importers of this module read no table
+    """Read a CSV file with a header; raise WstalError if `path` is not one."""
+    import pandas as pd  # slow to import, and most importers of this module read no table
 
     try:
         return pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' own are ValueErrors
-        raise WstalError(f"{path} is no table ({error}); remove it and make it again") from error
+        raise WstalError(
+            f"{path} is not a CSV table ({error}); remove it and make it again"
+        ) from error

@@ -1,4 +1,7 @@
-"""Processes that work for this one, and end with it whatever ends it."""
+"""Work beside this thread: a pool of processes, and a thread that reads ahead.
+
+Neither outlives its owner.
+"""
 
 from __future__ import annotations
 
@@ -11,37 +14,33 @@ from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
 
+Item = TypeVar("Item")
+POLL = 0.1  # s between the producer's checks whether its reader has left
+
 
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
-    """A pool of `jobs` fresh processes.
+    """Return a pool of `jobs` new processes that end with this one.
 
-    Those of the standard library wait for work for ever if the process that would give it to
-    them is killed outright.
+    Without that, workers of the standard library wait for work forever if their parent is killed.
     """
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, spawn, initializer=_end_with_parent)
+    return ProcessPoolExecutor(jobs, spawn, initializer=_watch_parent)
 
 
-def _end_with_parent() -> None:
-    Thread(target=_outlive_nobody, daemon=True).start()
+def _watch_parent() -> None:
+    Thread(target=_exit_after_parent, daemon=True).start()
 
 
-def _outlive_nobody() -> None:
+def _exit_after_parent() -> None:
     multiprocessing.parent_process().join()
     os._exit(1)
 
 
-# FOLDED Work on the next item while the present one is used: decode, flow and write overlap.
-
-Item = TypeVar("Item")
-_WAIT = 0.1  # s between looks at whether the reader has gone
-
-
 def read_ahead(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
-    """The items, produced by a thread that runs at most `depth` + 1 items ahead.
+    """Yield the items, produced by a thread that runs at most `depth` + 1 items ahead.
 
-    An exception among the items is raised here, after those before it. Closing the generator
-    ends the thread.
+    So decoding, computing and writing overlap. An exception of the producer is raised here after
+    the items before it. Closing the generator ends the thread.
     """
     queue: Queue = Queue(depth)
     gone = Event()
@@ -49,7 +48,7 @@ def read_ahead(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
     def hand_over(kind: str, value: object) -> None:
         while not gone.is_set():
             with suppress(Full):
-                return queue.put((kind, value), timeout=_WAIT)
+                return queue.put((kind, value), timeout=POLL)
 
     def produce() -> None:
         try:

@@ -1,8 +1,9 @@
-"""Object arrays in .npy files, read without running anything that the file asks for.
+"""Files with pickled content, read without running the code in them.
 
-The published annotation sets keep lists of unequal length as pickled object arrays. A pickle is a
-program; this reader admits the few steps that rebuild numpy arrays and plain Python values, lets
-none of them call numpy, and refuses every other file before its first step.
+A pickle is a program. `read_object_array` reads the object arrays in which published annotation
+sets keep lists of unequal length (.npy): it allows the few steps that rebuild numpy arrays and
+plain Python values, none of which calls numpy, and refuses any other file before its first step.
+`read_plain` reads the tensors, arrays and plain values of files written by torch.save.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 
 from wstal.base.errors import WstalError
 
 MAX_BYTES = 64 << 20  # the largest published file has 170 kB
 MAX_VALUES = 5_000_000
-MAX_DEPTH = 8
+MAX_DEPTH = 8  # of nested lists
 _ARRAY_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
 # Steps that push values, build containers or fill one of the stand-ins below.
 _STEPS = """
@@ -36,23 +36,23 @@ GLOBAL STACK_GLOBAL REDUCE BUILD
 def read_object_array(
     path: str | Path, *, max_bytes: int | None = None, arrays: bool = False
 ) -> np.ndarray:
-    """The array in a .npy file; elements of an object array are plain values and lists.
+    """Return the array in a .npy file; elements of an object array are plain values and lists.
 
-    Byte strings of either Python come back as str. With `arrays` an element that is an array of
-    numbers stays one (read-only). Raises WstalError if the file is absent, over `max_bytes`
-    (MAX_BYTES), damaged, or holds anything but numpy arrays and plain values.
+    Byte strings become str. With `arrays`, an element that is an array of numbers stays one
+    (read-only). Raises WstalError if the file is missing, larger than `max_bytes` (default
+    MAX_BYTES), damaged, or contains anything but numpy arrays and plain values.
     """
     path, limit = Path(path), MAX_BYTES if max_bytes is None else max_bytes
     try:
         size = path.stat().st_size
         if size > limit:
-            raise WstalError(f"{path} has over {limit >> 20} MiB, more than such a file has")
+            raise WstalError(f"{path} is larger than {limit >> 20} MiB, the limit for such files")
         with path.open("rb") as file:
             header = _header(file)
             if header[2].hasobject:
                 return _unpickled(file, header, arrays)
             if math.prod(header[0]) * header[2].itemsize != size - file.tell():
-                raise ValueError("its length is not the one its header names")
+                raise ValueError("its length does not agree with its header")
             file.seek(0)
             return np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
@@ -80,7 +80,7 @@ def _unpickled(
     loaded = _Plain(file).load()
     found = loaded.array() if isinstance(loaded, _Array) else None
     if found is None or found.shape != header[0]:
-        raise pickle.UnpicklingError("its content does not have the shape its header names")
+        raise pickle.UnpicklingError("its shape does not agree with its header")
     budget = [MAX_VALUES]
     flat = np.empty(found.size, dtype=object)
     for index, value in enumerate(found.ravel()):
@@ -89,21 +89,21 @@ def _unpickled(
 
 
 def _check_steps(file: BinaryIO) -> None:
-    """Refuse, before any step runs, a pickle with a step outside the list."""
+    """Raise UnpicklingError, before any step runs, for a pickle with a step outside the list."""
     allowed = set(_STEPS.split())
     for count, (step, argument, _) in enumerate(pickletools.genops(file)):
         if step.name not in allowed:
             raise pickle.UnpicklingError(f"it contains the step {step.name}")
-        # An index far beyond the steps so far makes the reader allocate without end.
+        # An index far beyond the steps so far makes the reader allocate without limit.
         if step.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > count:
             raise pickle.UnpicklingError("it numbers its values out of order")
 
 
 def _plain(value: Any, budget: list[int], depth: int, arrays: bool) -> Any:
-    """`value` with stand-ins replaced; bounded, so that no self-reference can run away."""
+    """Return `value` with stand-ins replaced; bounded, so that self-references end."""
     budget[0] -= 1
     if budget[0] < 0 or depth < 0:
-        raise pickle.UnpicklingError("it holds too many or too deeply nested values")
+        raise pickle.UnpicklingError("it contains too many or too deeply nested values")
     if isinstance(value, _Array):
         value = value.array()
         if arrays and value.dtype.kind in "biuf":
@@ -115,11 +115,11 @@ def _plain(value: Any, budget: list[int], depth: int, arrays: bool) -> Any:
         return value.decode("utf-8", "replace")
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise pickle.UnpicklingError(f"it holds a {type(value).__name__}")
+    raise pickle.UnpicklingError(f"it contains a {type(value).__name__}")
 
 
 class _Plain(pickle.Unpickler):
-    """An unpickler in which numpy's names mean the stand-ins below and nothing else exists."""
+    """An unpickler that knows only numpy's names, and replaces them by the stand-ins below."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file, encoding="latin1")
@@ -127,7 +127,7 @@ class _Plain(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         stand_ins = {
             "_reconstruct": _Array,
-            "ndarray": None,  # only ever an argument; a call of it fails
+            "ndarray": None,  # only ever an argument; calling it fails
             "dtype": _Type,
             "scalar": _scalar,
         }
@@ -139,7 +139,7 @@ class _Plain(pickle.Unpickler):
 
 
 class _Maker:
-    """What a name in the file stands for: it may be called, not changed."""
+    """What a name in the file means: it can be called, but not changed."""
 
     __slots__ = ("make",)
 
@@ -165,7 +165,7 @@ class _Type:
     def numpy(self) -> np.dtype:
         found = np.dtype(str(self.code))
         if found.kind not in "biufSU":
-            raise pickle.UnpicklingError(f"it holds values of type {found}")
+            raise pickle.UnpicklingError(f"it contains values of type {found}")
         return found.newbyteorder(self.order)
 
 
@@ -180,31 +180,31 @@ class _Array:
         self.state = state
 
     def array(self) -> np.ndarray:
-        """The array; elements of an object array may be stand-ins still."""
+        """Return the array; elements of an object array may still be stand-ins."""
         if self.numbers is not None:
             return self.numbers
         _, shape, kind, fortran, content = self.state
         shape = tuple(int(length) for length in shape)
         if kind.code.startswith("O"):
             if not isinstance(content, list) or len(content) != math.prod(shape):
-                raise pickle.UnpicklingError("an array does not have the length it names")
+                raise pickle.UnpicklingError("an array's length does not agree with its shape")
             flat = np.empty(len(content), dtype=object)
             for index, value in enumerate(content):
                 flat[index] = value
             return flat.reshape(shape, order="F" if fortran else "C")
         content = content.encode("latin1") if isinstance(content, str) else content
         if len(content) != math.prod(shape) * kind.numpy().itemsize:
-            raise pickle.UnpicklingError("an array does not have the length it names")
+            raise pickle.UnpicklingError("an array's length does not agree with its shape")
         flat = np.frombuffer(content, kind.numpy())
         self.numbers = flat.reshape(shape, order="F" if fortran else "C")
-        self.state = ()  # a feature file fills memory once, not twice
+        self.state = ()  # so that a feature file is in memory once, not twice
         return self.numbers
 
 
 def _scalar(kind: _Type, content: bytes | str = b"") -> Any:
     content = content.encode("latin1") if isinstance(content, str) else content
     if len(content) != kind.numpy().itemsize:
-        raise pickle.UnpicklingError("a number does not have the length it names")
+        raise pickle.UnpicklingError("a number's length does not agree with its type")
     return np.frombuffer(content, kind.numpy())[0].item()
 
 
@@ -214,11 +214,9 @@ def _encoded(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-# FOLDED Files of torch.save read without running code: tensors, arrays and plain types, nothing else.
-
 _RECONSTRUCT = np.zeros(1).__reduce__()[0]
 _NUMERIC = [np.dtype(kind) for kind in "?bBhHiIlLqQefd"]
-# What a numeric array is pickled as, under the names of numpy 1 and 2; object arrays are none.
+# What a numeric array is pickled as, under the names of numpy 1 and 2; object arrays are not read.
 _ARRAYS = [
     np.ndarray,
     np.dtype,
@@ -229,7 +227,7 @@ _ARRAYS = [
 
 
 class Inert:
-    """What stands for a thing that is not read: it takes any arguments and does nothing."""
+    """Stand-in for an object that is not read: it takes any arguments and does nothing."""
 
     def __new__(cls, *_: Any) -> Inert:
         return super().__new__(cls)
@@ -242,12 +240,14 @@ class Inert:
 
 
 def read_plain(path: str | Path, *, others_inert: bool = False) -> Any:
-    """What was saved at `path`, on the CPU.
+    """Return what torch.save wrote to `path`, on the CPU: tensors, numeric arrays, plain values.
 
-    With `others_inert` other things are replaced by `Inert`, whatever they are: for a file whose
-    arrays are wanted, beside objects of libraries that are not installed. Raises WstalError if
-    the file is absent, damaged, or holds anything that reading would have to call.
+    With `others_inert`, other objects become `Inert`: for a file with arrays beside objects of
+    libraries that are not installed. Raises WstalError if the file is missing, damaged, or
+    contains anything else.
     """
+    import torch  # slow to import, and annotation files do without
+
     try:
         allowed = list(_ARRAYS)
         if others_inert:
@@ -257,9 +257,11 @@ def read_plain(path: str | Path, *, others_inert: bool = False) -> Any:
         with torch.serialization.safe_globals(allowed):
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise WstalError(f"there is no file {path}") from error
+        raise WstalError(f"the file {path} is missing") from error
     except (RuntimeError, OSError, EOFError, ValueError) as error:
         raise WstalError(f"{path} is not a readable torch file: {error}") from error
     except Exception as error:  # pickle.UnpicklingError and what a damaged file may raise
         reason = str(error).split("WeightsUnpickler error: ")[-1].split(" Please ")[0]
-        raise WstalError(f"{path} holds other things than tensors and arrays: {reason}") from error
+        raise WstalError(
+            f"{path} contains objects other than tensors and arrays: {reason}"
+        ) from error

@@ -1,4 +1,4 @@
-"""Time and memory per stage, from Snakemake's benchmark files."""
+"""Time and memory of each stage, from the benchmark files that Snakemake writes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ COLUMNS = ["stage", "jobs", "wall_s", "longest_s", "cpu_s", "peak_memory_mb"]
 
 
 def stage_costs(*folders: str | Path) -> pd.DataFrame:
-    """One row per stage of the jobs in these folders, columns COLUMNS, the most expensive first.
+    """Return one row per stage of the jobs in these folders, the most expensive first.
 
-    A stage is the folder a shard's file lies in, or the file's name up to its first dot;
-    wall_s and cpu_s are sums over its jobs, peak_memory_mb the largest job's resident set.
+    The columns are COLUMNS. A stage is the folder of a shard's file, or a file's name up to its
+    first dot; wall_s and cpu_s are sums over its jobs, peak_memory_mb the largest resident set.
     """
     jobs = []
     for path in sorted(path for folder in folders for path in Path(folder).rglob("*.tsv")):

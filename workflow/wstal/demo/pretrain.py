@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wstal.base.array_store import create_arrays, holds
+from wstal.base.array_store import create_arrays, has_key
 from wstal.base.files import write_json
 from wstal.demo.clips import MOTIONS, SOUNDS, render_clip, render_sound
 from wstal.features.logmel import log_mel
@@ -60,7 +60,7 @@ def make_clip(
 def write_pool(
     path: str | Path, config: Mapping[str, Any], track: Callable[[Iterable], Iterable] = iter
 ) -> None:
-    """Render the pool of `config` into an HDF5 file unless `path` already holds it.
+    """Render the pool of `config` into an HDF5 file unless `path` already has_key it.
 
     `config` has `seed`, `flow` (parameters of TV-L1), `bound` (pixels) and `parts`: name ->
     {clips: per class, size: pixels, difficulty: 0..1}. Each part becomes the datasets
@@ -68,7 +68,7 @@ def write_pool(
     `{part}_labels` `[N]`, classes in turn. Clips are drawn from seeds no two parts share.
     """
     key = pool_key(config)
-    if holds(path, key):
+    if has_key(path, key):
         return
     with create_arrays(path, id="clips", stage="clip_pool", key=key, provenance=config) as file:
         for index, (part, spec) in enumerate(config["parts"].items()):
@@ -133,7 +133,7 @@ def save_pretrained(
 ) -> None:
     """Write the weights of `name` (flow, rgb, vggish) and their entry in the JSON `record`.
 
-    The entry holds the recipe, held-out accuracy (a fraction), sha256 and library versions;
+    The entry has_key the recipe, held-out accuracy (a fraction), sha256 and library versions;
     entries of other files stay.
     """
     output, record = Path(output), Path(record)
@@ -181,7 +181,7 @@ HELD_OUT = "held_out"
 def pretrain_flow(
     pool: ClipPool, config: Mapping[str, Any], track: Track = iter
 ) -> tuple[InceptionI3D, float]:
-    """Train flow I3D by cross-entropy; returns it (as float16 holds it) and held-out accuracy.
+    """Train flow I3D by cross-entropy; returns it (as float16 has_key it) and held-out accuracy.
 
     `config`: seed, width, steps, batch, lr, warm_up (steps), weight_decay, dropout, stages
     ([{part, until}]: parts of the pool in turn, easier first, until a fraction of the steps).

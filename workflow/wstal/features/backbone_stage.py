@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from annotated_types import Ge
 
-from wstal.base.array_store import Record
+from wstal.base.array_store import Record, Within, unseen
 from wstal.base.device import device_name
-from wstal.base.progress import Within, unseen
 from wstal.features.shard import LoadedNetwork, StageInput, features_shard
 from wstal.features.snippets import rgb_opener, snippet_extractor
 from wstal.networks.backbone import SnippetNetwork, load_backbone

@@ -13,9 +13,8 @@ import torch
 from annotated_types import Ge, Gt
 from torch import nn
 
-from wstal.base.array_store import Record
+from wstal.base.array_store import Record, Within, unseen
 from wstal.base.device import device_name
-from wstal.base.progress import Within, unseen
 from wstal.features.shard import LoadedNetwork, StageInput, features_shard
 from wstal.features.snippets import Opener, read_flow, rgb_opener, snippet_extractor
 from wstal.features.verify import precision_stamp

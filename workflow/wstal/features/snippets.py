@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wstal.base.array_store import Within, unseen
 from wstal.base.errors import WstalError
 from wstal.base.parallel import read_ahead
-from wstal.base.progress import Within, unseen
 from wstal.features.logmel import snippet_windows
 from wstal.features.shard import StageInput, frames_and_fps
 from wstal.flow.definition import LEVELS

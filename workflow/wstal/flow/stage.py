@@ -13,10 +13,9 @@ import hdf5plugin
 import numpy as np
 
 from wstal import __version__
-from wstal.base.array_store import ArrayFile, Record, artefact_key, process_shard
+from wstal.base.array_store import ArrayFile, Record, Within, artefact_key, process_shard, unseen
 from wstal.base.errors import MediaError
 from wstal.base.parallel import read_ahead
-from wstal.base.progress import Within, unseen
 from wstal.features.shard import StageInput, join_shards
 from wstal.flow.algorithm import FlowAlgorithm, flow_algorithm
 from wstal.flow.chunks import SNIPPET, flow_chunks

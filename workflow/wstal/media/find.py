@@ -10,13 +10,20 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
-from wstal.base.shards import shard_of
 from wstal.datasets.folder import VIDEO_SUFFIXES, video_id
 
 # FOLDED Which video files lie in a folder, as one digest per shard.
 # FOLDED
 # FOLDED Snakemake compares the digest with the one of the last run, so that a video added, replaced or
 # FOLDED removed reruns its own shard and no other.
+
+
+def shard_of(video_id: str, shards: int) -> int:
+    """Return the shard of a video, 0 to `shards` - 1: fixed by its id alone.
+
+    Adding or removing a video never moves another one.
+    """
+    return int(hashlib.sha1(video_id.encode(), usedforsecurity=False).hexdigest(), 16) % shards
 
 
 def shard_listing(
