@@ -13,7 +13,7 @@ from scoring import features_grid, read_truth
 from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, track, warn
 from wstal.evaluate.baselines import baseline_rows
-from wstal.evaluate.ground_truth import beyond, read_durations
+from wstal.evaluate.ground_truth import find_late_segments, read_durations
 from wstal.evaluate.protocols import fitting_protocol
 
 
@@ -28,7 +28,7 @@ def add_arguments(add: Add) -> None:
 def main(args: argparse.Namespace) -> None:
     truth, usable = read_truth(args)
     durations = read_durations(args.manifest) if args.manifest else {}
-    if late := beyond(truth.frame, durations):
+    if late := find_late_segments(truth.frame, durations):
         warn(late)
     table = baseline_rows(
         truth,

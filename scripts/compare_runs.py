@@ -15,9 +15,8 @@ from pathlib import Path
 from scoring import features_grid, read_truth
 from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, track, warn
-from wstal.evaluate.bootstrap import compare
+from wstal.evaluate.bootstrap import compare, read_strict_runs
 from wstal.evaluate.protocols import fitting_protocol
-from wstal.evaluate.run_rows import strict_runs
 
 
 def add_arguments(add: Add) -> None:
@@ -40,7 +39,7 @@ def main(args: argparse.Namespace) -> None:
         read_truth(args),
     )
     given = (args.a, args.a_by_iteration), (args.b, args.b_by_iteration)
-    checkpoint, runs = strict_runs(truth, protocol, usable, given, warn)
+    checkpoint, runs = read_strict_runs(truth, protocol, usable, given, warn)
     table = compare(
         *runs,
         protocol,

@@ -19,9 +19,8 @@ from pathlib import Path
 from scoring import features_grid, read_truth
 from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, log, warn
-from wstal.evaluate.map_table import ALL, COLUMNS, told
+from wstal.evaluate.map_table import ALL, COLUMNS, format_row, run_rows
 from wstal.evaluate.protocols import fitting_paper, fitting_protocol
-from wstal.evaluate.run_rows import run_rows
 
 
 def add_arguments(add: Add) -> None:
@@ -52,7 +51,7 @@ def main(args: argparse.Namespace) -> None:
         tell=warn,
     )
     for row in (row for row in rows if row["class"] == ALL):
-        print(told(row))
+        print(format_row(row))
         if row["predictions"] == 0:
             log("  no detection in any scored video: scored 0")
     if args.output:

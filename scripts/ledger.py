@@ -15,9 +15,13 @@ from pathlib import Path
 from scoring import read_truth
 from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, add_ground_truth, track, warn
+from wstal.evaluate.map_table import (
+    read_event_seeds,
+    read_known_detections,
+    read_known_history,
+)
 from wstal.evaluate.protocols import read_protocol
-from wstal.evaluate.run_rows import event_seeds, known_detections, known_history
-from wstal.evaluate.summary import ledger
+from wstal.evaluate.summary import make_ledger
 
 
 def add_arguments(add: Add) -> None:
@@ -38,14 +42,14 @@ def main(args: argparse.Namespace) -> None:
     truth, usable = read_truth(args)
     protocols = [read_protocol(source) for source in sources]
     if protocols[0].task == "events":
-        seeds = event_seeds(truth, protocols[0], args.scores, args.scores_by_iteration)
+        seeds = read_event_seeds(truth, protocols[0], args.scores, args.scores_by_iteration)
     else:
-        histories = [known_history(truth, path) for path in args.proposals_by_iteration]
-        found = [known_detections(truth, path) for path in args.predictions]
+        histories = [read_known_history(truth, path) for path in args.proposals_by_iteration]
+        found = [read_known_detections(truth, path) for path in args.predictions]
         seeds = list(zip(found, histories or [{}] * len(found), strict=True))
     for reason in filter(None, (each.misfit(args.step, args.t0) for each in protocols)):
         warn(f"left out: {reason}")
-    table = ledger(
+    table = make_ledger(
         truth,
         [each for each in protocols if not each.misfit(args.step, args.t0)],
         seeds,

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from wstal.base.files import read_frame, write_frame
 from wstal.commands.console import Add, Program
-from wstal.evaluate.run_rows import weights_note
-from wstal.evaluate.summary import summarize
+from wstal.evaluate.summary import summarize, weights_note
 
 
 def add_arguments(add: Add) -> None:

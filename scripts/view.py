@@ -26,8 +26,7 @@ from wstal.evaluate.detections import read_detections
 from wstal.evaluate.protocols import fitting_protocol
 from wstal.localize.scores import read_scores
 from wstal.media.manifest import read_rows
-from wstal.viewer.content import SHOWN, viewer_content
-from wstal.viewer.material import Material, sound_files
+from wstal.viewer.content import SHOWN, Material, sound_files, viewer_content
 from wstal.viewer.page import viewer_page
 
 

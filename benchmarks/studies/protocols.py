@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
 from wstal.evaluate.protocols import prepare, protocol_names, read_protocol
-from wstal.evaluate.summary import ledger
+from wstal.evaluate.summary import make_ledger
 
 from benchmarks.record import record_parser, write_record
 
@@ -53,7 +53,7 @@ def main() -> None:
     names.sort(key=lambda name: name != "th14_212")  # the reference first
     protocols = [read_protocol(name) for name in names]
     found = noisy_detector(truth)
-    table = ledger(truth, protocols, [(found, {})], None)
+    table = make_ledger(truth, protocols, [(found, {})], None)
     table = table[table["metric"].isin(["mAP@0.50", "mAP@0.1:0.5", "mAP@0.1:0.7", "mAP@0.1:0.9"])]
     exact = prepare(truth, found, protocols[0]).ground_truth
     snippets = prepare(truth, found, read_protocol("th14_212_snippets")).ground_truth

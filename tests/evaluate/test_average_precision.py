@@ -1,11 +1,4 @@
-"""Average precision by hand.
-
-detection_map: the official outputs, the plain loop, and what any mAP must satisfy.
-
-Video-level mAP against the official output and by hand.
-
-Matching against a brute force written here: one prediction after the other.
-"""
+"""Matching and average precision: by hand, against a plain loop, and the official outputs."""
 
 from __future__ import annotations
 
@@ -184,7 +177,7 @@ def test_interpolation_takes_the_best_precision_from_there_on():
 
 def test_evaluation_loads_neither_torch_nor_media_libraries():
     code = (
-        "import sys, wstal.evaluate, wstal.evaluate.run_rows, wstal.evaluate.bootstrap; "
+        "import sys, wstal.evaluate, wstal.evaluate.map_table, wstal.evaluate.bootstrap; "
         "bad = {'torch', 'av', 'decord', 'snakemake', 'cv2'} & set(sys.modules); "
         "sys.exit(str(bad) if bad else 0)"
     )

@@ -6,10 +6,28 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation_cases import PROTOCOL, TIOUS, detections, frame, random_case
+from evaluation_cases import (
+    EVENT_HISTORY,
+    EVENTS,
+    PERFECT,
+    PROTOCOL,
+    TIOUS,
+    detections,
+    frame,
+    random_case,
+    truth,
+    write_detections,
+    write_events,
+)
 from wstal.base.errors import WstalError
 from wstal.evaluate import detection_map
-from wstal.evaluate.bootstrap import compare, event_draws, paired_bootstrap, weighted_ap
+from wstal.evaluate.bootstrap import (
+    compare,
+    event_draws,
+    paired_bootstrap,
+    read_strict_runs,
+    weighted_ap,
+)
 from wstal.evaluate.events import Judged
 from wstal.evaluate.ground_truth import Coverage
 from wstal.evaluate.matching import match
@@ -199,3 +217,30 @@ def test_runs_of_unequal_videos_are_not_compared(swapped):
     ]
     with pytest.raises(WstalError, match="v5 is scored in one run and not in the other"):
         paired_bootstrap(*(pair[::-1] if swapped else pair), PROTOCOL, resamples=10)
+
+
+def test_runs_of_events_are_compared_at_the_best_on_validation(tmp_path):
+    own = truth(tmp_path)
+    a = write_events(tmp_path, "a", EVENT_HISTORY[30], EVENT_HISTORY)
+    b = write_events(tmp_path, "b", EVENT_HISTORY[30], {30: EVENT_HISTORY[30]})
+    given = [([a[0]], [a[1]]), ([b[0]], [b[1]])]
+    checkpoint, runs = read_strict_runs(own, EVENTS, None, given)
+    assert checkpoint == "best_val"
+    assert [run[0].share_right.tolist() for run in runs] == [[1, 0.6], [0.6, 0.6]]
+    checkpoint, runs = read_strict_runs(own, EVENTS, None, [([a[0]], []), ([b[0]], [])])
+    assert checkpoint == "last" and runs[0][0].share_right.tolist() == [0.6, 0.6]
+    with pytest.raises(WstalError, match="best_val, last cannot be compared"):
+        read_strict_runs(own, EVENTS, None, [([a[0]], [a[1]]), ([b[0]], [])])
+    with pytest.raises(WstalError, match="1 files of scores and 2 of scores by iteration"):
+        read_strict_runs(own, EVENTS, None, [([a[0]], [a[1], a[1]])])
+
+
+def test_runs_of_detections_are_compared_at_the_last_iterate(tmp_path):
+    warnings = []
+    proposals = write_detections(tmp_path / "p.json", detections(PERFECT))
+    found = detections([("v3", 2.0, 4.0, "jump", 0.5)])
+    outside = write_detections(tmp_path / "val.json", found)
+    given = [([proposals], []), ([outside], [])]
+    checkpoint, runs = read_strict_runs(truth(tmp_path), PROTOCOL, None, given, warnings.append)
+    assert checkpoint == "last" and [len(run[0].predictions) for run in runs] == [3, 0]
+    assert len(warnings) == 1 and "val.json: 1 detections" in warnings[0]

@@ -1,7 +1,4 @@
-"""Detection files: round trip, and errors that say what to do.
-
-W-TALC's evaluator against its own output on real annotations.
-"""
+"""Detection files and their errors; W-TALC's evaluator against its own output."""
 
 from __future__ import annotations
 
@@ -10,28 +7,21 @@ import json
 
 import numpy as np
 import pytest
-from evaluation_cases import PERFECT, detections, frame
+from evaluation_cases import PERFECT, detections, frame, results_of, write_detections
 from wstal.base.errors import WstalError
 from wstal.evaluate.detections import (
     check_detections,
     read_detections,
     read_detections_by_iteration,
-    results_of,
-    write_detections,
 )
 from wstal.evaluate.wtalc import class_segments, wtalc_map
 
 
-def test_round_trip_keeps_rows_order_and_digits(tmp_path):
+def test_rows_order_and_digits_are_read_as_written(tmp_path):
     frame = detections([*PERFECT, ("v1", 0.1 + 0.2, 1 / 3 + 1, "dive", -2.5)])
-    write_detections(tmp_path / "p.json", frame.iloc[[3, 0, 1, 2]], {"method": "hand"})
-    content = json.loads((tmp_path / "p.json").read_text())
-    assert content["external_data"] == {"method": "hand"} and set(content["results"]) == {
-        "v1",
-        "v2",
-    }
-    back = read_detections(tmp_path / "p.json")
-    assert back.equals(frame.iloc[[3, 0, 1, 2]].reset_index(drop=True))
+    back = read_detections(write_detections(tmp_path / "p.json", frame))
+    in_file_order = frame.iloc[[0, 1, 3, 2]].reset_index(drop=True)  # videos keep together
+    assert back.equals(in_file_order)
 
 
 def test_by_iteration_in_order_gzipped_or_not(tmp_path):
@@ -52,8 +42,8 @@ def test_by_iteration_in_order_gzipped_or_not(tmp_path):
         ({"segment": [3, 2], "score": 1, "label": "a"}, "ends before it starts"),
         ({"segment": [1, float("nan")], "score": 1, "label": "a"}, "not finite"),
         ({"segment": [1, 2], "score": float("nan"), "label": "a"}, "score nan"),
-        ({"segment": [1, 2], "score": None, "label": "a"}, "needed are segment"),
-        ({"segment": [1], "score": 1, "label": "a"}, "needed are segment"),
+        ({"segment": [1, 2], "score": None, "label": "a"}, "expected segment"),
+        ({"segment": [1], "score": 1, "label": "a"}, "expected segment"),
         ({"segment": [1, 2], "label": "a"}, "'score'"),
     ],
 )
@@ -89,7 +79,7 @@ def test_absent_file_and_wrong_iterations(tmp_path):
 
 def test_labels_that_are_numbers_are_said_to_be_numbers():
     frame = detections([("v1", 1, 2, 0, 1.0), ("v1", 1, 2, 1, 1.0)])
-    with pytest.raises(WstalError, match=r"f: 2 detections have labels that are no names.*Write"):
+    with pytest.raises(WstalError, match=r"f: 2 detections have labels that are not names.*Write"):
         check_detections(frame, ["v1"], ["dive", "jump"], "f")
     with pytest.raises(WstalError, match="2 detections have labels"):
         check_detections(frame, ["v1"], ["0", "1"], "f")  # no match, so none may pass
@@ -98,7 +88,7 @@ def test_labels_that_are_numbers_are_said_to_be_numbers():
 
 def test_unknown_videos_and_labels_are_counted_and_named():
     frame = detections([*PERFECT, ("v1", 1, 2, "Dive", 1.0), ("v_1", 1, 2, "dive", 1.0)])
-    with pytest.raises(WstalError, match=r"f: 1 detections are of 1 videos.*'v_1'.*'v1'.*Rename"):
+    with pytest.raises(WstalError, match=r"f: 1 detections have 1 videos.*'v_1'.*'v1'.*Rename"):
         check_detections(frame, ["v1", "v2"], ["dive", "jump"], "f")
     with pytest.raises(WstalError, match=r"1 labels.*'Dive'.*'dive'"):
         check_detections(frame.iloc[:4], ["v1", "v2"], ["dive", "jump"], "f")

@@ -13,8 +13,8 @@ from evaluation_cases import DATABASE, truth, write_truth
 from wstal.base.errors import WstalError
 from wstal.datasets.annotations import read_annotations
 from wstal.evaluate.ground_truth import (
-    beyond,
     coverage_of,
+    find_late_segments,
     read_durations,
     read_ground_truth,
     read_usable,
@@ -87,7 +87,7 @@ def test_a_label_that_is_no_name_is_named(tmp_path, label):
     segments = [{"segment": [0, 1], "label": "a"}, {"segment": [2, 3], "label": label}]
     content = {"database": {"v": {"subset": "test", "annotations": segments}}}
     (tmp_path / "a.json").write_text(json.dumps(content))
-    with pytest.raises(WstalError, match=r"a\.json: video v: .* is no name"):
+    with pytest.raises(WstalError, match=r"a\.json: video v: .* is not a name"):
         read_ground_truth(tmp_path / "a.json")
 
 
@@ -126,7 +126,7 @@ def test_reads_coverage_and_manifest(tmp_path):
     path.write_text("id,split,status,rows,reason\nv1,test,ok,12,\nv2,test,broken,0,cut off\n")
     assert read_usable(path) == {"v1"}
     path.write_text("video,rows\nv1,1\n")
-    with pytest.raises(WstalError, match=r"coverage\.csv: columns id and rows"):
+    with pytest.raises(WstalError, match=r"coverage\.csv: expected the columns id and rows"):
         read_usable(path)
     path.write_text("id,duration\nv1,12.5\nv2,\nv3,0\n")
     assert read_durations(path) == {"v1": 12.5}
@@ -135,8 +135,8 @@ def test_reads_coverage_and_manifest(tmp_path):
 def test_segments_past_the_end_of_their_video_are_told():
     rows = [("a", 1.0, 10.5, "x"), ("b", 250.0, 375.0, "x"), ("c", 9.0, 99.0, "x")]
     segments = pd.DataFrame(rows, columns=["video_id", "t_start", "t_end", "label"])
-    assert beyond(segments, {"a": 10.0, "b": 400.0}) == ""  # of c nothing is known
-    line = beyond(segments, {"a": 10.0, "b": 15.0})
+    assert find_late_segments(segments, {"a": 10.0, "b": 400.0}) == ""  # of c nothing is known
+    line = find_late_segments(segments, {"a": 10.0, "b": 15.0})
     assert line.startswith(
         "1 of 3 annotated segments end after their video, such as b 250 to 375 s"
     )

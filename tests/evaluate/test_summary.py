@@ -1,121 +1,23 @@
-"""Rows of map.csv, and the choice of a checkpoint.
-
-Seeds to mean, sd and n; readings and notes.
-
-The ledger: every protocol and checkpoint in one table.
-"""
+"""`_map.csv` from the seeds' map.csv, and the ledger of protocols and checkpoints."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation_cases import DATABASE, PERFECT, PROTOCOL, detections, truth
+from evaluation_cases import PERFECT, PROTOCOL, detections, truth
 from wstal.base.errors import WstalError
-from wstal.evaluate.map_table import (
-    ALL,
+from wstal.evaluate import map_table
+from wstal.evaluate.summary import (
     COLUMNS,
-    checkpoint_rows,
-    detection_rows,
-    frame_of,
-    has_segments,
-    video_rows,
+    LEDGER_COLUMNS,
+    make_ledger,
+    summarize,
+    weights_note,
 )
-from wstal.evaluate.protocols import prepare
-from wstal.evaluate.summary import COLUMNS as SUMMARY
-from wstal.evaluate.summary import LEDGER_COLUMNS as COLUMNS_evaluate_ledger
-from wstal.evaluate.summary import ledger, summarize
-
-SHIFTED = detections([(v, s + 1, e + 1, c, x) for v, s, e, c, x in PERFECT])
-VAL = detections([("v3", 2.0, 4.0, "jump", 0.5)])
-
-
-def means(rows):
-    """{(checkpoint, metric): value} over all classes."""
-    return {(r["checkpoint"], r["metric"]): r["value"] for r in rows if r["class"] == ALL}
-
-
-def test_percent_per_threshold_average_and_class(tmp_path):
-    found = detections(PERFECT).iloc[:2]  # the dive of v2 is missed
-    rows = detection_rows(prepare(truth(tmp_path), found, PROTOCOL), PROTOCOL, "last")
-    table = frame_of(rows).set_index(["metric", "class"])
-    assert table.index.unique("metric").tolist() == [
-        "mAP@0.30",
-        "mAP@0.50",
-        "mAP@0.70",
-        "mAP@0.3:0.7",
-    ]
-    line = table.loc["mAP@0.3:0.7"]
-    assert line["value"].to_dict() == {ALL: 75.0, "dive": 50.0, "jump": 100.0}
-    assert line["gt"].to_dict() == {ALL: 3, "dive": 2, "jump": 1}
-    assert line["predictions"].to_dict() == {ALL: 2, "dive": 1, "jump": 1}
-    assert set(table["coverage"]) == {"2/2 videos; 3/3 instances"}
-
-
-def test_best_on_test_is_the_first_of_the_best(tmp_path):
-    history = {200: SHIFTED, 400: detections(PERFECT), 600: detections(PERFECT)}
-    rows = checkpoint_rows(truth(tmp_path), PROTOCOL, history, None)
-    assert means(rows)["best_test", "iteration"] == 400
-    assert means(rows)["best_test", "mAP@0.70"] == 100
-    assert not any(row["checkpoint"] == "best_val" for row in rows)
-
-
-def test_best_on_validation_reads_no_test_ground_truth_to_choose(tmp_path):
-    # Validation is right at 200, where the test videos are wrong.
-    history = {200: pd.concat([SHIFTED, VAL]), 400: detections(PERFECT)}
-    found = means(checkpoint_rows(truth(tmp_path), PROTOCOL, history, None))
-    assert found["best_val", "iteration"] == 200 and found["best_test", "iteration"] == 400
-    assert found["best_val", "mAP@0.70"] < found["best_test", "mAP@0.70"]
-
-
-def test_the_paper_protocol_chooses_and_scores_best_test_alone(tmp_path):
-    # On whole snippets of 4 s the jump ends at 8: off by a quarter, as the second iterate has it.
-    paper = replace(PROTOCOL, name="paper", units="snippets", snippets_per_second=0.25)
-    rounded = detections(
-        [("v1", 0, 4, "dive", 1), ("v1", 8, 8, "jump", 1), ("v2", 0, 4, "dive", 1)]
-    )
-    history = {200: pd.concat([detections(PERFECT), VAL]), 400: rounded}
-    rows = checkpoint_rows(truth(tmp_path), PROTOCOL, history, None, paper)
-    found = means(rows)
-    assert found["best_val", "iteration"] == 200 and found["best_test", "iteration"] == 400
-    named = {(row["checkpoint"], row["protocol"]) for row in rows}
-    assert named == {("best_val", "small"), ("best_test", "paper")}
-    same = means(checkpoint_rows(truth(tmp_path), PROTOCOL, history, None))
-    assert same["best_test", "iteration"] == 200
-
-
-def test_the_choice_looks_at_usable_videos_alone(tmp_path):
-    # 200 finds the dive of v2 alone; 400 those of v1, which has no features.
-    found = detections(PERFECT)
-    history = {200: found[found["video_id"] == "v2"], 400: found[found["video_id"] == "v1"]}
-    for usable, best in (({"v2"}, 200), ({"v1"}, 400), (None, 400)):
-        rows = means(checkpoint_rows(truth(tmp_path), PROTOCOL, history, usable))
-        assert rows["best_test", "iteration"] == best
-
-
-def test_no_history_gives_no_rows(tmp_path):
-    assert checkpoint_rows(truth(tmp_path), PROTOCOL, {}, None) == []
-
-
-def test_video_level(tmp_path):
-    scores = {"v1": np.array([0.2, 0.9]), "v2": np.array([0.8, 0.1]), "v4": np.array([9.0, 9.0])}
-    found = video_rows(truth(tmp_path), PROTOCOL, scores)
-    assert {r["class"]: r["value"] for r in found} == {ALL: 100, "dive": 100, "jump": 100}
-    assert found[0]["coverage"] == "2/2 videos; 3/3 instances" and found[0]["gt"] == 3
-    missing = replace(PROTOCOL, coverage_rule="missing_is_miss")
-    del scores["v1"]
-    found = {r["class"]: r["value"] for r in video_rows(truth(tmp_path), missing, scores)}
-    assert found == {ALL: 75, "dive": 100, "jump": 50}  # v1 ranks below v2 in every class
-    found = video_rows(truth(tmp_path), PROTOCOL, scores)
-    assert found[0]["coverage"] == "1/2 videos; 1/3 instances" and found[0]["value"] == 100
-
-
-def test_has_segments(tmp_path):
-    assert has_segments(truth(tmp_path), PROTOCOL)
-    bare = {video: {**entry, "annotations": []} for video, entry in DATABASE.items()}
-    assert not has_segments(truth(tmp_path, database=bare), PROTOCOL)
 
 
 def seed(values, **more):
@@ -125,13 +27,13 @@ def seed(values, **more):
     rows = [{**row, "checkpoint": key, "value": value} for key, value in values.items()]
     rows += [{**line, "class": "dive", "value": 1.0} for line in rows]
     rows.append({**row, "checkpoint": "best_test", "metric": "iteration", "value": 40})
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=map_table.COLUMNS)
 
 
 def summary(seeds, baselines=None, note="demo data"):
     """Summarized, as records by (run, reading)."""
     table = summarize(seeds, baselines, dataset="d", recipe="r", run="co2net", note=note)
-    assert list(table.columns) == SUMMARY
+    assert list(table.columns) == COLUMNS
     return {(row["run"], row["reading"]): row for row in table.to_dict("records")}
 
 
@@ -149,13 +51,13 @@ def test_mean_sd_n_and_both_readings():
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "noted"),
     [((97.2, 0.0, 92.4), True), ((97.2, 50, 92.4), False), ((3, 0, 1), False), ((3,), False)],
 )
-def test_a_mean_over_seeds_of_which_one_failed_says_so(values, told):
+def test_a_mean_over_seeds_of_which_one_failed_has_a_note(values, noted):
     seeds = [seed({"last": v, "constant_attention": v}, metric="mAP@0.1:0.7") for v in values]
     found = summary(seeds)
-    assert ("a seed fell behind: 97.2, 0.0, 92.4" in found["co2net", "strict"]["note"]) is told
+    assert ("a seed fell behind: 97.2, 0.0, 92.4" in found["co2net", "strict"]["note"]) is noted
     assert "fell behind" not in found["constant_attention", "baseline"]["note"]
     seeds = [seed({"last": v}, metric="mAP@0.90") for v in values]  # small numbers differ
     assert "fell behind" not in summary(seeds)["co2net", "strict"]["note"]
@@ -215,14 +117,12 @@ COARSE = replace(PROTOCOL, name="coarse", units="snippets", snippets_per_second=
 EVENTS = replace(PROTOCOL, name="events", task="events")
 
 
-def test_mean_difference_and_counts(tmp_path):
+def test_the_ledger_has_mean_difference_and_counts(tmp_path):
     perfect = detections(PERFECT)
     seeds = [(perfect, {10: perfect}), (perfect.iloc[:2], {10: perfect})]
-    table = ledger(truth(tmp_path), [PROTOCOL, COARSE, EVENTS], seeds, None, note="made up")
-    assert list(table.columns) == COLUMNS_evaluate_ledger and set(table["protocol"]) == {
-        "small",
-        "coarse",
-    }
+    table = make_ledger(truth(tmp_path), [PROTOCOL, COARSE, EVENTS], seeds, None, note="made up")
+    assert list(table.columns) == LEDGER_COLUMNS
+    assert set(table["protocol"]) == {"small", "coarse"}
     found = table.set_index(["protocol", "checkpoint", "metric"])
     last = found.loc["small", "last", "mAP@0.3:0.7"]
     assert (last["mean"], last["n"], last["difference"]) == (87.5, 2, 0)
@@ -234,11 +134,11 @@ def test_mean_difference_and_counts(tmp_path):
     assert last["note"] == "made up" and rough["title"] == "rough"
 
 
-def test_what_was_chosen_on_test_says_so(tmp_path):
+def test_a_checkpoint_chosen_on_test_is_noted(tmp_path):
     perfect = detections(PERFECT)
     seeds = [(perfect, {10: perfect, 20: perfect.iloc[:1]})]
     for note in ("", "demo data"):
-        table = ledger(truth(tmp_path), [PROTOCOL, COARSE], seeds, None, note=note)
+        table = make_ledger(truth(tmp_path), [PROTOCOL, COARSE], seeds, None, note=note)
         chosen = table["checkpoint"] == "best_test"
         assert chosen.any() and table.loc[chosen, "note"].str.contains("paper protocol").all()
         assert not table.loc[~chosen, "note"].str.contains("paper protocol").any()
@@ -248,23 +148,19 @@ def test_what_was_chosen_on_test_says_so(tmp_path):
 def test_missing_ambiguous_list_stops_the_ledger(tmp_path):
     strict = replace(PROTOCOL, name="filtered", ambiguous="filter")
     with pytest.raises(WstalError, match="filtered needs the ambiguous"):
-        ledger(truth(tmp_path), [PROTOCOL, strict], [(detections(PERFECT), {})], None)
+        make_ledger(truth(tmp_path), [PROTOCOL, strict], [(detections(PERFECT), {})], None)
 
 
 def test_no_protocol_is_an_empty_table(tmp_path):
-    empty = ledger(truth(tmp_path), [], [(detections(PERFECT), {})], None)
-    assert (
-        isinstance(empty, pd.DataFrame)
-        and list(empty.columns) == COLUMNS_evaluate_ledger
-        and not len(empty)
-    )
+    empty = make_ledger(truth(tmp_path), [], [(detections(PERFECT), {})], None)
+    assert list(empty.columns) == LEDGER_COLUMNS and not len(empty)
 
 
-def test_events_under_their_protocols(tmp_path):
+def test_the_ledger_of_events(tmp_path):
     test = {"v1": np.array([2, 0, 0, 2, 2, 2, 2, 2, 1, 1]), "v2": np.full(10, 2)}  # v2: 6 right
     seeds = [({**test, "v3": np.full(10, 2)}, {5: {**test, "v3": np.full(10, 1)}})]  # 8, 2 right
     both = replace(EVENTS, name="both", subsets=("val", "test"))
-    table = ledger(truth(tmp_path), [EVENTS, PROTOCOL, both], seeds, None)
+    table = make_ledger(truth(tmp_path), [EVENTS, PROTOCOL, both], seeds, None)
     found = table.set_index(["protocol", "checkpoint"])["mean"].to_dict()
     assert set(table["metric"]) == {"accuracy"}
     assert found == {
@@ -274,3 +170,13 @@ def test_events_under_their_protocols(tmp_path):
         ("both", "last"): 80,
         ("both", "best_test"): 60,
     }
+
+
+def test_untrained_weights_are_noted(tmp_path):
+    for kind, note in (("untrained", "untrained weights"), ("pretrained", "")):
+        with h5py.File(tmp_path / f"{kind}.h5", "w") as file:
+            file.attrs["weights"] = kind
+        assert weights_note(tmp_path / f"{kind}.h5") == note
+    (tmp_path / "no.h5").write_text("text")
+    with pytest.raises(WstalError, match="not a readable HDF5 file"):
+        weights_note(tmp_path / "no.h5")

@@ -17,15 +17,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import warm_python
-from evaluation_cases import DATABASE, PERFECT, detections, write_truth
-from small_set import small_config, write_small_set
-from wstal.datasets.annotations import training_view, write_annotations
-from wstal.evaluate.detections import (
-    read_detections,
-    read_detections_by_iteration,
+from evaluation_cases import (
+    DATABASE,
+    PERFECT,
+    detections,
     results_of,
     write_detections,
+    write_truth,
 )
+from small_set import small_config, write_small_set
+from wstal.datasets.annotations import training_view, write_annotations
+from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.evaluate.map_table import COLUMNS as COLUMNS_evaluate_scripts
 from wstal.localize.detections import write_proposals, write_proposals_by_iteration
 from wstal.localize.scores import Scores, VideoScores, read_scores, write_iterations, write_scores

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from evaluation_cases import PERFECT, PROTOCOL, detections, truth
 from wstal.localize.scores import Scores, VideoScores
-from wstal.viewer.material import Material
+from wstal.viewer.content import Material
 
 STEP = 0.5
 

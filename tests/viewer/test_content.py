@@ -1,4 +1,4 @@
-"""What the page says of proposals is what the evaluator says."""
+"""The page's content: its verdicts on proposals are those of the evaluator."""
 
 from __future__ import annotations
 
@@ -17,56 +17,56 @@ from wstal.evaluate.average_precision import class_mean, interpolated_ap
 from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.matching import match
 from wstal.localize.events import event_detections
-from wstal.viewer.content import chosen_videos, measures, viewer_content
+from wstal.viewer.content import choose_videos, collect_measures, viewer_content
 from wstal.viewer.packing import (
     CLASSES,
     TIOU_STEPS,
-    column,
-    curve,
-    curves,
-    instance_rows,
-    kept_classes,
-    proposal_columns,
+    choose_classes,
+    list_instances,
+    match_proposals,
+    pack_column,
+    pack_curve,
+    pack_curves,
+    pack_proposals,
     value_range,
-    verdicts,
 )
 from wstal.viewer.page import viewer_page
 
 LABELS = {f"v{i:03d}": [f"c{i % 10 if i % 7 else 0}"] for i in range(100)}
 
 
-def test_all_are_shown_in_their_order_where_there_is_room():
-    assert chosen_videos(LABELS, 100) == list(LABELS)
+def test_all_videos_are_shown_in_order_if_they_fit():
+    assert choose_videos(LABELS, 100) == list(LABELS)
 
 
 @pytest.mark.parametrize("count", [1, 10, 37, 99])
-def test_a_choice_has_its_size_keeps_the_order_and_is_the_same_again(count):
-    chosen = chosen_videos(LABELS, count)
+def test_a_choice_has_its_size_keeps_the_order_and_is_repeatable(count):
+    chosen = choose_videos(LABELS, count)
     assert len(chosen) == count and chosen == sorted(chosen)
-    backwards = chosen_videos(dict(reversed(LABELS.items())), count)
+    backwards = choose_videos(dict(reversed(LABELS.items())), count)
     assert sorted(backwards) == chosen
 
 
 def test_every_class_has_its_turn():
-    chosen = chosen_videos(LABELS, 10)
+    chosen = choose_videos(LABELS, 10)
     assert {LABELS[video][0] for video in chosen} == {f"c{i}" for i in range(10)}
 
 
 def test_videos_of_several_classes_or_none_count_once():
     labels = {"a": ["x", "y"], "b": ["x", "y"], "c": [], "d": ["y"]}
-    assert len(set(chosen_videos(labels, 3))) == 3
+    assert len(set(choose_videos(labels, 3))) == 3
 
 
 def test_no_videos_are_too_few():
     with pytest.raises(WstalError, match="0 videos"):
-        chosen_videos(LABELS, 0)
+        choose_videos(LABELS, 0)
 
 
 def content_of(material, folder, **options):
     return viewer_content(material, folder / "viewer.html", folder, **options)
 
 
-def test_the_page_holds_the_test_videos_in_order_and_what_they_are_from(tmp_path):
+def test_the_page_holds_the_test_videos_in_order_and_their_provenance(tmp_path):
     content = content_of(small_material(tmp_path), tmp_path)
     assert [video["id"] for video in content["videos"]] == ["v1", "v2"]
     assert content["videoCount"] == 2 and content["iteration"] == 7
@@ -77,15 +77,13 @@ def test_the_page_holds_the_test_videos_in_order_and_what_they_are_from(tmp_path
     assert len(scores) == 101 and (scores[0], scores[-1]) == (0.1, 0.9) and scores == sorted(scores)
 
 
-def test_map_reckoned_from_the_page_is_detection_map(tmp_path):
+def test_map_computed_from_the_page_is_detection_map(tmp_path):
     rng, rows = np.random.default_rng(3), []
     for video in ("v1", "v2"):
         start = rng.uniform(0, 9, 60)
-        for label, s, e, score in zip(
-            rng.choice(["dive", "jump"], 60), start, start + rng.uniform(0.5, 4, 60),
-            rng.integers(0, 30, 60) / 30, strict=True,
-        ):  # fmt: skip
-            rows.append((video, s, e, label, score))
+        labels = rng.choice(["dive", "jump"], 60)
+        end, score = start + rng.uniform(0.5, 4, 60), rng.integers(0, 30, 60) / 30
+        rows += [(video, *row) for row in zip(start, end, labels, score, strict=True)]
     material = small_material(tmp_path, found=detections(rows))
     content = content_of(material, tmp_path)
     ground = material.truth.segments(["v1", "v2"])
@@ -177,19 +175,21 @@ def test_a_set_of_the_size_of_thumos14_stays_small(tmp_path):
 
 
 def row(metric, label, value, checkpoint="last", protocol="small"):
-    return {
-        "protocol": protocol, "checkpoint": checkpoint, "metric": metric, "class": label,
-        "value": value, "coverage": "2/2 videos; 3/3 instances",
-    }  # fmt: skip
+    head = {"protocol": protocol, "checkpoint": checkpoint, "metric": metric, "class": label}
+    return {**head, "value": value, "coverage": "2/2 videos; 3/3 instances"}
 
 
 def test_only_the_last_iterate_under_the_pages_own_protocol_counts():
     rows = [
-        row("mAP@0.50", "all", "50.0"), row("mAP@0.3:0.7", "all", "41.5"), row("mAP@0.30", "all", "60"),
-        row("mAP@0.3:0.7", "dive", "41.5"), row("mAP@0.3:0.7", "jump", ""),
-        row("mAP@0.50", "all", "99", checkpoint="best_test"), row("mAP@0.50", "all", "98", protocol="other"),
-    ]  # fmt: skip
-    found = measures(rows, PROTOCOL)
+        row("mAP@0.50", "all", "50.0"),
+        row("mAP@0.3:0.7", "all", "41.5"),
+        row("mAP@0.30", "all", "60"),
+        row("mAP@0.3:0.7", "dive", "41.5"),
+        row("mAP@0.3:0.7", "jump", ""),
+        row("mAP@0.50", "all", "99", checkpoint="best_test"),
+        row("mAP@0.50", "all", "98", protocol="other"),
+    ]
+    found = collect_measures(rows, PROTOCOL)
     assert [(m["metric"], m["value"]) for m in found["means"]] == [
         ("mAP@0.50", 50.0),
         ("mAP@0.3:0.7", 41.5),
@@ -200,13 +200,15 @@ def test_only_the_last_iterate_under_the_pages_own_protocol_counts():
 
 def test_events_have_accuracy_and_recall():
     rows = [row("accuracy", "all", "89.1"), row("accuracy", "dive", "34.9")]
-    found = measures(rows, replace(PROTOCOL, select="", averages=(), tious=(), task="events"))
+    found = collect_measures(
+        rows, replace(PROTOCOL, select="", averages=(), tious=(), task="events")
+    )
     assert found["means"][0]["metric"] == "accuracy"
     assert (found["of"], found["classes"]) == ("recall", {"dive": 34.9})
 
 
 def test_without_numbers_there_are_none():
-    assert measures([], PROTOCOL)["means"] == []
+    assert collect_measures([], PROTOCOL)["means"] == []
 
 
 def random_truth(frame, found):
@@ -222,31 +224,31 @@ def random_truth(frame, found):
 def test_hits_and_ap_are_those_of_detection_map(seed):
     frame, found = random_case(seed)
     ground = random_truth(frame, found)
-    said = verdicts(ground, found, PROTOCOL)
+    verdicts = match_proposals(ground, found, PROTOCOL)
     matches = match(frame, found, TIOUS, ground.classes)
     for level in range(len(TIOUS)):
         hit = np.zeros(len(found), dtype=bool)
-        hit[said.taker[level][said.taker[level] >= 0]] = True
+        hit[verdicts.taker[level][verdicts.taker[level] >= 0]] = True
         assert (hit[matches.order] == matches.hits[level]).all()
-        assert hit.sum() == matches.hits[level].sum()  # nobody takes two instances
+        assert hit.sum() == matches.hits[level].sum()  # no proposal takes two instances
     expected = detection_map(frame, found, TIOUS, ground.classes)["ap"]
-    assert np.allclose(ap_of(said, ground, found), expected, equal_nan=True)
+    assert np.allclose(ap_of(verdicts, ground, found), expected, equal_nan=True)
 
 
-def ap_of(said, ground, found):
-    """AP from takers alone, as a reader of the page would reckon it."""
+def ap_of(verdicts, ground, found):
+    """AP from takers alone, as a reader of the page would compute it."""
     ap = np.full((len(TIOUS), len(ground.classes)), np.nan)
     order = np.argsort(found["score"].to_numpy(), kind="stable")[::-1]
     for column, name in enumerate(ground.classes):
         count = int((ground.frame["label"] == name).sum())
         own = order[(found["label"] == name).to_numpy()[order]]
-        hits = np.array([np.isin(own, said.taker[level]) for level in range(len(TIOUS))])
+        hits = np.array([np.isin(own, verdicts.taker[level]) for level in range(len(TIOUS))])
         ap[:, column] = interpolated_ap(hits, count, None)
     return ap
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_what_hits_stays_when_weaker_proposals_are_hidden(seed):
+def test_hits_stay_the_same_when_weaker_proposals_are_hidden(seed):
     """The score slider needs no new matching."""
     frame, found = random_case(seed)
     ground = random_truth(frame, found)
@@ -254,7 +256,10 @@ def test_what_hits_stays_when_weaker_proposals_are_hidden(seed):
         return
     least = found["score"].median()
     strong = found[found["score"] >= least].reset_index()
-    all_of_them, some = verdicts(ground, found, PROTOCOL), verdicts(ground, strong, PROTOCOL)
+    all_of_them, some = (
+        match_proposals(ground, found, PROTOCOL),
+        match_proposals(ground, strong, PROTOCOL),
+    )
     above = np.append(found["score"].to_numpy() >= least, False)
     expected = np.where(above[all_of_them.taker], all_of_them.taker, -1)
     assert (np.where(some.taker < 0, -1, strong["index"].to_numpy()[some.taker]) == expected).all()
@@ -262,21 +267,21 @@ def test_what_hits_stays_when_weaker_proposals_are_hidden(seed):
 
 def test_best_overlaps_of_both_sides(tmp_path):
     found = detections([("v1", 1.0, 2.0, "dive", 0.5), ("v1", 1.0, 3.0, "jump", 0.9)])
-    said = verdicts(truth(tmp_path), found, PROTOCOL)
-    assert said.overlap.tolist() == [0.5, 0.0]
+    verdicts = match_proposals(truth(tmp_path), found, PROTOCOL)
+    assert verdicts.overlap.tolist() == [0.5, 0.0]
     named = dict(
-        zip(truth(tmp_path).frame.itertuples(index=False), said.instance_overlap, strict=True)
+        zip(truth(tmp_path).frame.itertuples(index=False), verdicts.instance_overlap, strict=True)
     )
     assert [value for item, value in named.items() if item.video_id == "v1"] == [0.5, 0.0]
 
 
-def test_what_the_protocol_leaves_out_has_no_verdict(tmp_path):
+def test_videos_that_the_protocol_leaves_out_have_no_verdict(tmp_path):
     ground = truth(tmp_path)
-    said = verdicts(ground, detections(PERFECT), replace(PROTOCOL, exclude=("v2",)))
-    assert np.isnan(said.overlap[2]) and said.held.tolist() == [True, True, False]
+    verdicts = match_proposals(ground, detections(PERFECT), replace(PROTOCOL, exclude=("v2",)))
+    assert np.isnan(verdicts.overlap[2]) and verdicts.held.tolist() == [True, True, False]
     unscored = ground.frame["video_id"].isin(["v2", "v3"]).to_numpy()
-    assert (np.isnan(said.instance_overlap) == unscored).all()
-    usable = verdicts(ground, detections(PERFECT), PROTOCOL, usable={"v2"})
+    assert (np.isnan(verdicts.instance_overlap) == unscored).all()
+    usable = match_proposals(ground, detections(PERFECT), PROTOCOL, usable={"v2"})
     assert usable.held.tolist() == [False, False, True]
 
 
@@ -286,54 +291,62 @@ def test_misses_on_neutral_segments_are_not_held_against_a_proposal(tmp_path):
         ambiguous=pd.DataFrame([("v1", 12.0, 14.0)], columns=["video_id", "t_start", "t_end"]),
     )
     found = detections([*PERFECT, ("v1", 12.0, 13.0, "dive", 0.4)])
-    said = verdicts(ground, found, replace(PROTOCOL, ambiguous="neutral"))
-    assert said.held.tolist() == [True, True, True, False]
+    verdicts = match_proposals(ground, found, replace(PROTOCOL, ambiguous="neutral"))
+    assert verdicts.held.tolist() == [True, True, True, False]
 
 
 def test_snippets_are_matched_as_snippets(tmp_path):
     """Ground truth in whole snippets: 9.7 s is snippet 15.16, counted as 15."""
     protocol = replace(PROTOCOL, units="snippets")
     found = detections([("v1", 12 / 1.5625, 15 / 1.5625, "jump", 0.5)])
-    said = verdicts(truth(tmp_path), found, protocol)
-    assert said.overlap.tolist() == [1.0]
+    verdicts = match_proposals(truth(tmp_path), found, protocol)
+    assert verdicts.overlap.tolist() == [1.0]
 
 
 def test_classes_kept_are_annotated_then_found_then_likely():
     found = detections([("v", 0, 1, "c", 0.2), ("v", 0, 1, "b", 0.9)])
     names = ["a", "b", "c", "d", "e"]
-    assert kept_classes(["d", "d"], found, [0.1, 0, 0, 0, 0.8], names) == ["d", "b", "c", "e", "a"]
+    assert choose_classes(["d", "d"], found, [0.1, 0, 0, 0, 0.8], names) == [
+        "d",
+        "b",
+        "c",
+        "e",
+        "a",
+    ]
     many = [f"c{i}" for i in range(200)]
-    assert len(kept_classes(["c199"], detections([]), np.zeros(200), many)) == CLASSES
+    assert len(choose_classes(["c199"], detections([]), np.zeros(200), many)) == CLASSES
 
 
 def test_proposals_come_back_with_their_verdicts(tmp_path):
     ground = truth(tmp_path)
     found = detections([*PERFECT, ("v1", 1.0, 2.0, "dive", 0.95)])
-    said = verdicts(ground, found, PROTOCOL)
+    verdicts = match_proposals(ground, found, PROTOCOL)
     own = found[found["video_id"] == "v1"].sort_values("score", ascending=False)
-    columns = proposal_columns(own, said, ground.classes)
+    columns = pack_proposals(own, verdicts, ground.classes)
     assert decoded(columns["score"], "f4") == pytest.approx([0.95, 0.9, 0.8])
     assert decoded(columns["end"], "f4") == pytest.approx([2.0, 3.0, 9.7])
     assert decoded(columns["label"], "u2").tolist() == [0, 0, 1]
     assert (decoded(columns["overlap"], "u2") / TIOU_STEPS).tolist() == [0.5, 1.0, 1.0]
     assert decoded(columns["held"], "u1").tolist() == [1, 1, 1]
-    assert "overlap" not in proposal_columns(own, None, ground.classes)
-    rows = instance_rows(ground.frame[ground.frame["video_id"] == "v1"], own, said, ground.classes)
+    assert "overlap" not in pack_proposals(own, None, ground.classes)
+    rows = list_instances(
+        ground.frame[ground.frame["video_id"] == "v1"], own, verdicts, ground.classes
+    )
     assert [row["takers"] for row in rows] == [[0, 0, 1], [2, 2, 2]]  # the better-ranked one first
     assert [row["overlap"] for row in rows] == [1.0, 1.0]
 
 
-def test_unscored_instances_say_nothing(tmp_path):
+def test_unscored_instances_have_no_verdict(tmp_path):
     ground, found = truth(tmp_path), detections(PERFECT)
-    said = verdicts(ground, found, PROTOCOL)
+    verdicts = match_proposals(ground, found, PROTOCOL)
     other = ground.frame[ground.frame["video_id"] == "v3"]
-    assert "takers" not in instance_rows(other, found[:0], said, ground.classes)[0]
-    assert "takers" not in instance_rows(other, found[:0], None, ground.classes)[0]
+    assert "takers" not in list_instances(other, found[:0], verdicts, ground.classes)[0]
+    assert "takers" not in list_instances(other, found[:0], None, ground.classes)[0]
 
 
 def test_curves_share_a_range_that_holds_a_share():
     own = small_scores({"v": 30}, ["jump", "dive"]).videos["v"]
-    packed = curves(own, {"dive": 1, "jump": 0}, ["dive"])
+    packed = pack_curves(own, {"dive": 1, "jump": 0}, ["dive"])
     low, high = packed["activation"]["range"]
     back = low + decoded(packed["activation"]["curves"][0], "u1") / 255 * (high - low)
     assert np.abs(back - own.cas[:, 1]).max() < (high - low) / 255
@@ -344,25 +357,29 @@ def test_curves_share_a_range_that_holds_a_share():
     ]
     assert packed["attention"]["range"] == [0.0, 1.0]
     own.attentions["rgb"][:] = np.linspace(-4, 9, 30)
-    assert curves(own, {"dive": 1}, ["dive"])["attention"]["range"] == [-4.0, 9.0]
+    assert pack_curves(own, {"dive": 1}, ["dive"])["attention"]["range"] == [-4.0, 9.0]
 
 
 @pytest.mark.parametrize("kind", ["f4", "u2", "u1"])
 def test_a_column_comes_back_as_little_endian_numbers(kind):
     values = np.array([0, 1, 200, 7])
-    back = np.frombuffer(base64.b64decode(column(values, kind)), f"<{kind}")
+    back = np.frombuffer(base64.b64decode(pack_column(values, kind)), f"<{kind}")
     assert back.tolist() == values.tolist()
 
 
 def test_a_curve_is_a_byte_a_value_and_off_by_half_a_step_at_most():
     values = np.random.default_rng(0).normal(size=500) * 3
     low, high = value_range([values])
-    codes = np.frombuffer(base64.b64decode(curve(values, low, high)), np.uint8)
+    codes = np.frombuffer(base64.b64decode(pack_curve(values, low, high)), np.uint8)
     assert len(codes) == 500
     assert np.abs(low + codes / 255 * (high - low) - values).max() <= (high - low) / 255 / 2 + 1e-9
 
 
 def test_a_constant_curve_and_no_curves_have_a_range():
-    assert np.frombuffer(base64.b64decode(curve(np.ones(3), 1, 1)), np.uint8).tolist() == [0, 0, 0]
+    assert np.frombuffer(base64.b64decode(pack_curve(np.ones(3), 1, 1)), np.uint8).tolist() == [
+        0,
+        0,
+        0,
+    ]
     assert value_range([]) == (0.0, 1.0)
     assert value_range([np.array([0.2, 1.5])], 0.0, 1.0) == (0.0, 1.5)

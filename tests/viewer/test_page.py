@@ -1,7 +1,4 @@
-"""The page is one file, holds what it was given, and lets nobody's text become markup.
-
-The page in a browser, where there is one: scripts run, and nobody's text does.
-"""
+"""The page: one file that holds its content, and in which untrusted text never becomes markup."""
 
 from __future__ import annotations
 
@@ -26,10 +23,17 @@ from wstal import viewer
 from wstal.base.array_store import Record, write_shard
 from wstal.base.errors import WstalError
 from wstal.plots.style import GROUND_TRUTH
-from wstal.viewer.content import viewer_content
-from wstal.viewer.entries import Entries, answered_seconds, doubtful_format, video_url
-from wstal.viewer.material import FLOOR, read_loudness, sound_files
-from wstal.viewer.packing import verdicts
+from wstal.viewer.content import (
+    FLOOR,
+    Entries,
+    doubtful_format,
+    judge_seconds,
+    read_loudness,
+    sound_files,
+    video_url,
+    viewer_content,
+)
+from wstal.viewer.packing import match_proposals
 from wstal.viewer.page import SCRIPTS, safe_json, viewer_page
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!--<script>&\u2028'\""
@@ -211,14 +215,15 @@ def test_files_are_those_of_videos_with_sound(tmp_path):
     assert sound_files([tmp_path / "audio/shard0.csv"]) == {"a": tmp_path / "audio/a.h5"}
 
 
-def entries(material, folder):
-    said = verdicts(material.truth, material.found, material.protocol)
-    return Entries(material, material.found, said, folder / "run/viewer.html", folder)
+def make_entry(material, folder, video):
+    verdicts = match_proposals(material.truth, material.found, material.protocol)
+    page = folder / "run/viewer.html"
+    return Entries(material, material.found, verdicts, page, folder).make(video)
 
 
 def test_a_video_is_what_its_files_say(tmp_path):
     material = small_material(tmp_path, coverage={"v1": {"status": "no_audio", "reason": "mute"}})
-    entry = entries(material, tmp_path)("v1")
+    entry = make_entry(material, tmp_path, "v1")
     assert (entry["id"], entry["url"], entry["duration"]) == ("v1", "./../videos/v1.mp4", 20.0)
     assert (entry["status"], entry["reason"], entry["fps"]) == ("no_audio", "mute", 25.0)
     assert entry["labels"] == [0, 1] and entry["kept"] == [0, 1]
@@ -233,21 +238,21 @@ def test_a_video_is_what_its_files_say(tmp_path):
 def test_of_equal_scores_the_later_ranks_first_as_in_matching(tmp_path):
     material = small_material(tmp_path)
     material.found["score"] = 0.5
-    entry = entries(material, tmp_path)("v1")
+    entry = make_entry(material, tmp_path, "v1")
     assert decoded(entry["proposals"]["start"], "f4").tolist() == [8.0, 1.0, 15.0]
 
 
 def test_a_video_without_file_scores_or_duration_still_has_a_length(tmp_path):
     material = small_material(tmp_path, manifest={}, scores=None)
     material.truth.duration["v2"] = None
-    entry = entries(material, tmp_path)("v2")
+    entry = make_entry(material, tmp_path, "v2")
     assert (entry["url"], entry["duration"], entry["end"]) == ("", 0.0, 4.0)
     assert "activation" not in entry and "videoScore" not in entry
 
 
 def test_sound_is_drawn_on_the_scores_grid(tmp_path):
     loud = write_sound(tmp_path / "v2.h5", np.full(5000, 0.5))
-    entry = entries(small_material(tmp_path, sounds={"v2": loud}), tmp_path)("v2")
+    entry = make_entry(small_material(tmp_path, sounds={"v2": loud}), tmp_path, "v2")
     level = FLOOR + decoded(entry["sound"], "u1") / 255 * -FLOOR
     assert len(level) == 20 and STEP * 10 == 5.0
     assert level[:10] == pytest.approx([-6.02] * 10, abs=0.13) and (level[10:] == FLOOR).all()
@@ -259,9 +264,9 @@ def test_events_have_a_class_a_second(tmp_path):
     cas = material.scores.videos["v2"].cas
     cas[:] = 0
     cas[:6, 1], cas[6:, 2] = 1, 1  # dive for three seconds, then background
-    seconds = answered_seconds(material)["v2"]
+    seconds = judge_seconds(material)["v2"]
     assert seconds == {"truth": [0] * 4 + [2] * 6, "given": [0] * 3 + [2] * 7}
-    assert answered_seconds(small_material(tmp_path)) == {}
+    assert judge_seconds(small_material(tmp_path)) == {}
 
 
 PAGE = "/p/results/demo/co2net/viewer.html"

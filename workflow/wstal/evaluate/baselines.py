@@ -1,4 +1,4 @@
-"""Proposals that took no learning, for the same evaluator: what a method has to beat."""
+"""Baselines without learning, scored by the same evaluator: what a method has to beat."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pandas as pd
 
 from wstal.base.errors import WstalError
 from wstal.evaluate.detections import COLUMNS
-from wstal.evaluate.events import event_rows, judge
+from wstal.evaluate.events import judge
 from wstal.evaluate.ground_truth import GroundTruth
-from wstal.evaluate.map_table import ALL, detection_rows, has_segments
+from wstal.evaluate.map_table import ALL, detection_rows, event_rows, has_segments
 from wstal.evaluate.protocols import Protocol, listed_videos, prepare
 
 BASELINE_COLUMNS = ["baseline", "seed", "protocol", "metric", "value", "coverage"]
@@ -23,9 +23,9 @@ Labels = Mapping[str, Sequence[str]]
 def random_proposals(
     durations: Mapping[str, float], classes: Sequence[str], seed: int
 ) -> pd.DataFrame:
-    """Thirty segments per video of random class, place, length and score.
+    """Return 30 segments per video of random class, place, length and score.
 
-    Lengths are log-uniform from one second to the video's length.
+    `durations` are in seconds. Lengths are log-uniform from one second to the video's length.
     """
     rng = np.random.default_rng(seed)
     videos = np.repeat(list(durations), PROPOSALS)
@@ -36,7 +36,7 @@ def random_proposals(
 def random_segments_true_classes(
     durations: Mapping[str, float], labels: Labels, seed: int
 ) -> pd.DataFrame:
-    """The same for each true class of each video: what perfect classification alone gives."""
+    """Return 30 segments for each true class of each video: perfect classification alone."""
     pairs = [(video, name) for video in durations for name in labels[video]]
     videos, names = zip(*pairs, strict=True) if pairs else ((), ())
     rng = np.random.default_rng(seed)
@@ -49,7 +49,7 @@ def random_segments_true_classes(
 
 
 def whole_video(durations: Mapping[str, float], labels: Labels) -> pd.DataFrame:
-    """One proposal over the whole video for each of its true classes, all of equal score."""
+    """Return one proposal over the whole video per true class, all of equal score."""
     rows = [
         (video, 0.0, end, name, 1.0) for video, end in durations.items() for name in labels[video]
     ]
@@ -64,10 +64,10 @@ def baseline_rows(
     seeds: Sequence[int] = range(5),
     track: Callable = iter,
 ) -> pd.DataFrame:
-    """Every baseline under a protocol (BASELINE_COLUMNS, percent), random ones once per seed.
+    """Score every baseline under a protocol (BASELINE_COLUMNS, percent), random ones per seed.
 
-    `durations` in seconds fill in for annotations without them. Raises WstalError for a
-    scored video of which no duration is known. Without annotated segments there are no rows.
+    `durations` (seconds) are used where the annotations have none. Without annotated segments
+    there are no rows. Raises WstalError for a scored video of unknown duration.
     """
     if not has_segments(truth, protocol):
         return pd.DataFrame(columns=BASELINE_COLUMNS)
@@ -100,10 +100,10 @@ def baseline_rows(
 def event_baselines(
     truth: GroundTruth, protocol: Protocol, usable: set[str] | None
 ) -> list[dict[str, object]]:
-    """Accuracy of the most frequent class everywhere, and of each video's true class throughout.
+    """Score the most frequent class everywhere, and each video's true class in every second.
 
-    The second is what perfect classification without any localization reaches; a video of
-    several classes answers the first, one without a class background.
+    The second is what perfect classification without localization reaches. A video of several
+    classes gets the first one, a video without a class background.
     """
     index = {name: number for number, name in enumerate(truth.classes)}
     none = len(truth.classes)

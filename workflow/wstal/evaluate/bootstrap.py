@@ -1,14 +1,17 @@
 """Is one run better than another? A paired bootstrap over videos.
 
-Videos are drawn with replacement, the same ones for both runs. Which prediction hits which
-instance does not change with the draw, only how often each video counts: matching is done
-once, and a draw costs weighted sums. The seeds of a run are averaged within each draw and are
-not drawn themselves, so the interval speaks of these trained models on other videos.
+Videos are drawn with replacement, the same ones for both runs. A draw does not change which
+prediction hits which instance, only how often each video counts: matching is done once, and a
+draw costs weighted sums. The seeds of a run are averaged within each draw and are not drawn
+themselves, so the interval is about these trained models on other videos.
+
+`read_strict_runs` reads what two runs are compared by, `compare` makes the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,57 +19,125 @@ import pandas as pd
 
 from wstal.base.errors import WstalError
 from wstal.evaluate.average_precision import class_mean
-from wstal.evaluate.events import Judged
-from wstal.evaluate.map_table import metric_values
+from wstal.evaluate.events import Events, Judged, judge
+from wstal.evaluate.ground_truth import GroundTruth
+from wstal.evaluate.map_table import (
+    best_event_iteration,
+    metric_values,
+    read_event_seeds,
+    read_known_detections,
+)
 from wstal.evaluate.matching import Matches, match
-from wstal.evaluate.protocols import Prepared, Protocol
+from wstal.evaluate.protocols import Prepared, Protocol, prepare, unscored
 
 COLUMNS = [
-    *("a", "b", "protocol", "checkpoint", "metric"),
-    *("a_value", "b_value", "difference", "low", "high", "p"),
-    *("resamples", "valid", "videos", "seeds_a", "seeds_b", "coverage", "note"),
+    "a",
+    "b",
+    "protocol",
+    "checkpoint",
+    "metric",
+    "a_value",
+    "b_value",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "resamples",
+    "valid",
+    "videos",
+    "seeds_a",
+    "seeds_b",
+    "coverage",
+    "note",
 ]
-WEIGHTS = 1 << 22  # prediction weights held at once (float64, 32 MB)
+WEIGHTS = 1 << 22  # prediction weights in memory at once (float64, 32 MB)
+Run = Sequence[Prepared] | Sequence[Judged]  # the seeds of a run, as a protocol scores them
 
 
-def weighted_ap(matches: Matches, weights: np.ndarray) -> np.ndarray:
-    """AP `[R, I, C]` when video v counts `weights[r, v]` times; `weights` is `[R, V]`.
+def read_strict_runs(
+    truth: GroundTruth,
+    protocol: Protocol,
+    usable: set[str] | None,
+    given: Sequence[tuple[Sequence[Path], Sequence[Path]]],
+    tell: Callable[[str], object] = lambda line: None,
+) -> tuple[str, list[list[Prepared]] | list[list[Judged]]]:
+    """Return what two or more runs are compared by: (checkpoint, each run's seeds as scored).
 
-    `weights` follows `matches.videos`. A class whose instances all have weight 0 is NaN. A
-    video drawn k times is exactly k copies of it, each with its own instances: precision at
-    the last copy of a hit is the best among its copies, so that one step of weight k does.
+    `given` has for each run the files of its seeds: proposals.json, which hold the last iterate;
+    under a protocol of events scores.h5 and, if there are any, scores_by_iteration.h5, which give
+    the best on validation. `tell` receives warnings for the user. Raises WstalError if the
+    checkpoints cannot be chosen in the same way.
     """
-    draws = len(weights)
-    ap = np.full((draws, len(matches.tious), len(matches.classes)), np.nan)
-    positives = weights @ matches.instances
-    for index in range(len(matches.classes)):
-        rows = matches.class_slice(index)
-        drawn = weights[:, matches.video[rows]].astype(float)
-        ranked, neutral = np.cumsum(drawn, axis=1), matches.neutral[rows]
-        for level, hits in enumerate(matches.hits[:, rows]):
-            at = np.flatnonzero(hits)
-            counted = ranked[:, at]
-            if neutral.any():
-                counted = counted - np.cumsum(drawn * (neutral & ~hits), axis=1)[:, at]
-            ap[:, level, index] = _area(drawn[:, at], counted, positives[:, index])
-    return ap
+    checkpoints, runs = set(), []
+    for files, histories in given:
+        runs.append([])
+        if protocol.task == "events":
+            for last, history in read_event_seeds(truth, protocol, files, histories):
+                name, events = choose_strict_events(truth, protocol, last, history)
+                checkpoints.add(name)
+                runs[-1].append(judge(truth, protocol, events))
+            continue
+        checkpoints.add("last")
+        for path in files:
+            found = read_known_detections(truth, path)
+            if line := unscored(truth, protocol, found):
+                tell(f"{path}: {line}")
+            runs[-1].append(prepare(truth, found, protocol, usable))
+    if len(checkpoints) > 1:
+        raise WstalError(
+            f"checkpoints {', '.join(sorted(checkpoints))} cannot be compared; give scores by "
+            "iteration of every run, or of none"
+        )
+    return checkpoints.pop(), runs
 
 
-def _area(weight: np.ndarray, counted: np.ndarray, positives: np.ndarray) -> np.ndarray:
-    """Interpolated AP `[R]` from the weights of hits and of all counted up to them, `[R, H]`."""
-    precision = np.divide(
-        np.cumsum(weight, axis=1), counted, out=np.zeros_like(weight), where=counted > 0
-    )
-    # A hit of weight 0 repeats the precision before it, which no later recall step may claim.
-    precision[weight == 0] = 0
-    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    area = (best * weight).sum(axis=1)
-    return np.divide(area, positives, out=np.full(len(area), np.nan), where=positives > 0)
+def choose_strict_events(
+    truth: GroundTruth, protocol: Protocol, last: Events, iterations: Mapping[int, Events]
+) -> tuple[str, Events]:
+    """Return checkpoint and events of the strict reading: best on validation, if it is scored."""
+    if "val" not in protocol.subsets:
+        best = best_event_iteration(truth, protocol.on_subset("val"), iterations)
+        if best is not None:
+            return "best_val", iterations[best]
+    return "last", last
+
+
+def compare(
+    a: Run,
+    b: Run,
+    protocol: Protocol,
+    *,
+    names: Sequence[str] = ("a", "b"),
+    resamples: int = 1000,
+    seed: int = 0,
+    checkpoint: str = "last",
+    note: str = "",
+    track: Callable = iter,
+) -> pd.DataFrame:
+    """Return `paired_bootstrap` as the frame of compare_{a}_vs_{b}.csv.
+
+    `checkpoint` names the checkpoint of the results, `names` the two runs.
+    """
+    rows = paired_bootstrap(a, b, protocol, resamples=resamples, seed=seed, track=track)
+    common = {
+        "a": names[0],
+        "b": names[1],
+        "protocol": protocol.name,
+        "checkpoint": checkpoint,
+        "resamples": resamples,
+        "videos": len(a[0].videos),
+        "seeds_a": len(a),
+        "seeds_b": len(b),
+        "coverage": str(a[0].coverage),
+    }
+    for row in rows:
+        row["note"] = "; ".join(text for text in (note, row["note"]) if text)
+    return pd.DataFrame([{**common, **row} for row in rows], columns=COLUMNS)
 
 
 def paired_bootstrap(
-    a: Sequence[Prepared] | Sequence[Judged],
-    b: Sequence[Prepared] | Sequence[Judged],
+    a: Run,
+    b: Run,
     protocol: Protocol,
     *,
     resamples: int = 1000,
@@ -78,9 +149,9 @@ def paired_bootstrap(
     Returns a row per metric: a_value and b_value (mean over seeds, percent), difference (a
     minus b) with the ends `low` and `high` of its 95 % percentile interval, and `p`, twice the
     smaller share of draws on either side of zero, with one added to both counts. A draw without
-    any annotated instance has no value: `valid` counts the draws that have one, of which alone
-    interval and p are made. Are they fewer than half, those are NaN, and `note` says why.
-    Raises WstalError unless all are of the same videos.
+    any annotated instance has no value: `valid` counts the draws that have one, and only these
+    give interval and p. If fewer than half of the draws are valid, both are NaN and `note` says
+    why. Raises WstalError unless all results are of the same videos.
     """
     videos = _shared_videos([*a, *b])
     events = protocol.task == "events"
@@ -120,8 +191,8 @@ def paired_bootstrap(
     return rows
 
 
-def _shared_videos(results: Sequence[Prepared] | Sequence[Judged]) -> list[str]:
-    """The videos that all results are of, sorted; one that some lack would be drawn as another."""
+def _shared_videos(results: Run) -> list[str]:
+    """The videos of all results, sorted; of a missing one, another would be drawn instead."""
     each = [set(result.videos) for result in results]
     if odd := sorted(set.union(*each) - set.intersection(*each)):
         raise WstalError(
@@ -132,7 +203,7 @@ def _shared_videos(results: Sequence[Prepared] | Sequence[Judged]) -> list[str]:
 
 
 def _interval(drawn: np.ndarray, resamples: int) -> tuple[float, float, float, str]:
-    """Low, high, p and what to note, from the differences of the draws that have one."""
+    """Low, high, p and a note, from the differences of the valid draws."""
     if 2 * len(drawn) < resamples or not len(drawn):
         note = f"no interval: {resamples - len(drawn)} of {resamples} draws without an instance"
         return np.nan, np.nan, np.nan, note
@@ -156,8 +227,43 @@ def _metric_draws(
     return np.concatenate(parts)
 
 
+def weighted_ap(matches: Matches, weights: np.ndarray) -> np.ndarray:
+    """Return AP `[R, I, C]` if video v counts `weights[r, v]` times; `weights` is `[R, V]`.
+
+    `weights` follows `matches.videos`. A class whose instances all have weight 0 is NaN. A
+    video drawn k times is exactly k copies of it, each with its own instances: precision at
+    the last copy of a hit is the best among its copies, so that one step of weight k is enough.
+    """
+    draws = len(weights)
+    ap = np.full((draws, len(matches.tious), len(matches.classes)), np.nan)
+    positives = weights @ matches.instances
+    for index in range(len(matches.classes)):
+        rows = matches.class_slice(index)
+        drawn = weights[:, matches.video[rows]].astype(float)
+        ranked, neutral = np.cumsum(drawn, axis=1), matches.neutral[rows]
+        for level, hits in enumerate(matches.hits[:, rows]):
+            at = np.flatnonzero(hits)
+            counted = ranked[:, at]
+            if neutral.any():
+                counted = counted - np.cumsum(drawn * (neutral & ~hits), axis=1)[:, at]
+            ap[:, level, index] = _weighted_area(drawn[:, at], counted, positives[:, index])
+    return ap
+
+
+def _weighted_area(weight: np.ndarray, counted: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """Interpolated AP `[R]` from the weights of hits and of all counted up to them, `[R, H]`."""
+    precision = np.divide(
+        np.cumsum(weight, axis=1), counted, out=np.zeros_like(weight), where=counted > 0
+    )
+    # A hit of weight 0 repeats the precision before it, which no later recall step may use.
+    precision[weight == 0] = 0
+    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    area = (best * weight).sum(axis=1)
+    return np.divide(area, positives, out=np.full(len(area), np.nan), where=positives > 0)
+
+
 def event_draws(judged: Judged, videos: list[str], weights: np.ndarray) -> np.ndarray:
-    """Accuracy over all seconds on every draw `[R, 1]`; every video has as many seconds.
+    """Return the accuracy over all seconds on every draw `[R, 1]`; videos have equal length.
 
     Raises WstalError for a video that was not judged.
     """
@@ -168,35 +274,3 @@ def event_draws(judged: Judged, videos: list[str], weights: np.ndarray) -> np.nd
             "compare runs on the same features"
         )
     return (weights @ judged.share_right[place] / weights.sum(axis=1))[:, None]
-
-
-def compare(
-    a: Sequence[Prepared] | Sequence[Judged],
-    b: Sequence[Prepared] | Sequence[Judged],
-    protocol: Protocol,
-    *,
-    names: Sequence[str] = ("a", "b"),
-    resamples: int = 1000,
-    seed: int = 0,
-    checkpoint: str = "last",
-    note: str = "",
-    track: Callable = iter,
-) -> pd.DataFrame:
-    """`paired_bootstrap` as the frame of compare_{a}_vs_{b}.csv.
-
-    `checkpoint` says of which checkpoint the results are.
-    """
-    rows = paired_bootstrap(a, b, protocol, resamples=resamples, seed=seed, track=track)
-    common = {
-        **{"a": names[0], "b": names[1], "protocol": protocol.name, "checkpoint": checkpoint},
-        **{
-            "resamples": resamples,
-            "videos": len(a[0].videos),
-            "seeds_a": len(a),
-            "seeds_b": len(b),
-        },
-        **{"coverage": str(a[0].coverage)},
-    }
-    for row in rows:
-        row["note"] = "; ".join(text for text in (note, row["note"]) if text)
-    return pd.DataFrame([{**common, **row} for row in rows], columns=COLUMNS)

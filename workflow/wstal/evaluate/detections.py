@@ -1,4 +1,4 @@
-"""Detections as files in ActivityNet's format, read with errors a person can act on."""
+"""Detections in files of ActivityNet's format, read and checked."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from typing import Any
 import pandas as pd
 
 from wstal.base.errors import WstalError
-from wstal.base.files import write_json
 
 COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]
-VERSION = "wstal-1"
 
 
 def read_detections(path: str | Path) -> pd.DataFrame:
-    """Detections of proposals.json, or of any tool's file in ActivityNet's format.
+    """Read proposals.json, or any tool's file in ActivityNet's format.
 
     Returns a frame video_id, t_start, t_end, label, score (seconds) in file order. Raises
-    WstalError naming file, video, entry and remedy for a segment that is negative, inverted
+    WstalError that names file, video, entry and remedy for a segment that is negative, inverted
     or not finite, and for a score that is not a finite number.
     """
     return _frame(path, _results(path, _load(path)))
 
 
 def read_detections_by_iteration(path: str | Path) -> dict[int, pd.DataFrame]:
-    """Detections at each evaluation interval: gzipped `{"iterations": {"200": results}}`."""
+    """Read the detections of each evaluation interval.
+
+    The file is `{"iterations": {"200": results}}`, plain or gzipped. Returns a frame, as
+    `read_detections`, by iteration.
+    """
     content = _load(path)
     if not isinstance(content, dict) or not isinstance(content.get("iterations"), dict):
         raise WstalError(f'{path}: expected {{"iterations": {{"200": results, ...}}}}')
@@ -37,44 +39,23 @@ def read_detections_by_iteration(path: str | Path) -> dict[int, pd.DataFrame]:
     return dict(sorted(frames.items()))
 
 
-def write_detections(
-    path: str | Path, frame: pd.DataFrame, provenance: Mapping[str, Any] | None = None
-) -> None:
-    """Write a frame of detections (seconds) as ActivityNet JSON, atomically."""
-    content = {
-        "version": VERSION,
-        "results": results_of(frame),
-        "external_data": dict(provenance or {}),
-    }
-    write_json(path, content, indent=None)
-
-
-def results_of(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """A frame of detections as the `results` mapping of ActivityNet's format."""
-    results: dict[str, list[dict[str, Any]]] = {}
-    for video, start, end, label, score in frame[COLUMNS].itertuples(index=False):
-        entry = {"segment": [float(start), float(end)], "score": float(score), "label": label}
-        results.setdefault(video, []).append(entry)
-    return results
-
-
 def check_detections(
     frame: pd.DataFrame, videos: Collection[str], classes: Collection[str], source: str | Path
 ) -> None:
-    """Raise WstalError if a detection is of a video or a label that the ground truth lacks."""
+    """Raise WstalError for a detection of a video or label that is not in the ground truth."""
     for column, known, what in (("video_id", videos, "videos"), ("label", classes, "labels")):
         if unknown := sorted(set(frame[column]) - set(known), key=repr):
             count = int(frame[column].isin(unknown).sum())
             example = next(iter(sorted(known, key=repr)), "none")
             if not isinstance(unknown[0], str) and isinstance(example, str):
                 raise WstalError(
-                    f"{source}: {count} detections have {what} that are no names, such as "
+                    f"{source}: {count} detections have {what} that are not names, such as "
                     f"{unknown[0]!r}; the ground truth has names such as {example!r}. Write the "
                     "class names in place of their numbers"
                 )
             raise WstalError(
-                f"{source}: {count} detections are of {len(unknown)} {what} that the ground truth "
-                f"does not know, such as {', '.join(map(repr, unknown[:3]))}; it has {len(known)} "
+                f"{source}: {count} detections have {len(unknown)} {what} that are not in the "
+                f"ground truth, such as {', '.join(map(repr, unknown[:3]))}; it has {len(known)} "
                 f"such as {example!r}. Rename them, or remove them from the file"
             )
 
@@ -115,7 +96,7 @@ def _rows(path: str | Path, results: Mapping[str, Any]) -> Iterator[tuple]:
                 hash(label)
             except (KeyError, TypeError, ValueError) as error:
                 raise WstalError(
-                    f"{where}: {entry} ({error!r}); needed are segment [start, end], label, score"
+                    f"{where}: {entry} ({error!r}); expected segment [start, end], label, score"
                 ) from error
             if not (abs(start) < float("inf") and abs(end) < float("inf")):
                 raise WstalError(f"{where}: segment {start} to {end} is not finite; remove it")

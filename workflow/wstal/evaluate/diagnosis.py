@@ -1,8 +1,8 @@
-"""Where an mAP is lost, in the manner of DETAD (Alwassel et al., ECCV 2018).
+"""Where mAP is lost, following DETAD (Alwassel et al., ECCV 2018).
 
-False positives are sorted into five kinds, and the mAP regained without each kind is given;
-instances are binned by length, by share of the video and by how many the video has, with the
-AP and the share missed per bin.
+False positives are sorted into five kinds, with the mAP gained if each kind is removed. Instances
+are binned by length, by share of the video and by how many the video has, with the AP and the
+share of missed instances per bin.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from wstal.evaluate.protocols import Prepared, Protocol
 
 ERRORS = ("double_detection", "localization", "wrong_label", "confusion", "background")
 KINDS = ("true_positive", *ERRORS)
-FLOOR = 0.1  # tIoU under which a prediction has nothing to do with an instance
+FLOOR = 0.1  # tIoU below which a prediction is unrelated to an instance
 BINS = ("XS", "S", "M", "L", "XL")
-MULTIPLES = 10  # the error profile looks at the best 10 G predictions, G instances
+MULTIPLES = 10  # the error profile covers the best 10 G predictions, G instances
 
 
 def diagnose(
     prepared: Prepared, protocol: Protocol, durations: dict[str, float], tiou: float = 0.5
 ) -> dict[str, pd.DataFrame]:
-    """All tables by name: false_positives, error_impact, sensitivity, per_class.
+    """Return all tables by name: false_positives, error_impact, sensitivity, per_class.
 
-    `durations` of videos are in seconds. Raises WstalError if nothing is annotated.
+    `durations` of videos are in seconds. Raises WstalError if no scored video has segments.
     """
     if not len(prepared.ground_truth):
         raise WstalError("no scored video has annotated segments: there is nothing to diagnose")
@@ -42,12 +42,12 @@ def diagnose(
 
 
 def error_kinds(prepared: Prepared, matches: Matches, level: int) -> np.ndarray:
-    """Index into KINDS of each prediction, `[N]` in the order of `matches`.
+    """Return the index into KINDS of each prediction, `[N]` in the order of `matches`.
 
-    With t the best tIoU with an instance of the prediction's own class, o with one of any
-    other class, and a the threshold: a hit is a true positive; t >= a a double detection;
-    FLOOR <= t a localization error; o >= a a wrong label; FLOOR <= o a confusion; the rest is
-    background.
+    Let t be the best tIoU with an instance of the prediction's own class, o that with an instance
+    of any other class, and a the threshold. The first of these that holds decides: a hit is a true
+    positive; t >= a is a double detection; t >= FLOOR a localization error; o >= a a wrong label;
+    o >= FLOOR a confusion; the rest is background.
     """
     tiou = matches.tious[level]
     ranked = prepared.predictions.iloc[matches.order]
@@ -58,10 +58,10 @@ def error_kinds(prepared: Prepared, matches: Matches, level: int) -> np.ndarray:
 
 
 def false_positives(prepared: Prepared, tiou: float) -> pd.DataFrame:
-    """Share (percent) of each kind among the best G, 2G ... 10G predictions.
+    """Return the share (percent) of each kind among the best G, 2G ... 10G predictions.
 
-    Columns kind, top (multiples of G), share, count. G is the number of instances of each
-    class: the best are taken per class, as scores of classes need not compare.
+    Columns kind, top (multiples of G), share, count. G is the number of instances of a class. The
+    best are taken per class, as scores of different classes are not comparable.
     """
     matches = match(prepared.ground_truth, prepared.predictions, [tiou], prepared.classes)
     kinds = error_kinds(prepared, matches, 0)
@@ -79,9 +79,9 @@ def false_positives(prepared: Prepared, tiou: float) -> pd.DataFrame:
 
 
 def error_impact(prepared: Prepared, tious: tuple[float, ...]) -> pd.DataFrame:
-    """mAP (percent, mean over `tious`) regained by taking each kind of error away.
+    """Return the mAP (percent, mean over `tious`) gained by removing each kind of error.
 
-    Columns kind, map_gain; the row `none` holds the mAP as it is.
+    Columns kind, map_gain; the row `none` holds the mAP itself.
     """
     matches = match(prepared.ground_truth, prepared.predictions, tious, prepared.classes)
     base = float(class_mean(match_ap(matches)).mean())
@@ -94,18 +94,18 @@ def error_impact(prepared: Prepared, tious: tuple[float, ...]) -> pd.DataFrame:
                 rows_here = matches.class_slice(column)
                 kept = found[rows_here] != index
                 hits = matches.hits[level : level + 1, rows_here][:, kept]
-                ap[level, column] = interpolated_ap(hits, count, matches.neutral[rows_here][kept])[
-                    0
-                ]
+                neutral = matches.neutral[rows_here][kept]
+                ap[level, column] = interpolated_ap(hits, count, neutral)[0]
         gain = float(class_mean(ap).mean()) - base
         rows.append({"kind": kind, "map_gain": 100 * gain})
     return pd.DataFrame(rows)
 
 
 def characteristics(prepared: Prepared, durations: dict[str, float]) -> pd.DataFrame:
-    """Of each instance: length, coverage (percent of its video), instances of its class in it.
+    """Return for each instance its length, coverage and number of instances.
 
-    coverage is NaN where a duration is not known, absent where none is.
+    `coverage` is its share of the video in percent (NaN if the duration is unknown; the column is
+    missing if all are), `instances` how many of its class the video has.
     """
     truth = prepared.ground_truth
     length = truth["t_end"] - truth["t_start"]
@@ -118,13 +118,13 @@ def characteristics(prepared: Prepared, durations: dict[str, float]) -> pd.DataF
 def sensitivity(
     prepared: Prepared, tious: tuple[float, ...], durations: dict[str, float]
 ) -> pd.DataFrame:
-    """AP and misses per bin of every characteristic.
+    """Return AP and misses per bin of every characteristic.
 
-    Bins XS to XL are fifths of the ground truth itself, so that they are filled on any dataset.
+    Bins XS to XL are fifths of the ground truth itself, so that no bin is empty on any dataset.
     Columns characteristic, bin, range, instances, map (percent, mean over `tious` and classes,
-    with normalised precision so that bins of unequal size compare), missed (percent of the
+    with normalised precision so that bins of unequal size are comparable), missed (percent of the
     bin's instances that no prediction hits at `tious[0]`). Predictions that hit instances of
-    other bins count for nothing. The row of characteristic `all` is the reference.
+    other bins are ignored. The row of characteristic `all` is the reference.
     """
     matches = match(prepared.ground_truth, prepared.predictions, tious, prepared.classes)
     truth, values = prepared.ground_truth, characteristics(prepared, durations)
@@ -134,7 +134,7 @@ def sensitivity(
     found[matches.matched[0][matches.hits[0]]] = True
     groups = [("all", "all", "", np.ones(len(truth), dtype=bool))]
     for name, value in values.items():
-        codes = _quintile(value)
+        codes = _bin_by_fifths(value)
         for code in range(codes.max() + 1):
             inside = codes == code
             size = BINS[round(code * (len(BINS) - 1) / max(codes.max(), 1))]
@@ -146,8 +146,11 @@ def sensitivity(
         missed = float(1 - found[inside].mean()) if inside.any() else np.nan
         rows.append(
             {
-                **{"characteristic": name, "bin": size, "range": span},
-                **{"instances": int(inside.sum()), "map": 100 * float(class_mean(ap).mean())},
+                "characteristic": name,
+                "bin": size,
+                "range": span,
+                "instances": int(inside.sum()),
+                "map": 100 * float(class_mean(ap).mean()),
                 "missed": 100 * missed,
             }
         )
@@ -155,7 +158,7 @@ def sensitivity(
 
 
 def per_class(prepared: Prepared, tious: tuple[float, ...]) -> pd.DataFrame:
-    """AP per class (percent): columns class, instances, predictions, ap (mean over `tious`)."""
+    """Return AP (percent, mean over `tious`): columns class, instances, predictions, ap."""
     matches = match(prepared.ground_truth, prepared.predictions, tious, prepared.classes)
     counts = np.bincount(matches.label, minlength=len(matches.classes))
     frame = pd.DataFrame(
@@ -172,7 +175,7 @@ def per_class(prepared: Prepared, tious: tuple[float, ...]) -> pd.DataFrame:
 def _subset_ap(
     matches: Matches, label: np.ndarray, inside: np.ndarray, normalizer: float
 ) -> np.ndarray:
-    """AP `[I, C]` where only the instances `inside` are sought and hits of others are ignored."""
+    """AP `[I, C]` if only the instances `inside` are sought and hits of others are ignored."""
     positives = np.bincount(label[inside], minlength=len(matches.classes))
     ap = np.full((len(matches.tious), len(matches.classes)), np.nan)
     sought = np.append(inside, False)[matches.matched]  # -1 reads the appended False
@@ -186,8 +189,8 @@ def _subset_ap(
     return ap
 
 
-def _quintile(values: pd.Series) -> np.ndarray:
-    """Which fifth of the values each one lies in; fewer bins where values repeat; -1 for NaN."""
+def _bin_by_fifths(values: pd.Series) -> np.ndarray:
+    """The fifth in which each value lies; fewer bins if values repeat; -1 for NaN."""
     if values.nunique() < 2:
         return np.where(values.notna(), 0, -1)
     return pd.qcut(values, len(BINS), labels=False, duplicates="drop").fillna(-1).to_numpy(int)
@@ -196,7 +199,7 @@ def _quintile(values: pd.Series) -> np.ndarray:
 def _best_overlap(
     truth: pd.DataFrame, predictions: pd.DataFrame, *, same_label: bool
 ) -> np.ndarray:
-    """Greatest tIoU of each prediction with an instance of its video, of its label or not."""
+    """The best tIoU of each prediction with an instance of its video, of its label or of others."""
     best = np.zeros(len(predictions))
     spans = predictions[["t_start", "t_end"]].to_numpy(float)
     labels = predictions["label"].to_numpy()

@@ -1,4 +1,8 @@
-"""Ground truth from annotations.json or any file in ActivityNet's format."""
+"""Ground truth from annotations.json or any file in ActivityNet's format, and its coverage.
+
+`GroundTruth` holds the annotated segments by video. `Coverage` counts how much of the ground
+truth a number is based on, as some videos may have no features.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ import pandas as pd
 from wstal.base.errors import WstalError
 
 COLUMNS = ["video_id", "t_start", "t_end", "label"]
-# Who annotates its test videos has a test subset; ActivityNet scores its validation subset.
+# The scored subset becomes `test`: ActivityNet withholds its test labels and scores validation.
 SUBSETS = {"test": "test", "validation": "val", "val": "val", "training": "train", "train": "train"}
 
 
@@ -24,8 +28,8 @@ SUBSETS = {"test": "test", "validation": "val", "val": "val", "training": "train
 class GroundTruth:
     """Videos with subset, duration (seconds or None), video-level labels, and their segments.
 
-    `frame` holds all segments in seconds; `ambiguous` those that are neither action nor
-    background, or None where the file has no such list.
+    `frame` holds all segments (video_id, t_start, t_end, label, in seconds); `ambiguous` holds
+    those that are neither action nor background, or None if the file has no such list.
     """
 
     source: str
@@ -38,7 +42,7 @@ class GroundTruth:
     ambiguous: pd.DataFrame | None = None
 
     def ids(self, subsets: Collection[str]) -> list[str]:
-        """Ids of some subsets; raises WstalError if there are none."""
+        """Return the ids of some subsets; raise WstalError if there are none."""
         found = [video for video, subset in self.subset.items() if subset in subsets]
         if not found:
             raise WstalError(
@@ -48,17 +52,17 @@ class GroundTruth:
         return found
 
     def segments(self, videos: Collection[str]) -> pd.DataFrame:
-        """Segments of these videos."""
+        """Return the segments of these videos."""
         return self.frame[self.frame["video_id"].isin(videos)]
 
     def label_matrix(self, videos: Collection[str]) -> np.ndarray:
-        """Video-level labels, bool `[V, C]`."""
+        """Return the video-level labels, bool `[V, C]`."""
         return np.array(
             [[name in self.labels[video] for name in self.classes] for video in videos], dtype=bool
         ).reshape(len(videos), len(self.classes))
 
     def ambiguous_segments(self, protocol: str) -> pd.DataFrame:
-        """The ambiguous segments; raises WstalError if there is no list of them."""
+        """Return the ambiguous segments; raise WstalError if there is no list of them."""
         if self.ambiguous is None:
             raise WstalError(
                 f"{self.source}: protocol {protocol} needs the ambiguous segments and the file "
@@ -68,7 +72,7 @@ class GroundTruth:
         return self.ambiguous
 
     def with_ambiguous(self, path: str | Path) -> GroundTruth:
-        """The same with the ambiguous segments of a THUMOS14 list: lines `video start end`."""
+        """Return a copy with the ambiguous segments of a THUMOS14 list: lines `video start end`."""
         rows = []
         try:
             lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -91,9 +95,10 @@ class GroundTruth:
 def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTruth:
     """Read annotations.json, or a file in ActivityNet's format from any tool.
 
-    `subset` names the one to score (the file's own word). Without it that is `test` where its
-    videos have segments (or labels alone, in this project's files), else `validation`, which
-    ActivityNet scores. Raises WstalError naming file, video and value for what cannot be used.
+    `subset` names the subset to score in the file's own word. By default that is `test` if its
+    videos have segments (in this project's files, also if they only have labels), else
+    `validation`, which ActivityNet scores. Raises WstalError that names file, video and value for
+    an entry that cannot be used.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -120,12 +125,12 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTrut
     return GroundTruth(
         str(path),
         classes,
-        _subsets(path, entries, set(frame["video_id"]), subset, "classes" in content),
+        _name_subsets(path, entries, set(frame["video_id"]), subset, "classes" in content),
         {video: entry.get("duration") for video, entry in entries.items()},
         labels,
         frame,
         content.get("lists", {}),
-        _ambiguous(content, entries),
+        _read_ambiguous(content, entries),
     )
 
 
@@ -139,7 +144,7 @@ def _segments(path: str | Path, video: str, entry: Mapping[str, Any]) -> list[tu
         try:
             start, end = (float(time) for time in item["segment"])
             if not isinstance(label := item["label"], str | int):
-                raise TypeError(f"label {label!r} is no name")
+                raise TypeError(f"label {label!r} is not a name")
         except (KeyError, TypeError, ValueError) as error:
             raise WstalError(
                 f"{path}: video {video}: {item} is not a segment with a label ({error!r})"
@@ -153,7 +158,7 @@ def _segments(path: str | Path, video: str, entry: Mapping[str, Any]) -> list[tu
     return rows
 
 
-def _subsets(
+def _name_subsets(
     path: str | Path, entries: Mapping, annotated: set[str], subset: str | None, ours: bool
 ) -> dict[str, str]:
     """Each video's subset as train, val or test; the one to score becomes test."""
@@ -178,8 +183,8 @@ def _annotated_subset(found: Mapping[str, str], annotated: set[str]) -> str:
     return "test"
 
 
-def _ambiguous(content: Mapping[str, Any], entries: Mapping[str, Any]) -> pd.DataFrame | None:
-    """Segments under an entry's `ambiguous` key; the list `ambiguous` says that they are there."""
+def _read_ambiguous(content: Mapping[str, Any], entries: Mapping[str, Any]) -> pd.DataFrame | None:
+    """The segments under the entries' `ambiguous` key, if the file has the list `ambiguous`."""
     if "ambiguous" not in content.get("lists", {}):
         return None
     rows = [
@@ -190,12 +195,9 @@ def _ambiguous(content: Mapping[str, Any], entries: Mapping[str, Any]) -> pd.Dat
     return pd.DataFrame(rows, columns=COLUMNS[:3]).astype({"t_start": float, "t_end": float})
 
 
-# FOLDED How much of what was expected a number rests on.
-
-
 @dataclass(frozen=True)
 class Coverage:
-    """Videos and ground-truth instances with features, of all that the protocol names."""
+    """How many videos and instances have features, of all that the protocol names."""
 
     videos: int
     expected_videos: int
@@ -204,7 +206,7 @@ class Coverage:
     missing: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """As it stands in the coverage column."""
+        """Return the text of the coverage column."""
         return (
             f"{self.videos}/{self.expected_videos} videos; "
             f"{self.instances}/{self.expected_instances} instances"
@@ -217,9 +219,9 @@ def coverage_of(
     usable: Collection[str] | None,
     expected: int | None = None,
 ) -> Coverage:
-    """Coverage of `videos` and their `instances` by the `usable` ones (None: by all).
+    """Return the coverage of `videos` and their `instances` by the `usable` ones (None: all).
 
-    `expected` is how many videos there should be, where the ground truth itself may lack some.
+    `expected` is how many videos there should be, as the ground truth itself may miss some.
     """
     missing = sorted(set(videos) - set(videos if usable is None else usable))
     lost = int(np.count_nonzero(instances["video_id"].isin(missing)))
@@ -233,26 +235,26 @@ def coverage_of(
 
 
 def read_usable(path: str | Path) -> set[str]:
-    """Ids with features, from coverage.csv; raises WstalError naming what it lacks."""
+    """Read the ids with features from coverage.csv; raise WstalError if a column is missing."""
     with Path(path).open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if not {"id", "rows"} <= set(reader.fieldnames or ()):
             raise WstalError(
-                f"{path}: columns id and rows are needed, it has {reader.fieldnames}; "
-                "give the coverage.csv that lies beside features.h5"
+                f"{path}: expected the columns id and rows, found {reader.fieldnames}; "
+                "give the coverage.csv beside features.h5"
             )
         return {row["id"] for row in reader if int(row["rows"]) > 0}
 
 
 def read_durations(manifest: str | Path) -> dict[str, float]:
-    """Durations in seconds from manifest.csv, of the videos that have one."""
+    """Read durations in seconds from manifest.csv, of the videos that have one."""
     with Path(manifest).open(newline="", encoding="utf-8") as file:
         rows = [(row["id"], float(row["duration"] or 0)) for row in csv.DictReader(file)]
     return {video: seconds for video, seconds in rows if seconds > 0}
 
 
-def beyond(segments: pd.DataFrame, durations: Mapping[str, float]) -> str:
-    """A line on segments (seconds) that end over a second after their video; "" without any."""
+def find_late_segments(segments: pd.DataFrame, durations: Mapping[str, float]) -> str:
+    """Return a warning on segments that end over 1 s after their video; "" if there are none."""
     ends = segments["video_id"].map(durations).astype(float)
     late = segments[segments["t_end"] > ends + 1]
     if late.empty:
@@ -261,5 +263,5 @@ def beyond(segments: pd.DataFrame, durations: Mapping[str, float]) -> str:
     return (
         f"{len(late)} of {len(segments)} annotated segments end after their video, such as "
         f"{first['video_id']} {first['t_start']:g} to {first['t_end']:g} s of "
-        f"{ends[late.index[0]]:.1f} s: are the times seconds, and of this file?"
+        f"{ends[late.index[0]]:.1f} s: are the times in seconds, and of this file?"
     )

@@ -1,17 +1,38 @@
-"""Rows of map.csv: everything one seed's results are worth under one protocol, in percent."""
+"""Rows of map.csv: everything that one seed's files give under one protocol, in percent.
+
+`run_rows` reads the files and returns all rows. The rows of each measure (`detection_rows`,
+`event_rows`, `video_rows`) and the choice of a checkpoint by validation or test videos follow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from wstal.base.errors import WstalError
 from wstal.evaluate.average_precision import class_mean, match_ap, video_map
+from wstal.evaluate.detections import (
+    check_detections,
+    read_detections,
+    read_detections_by_iteration,
+)
+from wstal.evaluate.events import (
+    Events,
+    class_columns,
+    event_accuracy,
+    judge,
+    open_hdf5,
+    read_event_history,
+    read_events,
+    video_id_of,
+)
 from wstal.evaluate.ground_truth import GroundTruth, coverage_of
 from wstal.evaluate.matching import match
-from wstal.evaluate.protocols import Prepared, Protocol, listed_videos, prepare
+from wstal.evaluate.protocols import Prepared, Protocol, listed_videos, notices, prepare, unscored
 
 COLUMNS = ["protocol", "checkpoint", "metric", "class", "value", "gt", "predictions", "coverage"]
 ALL = "all"  # the class column of a mean over classes
@@ -19,35 +40,120 @@ CHOSEN_ON_TEST = "paper protocol: checkpoint chosen on test"  # beside every num
 Row = dict[str, Any]
 
 
-def percent(fraction: float) -> float | str:
-    """A fraction in percent with ten decimals at most; empty for NaN."""
-    return "" if np.isnan(fraction) else round(100 * float(fraction), 10)
+def run_rows(
+    truth: GroundTruth,
+    protocol: Protocol,
+    *,
+    usable: set[str] | None = None,
+    predictions: Mapping[str, Path],
+    history: Path | None = None,
+    scores: Path | None = None,
+    score_history: Path | None = None,
+    paper: Protocol | None = None,
+    tell: Callable[[str], object] = lambda line: None,
+) -> list[Row]:
+    """Return the rows of map.csv for all that is given of a seed.
+
+    `predictions` maps the name of a checkpoint to its proposals.json (`last`; any other name makes
+    a baseline of it), `history` has the proposals of each evaluation interval, `scores` is
+    scores.h5 and `score_history` scores_by_iteration.h5, from which events are scored. best_test
+    is chosen and scored under the protocol `paper` (None: under `protocol`). Without annotated
+    segments only the video-level mAP can be scored. `tell` receives warnings for the user, line by
+    line.
+
+    Raises WstalError for files that do not fit the ground truth, or if nothing can be scored.
+    """
+    if paper is not None and paper.task != protocol.task:
+        raise WstalError(
+            f"the paper protocol {paper.name} scores {paper.task}, protocol {protocol.name} "
+            f"{protocol.task}; choose a paper protocol of the same task"
+        )
+    for line in notices(truth, protocol):
+        tell(line)
+    if protocol.task == "events":
+        if scores is None:
+            raise WstalError(f"protocol {protocol.name} scores events: give scores.h5 (--scores)")
+        rows = event_rows(truth, protocol, read_events(scores, truth.classes, protocol.seconds))
+        if score_history is not None:
+            seconds = (paper or protocol).seconds
+            events = read_event_history(score_history, truth.classes, seconds)
+            rows += event_checkpoint_rows(truth, protocol, events, paper)
+        return rows
+    rows: list[Row] = []
+    if has_segments(truth, protocol):
+        for checkpoint, path in predictions.items():
+            found = read_known_detections(truth, path)
+            if line := unscored(truth, protocol, found):
+                tell(f"{path}: {line}")
+            prepared = prepare(truth, found, protocol, usable)
+            rows += detection_rows(prepared, protocol, checkpoint)
+        if history is not None:
+            rows += checkpoint_rows(
+                truth, protocol, read_known_history(truth, history), usable, paper
+            )
+    if scores is not None:
+        rows += video_rows(truth, protocol, read_video_scores(scores, truth.classes))
+    if not rows and has_segments(truth, protocol):
+        raise WstalError("nothing to score: give detections (--predictions) or --scores")
+    if not rows:
+        raise WstalError(
+            f"{truth.source}: no video that protocol {protocol.name} scores has annotated "
+            "segments, and no scores are given: nothing can be scored (--scores scores.h5 gives "
+            "the video-level mAP)"
+        )
+    return rows
 
 
-def told(row: Row) -> str:
-    """A row as a line to read."""
-    line = "{protocol} {checkpoint} {metric} {value} ({coverage})".format(**row)
-    return f"{line}: {CHOSEN_ON_TEST}" if row["checkpoint"] == "best_test" else line
+def read_known_detections(truth: GroundTruth, path: Path) -> pd.DataFrame:
+    """Read detections; raise WstalError for a video or label that is not in the ground truth."""
+    frame = read_detections(path)
+    check_detections(frame, truth.subset, truth.classes, path)
+    return frame
 
 
-def metric_values(protocol: Protocol, ap: np.ndarray) -> dict[str, np.ndarray]:
-    """Per metric (mAP@0.50, mAP@0.1:0.7, ...) the AP per class `[C]`, from AP `[I, C]`."""
-    values = {f"mAP@{tiou:.2f}": ap[i] for i, tiou in enumerate(protocol.tious)}
-    for average in protocol.averages:
-        values[f"mAP@{average}"] = ap[protocol.average_indices(average)].mean(axis=0)
-    return values
+def read_known_history(truth: GroundTruth, path: Path) -> dict[int, pd.DataFrame]:
+    """Read detections by iteration; raise WstalError for what is not in the ground truth."""
+    frames = read_detections_by_iteration(path)
+    for frame in frames.values():
+        check_detections(frame, truth.subset, truth.classes, path)
+    return frames
 
 
-def selected_value(prepared: Prepared, protocol: Protocol) -> float:
-    """The average by which the protocol chooses a checkpoint, a fraction."""
-    inside = protocol.average_indices(protocol.select)
-    tious = [protocol.tious[i] for i in inside]
-    matches = match(prepared.ground_truth, prepared.predictions, tious, prepared.classes)
-    return float(class_mean(match_ap(matches)).mean())
+def read_event_seeds(
+    truth: GroundTruth, protocol: Protocol, scores: Sequence[Path], histories: Sequence[Path]
+) -> list[tuple[Events, dict[int, Events]]]:
+    """Read the events of each seed: those of its scores.h5, and those by iteration if given.
+
+    Raises WstalError unless `histories` has one file per seed, or none at all.
+    """
+    if histories and len(histories) != len(scores):
+        raise WstalError(
+            f"{len(scores)} files of scores and {len(histories)} of scores by iteration; "
+            "give one of each per seed"
+        )
+    known = truth.classes, protocol.seconds
+    by_iteration = [read_event_history(path, *known) for path in histories]
+    last = [read_events(path, *known) for path in scores]
+    return list(zip(last, by_iteration or [{} for _ in last], strict=True))
+
+
+def read_video_scores(path: str | Path, classes: list[str]) -> dict[str, np.ndarray]:
+    """Read scores.h5: per video the score of each class `[C]`, in the order of `classes`.
+
+    Raises WstalError if the file's classes differ from the ground truth's.
+    """
+    with open_hdf5(path) as file:
+        columns = class_columns(file, path, classes)
+        return {video_id_of(group): group["video_score"][()][columns] for group in file.values()}
+
+
+def has_segments(truth: GroundTruth, protocol: Protocol) -> bool:
+    """Return whether detections can be scored: some listed video has annotated segments."""
+    return bool(len(truth.segments(listed_videos(truth, protocol))))
 
 
 def detection_rows(prepared: Prepared, protocol: Protocol, checkpoint: str) -> list[Row]:
-    """mAP per threshold and average, over all classes and for each one with ground truth."""
+    """Return mAP per threshold and average, over all classes and for each with ground truth."""
     matches = match(prepared.ground_truth, prepared.predictions, protocol.tious, prepared.classes)
     gt = matches.instances.sum(axis=0)
     predictions = np.bincount(matches.label, minlength=len(matches.classes))
@@ -65,13 +171,40 @@ def detection_rows(prepared: Prepared, protocol: Protocol, checkpoint: str) -> l
     return rows
 
 
+def metric_values(protocol: Protocol, ap: np.ndarray) -> dict[str, np.ndarray]:
+    """Return per metric (mAP@0.50, mAP@0.1:0.7, ...) the AP per class `[C]`, from AP `[I, C]`."""
+    values = {f"mAP@{tiou:.2f}": ap[i] for i, tiou in enumerate(protocol.tious)}
+    for average in protocol.averages:
+        values[f"mAP@{average}"] = ap[protocol.average_indices(average)].mean(axis=0)
+    return values
+
+
+def event_rows(
+    truth: GroundTruth, protocol: Protocol, events: Events, checkpoint: str = "last"
+) -> list[Row]:
+    """Return the per-second accuracy of `events`, over all seconds and per class (its recall)."""
+    judged = judge(truth, protocol, events)
+    result = event_accuracy(judged.given, judged.labels, len(truth.classes))
+    names = [*truth.classes, "background"]
+    counts = np.bincount(judged.labels.ravel(), minlength=len(names)).tolist()
+    head = {"protocol": protocol.name, "checkpoint": checkpoint, "metric": "accuracy"}
+    tail = {"predictions": result["seconds"], "coverage": str(judged.coverage)}
+    values = [(ALL, result["accuracy"], result["seconds"])]
+    values += zip(names, result["recall"], counts, strict=True)
+    return [
+        {**head, "class": name, "value": percent(value), "gt": count, **tail}
+        for name, value, count in values
+        if count
+    ]
+
+
 def video_rows(
     truth: GroundTruth,
     protocol: Protocol,
     scores: Mapping[str, np.ndarray],
     checkpoint: str = "last",
 ) -> list[Row]:
-    """Video-level mAP of `scores` (per video `[C]` in the order of the classes).
+    """Return the video-level mAP of `scores` (per video `[C]` in the order of the classes).
 
     Videos without scores rank last in every class under `missing_is_miss` and are left out
     under `restricted`.
@@ -93,12 +226,22 @@ def video_rows(
     ]
     return [
         {
-            **{"protocol": protocol.name, "checkpoint": checkpoint, "metric": "video_mAP"},
-            **{"class": name, "value": percent(value), "gt": count},
-            **{"predictions": len(videos), "coverage": str(coverage)},
+            "protocol": protocol.name,
+            "checkpoint": checkpoint,
+            "metric": "video_mAP",
+            "class": name,
+            "value": percent(value),
+            "gt": count,
+            "predictions": len(videos),
+            "coverage": str(coverage),
         }
         for name, value, count in named
     ]
+
+
+def percent(fraction: float) -> float | str:
+    """Return a fraction in percent with at most ten decimals; empty text for NaN."""
+    return "" if np.isnan(fraction) else round(100 * float(fraction), 10)
 
 
 def checkpoint_rows(
@@ -108,12 +251,12 @@ def checkpoint_rows(
     usable: set[str] | None,
     paper: Protocol | None = None,
 ) -> list[Row]:
-    """Rows of best_test, and of best_val where validation videos are annotated and scored.
+    """Return rows of best_test, and of best_val if validation videos are annotated and scored.
 
-    The iteration with the greatest `select` average is taken (the first of equals), and given
-    in a row of the metric `iteration`. best_test is the "paper protocol": what choosing the
-    checkpoint on test, as published code does, makes of the same run. It is chosen and scored
-    under `paper`, how that code scores (None: under `protocol`, as best_val always is).
+    The iteration with the greatest `select` average is taken (the first of equals); a row of the
+    metric `iteration` names it. best_test chooses the checkpoint on test videos, as published
+    code does. It is chosen and scored under `paper`, the way that code scores (None: under
+    `protocol`, as best_val always is).
     """
     rows = []
     for name, subset, own in (
@@ -137,7 +280,7 @@ def best_iteration(
     usable: set[str] | None,
     subset: str,
 ) -> int | None:
-    """The best iteration on a subset; None if nothing of it is annotated or scored."""
+    """Return the best iteration on a subset; None if nothing of it is annotated or scored."""
     if subset != "test":
         protocol = protocol.on_subset(subset)
         ids = {video for video, name in truth.subset.items() if name == subset}
@@ -151,11 +294,56 @@ def best_iteration(
     return max(values, key=values.__getitem__, default=None)
 
 
-def has_segments(truth: GroundTruth, protocol: Protocol) -> bool:
-    """Whether detections can be scored at all: some listed video has annotated segments."""
-    return bool(len(truth.segments(listed_videos(truth, protocol))))
+def selected_value(prepared: Prepared, protocol: Protocol) -> float:
+    """Return the average by which the protocol chooses a checkpoint, a fraction."""
+    inside = protocol.average_indices(protocol.select)
+    tious = [protocol.tious[i] for i in inside]
+    matches = match(prepared.ground_truth, prepared.predictions, tious, prepared.classes)
+    return float(class_mean(match_ap(matches)).mean())
 
 
-def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """Rows as the frame that map.csv holds."""
-    return pd.DataFrame(list(rows), columns=COLUMNS)
+def event_checkpoint_rows(
+    truth: GroundTruth,
+    protocol: Protocol,
+    iterations: Mapping[int, Events],
+    paper: Protocol | None = None,
+) -> list[Row]:
+    """Return rows of best_val, if validation videos are annotated and scored, and of best_test.
+
+    The iteration of the greatest accuracy is taken (the first of equals); a row of the metric
+    `iteration` names it. best_test is chosen under `paper` (None: under `protocol`) on the same
+    seconds on which it is scored, as published code does.
+    """
+    chosen = []
+    if "val" not in protocol.subsets:  # or else the choice would be made on what is scored
+        chosen.append(("best_val", protocol, protocol.on_subset("val")))
+    chosen.append(("best_test", paper or protocol, paper or protocol))
+    rows = []
+    for name, own, choice in chosen:
+        best = best_event_iteration(truth, choice, iterations)
+        if best is not None:
+            found = event_rows(truth, own, iterations[best], name)
+            counts = {key: found[0][key] for key in ("gt", "predictions", "coverage")}
+            head = {"protocol": own.name, "checkpoint": name, "metric": "iteration"}
+            rows += [*found, {**head, "class": ALL, "value": best, **counts}]
+    return rows
+
+
+def best_event_iteration(
+    truth: GroundTruth, protocol: Protocol, iterations: Mapping[int, Events]
+) -> int | None:
+    """Return the iteration of the greatest accuracy; None if the subsets have nothing to score."""
+    ids = {video for video, name in truth.subset.items() if name in protocol.subsets}
+    if not len(truth.segments(ids)) or not any(ids & set(each) for each in iterations.values()):
+        return None
+    values = {
+        iteration: judge(truth, protocol, events).share_right.mean()
+        for iteration, events in iterations.items()
+    }
+    return max(values, key=values.__getitem__, default=None)
+
+
+def format_row(row: Row) -> str:
+    """Return a row as one line of text."""
+    line = "{protocol} {checkpoint} {metric} {value} ({coverage})".format(**row)
+    return f"{line}: {CHOSEN_ON_TEST}" if row["checkpoint"] == "best_test" else line

@@ -1,10 +1,10 @@
 """Which predictions hit which ground-truth instances, at every tIoU threshold at once.
 
-ActivityNet's rule: within a class, predictions in falling order of score; each takes the
-unmatched instance of its video that it overlaps most, if that overlap reaches the threshold.
-All instances thus prefer the better-ranked prediction, so that offering instances round by
-round (deferred acceptance) ends in the same pairs as the loop over predictions does, with
-whole arrays per round.
+ActivityNet's rule: within a class, predictions are visited in falling order of score; each takes
+the unmatched instance of its video that it overlaps most, if that overlap reaches the threshold.
+Thus every instance prefers the better-ranked prediction, and deferred acceptance (instances are
+offered round by round) gives the same pairs as the loop over predictions, with whole arrays per
+round.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import pandas as pd
 
 from wstal.base.errors import WstalError
 
-PAIRS = 1 << 19  # prediction-instance pairs held at once, about 30 MB
+PAIRS = 1 << 19  # prediction-instance pairs in memory at once, about 30 MB
 
 
 @dataclass(frozen=True)
 class Matches:
     """Predictions of the known classes, ordered by class, then rank, and what they hit.
 
-    `order` [N] are their rows in the frame given, `label` [N] class indices, `video` [N]
-    indices into `videos`, `matched` [I, N] the row of the ground-truth frame that each one
-    took at each threshold, or -1; `neutral` [N] says that a miss is not held against it.
-    `instances` [V, C] counts the ground truth.
+    `order` `[N]` holds their rows in the given frame, `label` `[N]` class indices, `video` `[N]`
+    indices into `videos`, `matched` `[I, N]` the row of the ground-truth frame that each one takes
+    at each threshold, or -1. `neutral` `[N]` is true if a miss does not count against a
+    prediction. `instances` `[V, C]` counts the ground truth.
     """
 
     tious: np.ndarray
@@ -42,11 +42,11 @@ class Matches:
 
     @property
     def hits(self) -> np.ndarray:
-        """Whether a prediction is a true positive, bool `[I, N]`."""
+        """Whether each prediction is a true positive, bool `[I, N]`."""
         return self.matched >= 0
 
     def class_slice(self, index: int) -> slice:
-        """Where the predictions of a class stand."""
+        """Return the slice of the predictions of a class."""
         first, last = np.searchsorted(self.label, [index, index + 1])
         return slice(int(first), int(last))
 
@@ -59,9 +59,9 @@ def match(
 ) -> Matches:
     """Match predictions to ground truth; see `detection_map` for the frames and the errors.
 
-    Predictions whose label is not among `classes` (default: the sorted labels of the ground
-    truth) take no part. Ties follow ActivityNet's reversed sort: of equal scores the later
-    row ranks first, of equal overlaps the later instance is taken.
+    Predictions whose label is not in `classes` (default: the sorted labels of the ground truth)
+    are ignored. Ties follow ActivityNet's reversed sort: of equal scores the later row ranks
+    first, of equal overlaps the later instance is taken.
     """
     _check(ground_truth, "ground truth", [])
     _check(predictions, "predictions", ["score"])
@@ -74,7 +74,7 @@ def match(
     score = predictions["score"].to_numpy(float)
     order = np.argsort(score, kind="stable")[::-1]
     order = order[label[order] >= 0]
-    small = np.int16 if len(known) < 1 << 15 else np.int64  # radix sort where it will do
+    small = np.int16 if len(known) < 1 << 15 else np.int64  # numpy sorts int16 by radix
     order = order[np.argsort(label[order].astype(small), kind="stable")]
     label, video = label[order], video[order]
     instances = np.zeros((len(videos), len(known)), dtype=np.int64)
@@ -107,7 +107,7 @@ def _check(frame: pd.DataFrame, name: str, extra: list[str]) -> None:
     numbers = frame[["t_start", "t_end", *extra]].to_numpy(float)
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers).all(axis=1))[0])
-        raise WstalError(f"{name}: row {row} holds a number that is not finite: {numbers[row]}")
+        raise WstalError(f"{name}: row {row} has a number that is not finite: {numbers[row]}")
     if (inverted := numbers[:, 1] < numbers[:, 0]).any():
         row = int(np.flatnonzero(inverted)[0])
         raise WstalError(f"{name}: row {row} ends before it starts: {numbers[row, :2]}")
@@ -121,11 +121,11 @@ def _assign(
     group: np.ndarray,
     tious: np.ndarray,
 ) -> np.ndarray:
-    """The one of `gt_rows` that each prediction takes, `[I, N]`, -1 for none.
+    """The row of `gt_rows` that each prediction takes, `[I, N]`, -1 for none.
 
-    `spans` are in falling rank within each group (a video and a class). Work goes on in
-    pieces of at most about `PAIRS` pairs; as better-ranked predictions come first, what they
-    took in an earlier piece is simply gone.
+    `spans` are in falling rank within each group (a video and a class). The work is done in pieces
+    of about `PAIRS` pairs at most. Better-ranked predictions come first, so what they take in an
+    earlier piece is no longer available.
     """
     matched = np.full((len(tious), len(spans)), -1, dtype=np.int32)
     floor = tious.min(initial=np.inf)
@@ -146,10 +146,10 @@ def _assign(
 def _candidates(
     gt: np.ndarray, gt_group: np.ndarray, spans: np.ndarray, group: np.ndarray, floor: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rows with any candidate, and the stretch `first`, `count` of `by_start` that holds them.
+    """Rows with any candidate, and the range `first`, `count` of `by_start` that holds them.
 
-    `by_start` lists the instances by group and start. A prediction can only overlap those
-    that start before its end, and stand behind the first of its group to end after its start.
+    `by_start` lists the instances by group and start. A prediction can only overlap instances
+    that start before its end, and that follow the first of its group to end after its start.
     """
     by_start = np.lexsort((gt[:, 0], gt_group))
     groups = gt_group[by_start]
@@ -160,7 +160,7 @@ def _candidates(
     if floor > 0 and len(row):
         low = min(gt.min(), spans[row].min())
         width = max(gt.max(), spans[row].max()) - low + 1
-        slack = 1e-9 * width * (groups.max() + 1)  # stretches may be too long, never too short
+        slack = 1e-9 * width * (groups.max() + 1)  # ranges may be too long, never too short
         reach = np.maximum.accumulate(groups * width + gt[by_start, 1] - low)
         ends = np.searchsorted(reach, group[row] * width + spans[row, 0] - low - slack)
         starts = groups * width + gt[by_start, 0] - low
@@ -185,7 +185,7 @@ def _overlaps(
     by_start: np.ndarray,
     floor: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs with tIoU of at least `floor`: by prediction, falling tIoU, later instance first."""
+    """Pairs with tIoU of at least `floor`, by prediction, falling tIoU, later instance first."""
     at = np.arange(count.sum()) + np.repeat(first - (np.cumsum(count) - count), count)
     row, instance = np.repeat(row, count), by_start[at]
     (start, end), (gt_start, gt_end) = spans[row].T, gt[instance].T
@@ -207,8 +207,8 @@ def _deferred_acceptance(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Final (row, instance) pairs, from pairs in each row's order of preference.
 
-    Every row asks its next instance; an instance keeps the lowest row that asked; rows that
-    are refused or displaced ask on until nobody is left who has somewhere to ask.
+    Every row proposes to its next instance; an instance keeps the lowest row that proposed. Rows
+    that are refused or displaced propose again, until no row has an instance left to propose to.
     """
     free = ~taken[instance]
     row, instance = row[free], instance[free]
@@ -216,18 +216,18 @@ def _deferred_acceptance(
         return row, instance
     rows, at = np.unique(row, return_index=True)
     stop = np.append(at[1:], len(row))
-    nobody = len(rows)
-    holder = np.full(len(taken), nobody)
-    asking = np.arange(nobody)
-    while len(asking):
-        asked = instance[at[asking]]
-        before = holder[asked]
-        np.minimum.at(holder, asked, asking)
-        now = holder[asked]
-        refused = asking[now != asking]
-        displaced = np.unique(before[(before != now) & (before != nobody)])
-        asking = np.concatenate([refused, displaced])
-        at[asking] += 1
-        asking = asking[at[asking] < stop[asking]]
-    held = np.flatnonzero(holder < nobody)
-    return rows[holder[held]], held
+    nothing = len(rows)
+    holder = np.full(len(taken), nothing)
+    proposing = np.arange(nothing)
+    while len(proposing):
+        proposed = instance[at[proposing]]
+        before = holder[proposed]
+        np.minimum.at(holder, proposed, proposing)
+        now = holder[proposed]
+        refused = proposing[now != proposing]
+        displaced = np.unique(before[(before != now) & (before != nothing)])
+        proposing = np.concatenate([refused, displaced])
+        at[proposing] += 1
+        proposing = proposing[at[proposing] < stop[proposing]]
+    kept = np.flatnonzero(holder < nothing)
+    return rows[holder[kept]], kept

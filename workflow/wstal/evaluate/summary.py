@@ -1,21 +1,43 @@
-"""From the map.csv of each seed to `_map.csv`: mean, sd, n and coverage in every reading."""
+"""From the map.csv of each seed to `_map.csv`, and the ledger of protocols.
+
+`summarize` gives mean, sd, n and coverage in every reading. `make_ledger` scores the same results
+under every protocol and checkpoint, side by side.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from wstal.base.errors import WstalError
-from wstal.evaluate.events import Events, event_checkpoint_rows, event_rows
+from wstal.evaluate.events import Events, open_hdf5
 from wstal.evaluate.ground_truth import GroundTruth
-from wstal.evaluate.map_table import ALL, CHOSEN_ON_TEST, checkpoint_rows, detection_rows
+from wstal.evaluate.map_table import (
+    ALL,
+    CHOSEN_ON_TEST,
+    checkpoint_rows,
+    detection_rows,
+    event_checkpoint_rows,
+    event_rows,
+)
 from wstal.evaluate.protocols import Protocol, prepare
 
 COLUMNS = [
-    *("dataset", "recipe", "run", "reading", "protocol", "checkpoint", "metric"),
-    *("mean", "sd", "n", "coverage", "note"),
+    "dataset",
+    "recipe",
+    "run",
+    "reading",
+    "protocol",
+    "checkpoint",
+    "metric",
+    "mean",
+    "sd",
+    "n",
+    "coverage",
+    "note",
 ]
 CHECKPOINTS = ("last", "best_val", "best_test")
 NOTES = {
@@ -27,9 +49,9 @@ NOTES = {
     "true_class_throughout": "the video's true class in every second",
     "best_test": CHOSEN_ON_TEST,
 }
-# A mean hides a training that failed. This is no spread: a seed with less than half of the best,
-# where that is 10 % or more.
-BEHIND, WORTH = 0.5, 10.0
+# A mean hides a training that failed: a seed with less than half of the best seed's value, if that
+# is 10 % or more. Smaller values differ by chance.
+BEHIND, LEAST = 0.5, 10.0
 
 
 def summarize(
@@ -41,13 +63,13 @@ def summarize(
     run: str,
     note: str = "",
 ) -> pd.DataFrame:
-    """Rows of `_map.csv` from one map.csv frame per seed and the frame of baselines.csv.
+    """Return the rows of `_map.csv` from one map.csv frame per seed and that of baselines.csv.
 
-    The reading `strict` is the best checkpoint on validation where every seed has one, else
-    the last iterate; `paper` is the best on test, under the protocol it was scored by;
-    whatever else stands in the checkpoint column is a baseline derived from the run. A
-    baseline's name stands in the column run. sd is over seeds (n - 1), empty for one. Percent.
-    Raises WstalError if seeds disagree in what they scored.
+    The reading `strict` is the best checkpoint on validation if every seed has one, else the last
+    iterate; `paper` is the best on test, under the protocol it was scored by. Any other name in
+    the checkpoint column is a baseline derived from the run, and becomes its name in the column
+    run. Values are in percent, sd over seeds (n - 1), empty for one seed. Raises WstalError if the
+    seeds scored different things.
     """
     tables = [table[(table["class"] == ALL) & (table["metric"] != "iteration")] for table in seeds]
     scored = ["protocol", "checkpoint", "metric"]
@@ -61,7 +83,7 @@ def summarize(
     both = pd.concat(tables, ignore_index=True)
     strict = "best_val" if "best_val" in set(both["checkpoint"]) else "last"
     reading = {strict: "strict", "best_test": "paper"}
-    # Of last and best_val only the strict one is kept; the ledger lists every checkpoint.
+    # Of last and best_val only the strict one stays; the ledger lists every checkpoint.
     both = both[both["checkpoint"].isin(reading) | ~both["checkpoint"].isin(CHECKPOINTS)]
     name = both["checkpoint"].where(~both["checkpoint"].isin(CHECKPOINTS), run)
     both = both.assign(run=name, reading=both["checkpoint"].map(reading).fillna("baseline"))
@@ -78,13 +100,18 @@ def summarize(
         if values["checkpoint"] not in CHECKPOINTS:
             values["checkpoint"] = ""
         value = part["value"].astype(float)
-        behind = "" if values["reading"] == "baseline" else _behind(values["metric"], value)
+        behind = (
+            "" if values["reading"] == "baseline" else _note_failed_seed(values["metric"], value)
+        )
         notes = [note, "no segments" if unsegmented else "", NOTES.get(baseline, ""), behind]
         rows.append(
             {
-                **{"dataset": dataset, "recipe": recipe, **values},
-                **{"mean": round(value.mean(), 6), "n": len(part)},
+                "dataset": dataset,
+                "recipe": recipe,
+                **values,
+                "mean": round(value.mean(), 6),
                 "sd": round(value.std(ddof=1), 6) if len(part) > 1 else None,
+                "n": len(part),
                 "coverage": " | ".join(dict.fromkeys(part["coverage"])),
                 "note": "; ".join(text for text in notes if text),
             }
@@ -94,25 +121,38 @@ def summarize(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _behind(metric: str, values: pd.Series) -> str:
-    """What an average metric's note says of seeds, in their order, if one of them failed."""
+def _note_failed_seed(metric: str, values: pd.Series) -> str:
+    """The note on an average metric that lists the seeds, in order, if one of them failed."""
     averaged = ":" in metric or not metric.startswith("mAP@")
-    if not averaged or values.max() < WORTH or values.min() >= BEHIND * values.max():
+    if not averaged or values.max() < LEAST or values.min() >= BEHIND * values.max():
         return ""
     return "a seed fell behind: " + ", ".join(f"{value:.1f}" for value in values)
 
 
-# FOLDED The protocol ledger: the same results under every protocol and checkpoint, side by side.
+def weights_note(features: str | Path) -> str:
+    """Return `untrained weights` if the features were made with them, else empty text."""
+    with open_hdf5(features) as file:
+        return "untrained weights" if file.attrs.get("weights") == "untrained" else ""
+
 
 LEDGER_COLUMNS = [
-    *("protocol", "checkpoint", "metric", "mean", "sd", "n", "difference", "gt"),
-    *("coverage", "title", "note"),
+    "protocol",
+    "checkpoint",
+    "metric",
+    "mean",
+    "sd",
+    "n",
+    "difference",
+    "gt",
+    "coverage",
+    "title",
+    "note",
 ]
-# Proposals and those by iteration, or with a protocol of events those by video.
+# The proposals of a seed and those by iteration, or its events and those by iteration.
 Seed = tuple[pd.DataFrame, Mapping[int, pd.DataFrame]] | tuple[Events, Mapping[int, Events]]
 
 
-def ledger(
+def make_ledger(
     truth: GroundTruth,
     protocols: Sequence[Protocol],
     seeds: Sequence[Seed],
@@ -121,11 +161,11 @@ def ledger(
     note: str = "",
     track: Callable = iter,
 ) -> pd.DataFrame:
-    """Mean and sd over seeds (percent) for every protocol, checkpoint and metric.
+    """Return mean and sd over seeds (percent) for every protocol, checkpoint and metric.
 
-    `difference` is to the first protocol's last iterate in the same metric: what the
-    convention alone moves. Protocols of another task than the first are left out. `note` stands in
-    every row, and after it that the checkpoint was chosen on test where it was.
+    `difference` is to the first protocol's last iterate in the same metric: the effect of the
+    convention alone. Protocols of another task than the first are left out. Every row carries
+    `note`; rows of best_test also say that the checkpoint was chosen on test.
     """
     tables = []
     for protocol in track([p for p in protocols if p.task == protocols[0].task]):

@@ -1,8 +1,8 @@
-"""The second evaluator in use: W-TALC's, which makes its own segments of an activation sequence.
+"""W-TALC's evaluator, which makes its own segments from a class activation sequence.
 
-It stands here for comparison with numbers scored by it. It differs from `detection_map` in all
-that matters: one threshold per class and video, segments of at least two snippets, the first
-instance that overlaps enough (not the best), and an AP that is not interpolated.
+It serves to compare with numbers that were scored by it. It differs from `detection_map` in every
+step: one threshold per class and video, segments of at least two snippets, the first instance that
+overlaps enough (not the best), and an AP that is not interpolated.
 (Paul et al., ECCV 2018, and the code published with it.)
 """
 
@@ -27,7 +27,7 @@ def wtalc_map(
     snippets_per_second: float = SNIPPETS_PER_SECOND,
     ambiguous: pd.DataFrame | None = None,
 ) -> dict[str, np.ndarray]:
-    """mAP `{"ap": [I, C'], "map": [I]}` in fractions, C' the classes with ground truth.
+    """Return mAP `{"ap": [I, C'], "map": [I]}` in fractions, C' the classes with ground truth.
 
     `ground_truth` is a frame video_id, t_start, t_end, label in seconds, in the order in which
     instances are offered; `activations` maps each video to `[T, C]`, C in the order of
@@ -54,10 +54,11 @@ def wtalc_map(
 
 
 def class_segments(activation: np.ndarray, index: int) -> list[tuple[int, int, float]]:
-    """Runs of at least two snippets above half way between a class's extremes, with scores.
+    """Return the segments (start, end, score) of a class: runs of at least two snippets.
 
-    The score is the run's maximum plus 0.7 times the class's score of the video (the mean of
-    its highest eighth). A class whose video score is not positive counts as all zero.
+    A run lies above the middle between the class's extremes. Its score is its maximum plus 0.7
+    times the class's score of the video (the mean of the highest eighth). A class whose video
+    score is not positive has no segments.
     """
     sequence = np.asarray(activation, dtype=float)[:, index]
     top = np.sort(sequence)[::-1][: len(sequence) // 8]
@@ -88,7 +89,7 @@ def _by_video(frame: pd.DataFrame) -> dict[str, list[tuple[int, int]]]:
 def _hits(
     ranked: list[tuple[str, int, int]], instances: dict[str, list[tuple[int, int]]], tiou: float
 ) -> np.ndarray:
-    """Whether each segment, best first, takes the first free instance that it overlaps enough."""
+    """Whether each segment, best first, takes the first free instance that overlaps enough."""
     hits = np.zeros(len(ranked), dtype=bool)
     for row, (video, start, end) in enumerate(ranked):
         free = instances.get(video, [])

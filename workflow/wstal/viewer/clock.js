@@ -1,4 +1,4 @@
-// The time that everything follows: the video's, or one that runs by itself where no video plays.
+// The time that everything follows: the video's, or its own where no video plays.
 class Clock {
   constructor(picture) {
     this.picture = picture;

@@ -1,5 +1,5 @@
-// The page's data, decoded video by video, and what follows from it. Ids, labels and notes are
-// text of others: they only ever become text nodes.
+// The page's data, decoded video by video, and what is derived from it. Ids, labels and notes are
+// untrusted text: they only ever become text nodes.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 
@@ -25,13 +25,13 @@ function seconds(t, digits = 1) {
   return `${minutes}:${rest.toFixed(digits).padStart(digits ? 3 + digits : 2, "0")}`;
 }
 
-// What the user has set. `level` is the place of the tIoU among the protocol's, -1 without any.
+// What the user has set. `level` is the index of the tIoU in the protocol's list, or -1.
 const state = { video: 0, level: -1, step: 0, shown: "auto", from: 0, to: 1 };
 const threshold = () => (state.step > 0 ? data.scores[state.step] : -Infinity);
 const className = (label) => data.classes[label] ?? "background";
 const tiouText = () => (state.level < 0 ? "" : data.protocol.tious[state.level].toFixed(2));
 
-// How strong a score is among all of the page, 0 to 1.
+// The rank of a score among all scores of the page, 0 to 1.
 function strength(score) {
   let low = 0, high = data.scores.length - 1;
   while (low < high) {
@@ -81,7 +81,7 @@ class Video {
     const taker = instance.takers[state.level];
     return taker >= 0 && this.scores[taker] >= threshold();
   }
-  // What became of the video: {right, all, unit}, or null where nothing is scored.
+  // The video's result: {right, all, unit}, or null if nothing is scored.
   result() {
     if (this.seconds) {
       const right = this.seconds.truth.filter((label, i) => label === this.seconds.given[i]);

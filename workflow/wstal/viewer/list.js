@@ -1,4 +1,4 @@
-// The list of videos at the left: search, filter, order, and what became of each.
+// The list of videos on the left: search, filter, order, and the result of each.
 const ORDERS = {
   "in order": () => 0,
   "worst first": (a, b) => share(a) - share(b),
@@ -43,7 +43,7 @@ class VideoList {
     row.append(button);
     return { row, button };
   }
-  // Results depend on tIoU and score: rewritten in place, the list keeps its order till asked.
+  // Results depend on tIoU and score. They are rewritten in place; the order stays.
   update() {
     videos.forEach((video, index) => {
       const { button } = this.rows[index], text = button.querySelector(".result");

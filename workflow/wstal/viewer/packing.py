@@ -1,4 +1,7 @@
-"""Proposals, instances and curves of one video, packed small."""
+"""Proposals, instances and curves of one video, with the evaluator's verdicts, packed small.
+
+Numbers travel as short text: little-endian arrays, or one byte a value, in base64.
+"""
 
 from __future__ import annotations
 
@@ -16,46 +19,23 @@ from wstal.evaluate.protocols import Prepared, Protocol, prepare
 from wstal.localize.nms import overlap
 from wstal.localize.scores import VideoScores
 
-# FOLDED Numbers as short text for a page: few bytes each, in base64.
-
-LEVELS = 255
-
-
-def column(values: Sequence[float] | np.ndarray, kind: str) -> str:
-    """Values as little-endian numbers of a numpy `kind` (f4, u2, u1) in base64."""
-    array = np.asarray(values).astype(np.dtype(f"<{kind}"))
-    return base64.b64encode(array.tobytes()).decode("ascii")
-
-
-def curve(values: np.ndarray, low: float, high: float) -> str:
-    """Values `[T]` as the nearest of 256 steps from `low` to `high`, a byte each, in base64."""
-    share = (np.asarray(values, dtype=float) - low) / max(high - low, np.finfo(float).tiny)
-    return column(np.rint(np.clip(share, 0, 1) * LEVELS), "u1")
-
-
-def value_range(arrays: Sequence[np.ndarray], *inside: float) -> tuple[float, float]:
-    """The smallest range that holds all values and those of `inside`; (0, 1) if there are none."""
-    parts = [np.asarray(array, dtype=float).ravel() for array in arrays]
-    every = np.concatenate([*parts, np.asarray(inside, dtype=float)])
-    return (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
-
-
-# FOLDED What the evaluator says of each proposal and of each annotated instance.
-
-ROW = "row"  # where a line of a prepared frame stood before
+CLASSES = 24  # curves kept per video
+TIOU_STEPS = 10_000  # of a proposal's best overlap
+LEVELS = 255  # of a curve's byte
+ROW = "row"  # the column that keeps a row's place through `prepare`
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """By row of the frames given: N proposals and M instances, at I thresholds.
+    """The evaluator's results on N proposals and M instances (rows of frames) at I thresholds.
 
-    `taker` `[I, M]` is the proposal that hits an instance, or -1: all that matching says, for
-    the proposals that hit are those named in it. As better-ranked proposals are matched first,
-    it holds for the proposals above any score alike. `overlap` `[N]` and `instance_overlap`
-    `[M]` are the best tIoU with an instance (a proposal) of the same video and class, in the
-    protocol's units; NaN for what the protocol does not score. `held` `[N]` says that a miss
-    counts against a proposal: not where it is not scored, or touches an ambiguous segment that
-    the protocol calls neutral.
+    `taker` `[I, M]` is the row of the proposal that hits an instance, or -1. It is the whole
+    result of matching: a proposal that is in it is a hit. Better-ranked proposals are matched
+    first, so it holds as well for the proposals above any score alone. `overlap` `[N]` and
+    `instance_overlap` `[M]` are the best tIoU with an instance (a proposal) of the same video and
+    class, in the protocol's units; NaN for what the protocol does not score. `held` `[N]` is true
+    if a miss counts against a proposal: it is scored, and overlaps no ambiguous segment that the
+    protocol treats as neutral.
     """
 
     tious: np.ndarray
@@ -65,13 +45,13 @@ class Verdicts:
     held: np.ndarray
 
 
-def verdicts(
+def match_proposals(
     truth: GroundTruth, found: pd.DataFrame, protocol: Protocol, usable: set[str] | None = None
 ) -> Verdicts:
     """Match `found` (a frame video_id, t_start, t_end, label, score, seconds) to `truth`.
 
     Instances are in the order of `truth.frame`. `usable` are the videos with features (None:
-    all). Raises WstalError where the protocol needs a list that the ground truth lacks.
+    all). Raises WstalError if the protocol needs a list that the ground truth does not have.
     """
     marked = replace(truth, frame=truth.frame.assign(**{ROW: np.arange(len(truth.frame))}))
     prepared = prepare(marked, found.assign(**{ROW: np.arange(len(found))}), protocol, usable)
@@ -85,13 +65,13 @@ def verdicts(
     taker[level, instance] = rows[matches.order[position]]
 
     best, instance_best = np.full(len(found), np.nan), np.full(len(truth.frame), np.nan)
-    best[rows], instance_best[instance_rows] = _best_overlaps(prepared)
+    best[rows], instance_best[instance_rows] = _find_best_overlaps(prepared)
     held = np.zeros(len(found), dtype=bool)
     held[rows[matches.order]] = ~matches.neutral
     return Verdicts(matches.tious, taker, best, instance_best, held)
 
 
-def _best_overlaps(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
+def _find_best_overlaps(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
     """Best tIoU of each prepared prediction `[N]` and instance `[M]` with the other kind."""
     truth, found = prepared.ground_truth, prepared.predictions
     best, instance_best = np.zeros(len(found)), np.zeros(len(truth))
@@ -106,48 +86,45 @@ def _best_overlaps(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
     return best, instance_best
 
 
-CLASSES = 24  # curves kept per video: those annotated, then those found
-TIOU_STEPS = 10_000  # of a proposal's best overlap
-
-
-def kept_classes(
+def choose_classes(
     annotated: Sequence[str], found: pd.DataFrame, video_score: Sequence[float], classes: list[str]
 ) -> list[str]:
-    """The classes whose curves are kept: annotated, then best found, then likeliest; CLASSES."""
+    """Return the CLASSES whose curves are kept: annotated, then best found, then likeliest."""
     best = found.sort_values("score", ascending=False, kind="stable")["label"]
     likely = [classes[i] for i in np.argsort(-np.asarray(video_score), kind="stable")]
     return list(dict.fromkeys([*annotated, *best, *likely]))[:CLASSES]
 
 
-def proposal_columns(found: pd.DataFrame, said: Verdicts | None, classes: list[str]) -> dict:
-    """Proposals of one video (rows named as in the frame of `said`) as columns, best first.
+def pack_proposals(found: pd.DataFrame, verdicts: Verdicts | None, classes: list[str]) -> dict:
+    """Pack the proposals of one video, best first, as columns.
 
-    `start`, `end` and `score` are float32, `label` uint16; with verdicts `overlap` is uint16,
-    the best tIoU in steps of 1 / TIOU_STEPS, and `held` uint8.
+    The index of `found` gives the rows in `verdicts`. `start`, `end` and `score` are float32,
+    `label` uint16; with verdicts also `overlap`, uint16, the best tIoU in steps of
+    1 / TIOU_STEPS, and `held`, uint8.
     """
     columns = {
         "count": len(found),
-        "start": column(found["t_start"], "f4"),
-        "end": column(found["t_end"], "f4"),
-        "label": column(pd.Index(classes).get_indexer(found["label"]), "u2"),
-        "score": column(found["score"], "f4"),
+        "start": pack_column(found["t_start"], "f4"),
+        "end": pack_column(found["t_end"], "f4"),
+        "label": pack_column(pd.Index(classes).get_indexer(found["label"]), "u2"),
+        "score": pack_column(found["score"], "f4"),
     }
-    if said is None:
+    if verdicts is None:
         return columns
-    overlap = np.nan_to_num(said.overlap[found.index])
+    overlap = np.nan_to_num(verdicts.overlap[found.index])
     return columns | {
-        "overlap": column(np.rint(overlap * TIOU_STEPS), "u2"),
-        "held": column(said.held[found.index], "u1"),
+        "overlap": pack_column(np.rint(overlap * TIOU_STEPS), "u2"),
+        "held": pack_column(verdicts.held[found.index], "u1"),
     }
 
 
-def instance_rows(
-    truth: pd.DataFrame, found: pd.DataFrame, said: Verdicts | None, classes: list[str]
+def list_instances(
+    truth: pd.DataFrame, found: pd.DataFrame, verdicts: Verdicts | None, classes: list[str]
 ) -> list[dict[str, Any]]:
-    """Annotated instances of one video in order of time.
+    """Return the annotated instances of one video in order of time.
 
-    Each has `start`, `end` (s), `label`; where it is scored also `overlap`, its best tIoU, and
-    `takers`, at each threshold the place in `found` of the proposal that hits it, or -1.
+    Each has `start`, `end` (s) and `label`. If it is scored, it also has `overlap`, its best tIoU,
+    and `takers`: at each threshold the place in `found` of the proposal that hits it, or -1.
     """
     place = {row: index for index, row in enumerate(found.index)}
     rows = []
@@ -157,19 +134,19 @@ def instance_rows(
             "end": round(item.t_end, 3),
             "label": classes.index(item.label),
         }
-        if said is not None and not np.isnan(said.instance_overlap[item.Index]):
-            takers = said.taker[:, item.Index]
-            row["overlap"] = round(float(said.instance_overlap[item.Index]), 4)
+        if verdicts is not None and not np.isnan(verdicts.instance_overlap[item.Index]):
+            takers = verdicts.taker[:, item.Index]
+            row["overlap"] = round(float(verdicts.instance_overlap[item.Index]), 4)
             row["takers"] = [place[taker] if taker >= 0 else -1 for taker in takers.tolist()]
         rows.append(row)
     return rows
 
 
-def curves(own: VideoScores, columns: dict[str, int], kept: list[str]) -> dict[str, Any]:
-    """Class activation and attention of one video, a byte a snippet, with their ranges.
+def pack_curves(own: VideoScores, columns: dict[str, int], kept: list[str]) -> dict[str, Any]:
+    """Pack the class activation and attention of one video, a byte a snippet, with their ranges.
 
-    `columns` says where each class stands in `own.cas`. All classes share one range, and so do
-    all attentions, which is 0 to 1 at least (a logit may go beyond).
+    `columns` maps the classes `kept` to their columns in `own.cas` `[T, C+1]`. All classes share
+    one range. So do all attentions, whose range is at least 0 to 1 (a logit may exceed it).
     """
     sequences = {name: own.cas[:, columns[name]].astype(float) for name in kept}
     low, high = value_range(list(sequences.values()))
@@ -179,10 +156,31 @@ def curves(own: VideoScores, columns: dict[str, int], kept: list[str]) -> dict[s
         "snippets": len(own.attention),
         "activation": {
             "range": [round(low, 5), round(high, 5)],
-            "curves": [curve(values, low, high) for values in sequences.values()],
+            "curves": [pack_curve(values, low, high) for values in sequences.values()],
         },
         "attention": {
             "range": [round(bottom, 5), round(top, 5)],
-            "curves": {name: curve(values, bottom, top) for name, values in attentions.items()},
+            "curves": {
+                name: pack_curve(values, bottom, top) for name, values in attentions.items()
+            },
         },
     }
+
+
+def pack_column(values: Sequence[float] | np.ndarray, kind: str) -> str:
+    """Pack values as little-endian numbers of a numpy `kind` (f4, u2, u1) in base64."""
+    array = np.asarray(values).astype(np.dtype(f"<{kind}"))
+    return base64.b64encode(array.tobytes()).decode("ascii")
+
+
+def pack_curve(values: np.ndarray, low: float, high: float) -> str:
+    """Pack values `[T]` as the nearest of 256 steps from `low` to `high`, a byte each, base64."""
+    share = (np.asarray(values, dtype=float) - low) / max(high - low, np.finfo(float).tiny)
+    return pack_column(np.rint(np.clip(share, 0, 1) * LEVELS), "u1")
+
+
+def value_range(arrays: Sequence[np.ndarray], *inside: float) -> tuple[float, float]:
+    """Return the smallest range of all values and `inside`; (0, 1) if there are none."""
+    parts = [np.asarray(array, dtype=float).ravel() for array in arrays]
+    every = np.concatenate([*parts, np.asarray(inside, dtype=float)])
+    return (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)

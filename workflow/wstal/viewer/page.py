@@ -15,20 +15,20 @@ from wstal.plots.style import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
 PAGE, STYLE = "page.html", "page.css"
 SCRIPTS = ("data.js", "clock.js", "lanes.js", "timeline.js", "list.js", "tables.js", "viewer.js")
 COLOURS = {"truth": GROUND_TRUTH, "rgb": RGB, "flow": FLOW, "fused": FUSED, "audio": AUDIO}
-# What a script element must not hold as it is: its end, a comment's begin, line separators.
+# Escaped in a script element: what could end it or begin a comment, and line separators.
 UNSAFE = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
 
 
 def viewer_page(content: Mapping[str, Any], title: str) -> str:
-    """The HTML of `content` (`viewer_content`).
+    """Return the HTML page of `content` (`viewer_content`).
 
-    Ids, labels and notes are text of others: they stand in the page as JSON that cannot end its
-    element, and scripts other than the page's own are refused by its policy. Raises ValueError
-    for a number that is not finite.
+    Ids, labels and notes are untrusted text: the page holds them as JSON that cannot end its
+    element, and its content security policy refuses all scripts but its own. Raises ValueError for
+    a number that is not finite.
     """
     colours = "".join(f"--{name}: {value}; " for name, value in COLOURS.items())
-    style = f":root {{ {colours}}}\n{_text(STYLE)}"
-    script = '"use strict";\n(() => {\n' + "\n".join(map(_text, SCRIPTS)) + "})();\n"
+    style = f":root {{ {colours}}}\n{_read_file(STYLE)}"
+    script = '"use strict";\n(() => {\n' + "\n".join(map(_read_file, SCRIPTS)) + "})();\n"
     parts = {
         "policy": html.escape(
             f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
@@ -39,7 +39,7 @@ def viewer_page(content: Mapping[str, Any], title: str) -> str:
         "data": safe_json(content),
         "script": script,
     }
-    pieces = _text(PAGE).split("{{")
+    pieces = _read_file(PAGE).split("{{")
     filled = [pieces[0]]
     for piece in pieces[1:]:
         name, rest = piece.split("}}", 1)
@@ -48,15 +48,15 @@ def viewer_page(content: Mapping[str, Any], title: str) -> str:
 
 
 def safe_json(content: Any) -> str:
-    """JSON that may stand inside a script element: it holds no `<`, `>` or `&`."""
+    """Return JSON that is safe inside a script element: it has no `<`, `>` or `&`."""
     text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return text.translate(UNSAFE)
 
 
 def _digest(text: str) -> str:
-    """How a content security policy names an inline script or style."""
+    """The source by which a content security policy allows an inline script or style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _text(name: str) -> str:
+def _read_file(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ function facts(video) {
     value.append(...parts);
     list.append(element("dt", name), value);
   };
-  fact("length", video.duration ? `${seconds(video.duration, 2)} (${video.duration.toFixed(2)} s)` : "not known");
+  fact("length", video.duration ? `${seconds(video.duration, 2)} (${video.duration.toFixed(2)} s)` : "unknown");
   if (video.size[0]) fact("picture", `${video.size.join(" × ")}, ${video.fps.toFixed(2)} fps`);
-  fact("status", element("span", [video.status || "not known", video.reason].filter(Boolean).join(": "),
+  fact("status", element("span", [video.status || "unknown", video.reason].filter(Boolean).join(": "),
     ["ok", ""].includes(video.status) ? "" : "bad"));
   fact("classes", video.labels.map(className).join(", ") || "none");
   if (data.grid) fact("snippets", video.snippets ? String(video.snippets) : "not scored by the model");
@@ -42,7 +42,7 @@ function fillTable(table, heads, rows) {
   const body = rows.map(({ segment, cells }) => {
     const row = element("tr"), button = element("button", "▶"), first = element("td");
     button.type = "button";
-    button.title = "Play just this";
+    button.title = "Play this segment";
     button.setAttribute("aria-label", `Play ${seconds(segment.start)} to ${seconds(segment.end)}`);
     button.addEventListener("click", () => playSegment(segment));
     first.append(button);
@@ -83,7 +83,7 @@ function tables(video) {
   });
   const more = scored ? [["tIoU", "number"], [`at ${tiouText()}`]] : [];
   fillTable(byId("proposals"), [...common, ["score", "number"], ...more], rows);
-  const what = data.task === "events" ? "Stretches of one class" : "Proposals";
+  const what = data.task === "events" ? "Segments of one class" : "Proposals";
   const best = shown.length > LISTED ? `, the best ${LISTED}` : "";
   byId("proposals-title").textContent = `${what}: ${shown.length} of ${video.list.length}${best}`;
 }

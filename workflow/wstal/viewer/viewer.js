@@ -1,4 +1,4 @@
-// The page put together: header, controls, keys, and the choice of a video.
+// The whole page: header, controls, keys, and the choice of a video.
 const clock = new Clock(byId("video"));
 const timeline = new Timeline(byId("timeline"), clock);
 const list = new VideoList(choose);
@@ -11,7 +11,7 @@ function header() {
   badge(about.seed !== undefined && `seed ${about.seed}, last iterate`);
   badge(`protocol ${data.protocol.name}`);
   if (data.videoCount > videos.length)
-    badge(`${videos.length} of ${data.videoCount} videos, spread over the classes by annotation alone`, "note");
+    badge(`${videos.length} of ${data.videoCount} videos, chosen evenly over the classes`, "note");
   const { means } = data.measured;
   for (const { metric, value } of means) {
     const item = element("li", `${metric} `);
@@ -38,7 +38,7 @@ function controls() {
   if (judged) legend[0][0] = "annotated (hollow: missed)";
   if (judged) legend.push(["true positive", "truth"], ["false positive", "rgb"]);
   else if (data.task === "events") legend.push(["right", "truth"], ["wrong", "rgb"]);
-  if (!judged && data.scores.length) legend.push([data.task === "events" ? "stretch of one class" : "proposal, not scored", "fused"]);
+  if (!judged && data.scores.length) legend.push([data.task === "events" ? "segment of one class" : "proposal, not scored", "fused"]);
   if (data.grid) legend.push([data.activation === "logits" ? "class activation (logit)" : "class probability", "line"]);
   for (const [text, shade] of legend) {
     const item = element("li"), mark = element("span", undefined, "swatch");
@@ -56,7 +56,7 @@ function thresholdText() {
     ? `${threshold().toPrecision(3)} (best ${100 - state.step} %)` : "any score";
 }
 
-// What follows from a change of tIoU, score or class; the video stays.
+// Redraw after a change of tIoU, score or class; the video stays.
 function redraw() {
   thresholdText();
   list.update();
@@ -84,10 +84,10 @@ function picture() {
   const video = current(), box = byId("no-picture");
   box.hidden = clock.filmed;
   if (clock.filmed) return;
-  let why = "No video file: the timeline plays without.";
+  let why = "There is no video file; the timeline plays without it.";
   if (["missing", "broken"].includes(video.status)) why = `The video is ${video.status}${video.reason ? `: ${video.reason}` : ""}`;
   else if (video.url) why = `This browser cannot play ${decodeURI(video.url)}. ${video.doubtful
-    ? `Few browsers play .${video.doubtful} files` : "Is it there, and of a codec the browser knows"}${video.doubtful ? "." : "?"} The timeline plays without.`;
+    ? `Few browsers play .${video.doubtful} files.` : "Is the file there, and does the browser support its codec?"} The timeline plays without it.`;
   box.querySelector("span").textContent = why;
 }
 
@@ -119,7 +119,7 @@ clock.onState = () => {
   const { segment } = clock, chip = byId("segment");
   chip.disabled = !segment;
   chip.textContent = segment
-    ? `${className(segment.label)} ${seconds(segment.start, 1)}–${seconds(segment.end, 1)} ✕` : "no segment chosen";
+    ? `${className(segment.label)} ${seconds(segment.start, 1)}–${seconds(segment.end, 1)} ✕` : "no segment selected";
 };
 clock.onProblem = picture;
 timeline.onSegment = playSegment;
@@ -155,7 +155,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
   if (typing) { if (event.key === "Escape") target.blur(); return; }
   if (target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
-  if (event.key === " " && target.closest("#videos")) target.blur(); // a chosen video plays, it is not chosen again
+  if (event.key === " " && target.closest("#videos")) target.blur(); // plays the chosen video instead of choosing it again
   else if (event.key === " " && target.matches("button, input, summary")) return;
   const run = KEYS[event.key];
   if (!run) return;
