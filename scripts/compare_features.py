@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, track
-from wstal.features.compare import compare_files, summary
+from wstal.features.compare import compare_files, summarize_comparison
 from wstal.features.pack import FeatureFile
 from wstal.plots.feature_comparison import plot_comparison
 from wstal.plots.style import save
@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
                 f"{label}: {file.path}, {len(file.ids())} videos, every "
                 f"{file.attrs['step']:.4g} s ({file.attrs['fps']:g} fps)"
             )
-    figures = summary(rows)
+    figures = summarize_comparison(rows)
     width = max(len(name) for name, _ in figures)
     print("\n".join(f"{name:<{width}}  {value}" for name, value in figures))
     if args.output:

@@ -96,7 +96,7 @@ def test_background_clips_train_without_a_label(tmp_path):
     assert read(tmp_path, background_clips="leave_out")[0].ids("train") == [A, B, C]
 
 
-def test_background_clips_of_ones_own_have_videos(tmp_path):
+def test_own_background_clips_have_videos(tmp_path):
     write_ave(tmp_path)
     write_noisy(tmp_path)
     (tmp_path / "background_clips.txt").write_text("xxx\n\nyyy\n")

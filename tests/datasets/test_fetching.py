@@ -1,7 +1,4 @@
-"""Published files from a server on this machine: checked, kept, tried again, unpacked.
-
-Unpacking of published archives: only what is wanted, nothing outside, every byte checked.
-"""
+"""Published files from a local server: checked, kept, tried again; archives unpacked safely."""
 
 from __future__ import annotations
 
@@ -75,7 +72,7 @@ def test_a_failing_server_is_asked_again(tmp_path):
         fetch_files([{"file": "b.txt", "url": f"{address}/b.txt"}], tmp_path, pause=0.01)
 
 
-def test_an_interrupted_download_goes_on(tmp_path):
+def test_an_interrupted_download_is_resumed(tmp_path):
     (tmp_path / "a.txt.part").write_bytes(TEXT[:5000])
     with serving({"a.txt": TEXT}) as (address, server):
         assert download(f"{address}/a.txt", tmp_path / "a.txt", DIGEST) == DIGEST
@@ -93,7 +90,7 @@ def test_a_web_page_in_place_of_the_file_costs_nothing_that_has_arrived(tmp_path
     assert part.read_bytes() == b"20 GB" and not (tmp_path / "v.zip").exists()
 
 
-def test_more_than_the_file_has_is_not_taken_for_it(tmp_path):
+def test_a_partial_file_larger_than_the_file_is_discarded(tmp_path):
     part = tmp_path / "a.txt.part"
     with serving({"a.txt": TEXT}) as (address, _):
         part.write_bytes(TEXT)
@@ -116,7 +113,7 @@ def test_the_size_is_asked_for_ahead(tmp_path):
             size_of(f"{address}/b.txt")
 
 
-def test_videos_are_fetched_after_the_disk_need_is_told(tmp_path):
+def test_videos_are_fetched_after_the_needed_space_is_reported(tmp_path):
     content = archive("one", "two", "three")
     told = []
     with serving({"v.zip": content}) as (address, server):
@@ -180,7 +177,7 @@ CONTENT = {"video_test_0000001": b"one" * 5000, "video_test_0000002": bytes(rang
 
 
 @pytest.fixture
-def archive_archive(tmp_path):
+def videos_zip(tmp_path):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in CONTENT.items():
@@ -195,10 +192,8 @@ def written(folder):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_wanted_videos_are_written_flat(archive_archive, tmp_path, jobs):
-    rows = unpack(
-        archive_archive, tmp_path / "out", set(CONTENT) | {"video_test_0000009"}, jobs=jobs
-    )
+def test_wanted_videos_are_written_flat(videos_zip, tmp_path, jobs):
+    rows = unpack(videos_zip, tmp_path / "out", set(CONTENT) | {"video_test_0000009"}, jobs=jobs)
     assert written(tmp_path / "out") == {f"{name}.mp4": c for name, c in CONTENT.items()}
     assert [row["id"] for row in rows] == list(CONTENT)
     assert rows[0] | {"id": ""} == {
@@ -209,14 +204,14 @@ def test_wanted_videos_are_written_flat(archive_archive, tmp_path, jobs):
     }
 
 
-def test_whole_videos_are_kept_and_partial_ones_replaced(archive_archive, tmp_path):
-    unpack(archive_archive, tmp_path / "out", set(CONTENT))
+def test_whole_videos_are_kept_and_partial_ones_replaced(videos_zip, tmp_path):
+    unpack(videos_zip, tmp_path / "out", set(CONTENT))
     first, second = (tmp_path / "out" / f"{name}.mp4" for name in CONTENT)
     before = first.stat().st_mtime_ns
     second.write_bytes(b"cut")
     seen = []
     unpack(
-        archive_archive,
+        videos_zip,
         tmp_path / "out",
         set(CONTENT),
         track=lambda items: seen.extend(items) or seen,
@@ -261,26 +256,26 @@ def test_a_video_that_is_there_twice_is_refused(tmp_path):
         find_members(tmp_path / "a.zip", set(CONTENT))
 
 
-def test_damage_is_found_by_the_checksum(archive_archive, tmp_path):
-    damaged = bytearray(archive_archive.read_bytes())
+def test_damage_is_found_by_the_checksum(videos_zip, tmp_path):
+    damaged = bytearray(videos_zip.read_bytes())
     damaged[100] ^= 255
-    archive_archive.write_bytes(damaged)
+    videos_zip.write_bytes(damaged)
     with pytest.raises(WstalError, match="damaged"):
-        unpack(archive_archive, tmp_path / "out", set(CONTENT))
+        unpack(videos_zip, tmp_path / "out", set(CONTENT))
     assert not list((tmp_path / "out").glob("*0000001*"))
 
 
-def test_what_is_no_archive_is_named(tmp_path):
+def test_a_file_that_is_not_an_archive_is_named(tmp_path):
     (tmp_path / "a.zip").write_text("an error page")
     with pytest.raises(WstalError, match=r"a\.zip is not a zip archive"):
         unpack(tmp_path / "a.zip", tmp_path / "out", set(CONTENT))
 
 
-def test_a_full_disk_is_told_before_anything_is_written(archive_archive, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(videos_zip, tmp_path, monkeypatch):
     full = type("Usage", (), {"free": 100})
     monkeypatch.setattr("wstal.datasets.fetching.disk_usage", lambda path: full)
     with pytest.raises(WstalError, match="25,240 bytes to unpack, 100 free"):
-        unpack(archive_archive, tmp_path / "out", set(CONTENT))
+        unpack(videos_zip, tmp_path / "out", set(CONTENT))
     assert not list((tmp_path / "out").iterdir())
 
 

@@ -67,7 +67,7 @@ def test_videos_and_labels_are_listed_without_looking_at_segments(labels, projec
     assert "run" not in outputs["videos"].read_text()
 
 
-def test_what_may_be_a_slip_is_told(labels, tmp_path):
+def test_possible_slips_are_reported(labels, tmp_path):
     assert find_doubtful_labels(read_folder_annotations(labels)) == []
     labels.write_text("video,labels,split\na,Long Jump,train\nb,long_jump;swim,test\nc,,test\n")
     segments = tmp_path / "segments.csv"
@@ -251,9 +251,7 @@ def test_a_label_needs_no_times_and_background_stands_for_no_class(write):
         ("train val test", "train val test", None),
     ],
 )
-def test_what_is_called_validation_trains_or_is_tested_where_nothing_else_does(
-    write, subsets, expected, note
-):
+def test_validation_trains_or_is_tested_where_nothing_else_does(write, subsets, expected, note):
     database = {f"v{n}": video(word, (1, 2, "run")) for n, word in enumerate(subsets.split())}
     found, notes = read_own_database(write(database))
     assert [entry["subset"] for entry in found.database.values()] == expected.split()
@@ -295,7 +293,7 @@ def test_mistakes_name_file_video_and_remedy(write, database, message):
     assert str(path) in str(caught.value)
 
 
-def test_a_file_that_is_none_is_refused_and_has_no_ids(tmp_path):
+def test_a_file_that_is_not_json_is_refused_and_has_no_ids(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text("video,labels")
     with pytest.raises(WstalError, match=r"mine.json is not JSON"):
@@ -326,7 +324,7 @@ def test_one_file_holds_labels_and_segments(write, tmp_path):
         sound_annotation_files("mine", dataset())
 
 
-def test_a_segment_corrected_lists_nothing_anew_and_a_label_does(write):
+def test_a_corrected_segment_changes_no_list_but_a_corrected_label_does(write):
     write()
     first = own_lists("mine", dataset())
     shards = video_listing("mine", dataset())

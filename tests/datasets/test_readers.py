@@ -1,7 +1,4 @@
-"""The reader of each kind, and the page where there is nothing to read.
-
-Choices and the page that lists them.
-"""
+"""The reader of each kind of dataset, its choices, and the pages that report them."""
 
 from __future__ import annotations
 
@@ -45,7 +42,7 @@ def test_choices_reach_the_reader(tmp_path):
         read_dataset("t", settings, files, THUMOS_FACTS)
 
 
-def test_choices_about_times_are_told_from_those_about_labels():
+def test_choices_about_times_are_separated_from_those_about_labels():
     choices = {"zero_length": "keep", "cliff_diving": "both"}
     assert label_choices("thumos14", choices) == {"cliff_diving": "both"}
     choices = {"past_end": "clip", "unlabelled": "keep", "repeated": "drop"}
@@ -72,7 +69,7 @@ def test_without_files_the_message_is_the_page(dataset):
     assert "Terms:" in page and "from" in page
 
 
-def test_damage_is_told_without_the_page(tmp_path):
+def test_damage_is_reported_without_the_page(tmp_path):
     files = [path for path in write_official(tmp_path) if path.name != "Diving_val.txt"]
     with pytest.raises(WstalError, match=r"Diving_val\.txt") as caught:
         read_dataset("thumos14", {"kind": "thumos14"}, files, THUMOS_FACTS)
@@ -85,7 +82,7 @@ def test_a_kind_without_label_files_says_so():
 
 
 @pytest.mark.parametrize("reader", [thumos14, activitynet, ave])
-def test_the_documentation_lists_every_choice_as_it_is(project, reader):
+def test_the_documentation_lists_every_choice(project, reader):
     text = (project / "docs/datasets.md").read_text()
     name = reader.__name__.rsplit(".", 1)[-1]
     rows = re.split(r"^\| (?=\w)", text, flags=re.M)

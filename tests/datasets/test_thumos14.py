@@ -132,7 +132,7 @@ def test_sources_are_compared(files, tmp_path):
     assert f"segments differ in 1 videos: {V1}" in compared[1]
 
 
-def test_nothing_there_is_told_apart_from_damage(tmp_path):
+def test_missing_files_have_an_error_of_their_own(tmp_path):
     with pytest.raises(FilesMissing):
         read([])
     with pytest.raises(FilesMissing, match="of the form json"):
@@ -218,7 +218,7 @@ def test_all_forms_are_found_and_agree(tmp_path):
         assert find_differences(found["official"], form) == []
 
 
-def test_the_zips_are_read_as_they_are(tmp_path):
+def test_zip_archives_are_read_without_unpacking(tmp_path):
     plain = write_official(tmp_path / "text")
     for subset in ("val", "test"):
         with zipfile.ZipFile(tmp_path / f"TH14_{subset}.zip", "w") as archive:
@@ -230,7 +230,7 @@ def test_the_zips_are_read_as_they_are(tmp_path):
     assert len(found["official"].files) == 2
 
 
-def test_a_file_that_is_there_twice_must_say_the_same(tmp_path):
+def test_two_copies_of_a_file_must_be_equal(tmp_path):
     files = write_official(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     both = sorted(tmp_path.rglob("*.txt"))
@@ -269,7 +269,7 @@ def test_the_fullest_database_is_read(tmp_path):
     assert found["json"].files == [full]
 
 
-def test_files_of_other_datasets_are_no_source(tmp_path):
+def test_files_of_other_datasets_are_not_a_source(tmp_path):
     (tmp_path / "a.json").write_text('{"database": {"v_x": {"subset": "training"}}}')
     (tmp_path / "b.txt").write_text("hello")
     assert read_sources(sorted(tmp_path.iterdir()), CLASSES) == {}

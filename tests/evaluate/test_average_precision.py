@@ -199,7 +199,7 @@ def test_by_hand_and_a_class_without_videos():
     assert result["map"] == pytest.approx((1 + 2 / 3) / 2)
 
 
-def test_errors():
+def test_scores_that_do_not_fit_are_refused():
     with pytest.raises(WstalError, match="must agree"):
         video_map(np.zeros((2, 3)), np.zeros((3, 2)))
     with pytest.raises(WstalError, match="video 1, class 0 is nan"):
@@ -286,11 +286,11 @@ def test_threshold_zero_takes_instances_that_do_not_touch():
         (("v", 2, 1, "c", 1), "ends before it starts"),
     ],
 )
-def test_refuses_numbers_that_mean_nothing(row, words):
+def test_numbers_that_are_not_finite_are_refused(row, words):
     with pytest.raises(WstalError, match=words):
         match(frame([("v", 0, 1, "c")]), detections([row]), [0.5])
 
 
-def test_names_absent_columns():
+def test_missing_columns_are_named():
     with pytest.raises(WstalError, match=r"predictions.*score"):
         match(frame([("v", 0, 1, "c")]), frame([("v", 0, 1, "c")]), [0.5])

@@ -48,9 +48,8 @@ def test_rows_per_seed_and_durations_from_elsewhere(tmp_path):
     table = baseline_rows(own, PROTOCOL, None, {"v1": 20.0, "v2": 10.0}, seeds=(0, 1))
     assert list(table.columns) == BASELINE_COLUMNS
     counts = table[table["metric"] == "mAP@0.30"].groupby("baseline").size().to_dict()
-    assert counts == {
-        "whole_video": 1, "random_proposals": 2, "random_segments_true_classes": 2
-    }  # fmt: skip
+    seeded = {"random_proposals": 2, "random_segments_true_classes": 2}
+    assert counts == {"whole_video": 1, **seeded}
     whole = table[table["baseline"] == "whole_video"].set_index("metric")["value"]
     assert whole["mAP@0.30"] == 25 and whole["mAP@0.50"] == 0  # the dive of v2 covers 0.4 of it
     with pytest.raises(WstalError, match=r"duration of 1 videos.*v2"):
@@ -58,7 +57,7 @@ def test_rows_per_seed_and_durations_from_elsewhere(tmp_path):
     assert len(baseline_rows(own, PROTOCOL, {"v1"}, {"v1": 20.0}, seeds=(0,)))
 
 
-def test_without_segments_there_is_nothing_to_beat(tmp_path):
+def test_without_segments_there_are_no_baselines(tmp_path):
     bare = {video: {**entry, "annotations": []} for video, entry in DATABASE.items()}
     assert not len(baseline_rows(truth(tmp_path, database=bare), PROTOCOL, None, {}))
 

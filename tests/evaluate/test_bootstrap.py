@@ -1,4 +1,4 @@
-"""The bootstrap: weights equal copies, intervals mean what they say, and it is fast."""
+"""The bootstrap: weights equal copies, intervals have their coverage, and it is fast."""
 
 import time
 from dataclasses import replace

@@ -77,7 +77,7 @@ def test_absent_file_and_wrong_iterations(tmp_path):
         read_detections_by_iteration(tmp_path / "p.json")
 
 
-def test_labels_that_are_numbers_are_said_to_be_numbers():
+def test_numbers_in_place_of_labels_are_reported():
     frame = detections([("v1", 1, 2, 0, 1.0), ("v1", 1, 2, 1, 1.0)])
     with pytest.raises(WstalError, match=r"f: 2 detections have labels that are not names.*Write"):
         check_detections(frame, ["v1"], ["dive", "jump"], "f")

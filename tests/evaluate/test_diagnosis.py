@@ -49,7 +49,7 @@ def test_profile_counts_the_best_of_each_class(tmp_path):
     assert table["share"].groupby("top").sum().tolist() == pytest.approx([100] * 10)
 
 
-def test_taking_an_error_away_gives_what_scoring_without_it_gives(tmp_path):
+def test_removing_an_error_gives_the_score_without_it(tmp_path):
     rows = [("v2", 6.0, 9.0, "dive", 1.0), ("v1", 8.0, 9.7, "jump", 0.5), *ONE_OF_EACH]
     prepared = prepare(truth(tmp_path), detections(rows), PROTOCOL)
     table = error_impact(prepared, (0.5,)).set_index("kind")["map_gain"]
@@ -82,7 +82,7 @@ def test_bins_hold_every_instance_once_and_misses_add_up():
     assert set(table["characteristic"]) == {"all", "length", "coverage", "instances"}
 
 
-def test_one_bin_alone_is_scored_as_if_the_others_were_not_there():
+def test_a_bin_is_scored_without_the_others():
     truth_frame, found = random_prepared(8).ground_truth.iloc[:0], []
     rows = [("v", 0, 1, "a"), ("v", 10, 11, "a"), ("v", 20, 26, "a")]
     truth_frame = detections([(*row, 0.0) for row in rows]).drop(columns="score")

@@ -1,7 +1,4 @@
-"""Ground truth from this project's files and from others'.
-
-Coverage: what a number rests on.
-"""
+"""Ground truth from this project's files and from other tools', and its coverage."""
 
 from __future__ import annotations
 
@@ -61,7 +58,7 @@ def test_other_names_of_subsets(tmp_path):
 
 
 @pytest.mark.parametrize("segment", [[3, 2], [-1, 2], [0, float("inf")]])
-def test_segments_that_cannot_be(tmp_path, segment):
+def test_impossible_segments_are_refused(tmp_path, segment):
     database = {"v": {"subset": "test", "annotations": [{"segment": segment, "label": "a"}]}}
     (tmp_path / "a.json").write_text(json.dumps({"database": database}))
     with pytest.raises(WstalError, match=r"a\.json: video v: segment .* negative, inverted"):
@@ -83,7 +80,7 @@ def test_zero_length_is_kept_and_other_formats_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("label", [None, ["a", "b"], {"a": 1}, 1.5])
-def test_a_label_that_is_no_name_is_named(tmp_path, label):
+def test_a_label_that_is_not_a_name_is_refused(tmp_path, label):
     segments = [{"segment": [0, 1], "label": "a"}, {"segment": [2, 3], "label": label}]
     content = {"database": {"v": {"subset": "test", "annotations": segments}}}
     (tmp_path / "a.json").write_text(json.dumps(content))
@@ -91,7 +88,7 @@ def test_a_label_that_is_no_name_is_named(tmp_path, label):
         read_ground_truth(tmp_path / "a.json")
 
 
-def test_ambiguous_segments_from_the_file_or_a_list_but_never_silence(tmp_path):
+def test_ambiguous_segments_come_from_the_file_or_a_list_or_are_an_error(tmp_path):
     plain = truth(tmp_path)
     with pytest.raises(WstalError, match=r"protocol p needs the ambiguous.*--ambiguous"):
         plain.ambiguous_segments("p")
@@ -132,7 +129,7 @@ def test_reads_coverage_and_manifest(tmp_path):
     assert read_durations(path) == {"v1": 12.5}
 
 
-def test_segments_past_the_end_of_their_video_are_told():
+def test_segments_past_the_end_of_their_video_are_reported():
     rows = [("a", 1.0, 10.5, "x"), ("b", 250.0, 375.0, "x"), ("c", 9.0, 99.0, "x")]
     segments = pd.DataFrame(rows, columns=["video_id", "t_start", "t_end", "label"])
     assert find_late_segments(segments, {"a": 10.0, "b": 400.0}) == ""  # of c nothing is known

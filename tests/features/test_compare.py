@@ -1,4 +1,4 @@
-"""The feature doctor on features whose difference is known."""
+"""The comparison of feature files on features whose difference is known."""
 
 import h5py
 import numpy as np
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import warm_python
 from wstal.base.errors import WstalError
-from wstal.features.compare import align, compare_files, compare_video, summary
+from wstal.features.compare import align, compare_files, compare_video, summarize_comparison
 from wstal.features.pack import SCHEMA, FeatureFile
 
 RNG = np.random.default_rng(11)
@@ -50,25 +50,25 @@ def test_silence_is_the_same_silence(level):
     assert compare_video(silent, heard)["match_audio"] == pytest.approx(0, abs=0.1)
 
 
-def test_frame_rates_are_told_from_lengths_and_content():
+def test_frame_rates_are_found_from_lengths_and_content():
     row = compare_video(sampled(25), sampled(30))
     assert row["rows_b"] == 150 and row["rate"] == pytest.approx(1.2)
     assert "a had 25 and b 30" in row["causes"]
     assert "a had 30 and b 25" in causes(sampled(30), sampled(25))
 
 
-def test_strides_are_told():
+def test_strides_are_found():
     assert "stride: 4 rows of b" in causes(sampled(), sampled(stride=4))
     assert "stride: 0.5 rows of b" in causes(sampled(stride=8), sampled(stride=16))
 
 
-def test_shifts_are_told_with_their_direction():
+def test_shifts_are_found_with_their_direction():
     row = compare_video(sampled(), sampled(late=3))
     assert row["shift"] == -3 and "b is 3 rows early" in row["causes"]
     assert align(sampled(late=2), sampled()).shift == 2
 
 
-def test_a_swapped_stream_order_is_told_and_streams_compared_with_their_like():
+def test_a_swapped_stream_order_is_found_and_streams_are_paired():
     right = sampled()
     row = compare_video(right, {"rgb": right["flow"], "flow": right["rgb"]})
     assert row["swapped"] and "stream order" in row["causes"]
@@ -96,7 +96,7 @@ def test_noise_is_another_crop_and_other_content_no_alignment():
     assert "width of rgb 48 and 20" in causes(right, narrow)
 
 
-def test_short_videos_are_compared_as_they_lie():
+def test_short_videos_are_compared_without_alignment():
     short = {n: x[:2] for n, x in sampled().items()}
     assert compare_video(short, short)["causes"] == "the same"
     one = {n: x[:1] for n, x in sampled().items()}
@@ -114,7 +114,7 @@ def write(path, videos):
     return path
 
 
-def test_files_are_compared_by_id_and_summed_up(tmp_path):
+def test_files_are_compared_by_id_and_summarized(tmp_path):
     ours = {"x": sampled(), "y": sampled(), "only": sampled()}
     theirs = {"v_x": sampled(30), "v_y": sampled(30)}
     with (
@@ -123,7 +123,7 @@ def test_files_are_compared_by_id_and_summed_up(tmp_path):
     ):
         rows = compare_files(a, b)
     assert [row["id"] for row in rows] == ["x", "y"]
-    said = dict(summary(rows))
+    said = dict(summarize_comparison(rows))
     assert said["videos compared"] == "2" and said["of equal length"] == "0"
     assert said["length b / a, median"] == "1.200"
     assert said["frame rate: as if a had 25 and b 30 frames per second"] == "2 videos"

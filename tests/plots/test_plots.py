@@ -1,7 +1,4 @@
-"""The picture of two feature files side by side.
-
-Figures of the diagnosis show what the tables hold.
-"""
+"""Figures: they show what their tables and scores hold, and equal figures are equal files."""
 
 from __future__ import annotations
 
@@ -15,9 +12,8 @@ from wstal.evaluate.protocols import prepare
 from wstal.localize.scores import Scores, VideoScores
 from wstal.plots.diagnosis import FIGURES
 from wstal.plots.feature_comparison import plot_comparison
-from wstal.plots.strips import plot_strips, strip, typical_videos
 from wstal.plots.style import save
-from wstal.plots.timeline import plot_timeline
+from wstal.plots.timeline import make_strip, plot_strips, plot_timeline, typical_videos
 
 ROWS = [
     {
@@ -143,12 +139,12 @@ def test_a_strip_lies_where_its_snippets_do():
 def test_a_strip_may_show_the_probability_of_the_annotated_classes():
     own = VideoScores(np.array([[0.2, 0.3, 0.5]]), np.array([0.9]), np.zeros(2))
     given = Scores(["run", "jump"], {"v": own}, "probability")
-    assert strip(given, "v").tolist() == [0.9]
-    assert strip(given, "v", {"jump"}).tolist() == [0.3]
-    assert strip(given, "v", {"jump", "run"}).tolist() == [0.5]
+    assert make_strip(given, "v").tolist() == [0.9]
+    assert make_strip(given, "v", {"jump"}).tolist() == [0.3]
+    assert make_strip(given, "v", {"jump", "run"}).tolist() == [0.5]
     logits = Scores(["run", "jump"], {"v": own}, "logits")
     expected = np.exp(0.3) / np.exp([0.2, 0.3, 0.5]).sum()
-    np.testing.assert_allclose(strip(logits, "v", {"jump"}), [expected])
+    np.testing.assert_allclose(make_strip(logits, "v", {"jump"}), [expected])
     shown = plot_strips({"x": scores(0.2)}, TRUTH, ["b"], shows="class").axes[1].images[0]
     np.testing.assert_allclose(shown.get_array(), 1 / 3)
 
@@ -188,7 +184,7 @@ def test_equal_figures_are_equal_files_and_empty_videos_draw(tmp_path):
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
-def test_attention_beyond_a_share_stays_in_sight():
+def test_the_axis_covers_attention_beyond_zero_and_one():
     truth, found = frames()
     scores = make_scores()
     assert plot_timeline("v", scores, truth, found).axes[-1].get_ylim() == (0, 1)

@@ -1,4 +1,4 @@
-"""Methods side by side: the best first, shared baselines once, a method's own left to its page."""
+"""The papers' tables and the comparison of methods on a dataset."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ RESULTS = {
 }
 
 
-def test_paper_ours_and_difference():
+def test_a_table_has_the_papers_number_ours_and_the_difference():
     table = build_table(TABLE, PAPER, RESULTS)
     assert list(table.columns) == COLUMNS
 
@@ -83,7 +83,7 @@ def test_paper_ours_and_difference():
     assert quoted["paper"] == 20.0 and pd.isna(quoted["ours_mean"]) and pd.isna(quoted["run"])
 
 
-def test_elsewhere_nothing_of_the_paper_stands_beside_ours():
+def test_elsewhere_the_papers_numbers_stay_empty():
     values = [("strict", "mAP@0.50", 70.0), ("strict", "mAP@0.1:0.7", 80.0)]
     results = {
         ("demo", run): result(run, values, "demo", "demo data", "demo_i3d")
@@ -102,7 +102,7 @@ def test_markdown_reads_paper_then_ours_and_labels_the_paper_protocol():
     assert "38.3 / 37.3 ± 0.5 (-1.0)" in text and "paper protocol" in text and "quoted" in text
 
 
-def test_a_row_the_paper_lacks_is_an_error():
+def test_a_row_that_is_not_in_the_paper_is_an_error():
     table = {**TABLE, "rows": [{"variant": "nowhere", "dataset": "thumos14", "run": "co2net"}]}
     with pytest.raises(WstalError, match=r"'nowhere', 'thumos14'.* not rows of p.csv"):
         build_table(table, PAPER, RESULTS)
@@ -125,9 +125,8 @@ def test_a_variant_on_two_datasets_is_two_rows_and_one_elsewhere():
     }
     built = build_table(table, paper, results)
     strict = built[built["reading"] == "strict"].set_index("dataset")
-    assert strict.loc["ave", "delta"] == -1.0 and strict.loc["thumos14", "delta"] == pytest.approx(
-        -1.3
-    )
+    assert strict.loc["ave", "delta"] == -1.0
+    assert strict.loc["thumos14", "delta"] == pytest.approx(-1.3)
     assert built["n"].dtype == "Int64"
     elsewhere = build_table(table, paper, results, "demo")
     assert len(elsewhere[elsewhere["reading"] == "strict"]) == 1
@@ -141,38 +140,28 @@ def test_one_seed_has_no_spread_in_the_markdown():
     assert "nan" not in text and "38.3 / 37.3 (-1.0)" in text
 
 
-ROWS = [
-    {"variant": "all", "dataset": "thumos14", "run": "co2net"},
-    {"variant": "mil", "dataset": "thumos14", "run": "co2net-loss_mil"},
-    {"variant": "all again", "dataset": "thumos14", "run": "co2net"},
-]
-TABLE_table_expand = {"rows": ROWS}
-
-
 def test_rows_that_share_a_run_share_one_training():
-    assert table_runs(TABLE_table_expand) == [
-        ("thumos14", "co2net"),
-        ("thumos14", "co2net-loss_mil"),
-    ]
-    assert table_runs(TABLE_table_expand, "demo")[0] == ("demo", "co2net")
+    assert table_runs(TABLE) == [("thumos14", "co2net"), ("thumos14", "co2net-loss_mil")]
+    assert table_runs(TABLE, "demo")[0] == ("demo", "co2net")
 
 
 def test_a_figure_shows_all_rows_of_its_table_or_some():
+    rows = TABLE["rows"][:2]
     elsewhere = {"variant": "mil", "dataset": "demo", "run": "co2net-loss_mil"}
     table = {
         "title": "Losses",
-        "rows": [*ROWS[:2], elsewhere],
+        "rows": [*rows, elsewhere],
         "figure": "a_figure1",
         "figures": {"a_figure2": {"rows": ["mil"], "dataset": "demo", "shows": "class", "skip": 2}},
     }
     figures = table_figures(table)
-    assert figures["a_figure1"] == Strips("Losses", "thumos14", ROWS[:2])
+    assert figures["a_figure1"] == Strips("Losses", "thumos14", rows)
     assert figures["a_figure2"] == Strips("Losses", "demo", [elsewhere], "class", 2)
-    assert table_figures({**TABLE_table_expand, "title": ""}) == {}
+    assert table_figures(TABLE) == {}
 
 
-def test_a_figure_of_rows_that_the_table_lacks_is_refused():
-    table = {"title": "", "rows": ROWS, "figures": {"a_figure2": {"rows": ["oppo"]}}}
+def test_a_figure_of_rows_that_are_not_in_the_table_is_refused():
+    table = {**TABLE, "figures": {"a_figure2": {"rows": ["oppo"]}}}
     with pytest.raises(WstalError, match=r"a_figure2: \['oppo'\] are not rows .* thumos14"):
         table_figures(table)
 
@@ -194,7 +183,7 @@ def test_metrics_have_one_spelling(text, name):
 
 
 def test_unknown_metric_is_refused():
-    with pytest.raises(WstalError, match="'map50' is spelled"):
+    with pytest.raises(WstalError, match="'map50' has an unknown spelling"):
         metric_name("map50")
 
 
@@ -205,11 +194,13 @@ def test_every_metric_of_the_papers_is_understood(project):
 
 def headlines(run, mean, constant, **changes):
     rows = [
-        ("strict", run, "mAP@0.50", mean - 9), ("strict", run, "mAP@0.1:0.5", mean + 5),
-        ("strict", run, "mAP@0.1:0.7", mean), ("paper", run, "mAP@0.1:0.7", mean + 1),
+        ("strict", run, "mAP@0.50", mean - 9),
+        ("strict", run, "mAP@0.1:0.5", mean + 5),
+        ("strict", run, "mAP@0.1:0.7", mean),
+        ("paper", run, "mAP@0.1:0.7", mean + 1),
         ("baseline", "random_segments", "mAP@0.1:0.7", 3.5),
         ("baseline", "constant_attention", "mAP@0.1:0.7", constant),
-    ]  # fmt: skip
+    ]
     frame = pd.DataFrame(rows, columns=["reading", "run", "metric", "mean"])
     known = {"dataset": "mine", "recipe": "r", "protocol": "own", "checkpoint": "last", "sd": 0.5}
     return frame.assign(**known | {"n": 3, "coverage": "9/9 videos", "note": "demo data"} | changes)
@@ -232,7 +223,7 @@ def test_the_best_comes_first_and_baselines_of_the_data_once(maps):
 
 
 @pytest.mark.parametrize("constants", [[20.0], [20.0, 20.0], [20.0, 30.0]])
-def test_a_baseline_that_belongs_to_a_run_is_left_to_its_page_however_many_runs(constants):
+def test_a_baseline_of_one_run_is_left_out_however_many_runs_there_are(constants):
     maps = [headlines(f"m{n}", 40.0 + n, each) for n, each in enumerate(constants)]
     frame = methods_frame(maps)
     assert list(frame[frame["reading"] == "baseline"]["run"]) == ["random_segments"]
@@ -260,7 +251,7 @@ def test_markdown_names_readings_spread_and_what_is_left_out(maps):
     assert lines.count("- demo data") == 1 and not any("- a is" in line for line in lines)
 
 
-def test_script(maps, tmp_path, project):
+def test_the_script_lists_the_methods(maps, tmp_path, project):
     paths = []
     for frame in maps:
         paths.append(tmp_path / f"{frame['run'][0]}_map.csv")

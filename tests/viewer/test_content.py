@@ -57,7 +57,7 @@ def test_videos_of_several_classes_or_none_count_once():
     assert len(set(choose_videos(labels, 3))) == 3
 
 
-def test_no_videos_are_too_few():
+def test_a_page_of_no_videos_is_refused():
     with pytest.raises(WstalError, match="0 videos"):
         choose_videos(LABELS, 0)
 
@@ -285,7 +285,7 @@ def test_videos_that_the_protocol_leaves_out_have_no_verdict(tmp_path):
     assert usable.held.tolist() == [False, False, True]
 
 
-def test_misses_on_neutral_segments_are_not_held_against_a_proposal(tmp_path):
+def test_misses_on_neutral_segments_do_not_count(tmp_path):
     ground = replace(
         truth(tmp_path),
         ambiguous=pd.DataFrame([("v1", 12.0, 14.0)], columns=["video_id", "t_start", "t_end"]),
@@ -344,7 +344,7 @@ def test_unscored_instances_have_no_verdict(tmp_path):
     assert "takers" not in list_instances(other, found[:0], None, ground.classes)[0]
 
 
-def test_curves_share_a_range_that_holds_a_share():
+def test_curves_share_a_range_that_includes_zero_and_one():
     own = small_scores({"v": 30}, ["jump", "dive"]).videos["v"]
     packed = pack_curves(own, {"dive": 1, "jump": 0}, ["dive"])
     low, high = packed["activation"]["range"]

@@ -141,7 +141,7 @@ def test_every_place_the_scripts_look_for_is_in_the_page():
     assert {path.name for path in SOURCES.glob("*.js")} == set(SCRIPTS)
 
 
-def test_json_in_a_script_element_is_json_all_the_same():
+def test_json_in_a_script_element_is_still_json():
     assert json.loads(safe_json({"a": HOSTILE})) == {"a": HOSTILE}
     with pytest.raises(ValueError):
         safe_json(float("nan"))
@@ -221,7 +221,7 @@ def make_entry(material, folder, video):
     return Entries(material, material.found, verdicts, page, folder).make(video)
 
 
-def test_a_video_is_what_its_files_say(tmp_path):
+def test_a_videos_entry_holds_what_its_files_hold(tmp_path):
     material = small_material(tmp_path, coverage={"v1": {"status": "no_audio", "reason": "mute"}})
     entry = make_entry(material, tmp_path, "v1")
     assert (entry["id"], entry["url"], entry["duration"]) == ("v1", "./../videos/v1.mp4", 20.0)
@@ -235,7 +235,7 @@ def test_a_video_is_what_its_files_say(tmp_path):
     assert decoded(entry["proposals"]["score"], "f4") == pytest.approx([0.9, 0.8, 0.1])
 
 
-def test_of_equal_scores_the_later_ranks_first_as_in_matching(tmp_path):
+def test_of_equal_scores_the_later_row_ranks_first_as_in_matching(tmp_path):
     material = small_material(tmp_path)
     material.found["score"] = 0.5
     entry = make_entry(material, tmp_path, "v1")

@@ -2,7 +2,7 @@
 
 Read ground_truth.py and detections.py (input), matching.py and average_precision.py
 (`detection_map`), protocols.py (the conventions), events.py (accuracy per second). From one seed to
-the headline: run_rows.py, map_table.py, summary.py. Beside them: baselines.py, bootstrap.py
+the headline: map_table.py, summary.py. Beside them: baselines.py, bootstrap.py
 (comparisons), diagnosis.py (kinds of errors), wtalc.py (the other evaluator).
 
 Imports only base.

@@ -1,8 +1,8 @@
-"""Two feature files of the same videos, side by side: lengths, time, streams, and why they differ.
+"""Two feature files of the same videos side by side: lengths, time, streams, likely causes.
 
-Rows are compared by the cosine of what is left after each channel's mean over the video is taken
-off: features behind a ReLU all point the same way, so that their plain cosine is high for any two
-rows. Plain cosines are reported beside it.
+Rows are compared by their centred cosine: each channel's mean over the video is subtracted first.
+Features after a ReLU all point in similar directions, so the plain cosine of any two rows is high;
+it is reported too.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ RATES = (1.0, 5 / 6, 6 / 5, 24 / 25, 25 / 24, 4 / 5, 5 / 4, 1 / 2, 2.0, 1 / 4, 4
 MAX_SHIFT = 8  # rows
 MAX_ROWS = 2000  # compared per video
 MIN_OVERLAP = 4  # rows
-BETTER = 0.02  # what another rate, shift or order has to gain to be believed
+BETTER = 0.02  # by which another rate, shift or order must match better to be accepted
 SAME, ALIKE = 0.999, 0.3  # centred cosines
 Streams = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Row l of a stands for row (l + 0.5) * rate - 0.5 + shift of b; `match` in -1..1."""
+    """Row l of a corresponds to row (l + 0.5) * rate - 0.5 + shift of b; `match` in -1..1."""
 
     match: float
     rate: float = 1.0
@@ -39,10 +39,10 @@ class Alignment:
 def compare_files(
     a: FeatureFile, b: FeatureFile, track: Callable[[Iterable], Iterable] = iter
 ) -> list[dict[str, Any]]:
-    """A row per video that both files have, by id with or without a leading `v_`.
+    """Return a row per video that both files have, by id with or without a leading `v_`.
 
     Columns: id, rows_a, rows_b, rate (rows of b per row of a), shift (rows of b), swapped, per
-    stream cosine_{s}, match_{s} (centred) and scale_{s} (length of b's rows over a's), causes.
+    stream cosine_{s}, match_{s} (centred) and scale_{s} (norm of b's rows over a's), causes.
     Raises WstalError if the files share no video or no stream.
     """
     known = {video.removeprefix("v_"): video for video in b.ids()}
@@ -62,7 +62,7 @@ def compare_files(
 
 
 def compare_video(a: Streams, b: Streams) -> dict[str, Any]:
-    """The columns of one video; `a` and `b` hold the same streams, each `[T, D]`."""
+    """Return the columns of one video; `a` and `b` hold the same streams, each `[T, D]`."""
     rows_a, rows_b = (len(next(iter(side.values()))) for side in (a, b))
     row: dict[str, Any] = {"rows_a": rows_a, "rows_b": rows_b}
     widths = [name for name in a if a[name].shape[1] != b[name].shape[1]]
@@ -79,29 +79,29 @@ def compare_video(a: Streams, b: Streams) -> dict[str, Any]:
         row[f"match_{name}"] = _match(ours, theirs)
         lengths = [max(float(_norms(rows).mean()), 1e-12) for rows in (ours, theirs)]
         row[f"scale_{name}"] = lengths[1] / lengths[0]
-    return row | {"causes": "; ".join(_causes(a, b, row, found))}
+    return row | {"causes": "; ".join(_find_causes(a, b, row, found))}
 
 
 def align(a: Streams, b: Streams) -> Alignment:
-    """The rate, shift and stream order under which the rows of `b` fit those of `a` best."""
+    """Return the rate, shift and stream order under which the rows of `b` fit `a` best."""
     rows_a, rows_b = (len(next(iter(side.values()))) for side in (a, b))
     best = None
-    for swapped in (False, True) if _can_swap(a) else (False,):
+    for swapped in (False, True) if _has_swappable_streams(a) else (False,):
         partner = _partners(list(a), swapped)
-        likeness = sum(_likeness(a[name], b[partner[name]]) for name in a) / len(a)
+        similarity = sum(_similarity(a[name], b[partner[name]]) for name in a) / len(a)
         for trial in _trials(rows_b / rows_a, swapped):
-            index = _overlap(*likeness.shape, trial)
+            index = _overlap(*similarity.shape, trial)
             plain = trial.rate == 1 and not trial.shift
-            if not plain and len(index[0]) < max(MIN_OVERLAP, len(likeness) / 2):
+            if not plain and len(index[0]) < max(MIN_OVERLAP, len(similarity) / 2):
                 continue
-            match = float(likeness[index].mean())
+            match = float(similarity[index].mean())
             if best is None or match > best.match + BETTER:
                 best = replace(trial, match=match)
     return best
 
 
-def summary(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """What the rows say together: (figure, value) pairs, the causes by number of videos."""
+def summarize_comparison(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return (figure, value) pairs over all rows; the causes by number of videos."""
     aligned = [row for row in rows if "rate" in row]
     lines = [
         ("videos compared", str(len(rows))),
@@ -117,7 +117,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return lines + [(cause, f"{count} videos") for cause, count in causes.most_common()]
 
 
-def _causes(a: Streams, b: Streams, row: Mapping[str, Any], found: Alignment) -> list[str]:
+def _find_causes(a: Streams, b: Streams, row: Mapping[str, Any], found: Alignment) -> list[str]:
     causes = []
     if found.swapped:
         causes.append("stream order: rgb of one is flow of the other")
@@ -133,13 +133,13 @@ def _causes(a: Streams, b: Streams, row: Mapping[str, Any], found: Alignment) ->
     match = float(np.mean([row[f"match_{name}"] for name in a]))
     if match < ALIKE:
         return [*causes, "no alignment: other network, weights, video or sampling"]
-    causes += _time_causes(row, found)
+    causes += _find_time_causes(row, found)
     if match < SAME and not causes:
         causes.append("crop, resize, interpolation or decoder: alike, not equal")
     return causes or ["the same"]
 
 
-def _time_causes(row: Mapping[str, Any], found: Alignment) -> list[str]:
+def _find_time_causes(row: Mapping[str, Any], found: Alignment) -> list[str]:
     causes = []
     near = min((1.0, *RATES), key=lambda rate: abs(rate - found.rate))
     if abs(found.rate / near - 1) > 0.015:
@@ -153,22 +153,19 @@ def _time_causes(row: Mapping[str, Any], found: Alignment) -> list[str]:
     elif abs(row["rows_a"] - row["rows_b"]) > 0:
         causes.append("tail: the number of rows at the end differs")
     if found.shift:
-        causes.append(f"time shift: b is {abs(found.shift)} rows {_word(found.shift)}")
+        direction = "late" if found.shift > 0 else "early"
+        causes.append(f"time shift: b is {abs(found.shift)} rows {direction}")
     return causes
 
 
-def _word(shift: int) -> str:
-    return "late" if shift > 0 else "early"
-
-
 def _trials(ratio: float, swapped: bool) -> Iterator[Alignment]:
-    """The simplest first, as another one has to be better to be believed."""
+    """Alignments to try, the simplest first, as a later one must match better by BETTER."""
     for rate in (*RATES, ratio):
         for shift in sorted(range(-MAX_SHIFT, MAX_SHIFT + 1), key=abs):
             yield Alignment(0.0, rate, shift, swapped)
 
 
-def _can_swap(streams: Streams) -> bool:
+def _has_swappable_streams(streams: Streams) -> bool:
     return {"rgb", "flow"} <= set(streams) and streams["rgb"].shape == streams["flow"].shape
 
 
@@ -178,14 +175,14 @@ def _partners(names: list[str], swapped: bool) -> dict[str, str]:
 
 
 def _overlap(rows_a: int, rows_b: int, found: Alignment) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of rows of a and of the rows of b that stand for the same time."""
+    """Indices of rows of a and of the corresponding rows of b."""
     ours = np.arange(rows_a)
     theirs = np.rint((ours + 0.5) * found.rate - 0.5).astype(np.int64) + found.shift
     inside = (theirs >= 0) & (theirs < rows_b)
     return ours[inside], theirs[inside]
 
 
-def _likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Centred cosines of the first rows of each: `[rows of a, rows of b]`."""
     return _unit(_centred(a[:MAX_ROWS])) @ _unit(_centred(b[:MAX_ROWS])).T
 
@@ -196,13 +193,13 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _match(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean centred cosine; of two streams that never change, as of silence, the plain one."""
-    if not (_still(a) and _still(b)):
+    """Mean centred cosine; the plain one if neither stream ever changes, as in silence."""
+    if not (_is_constant(a) and _is_constant(b)):
         return _cosine(_centred(a), _centred(b))
     return _cosine(a, b) if a.any() or b.any() else 1.0
 
 
-def _still(rows: np.ndarray) -> bool:
+def _is_constant(rows: np.ndarray) -> bool:
     return bool(_norms(_centred(rows)).max(initial=0) <= 1e-5 * _norms(rows).max(initial=0))
 
 

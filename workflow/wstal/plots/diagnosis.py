@@ -1,11 +1,10 @@
-"""Figures of a diagnosis: kinds of error, what they cost, and what instances are hard."""
+"""Figures of a diagnosis: kinds of error, what they cost, and which instances are hard."""
 
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wstal.evaluate.diagnosis import ERRORS, KINDS
@@ -22,7 +21,7 @@ AXES = {
 
 
 def plot_false_positives(table: pd.DataFrame, title: str = "") -> Figure:
-    """Shares of each kind among the best G, 2G, ... predictions (`false_positives`)."""
+    """Draw the share of each kind among the best G, 2G, ... predictions (`false_positives`)."""
     figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
     bottom = np.zeros(table["top"].nunique())
     for kind, part in table.groupby("kind", sort=False):
@@ -31,11 +30,12 @@ def plot_false_positives(table: pd.DataFrame, title: str = "") -> Figure:
         bottom += part["share"].to_numpy()
     axis.set(xlabel="best predictions, in multiples of the instances", ylabel="share (%)")
     figure.legend(loc="outside right center", reverse=True)
-    return _titled(figure, axis, title)
+    axis.set_title(title)
+    return figure
 
 
 def plot_error_impact(table: pd.DataFrame, title: str = "") -> Figure:
-    """mAP regained without each kind of error (`error_impact`)."""
+    """Draw the mAP gained without each kind of error (`error_impact`)."""
     figure, axis = plt.subplots(figsize=(5, 2.4), layout="constrained")
     gains = table.set_index("kind").loc[list(ERRORS), "map_gain"]
     names = [name.replace("_", " ") for name in gains.index]
@@ -43,29 +43,30 @@ def plot_error_impact(table: pd.DataFrame, title: str = "") -> Figure:
     axis.bar_label(bars, fmt="%.1f", padding=2)
     axis.invert_yaxis()
     base = table.set_index("kind").loc["none", "map_gain"]
-    axis.set_xlabel(f"points of mAP regained, on top of {base:.1f}")
-    return _titled(figure, axis, title)
+    axis.set_xlabel(f"points of mAP gained, on top of {base:.1f}")
+    axis.set_title(title)
+    return figure
 
 
 def plot_sensitivity(table: pd.DataFrame, title: str = "") -> Figure:
-    """AP and misses per bin of each characteristic of the instances (`sensitivity`)."""
+    """Draw AP and misses per bin of each characteristic of the instances (`sensitivity`)."""
     reference = table[table["characteristic"] == "all"].iloc[0]
     groups = list(table[table["characteristic"] != "all"].groupby("characteristic", sort=False))
+    size = (3.2 * len(groups), 4)
     figure, axes = plt.subplots(
-        2, len(groups), figsize=(3.2 * len(groups), 4), sharey="row", squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
-    for column, (name, part) in enumerate(groups):
+        2, len(groups), figsize=size, sharey="row", squeeze=False, layout="constrained"
+    )
+    for column, (characteristic, part) in enumerate(groups):
         labels = [
-            f"{size}\n{span.replace(' to ', '–')}"
-            for size, span in zip(part["bin"], part["range"], strict=True)
+            f"{name}\n{span.replace(' to ', '–')}"
+            for name, span in zip(part["bin"], part["range"], strict=True)
         ]
         for axis, value in zip(axes[:, column], ("map", "missed"), strict=True):
             colour = FUSED if value == "map" else COLOURS["wrong_label"]
             axis.bar(labels, part[value], color=colour)
             axis.axhline(reference[value], color="black", linewidth=0.8, linestyle="--")
             axis.tick_params(axis="x", labelsize=6)
-        axes[0, column].set_title(AXES[name])
+        axes[0, column].set_title(AXES[characteristic])
     axes[0, 0].set_ylabel("normalised mAP (%)")
     axes[1, 0].set_ylabel("missed (%)")
     figure.suptitle(title)
@@ -73,17 +74,13 @@ def plot_sensitivity(table: pd.DataFrame, title: str = "") -> Figure:
 
 
 def plot_per_class(table: pd.DataFrame, title: str = "") -> Figure:
-    """AP of each class, the best first (`per_class`)."""
+    """Draw the AP of each class, the best first (`per_class`)."""
     table = table.sort_values("ap", ascending=False)
     figure, axis = plt.subplots(figsize=(5, 0.6 + 0.18 * max(len(table), 4)), layout="constrained")
     names = [f"{row['class']} ({row['instances']})" for _, row in table.iterrows()]
     axis.barh(names, table["ap"], color=FUSED)
     axis.invert_yaxis()
     axis.set(xlabel="AP (%)", xlim=(0, 100))
-    return _titled(figure, axis, title)
-
-
-def _titled(figure: Figure, axis: Axes, title: str) -> Figure:
     axis.set_title(title)
     return figure
 

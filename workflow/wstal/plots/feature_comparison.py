@@ -1,4 +1,4 @@
-"""Two feature files side by side: lengths, likeness per stream, causes."""
+"""Two feature files side by side: lengths, similarity per stream, causes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ COLOURS = {"rgb": RGB, "flow": FLOW, "audio": AUDIO}
 
 
 def plot_comparison(rows: Sequence[Mapping[str, Any]], names: tuple[str, str]) -> Figure:
-    """Draw the rows of `compare_files`; `names` are those of the two files."""
-    figure, (lengths, likeness, causes) = plt.subplots(
+    """Draw the rows of `compare_files`; `names` are the names of the two files."""
+    figure, (lengths, similarity, causes) = plt.subplots(
         1, 3, figsize=(12, 3.2), layout="constrained", width_ratios=(1, 1, 1.2)
     )
     a, b = ([row[key] for row in rows] for key in ("rows_a", "rows_b"))
@@ -33,11 +33,13 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], names: tuple[str, str]) -
     for key in keys:
         stream = key.removeprefix("match_")
         values = np.clip([row[key] for row in rows if key in row], bins[0], 1)
-        likeness.hist(values, bins, histtype="step", label=stream, color=COLOURS.get(stream, FUSED))
-    likeness.set_xlabel("centred cosine of a video, once aligned")
-    likeness.set_ylabel("videos")
+        similarity.hist(
+            values, bins, histtype="step", label=stream, color=COLOURS.get(stream, FUSED)
+        )
+    similarity.set_xlabel("centred cosine of a video, once aligned")
+    similarity.set_ylabel("videos")
     if keys:
-        likeness.legend()
+        similarity.legend()
     counts = Counter(cause for row in rows for cause in row["causes"].split("; ")).most_common(6)
     causes.barh([text for text, _ in counts][::-1], [n for _, n in counts][::-1], color=FUSED)
     causes.set_xlabel("videos")

@@ -1,4 +1,4 @@
-"""How every figure looks, so that they read as one set."""
+"""The style that all figures share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods on one dataset side by side: their headlines in one frame, the best first."""
+"""The methods on one dataset side by side: their results in one frame, the best first."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 READINGS = {"strict": "strict", "paper": "paper protocol", "baseline": "baseline"}
-OF_A_RUN = ("constant_attention",)  # baselines that each run has its own of, under one name
-# What methods are ordered by: the first of these that was measured.
+OF_A_RUN = ("constant_attention",)  # baselines that differ between runs under one name
+# Methods are ordered by the first of these metrics that was measured.
 ORDER = ("mAP@0.1:0.7", "mAP@0.5:0.95", "accuracy", "video_mAP")
 
 
 def methods_frame(maps: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The rows of several `_map.csv` of one dataset, each once.
+    """Return the rows of several `_map.csv` of one dataset, each once.
 
-    First what was read strictly, by method from the best down; then each method's paper
-    reading in that order; last the baselines of the data. Those that a run has of its own stay in
-    its `_map.csv`, also where it is the only one: here nothing would say whose they are.
+    The strict readings come first, from the best method down; then each method's paper reading in
+    the same order; last the baselines of the data. Baselines of a single run stay in its
+    `_map.csv`, even if there is only one run, as nothing here would say whose they are.
     """
     runs = [frame["run"].iloc[0] for frame in maps]
     rows = pd.concat(maps, ignore_index=True)
@@ -34,14 +34,14 @@ def methods_frame(maps: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def headline(rows: pd.DataFrame) -> str:
-    """The metric that methods are ordered by."""
+    """Return the metric that methods are ordered by."""
     measured = list(dict.fromkeys(rows["metric"]))
     averages = [name for name in measured if ":" in name]
     return next((name for name in ORDER if name in measured), (averages or measured)[0])
 
 
 def methods_markdown(frame: pd.DataFrame, title: str, left_out: Mapping[str, str]) -> str:
-    """The table for reading: averages and single figures in percent, mean ± sd over seeds."""
+    """Return the table as Markdown: averages and single metrics, in percent, mean ± sd."""
     single = ("accuracy", "video_mAP", "mAP@0.50")
     metrics = [m for m in dict.fromkeys(frame["metric"]) if ":" in m or m in single]
     head = ["run", "reading", *metrics, "n", "coverage", "protocol"]

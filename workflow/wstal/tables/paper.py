@@ -1,4 +1,8 @@
-"""A paper's table: its numbers, ours and the difference, in one tidy frame."""
+"""A paper's table: its numbers, ours and the difference, in one tidy frame.
+
+`table_runs` and `table_figures` give the runs and figures that a table's YAML asks for;
+`build_table` joins the paper's numbers with our results; `as_markdown` is the table for reading.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,9 @@ import pandas as pd
 
 from wstal.base.errors import WstalError
 
-# FOLDED A table's YAML turned into the runs and figures it needs.
-
 
 def table_runs(table: Mapping[str, Any], dataset: str | None = None) -> list[tuple[str, str]]:
-    """The (dataset, run) pairs behind a table, each once, in the order of its rows.
+    """Return the (dataset, run) pairs of a table, each once, in the order of its rows.
 
     With `dataset`, every row is taken on that dataset instead of the paper's.
     """
@@ -22,25 +24,25 @@ def table_runs(table: Mapping[str, Any], dataset: str | None = None) -> list[tup
 
 
 class Strips(NamedTuple):
-    """A figure: which runs are shown, and what of them."""
+    """A figure of strips: the runs it shows, and what of them."""
 
     title: str
-    dataset: str  # the paper's
+    dataset: str  # of the paper
     rows: list[Mapping[str, str]]  # of the table
     shows: str = "attention"  # or class: the annotated classes' probability
-    skip: int = 0  # videos passed over in the order of choice
+    skip: int = 0  # videos to skip in the order of choice
 
 
 def table_figures(table: Mapping[str, Any]) -> dict[str, Strips]:
-    """The figures that belong to a table, by name: `figure` shows all rows, `figures` some.
+    """Return the figures of a table by name: `figure` shows all its rows, `figures` some.
 
     Raises WstalError for a row that the table does not have.
     """
     wanted = {**({table["figure"]: {}} if "figure" in table else {}), **table.get("figures", {})}
-    return {name: _strips(table, name, figure) for name, figure in wanted.items()}
+    return {name: _make_strips(table, name, figure) for name, figure in wanted.items()}
 
 
-def _strips(table: Mapping[str, Any], name: str, figure: Mapping[str, Any]) -> Strips:
+def _make_strips(table: Mapping[str, Any], name: str, figure: Mapping[str, Any]) -> Strips:
     dataset = figure.get("dataset", table["rows"][0]["dataset"])
     rows = {row["variant"]: row for row in table["rows"] if row["dataset"] == dataset}
     chosen = figure.get("rows", list(rows))
@@ -50,23 +52,22 @@ def _strips(table: Mapping[str, Any], name: str, figure: Mapping[str, Any]) -> S
     return Strips(table["title"], dataset, [rows[variant] for variant in chosen], **options)
 
 
-# FOLDED One spelling for metrics: the papers' tables and our result files are joined on it.
-
+# The papers spell metrics in several ways; tables and result files are joined on one spelling.
 AVERAGE = re.compile(r"(?:AVG\(|mAP@)([0-9.]+):(?:[0-9.]+:)?([0-9.]+)\)?\Z")
 SINGLE = re.compile(r"mAP@([0-9.]+)\Z")
 
 
 def metric_name(text: str) -> str:
-    """`mAP@0.5` -> `mAP@0.50`; `AVG(0.5:0.05:0.95)` -> `mAP@0.5:0.95`; accuracies -> `accuracy`.
+    """Return our spelling of a metric; raise WstalError for an unknown one.
 
-    Raises WstalError for a spelling that is not known.
+    `mAP@0.5` -> `mAP@0.50`; `AVG(0.5:0.05:0.95)` -> `mAP@0.5:0.95`; accuracies -> `accuracy`.
     """
     text = text.strip()
     if match := AVERAGE.match(text):
         return f"mAP@{float(match[1]):g}:{float(match[2]):g}"
     if match := SINGLE.match(text):
         return f"mAP@{float(match[1]):.2f}"
-    if text == "AVG":  # the papers write so for ActivityNet alone
+    if text == "AVG":  # the papers write this for ActivityNet only
         return "mAP@0.5:0.95"
     if text.startswith("MFLOPs") or text == "mmacs":
         return "mmacs"
@@ -74,13 +75,28 @@ def metric_name(text: str) -> str:
         return text
     if text.startswith("accuracy("):
         return "accuracy" if "weakly" in text else text
-    raise WstalError(f"metric {text!r} is spelled in a way that is not known here")
+    raise WstalError(f"metric {text!r} has an unknown spelling; add it to metric_name")
 
 
 COLUMNS = [
-    *("method", "table", "variant", "run", "dataset", "recipe", "metric", "paper"),
-    *("ours_mean", "ours_sd", "n", "delta", "coverage", "reading", "protocol", "checkpoint"),
-    *("group", "note"),
+    "method",
+    "table",
+    "variant",
+    "run",
+    "dataset",
+    "recipe",
+    "metric",
+    "paper",
+    "ours_mean",
+    "ours_sd",
+    "n",
+    "delta",
+    "coverage",
+    "reading",
+    "protocol",
+    "checkpoint",
+    "group",
+    "note",
 ]
 READINGS = ("strict", "paper")
 
@@ -91,12 +107,13 @@ def build_table(
     results: Mapping[tuple[str, str], pd.DataFrame],
     dataset: str | None = None,
 ) -> pd.DataFrame:
-    """Join a table's rows with our results.
+    """Join a table's rows with our results: a frame with COLUMNS, values in percent.
 
     `paper` has the columns variant, dataset, metric, value, group, note; `results` maps
-    (dataset, run) to its `_map.csv`. Every row comes in both readings unless its YAML names
-    one. With `dataset` (simulated, demo or own data) the paper's numbers and the differences
-    stay empty: they are not comparable. Rows the paper quotes from others have no `ours`.
+    (dataset, run) to its `_map.csv`. Every row comes in both readings unless its YAML names one.
+    With `dataset` (simulated, demo or own data) the paper's numbers and the differences stay
+    empty, as they are not comparable. Rows that the paper quotes from others have no `ours`.
+    Raises WstalError for a variant that is listed twice, or that the paper's table does not have.
     """
     paper = paper.assign(
         metric=paper["metric"].map(metric_name), slug=paper["dataset"].map(dataset_slug)
@@ -112,30 +129,35 @@ def build_table(
     for key, lines in paper.groupby(["variant", "slug"], sort=False):
         if key in runs:
             ours = results[dataset or key[1], runs[key]["run"]]
-            rows += _ours(table, runs[key], lines, ours, dataset)
+            rows += _own_rows(table, runs[key], lines, ours, dataset)
         elif not dataset:
-            rows += [_quoted(table, line) for line in lines.to_dict("records")]
+            rows += [_quoted_row(table, line) for line in lines.to_dict("records")]
     frame = pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
-    # Rows that the paper has on two datasets are one row where all are taken on a third.
+    # Rows on two datasets of the paper are one row if all are taken on a third.
     return frame.drop_duplicates(["variant", "run", "dataset", "metric", "reading"]).reset_index(
         drop=True
     )
 
 
 def dataset_slug(name: str) -> str:
-    """A paper's name for a dataset as ours: `ActivityNet1.2` -> `activitynet12`."""
+    """Return our name of a paper's dataset: `ActivityNet1.2` -> `activitynet12`."""
     return re.sub(r"[^a-z0-9_]", "", name.lower())
 
 
-def _quoted(table: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, Any]:
+def _quoted_row(table: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        **{"method": table["method"], "table": table["table"], "variant": line["variant"]},
-        **{"dataset": line["dataset"], "metric": line["metric"], "paper": line["value"]},
-        **{"group": line["group"], "note": line["note"]},
+        "method": table["method"],
+        "table": table["table"],
+        "variant": line["variant"],
+        "dataset": line["dataset"],
+        "metric": line["metric"],
+        "paper": line["value"],
+        "group": line["group"],
+        "note": line["note"],
     }
 
 
-def _ours(
+def _own_rows(
     table: Mapping[str, Any],
     row: Mapping[str, Any],
     reported: pd.DataFrame,
@@ -144,7 +166,7 @@ def _ours(
 ) -> list[dict[str, Any]]:
     out = []
     values = dict(zip(reported["metric"], reported["value"], strict=True))
-    metrics = list(values) if not dataset else _available(values, table, ours)
+    metrics = list(values) if not dataset else _shared_metrics(values, table, ours)
     first = reported.iloc[0]
     for reading in [row["reading"]] if "reading" in row else READINGS:
         for metric in metrics:
@@ -157,28 +179,40 @@ def _ours(
                 notes.append("not a metric of this dataset's protocol")
             out.append(
                 {
-                    **{"method": table["method"], "table": table["table"], "reading": reading},
-                    **{"variant": row["variant"], "run": row["run"], "metric": metric},
-                    **{"dataset": dataset or row["dataset"], "paper": value, "ours_mean": mean},
-                    **{"ours_sd": line.get("sd"), "group": first["group"]},
-                    **{key: line.get(key) for key in ("recipe", "n", "coverage", "protocol")},
-                    "checkpoint": line.get("checkpoint"),
+                    "method": table["method"],
+                    "table": table["table"],
+                    "variant": row["variant"],
+                    "run": row["run"],
+                    "dataset": dataset or row["dataset"],
+                    "recipe": line.get("recipe"),
+                    "metric": metric,
+                    "paper": value,
+                    "ours_mean": mean,
+                    "ours_sd": line.get("sd"),
+                    "n": line.get("n"),
                     "delta": None if mean is None or value is None else round(mean - value, 2),
-                    "note": "; ".join(dict.fromkeys(str(n) for n in notes if n and n == n)),
+                    "coverage": line.get("coverage"),
+                    "reading": reading,
+                    "protocol": line.get("protocol"),
+                    "checkpoint": line.get("checkpoint"),
+                    "group": first["group"],
+                    "note": "; ".join(dict.fromkeys(str(n) for n in notes if n and not pd.isna(n))),
                 }
             )
     return out
 
 
-def _available(values: Mapping[str, float], table: Mapping[str, Any], ours: pd.DataFrame) -> list:
-    """The paper's metrics that the other dataset's protocol has too, else what the table names."""
+def _shared_metrics(
+    values: Mapping[str, float], table: Mapping[str, Any], ours: pd.DataFrame
+) -> list:
+    """The metrics of the paper or the table that the other dataset's protocol has, or else all."""
     scored = set(ours["metric"])
     wanted = [*values, *map(metric_name, table["metrics"])]
     return [metric for metric in dict.fromkeys(wanted) if metric in scored] or sorted(scored)
 
 
 def as_markdown(frame: pd.DataFrame, title: str) -> str:
-    """The table for reading: a line per variant and reading, `paper / ours ± sd (delta)` each."""
+    """Return the table as Markdown: a line per variant and reading, `paper / ours ± sd (delta)`."""
     metrics = list(dict.fromkeys(frame["metric"]))
     tail = ["n", "coverage", "protocol"]
     head = ["variant", "dataset", "reading", *metrics, *tail]

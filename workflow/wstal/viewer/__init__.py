@@ -1,7 +1,7 @@
 """A page that plays every test video with its timelines: one HTML file without dependencies.
 
-Read material.py (what a page is made from), entries.py and packing.py (one video as plain values),
-content.py (the whole page as data), page.py (template, style, script and data in one file), then
+Read content.py (what a page is made from, and the whole page as plain values), packing.py (the
+proposals and curves of one video), page.py (template, style, script and data in one file), then
 page.html, page.css and viewer.js with the scripts that it includes.
 
 Imports only base, localize, evaluate and plots.

@@ -22,7 +22,6 @@ from wstal.localize.scores import VideoScores
 CLASSES = 24  # curves kept per video
 TIOU_STEPS = 10_000  # of a proposal's best overlap
 LEVELS = 255  # of a curve's byte
-ROW = "row"  # the column that keeps a row's place through `prepare`
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,12 @@ def match_proposals(
     Instances are in the order of `truth.frame`. `usable` are the videos with features (None:
     all). Raises WstalError if the protocol needs a list that the ground truth does not have.
     """
-    marked = replace(truth, frame=truth.frame.assign(**{ROW: np.arange(len(truth.frame))}))
-    prepared = prepare(marked, found.assign(**{ROW: np.arange(len(found))}), protocol, usable)
+    # The column `row` keeps each row's place through `prepare`.
+    marked = replace(truth, frame=truth.frame.assign(row=np.arange(len(truth.frame))))
+    prepared = prepare(marked, found.assign(row=np.arange(len(found))), protocol, usable)
     matches = match(prepared.ground_truth, prepared.predictions, protocol.tious, prepared.classes)
-    instance_rows = prepared.ground_truth[ROW].to_numpy(int)
-    rows = prepared.predictions[ROW].to_numpy(int)
+    instance_rows = prepared.ground_truth["row"].to_numpy(int)
+    rows = prepared.predictions["row"].to_numpy(int)
 
     taker = np.full((len(protocol.tious), len(truth.frame)), -1)
     level, position = np.nonzero(matches.hits)
