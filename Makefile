@@ -11,6 +11,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 TARGET ?= all
+COVERAGE := .coverage.json
 DEMO_MAPS := $(patsubst %,results/demo/%_map.csv,co2net untrimmednet acn cavf tssam) \
   results/demo_ave/cavf_map.csv
 # One thread per job: Snakemake runs as many jobs as there are cores.
@@ -42,7 +43,9 @@ demo-all: setup
 	  $(BIN)/snakemake --cores 1 --quiet all --report results/report.html -- demo_all
 
 test: setup lint
-	$(BIN)/pytest -q --cov --cov-report=term --cov-fail-under=85
+	$(BIN)/pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder \
+	  --cov --cov-report=json:$(COVERAGE) --cov-report=
+	$(BIN)/python tests/project/coverage_by_room.py $(COVERAGE)
 
 test-slow: setup
 	$(BIN)/pytest -q -m slow

@@ -21,6 +21,14 @@ if not torch.cuda.is_available():
 torch.set_num_threads(1)  # tests compare numbers; thread counts change summation order
 
 
+LONGEST = ("workflow/test_rerun.py", "workflow/test_own_videos.py", "workflow/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest starts first, so that the workers of a parallel run end together."""
+    items.sort(key=lambda item: [name not in item.path.as_posix() for name in LONGEST])
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The root of the checkout."""
