@@ -8,11 +8,12 @@ Examples:
 import argparse
 from pathlib import Path
 
-from scoring import features_grid, read_found, read_truth
+from scoring import features_grid, read_truth
 from wstal.base.files import write_frame
-from wstal.commands.console import Add, Program, add_ground_truth, add_protocol
+from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, warn
 from wstal.evaluate.diagnosis import diagnose
 from wstal.evaluate.ground_truth import read_durations
+from wstal.evaluate.map_table import read_scored_detections
 from wstal.evaluate.protocols import fitting_protocol, prepare
 from wstal.plots.diagnosis import FIGURES
 from wstal.plots.style import save
@@ -33,7 +34,7 @@ def main(args: argparse.Namespace) -> None:
         fitting_protocol(args.protocol, features_grid(args)),
         read_truth(args),
     )
-    found = read_found(truth, protocol, args.predictions)
+    found = read_scored_detections(truth, protocol, args.predictions, warn)
     prepared = prepare(truth, found, protocol, usable)
     known = {video: seconds for video, seconds in truth.duration.items() if seconds}
     measured = read_durations(args.manifest) if args.manifest else {}

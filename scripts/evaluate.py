@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> None:
         scores=args.scores,
         score_history=args.scores_by_iteration,
         paper=fitting_paper(args.paper_protocol, grid, warn),
-        tell=warn,
+        warn=warn,
     )
     for row in (row for row in rows if row["class"] == ALL):
         print(format_row(row))

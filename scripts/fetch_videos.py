@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> None:
             set(read_annotations(args.annotations).database),
             passwords=os.environ,
             jobs=args.jobs,
-            tell=log,
+            report=log,
             track=track("unpack"),
             track_bytes=byte_bar,
         )

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-import pandas as pd
-from wstal.commands.console import warn
 from wstal.evaluate.events import read_score_grid
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth, read_usable
-from wstal.evaluate.map_table import read_known_detections
-from wstal.evaluate.protocols import Protocol, unscored
 
 
 def read_truth(args: argparse.Namespace) -> tuple[GroundTruth, set[str] | None]:
@@ -27,11 +22,3 @@ def features_grid(args: argparse.Namespace) -> tuple[float | None, float | None]
     if args.step is None and args.t0 is None and scores:
         return read_score_grid(scores)
     return args.step, args.t0
-
-
-def read_found(truth: GroundTruth, protocol: Protocol, path: Path) -> pd.DataFrame:
-    """Detections of a file; says how many the protocol leaves out."""
-    found = read_known_detections(truth, path)
-    if line := unscored(truth, protocol, found):
-        warn(f"{path}: {line}")
-    return found

@@ -115,13 +115,15 @@ def test_the_size_is_asked_for_ahead(tmp_path):
 
 def test_videos_are_fetched_after_the_needed_space_is_reported(tmp_path):
     content = archive("one", "two", "three")
-    told = []
+    reported = []
     with serving({"v.zip": content}) as (address, server):
         archives = [{"file": "v.zip", "url": f"{address}/v.zip"}]
         for _ in range(2):
-            rows = fetch_videos(archives, tmp_path, {"one", "two"}, passwords={}, tell=told.append)
+            rows = fetch_videos(
+                archives, tmp_path, {"one", "two"}, passwords={}, report=reported.append
+            )
         assert len(server.asked) == 1
-    assert "v.zip 0.0 GB" in told[0] and "Free at" in told[0] and "none" in told[1]
+    assert "v.zip 0.0 GB" in reported[0] and "Free at" in reported[0] and "none" in reported[1]
     assert [row["id"] for row in rows] == ["one", "two"]
     assert (tmp_path / "one.mp4").read_bytes() == b"one" * 100
     assert (tmp_path / "archives/v.zip").read_bytes() == content

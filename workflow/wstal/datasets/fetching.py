@@ -73,14 +73,14 @@ def fetch_videos(
     attempts: int = 3,
     pause: float = PAUSE,
     jobs: int = 1,
-    tell: Callable[[str], None] = lambda text: None,
+    report: Callable[[str], None] = lambda text: None,
     track: Callable[[Iterable], Iterable] = iter,
     track_bytes: Track | None = None,
 ) -> list[dict[str, Any]]:
     """Download `archives` (file, url, optionally sha256, password); unpack the videos of `ids`.
 
     The archives stay in `folder`/archives, whole or partial, and a later run resumes from them.
-    `password` is the key in `passwords` to use. `tell` receives the disk space needed before
+    `password` is the key in `passwords` to use. `report` receives the disk space needed before
     anything is fetched. Returns a row per video: id, file, bytes, archive. Raises WstalError if
     the network fails, the disk is too small, or an archive is refused or needs a password.
     """
@@ -92,7 +92,7 @@ def fetch_videos(
                 f"{entry['file']} has a password: register with its publisher, then set the "
                 f"environment variable {key}"
             )
-    tell(_disk_need(archives, stored))
+    report(_disk_need(archives, stored))
     rows = []
     for entry in archives:
         path = stored / entry["file"]

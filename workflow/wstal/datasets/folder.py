@@ -83,7 +83,7 @@ def find_doubtful_labels(annotations: Annotations) -> list[str]:
     for name in classes:
         alike.setdefault(" ".join(name.replace("_", " ").lower().split()), []).append(name)
     found = [
-        f"{', '.join(names)} are {len(names)} classes; if one is meant, spell it alike everywhere."
+        f"{', '.join(names)} are {len(names)} classes; if they are one class, use one spelling."
         for names in alike.values()
         if len(names) > 1
     ]

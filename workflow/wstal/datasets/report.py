@@ -74,10 +74,10 @@ class Tally:
 
     def keeps(self, example: str, traps: Mapping[str, bool]) -> bool:
         """Count the `traps` that are true; return whether no choice about them is to drop."""
-        held = [name for name, holds in traps.items() if holds]
-        for name in held:
+        true = [name for name, holds in traps.items() if holds]
+        for name in true:
             self.add(name, example)
-        return not any(self.values[name] == "drop" for name in held)
+        return not any(self.values[name] == "drop" for name in true)
 
     def count(self, name: str) -> int:
         """Return the number of cases of choice `name` so far."""

@@ -25,10 +25,10 @@ from wstal.evaluate.map_table import (
     best_event_iteration,
     metric_values,
     read_event_seeds,
-    read_known_detections,
+    read_scored_detections,
 )
 from wstal.evaluate.matching import Matches, match
-from wstal.evaluate.protocols import Prepared, Protocol, prepare, unscored
+from wstal.evaluate.protocols import Prepared, Protocol, prepare
 
 COLUMNS = [
     "a",
@@ -59,13 +59,13 @@ def read_strict_runs(
     protocol: Protocol,
     usable: set[str] | None,
     given: Sequence[tuple[Sequence[Path], Sequence[Path]]],
-    tell: Callable[[str], object] = lambda line: None,
+    warn: Callable[[str], object] = lambda line: None,
 ) -> tuple[str, list[list[Prepared]] | list[list[Judged]]]:
     """Return what two or more runs are compared by: (checkpoint, each run's seeds as scored).
 
     `given` has for each run the files of its seeds: proposals.json, which hold the last iterate;
     under a protocol of events scores.h5 and, if there are any, scores_by_iteration.h5, which give
-    the best on validation. `tell` receives warnings for the user. Raises WstalError if the
+    the best on validation. `warn` receives warnings for the user. Raises WstalError if the
     checkpoints cannot be chosen in the same way.
     """
     checkpoints, runs = set(), []
@@ -79,9 +79,7 @@ def read_strict_runs(
             continue
         checkpoints.add("last")
         for path in files:
-            found = read_known_detections(truth, path)
-            if line := unscored(truth, protocol, found):
-                tell(f"{path}: {line}")
+            found = read_scored_detections(truth, protocol, path, warn)
             runs[-1].append(prepare(truth, found, protocol, usable))
     if len(checkpoints) > 1:
         raise WstalError(

@@ -50,7 +50,7 @@ def run_rows(
     scores: Path | None = None,
     score_history: Path | None = None,
     paper: Protocol | None = None,
-    tell: Callable[[str], object] = lambda line: None,
+    warn: Callable[[str], object] = lambda line: None,
 ) -> list[Row]:
     """Return the rows of map.csv for all that is given of a seed.
 
@@ -58,7 +58,7 @@ def run_rows(
     a baseline of it), `history` has the proposals of each evaluation interval, `scores` is
     scores.h5 and `score_history` scores_by_iteration.h5, from which events are scored. best_test
     is chosen and scored under the protocol `paper` (None: under `protocol`). Without annotated
-    segments only the video-level mAP can be scored. `tell` receives warnings for the user, line by
+    segments only the video-level mAP can be scored. `warn` receives warnings for the user, line by
     line.
 
     Raises WstalError for files that do not fit the ground truth, or if nothing can be scored.
@@ -69,7 +69,7 @@ def run_rows(
             f"{protocol.task}; choose a paper protocol of the same task"
         )
     for line in notices(truth, protocol):
-        tell(line)
+        warn(line)
     if protocol.task == "events":
         if scores is None:
             raise WstalError(f"protocol {protocol.name} scores events: give scores.h5 (--scores)")
@@ -82,9 +82,7 @@ def run_rows(
     rows: list[Row] = []
     if has_segments(truth, protocol):
         for checkpoint, path in predictions.items():
-            found = read_known_detections(truth, path)
-            if line := unscored(truth, protocol, found):
-                tell(f"{path}: {line}")
+            found = read_scored_detections(truth, protocol, path, warn)
             prepared = prepare(truth, found, protocol, usable)
             rows += detection_rows(prepared, protocol, checkpoint)
         if history is not None:
@@ -109,6 +107,16 @@ def read_known_detections(truth: GroundTruth, path: Path) -> pd.DataFrame:
     frame = read_detections(path)
     check_detections(frame, truth.subset, truth.classes, path)
     return frame
+
+
+def read_scored_detections(
+    truth: GroundTruth, protocol: Protocol, path: Path, warn: Callable[[str], object]
+) -> pd.DataFrame:
+    """Read known detections; `warn` receives how many the protocol does not score, if any."""
+    found = read_known_detections(truth, path)
+    if line := unscored(truth, protocol, found):
+        warn(f"{path}: {line}")
+    return found
 
 
 def read_known_history(truth: GroundTruth, path: Path) -> dict[int, pd.DataFrame]:

@@ -90,7 +90,7 @@ def convert_features(
             for name, array in streams.items():
                 group[name] = array = np.ascontiguousarray(array, dtype=dtype)
                 group[name].attrs["sha256"] = hashlib.sha256(array).hexdigest()
-        # The videos that the published set is known to lack do not count against the dataset.
+        # Videos known to be missing from the published set do not count against the dataset.
         allowed = None if max_missing is None else max(max_missing, settings.max_missing)
         check_missing(result.coverage, allowed)
     result.notes += _length_notes(fits)
@@ -143,8 +143,8 @@ def _match_notes(
     published = [video.name for video in found.videos]
     if not published and (lacking := found.facts.get("lacking_a_stream")):
         raise WstalError(
-            f"no video has a file of every stream: {_first_names(lacking)} lack one; place the "
-            "rest, or name in the recipe only the streams that there are"
+            f"no video has a file of every stream: one is missing for {_first_names(lacking)}; "
+            "place the rest, or name in the recipe only the streams that there are"
         )
     if not matched:
         raise WstalError(
@@ -265,7 +265,7 @@ def _length_notes(fits: Sequence[float]) -> list[str]:
 
 
 def _source(found: PublishedVideo | None) -> dict[str, str]:
-    """Path and sha256 of a video that has one file of its own."""
+    """Path and sha256 of the file of a video that has exactly one."""
     if found is None or len(found.files) != 1:
         return {"path": "", "sha256": ""}
     return {"path": str(found.files[0]), "sha256": _sha256(found.files[0])}

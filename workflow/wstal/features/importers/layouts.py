@@ -79,7 +79,7 @@ def _page(layout: str, folder: Path, absent: str) -> str:
         f"1. Into {folder}, or the folder that `features:` of the dataset names (or a folder\n"
         "     in it with the recipe's name)\n"
         f"     {PAGES[layout]}\n"
-        "2. Unpack archives there; folders inside may have any names unless said above.\n"
+        "2. Unpack archives there; folders inside may have any names unless stated above.\n"
         "Terms: those of the publisher; the features are made from other people's videos.\n\n"
         f"Not there yet: {absent} below {folder}."
     )

@@ -27,7 +27,7 @@ class ImportSettings:
     """The section `import` of a feature recipe: published or own features, used as they are."""
 
     layout: Layout  # how the files are laid out: docs/datasets.md says what to place where
-    # The streams. Where they share an array: the order in which they stand there.
+    # The streams. If they share an array, this is their order in it.
     order: Annotated[tuple[Stream, ...], MinLen(1)] = ("rgb", "flow")
     # Channels of each stream; files of another width are refused.
     dims: Mapping[str, Annotated[int, Ge(1)]] = field(
@@ -40,7 +40,7 @@ class ImportSettings:
     # rate); rows are then chosen by time, at `fps`.
     rates: tuple[Annotated[float, Gt(0)], ...] | None = None
     crop: Literal["centre", "mean"] = "centre"  # what to take of files with several crops
-    # Videos that the published set is known to lack; the dataset's max_missing counts if larger.
+    # Videos known to be missing from the published set; a larger max_missing of the dataset wins.
     max_missing: Annotated[int, Ge(0)] = 0
 
     def __post_init__(self) -> None:
@@ -111,7 +111,7 @@ def check_numbers(array: Any, path: Path) -> np.ndarray:
 def split_joint(
     array: np.ndarray, order: Sequence[str], dims: Mapping[str, int], path: Path
 ) -> dict[str, np.ndarray]:
-    """Split a joint array `[T, sum of D]` into its streams `[T, D]`, which stand in `order`.
+    """Split a joint array `[T, sum of D]` into its streams `[T, D]`, in the order `order`.
 
     Raises WstalError if the width differs from the recipe's `dims`.
     """
