@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import yaml
+from plan_digest import plan_digest
 from wstal.base.errors import WstalError
 from wstal.demo.events import (
     CLASSES,
@@ -21,7 +22,6 @@ from wstal.demo.events import (
     plan_events,
 )
 from wstal.demo.motion import ACTIONS
-from wstal.demo.plan import plan_digest
 from wstal.demo.sound import SOUNDS, render_sound
 
 FROZEN = "f72792f2a0293b6ab83b7d777fbe9e44a45da611361ca1a3e91484b1361cba63"

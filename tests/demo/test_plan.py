@@ -16,6 +16,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import yaml
+from plan_digest import plan_digest
 from wstal.base.errors import WstalError
 from wstal.demo.motion import ACTIONS, MOTIONS, TOP_SPEED, Motion, draw_motion, reach
 from wstal.demo.pictures import VIDEO_SHAPES, VIDEO_TEXTURES
@@ -37,7 +38,6 @@ from wstal.demo.plan import (
     draw_object_size,
     draw_stay,
     draw_troupe,
-    plan_digest,
     plan_videos,
     smooth,
 )

@@ -21,13 +21,7 @@ from wstal.media.timeline import (
     frame_count,
     frame_grid,
     snippet_count,
-    snippet_flows,
-    snippet_frames,
-    snippet_spans,
-    snippet_step,
     timeline,
-    to_seconds,
-    to_snippets,
 )
 
 NAN = np.nan
@@ -237,28 +231,3 @@ def test_tail_rules():
     assert [snippet_count(n, "repeat") for n in (1, 15, 16, 17, 32, 33)] == [1, 1, 1, 2, 2, 3]
     with pytest.raises(WstalError, match="drop or repeat"):
         snippet_count(16, "pad")
-
-
-@pytest.mark.parametrize("frames", [1, 2, 15, 16, 17, 32, 47, 48])
-@pytest.mark.parametrize("tail", ["drop", "repeat"])
-def test_snippets_hold_their_frames_and_flows(frames, tail):
-    table = snippet_frames(frames, tail)
-    assert table.shape == (snippet_count(frames, tail), 16)
-    for k, frame in enumerate(table.ravel()):
-        assert frame == min(k, frames - 1)
-    if frames == 1:
-        with pytest.raises(WstalError):
-            snippet_flows(frames, tail)
-        return
-    for k, flow in enumerate(snippet_flows(frames, tail).ravel()):
-        assert flow == min(k, frames - 2)
-
-
-def test_seconds_and_snippets_are_inverse():
-    step = snippet_step(25)
-    assert step == 0.64
-    spans = snippet_spans(5, step, t0=0.5)
-    assert np.allclose(spans[0], [0.5, 1.14])
-    assert np.allclose(spans[1:, 0], spans[:-1, 1])
-    assert np.allclose(to_snippets(spans, step, 0.5), np.arange(5)[:, None] + [0, 1])
-    assert to_seconds(2.5, step) == 1.6

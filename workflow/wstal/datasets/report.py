@@ -146,9 +146,6 @@ def report_page(
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-CHOICE_HEAD = ["choice", "value", "count", "why it matters", "other values"]
-
-
 def _choice_rows(report: Report) -> Iterable[list[str]]:
     for decision in report.decisions:
         choice = decision.choice

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,12 +92,6 @@ def plan_videos(config: Mapping[str, int]) -> list[VideoPlan]:
                 )
             )
     return plans
-
-
-def plan_digest(plans: list[VideoPlan]) -> str:
-    """sha256 of a plan: two renderers with one digest were asked for the same videos."""
-    text = json.dumps([asdict(plan) for plan in plans], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _script(index: int) -> list[str]:

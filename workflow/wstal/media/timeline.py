@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -46,41 +45,9 @@ def snippet_count(frames: int, tail: Literal["drop", "repeat"] = "drop") -> int:
     return max(1, frames // SNIPPET if tail == "drop" else -(-frames // SNIPPET))
 
 
-def snippet_frames(frames: int, tail: Literal["drop", "repeat"] = "drop") -> np.ndarray:
-    """Grid frames of each snippet, int64 [T, 16]; the last frame stands in for absent ones."""
-    table = np.arange(snippet_count(frames, tail) * SNIPPET).reshape(-1, SNIPPET)
-    return np.minimum(table, frames - 1)
-
-
-def snippet_flows(frames: int, tail: Literal["drop", "repeat"] = "drop") -> np.ndarray:
-    """Flows of each snippet, int64 [T, 16]; flow k leads from frame k to k + 1.
-
-    There are N - 1 flows: where the next one is missing the one before is repeated. Raises
-    WstalError for a single frame, which has no flow.
-    """
-    if frames < 2:
-        raise WstalError("a single frame has no flow")
-    return np.minimum(snippet_frames(frames, tail), frames - 2)
-
-
 def snippet_step(fps: float) -> float:
     """Seconds per snippet."""
     return SNIPPET / fps
-
-
-def snippet_spans(count: int, step: float, t0: float = 0.0) -> np.ndarray:
-    """Seconds [T, 2] that each snippet covers, half-open."""
-    return to_seconds(np.arange(count)[:, None] + np.array([0, 1]), step, t0)
-
-
-def to_seconds(index: np.ndarray | float, step: float, t0: float = 0.0) -> np.ndarray | float:
-    """The second at which snippet `index` begins; fractions of a snippet are allowed."""
-    return t0 + np.multiply(index, step)
-
-
-def to_snippets(seconds: np.ndarray | float, step: float, t0: float = 0.0) -> np.ndarray | float:
-    """Seconds as (fractional) snippet indices; its floor is the snippet that covers them."""
-    return np.divide(np.subtract(seconds, t0), step)
 
 
 @dataclass(frozen=True)
@@ -103,7 +70,6 @@ class Timeline:
     rotation: int
     status: str
     reason: str
-    expected_frames: int
     gaps: int
     clock: str
     start: float
@@ -145,7 +111,6 @@ def lay_grid(scan: Scan, fps: float) -> Timeline:
         **{"width": scan.width, "height": scan.height, "rotation": scan.rotation},
         status=PARTIAL if texts else OK,
         reason="; ".join(texts),
-        expected_frames=scan.expected,
         gaps=len(holes),
         clock=clock,
         start=scan.start,
