@@ -43,23 +43,30 @@ def resources(text):
     return found
 
 
+@pytest.fixture(scope="module")
+def planned(bare_project, tmp_path_factory):
+    """What each rule asks for under the profiles, by profile and rule."""
+    found = {}
+    for name, overrides in {
+        "slurm": (),
+        "multigpu": ("--config", "device=cuda"),  # the GPUs of the machine; here there may be none
+    }.items():
+        profile = core_profile(bare_project, name, tmp_path_factory.mktemp(name))
+        done = snakemake(bare_project, "--profile", profile, "--dry-run", TARGET, *overrides)
+        assert not done.returncode, done.stdout + done.stderr
+        found[name] = resources(done.stdout + done.stderr)
+    return found
+
+
 @pytest.mark.parametrize("name", ["slurm", "multigpu"])
-def test_gpu_jobs_are_those_that_run_networks(bare_project, name, tmp_path):
-    profile = core_profile(bare_project, name, tmp_path)
-    arguments = ("--profile", profile, "--dry-run", TARGET)
-    if name == "multigpu":  # it takes the GPUs of the machine; here there may be none
-        arguments += ("--config", "device=cuda")
-    done = snakemake(bare_project, *arguments)
-    assert not done.returncode, done.stdout + done.stderr
-    jobs = resources(done.stdout + done.stderr)
+def test_gpu_jobs_are_those_that_run_networks(planned, name):
+    jobs = planned[name]
     assert {rule for rule, asked in jobs.items() if asked.get("gpu") == "1"} == ON_A_GPU
     assert {jobs[rule]["device"] for rule in ON_A_GPU} == {"cuda"}
 
 
-def test_what_the_slurm_profile_asks_for(bare_project, tmp_path):
-    profile = core_profile(bare_project, "slurm", tmp_path)
-    done = snakemake(bare_project, "--profile", profile, "--dry-run", TARGET)
-    jobs = resources(done.stdout + done.stderr)
+def test_what_the_slurm_profile_asks_for(planned, bare_project):
+    jobs = planned["slurm"]
     minutes = {rule: int(asked["runtime"]) for rule, asked in jobs.items() if "runtime" in asked}
     assert minutes["probe"] < minutes["i3d_rgb"] == minutes["train"]
     assert (
