@@ -14,10 +14,11 @@ Examples:
 import argparse
 from pathlib import Path
 
-from labelling import read_labels
+import yaml
 from wstal.base.files import write_text
 from wstal.commands.console import Add, Program, add_labels, log
 from wstal.datasets.annotations import write_annotations
+from wstal.datasets.readers import read_dataset
 from wstal.datasets.report import report_page
 
 
@@ -28,12 +29,12 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    annotations, report, facts = read_labels(args)
+    facts = yaml.safe_load(args.facts.read_text()) if args.facts else {}
+    annotations, report = read_dataset(args.dataset, args.settings, args.files, facts)
     write_text(args.report, report_page(args.dataset, annotations, report, facts))
     write_annotations(args.output, annotations)
     counts = {subset: len(annotations.ids(subset)) for subset in ("train", "val", "test")}
-    told = [f"{len(annotations.classes)} classes, videos {counts}", *report.notes]
-    for line in told:
+    for line in (f"{len(annotations.classes)} classes, videos {counts}", *report.notes):
         log(f"{args.dataset}: {line}")
 
 

@@ -1,62 +1,10 @@
-"""Score detections against ground truth under a named protocol; print the means, write map.csv.
-
-Works on this project's files and on ActivityNet-format files of any tool.
+"""`wstal evaluate` as a job: the same arguments and the same help.
 
 Examples:
-  python scripts/evaluate.py --ground-truth gt.json --predictions detections.json \\
-      --protocol activitynet
-  python scripts/evaluate.py --ground-truth thumos14.json --ambiguous Ambiguous_test.txt \\
-      --predictions detections.json --protocol th14_212_snippets_filter --output map.csv
-  python scripts/evaluate.py --ground-truth results/mine/annotations.json --protocol folder \\
-      --scores results/mine/i3d_tvl1/co2net/seed0/scores.h5
-  python scripts/evaluate.py --ground-truth results/ave/annotations.json --protocol ave \\
-      --scores seed0/scores.h5 --scores-by-iteration seed0/scores_by_iteration.h5
+  python scripts/evaluate.py --help
 """
 
-import argparse
-from pathlib import Path
-
-from scoring import features_grid, read_truth
-from wstal.base.files import write_csv
-from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, log, warn
-from wstal.evaluate.map_table import ALL, COLUMNS, format_row, run_rows
-from wstal.evaluate.protocols import fitting_paper, fitting_protocol
-
-
-def add_arguments(add: Add) -> None:
-    add_ground_truth(add)
-    add_protocol(add)
-    add("--predictions", type=Path, help="detections in ActivityNet's format: proposals.json")
-    add("--checkpoint", default="last", help="what to call these predictions (default: last)")
-    add("--scores", type=Path, help="scores.h5, for video-level mAP or events")
-    add("--scores-by-iteration", type=Path, help="adds best_val and best_test of events")
-    add("--proposals-by-iteration", type=Path, help="adds best_val and best_test")
-    add("--paper-protocol", help="of best_test: name, file or JSON (default: --protocol)")
-    add("--constant-attention", type=Path, help="proposals of that baseline")
-    add("--output", type=Path, help="map.csv")
-
-
-def main(args: argparse.Namespace) -> None:
-    given = {args.checkpoint: args.predictions, "constant_attention": args.constant_attention}
-    (truth, usable), grid = read_truth(args), features_grid(args)
-    rows = run_rows(
-        truth,
-        fitting_protocol(args.protocol, grid),
-        usable=usable,
-        predictions={name: path for name, path in given.items() if path},
-        history=args.proposals_by_iteration,
-        scores=args.scores,
-        score_history=args.scores_by_iteration,
-        paper=fitting_paper(args.paper_protocol, grid, warn),
-        warn=warn,
-    )
-    for row in (row for row in rows if row["class"] == ALL):
-        print(format_row(row))
-        if row["predictions"] == 0:
-            log("  no detection in any scored video: scored 0")
-    if args.output:
-        write_csv(args.output, COLUMNS, rows)
-
+from wstal.commands.evaluate import COMMAND
 
 if __name__ == "__main__":
-    Program(__doc__, add_arguments, main).run()
+    COMMAND.run()

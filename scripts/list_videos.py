@@ -11,9 +11,10 @@ Examples:
 import argparse
 from pathlib import Path
 
-from labelling import read_labels
+import yaml
 from wstal.commands.console import Add, Program, add_labels
 from wstal.datasets.annotations import training_view, videos_view, write_annotations
+from wstal.datasets.readers import read_dataset
 
 
 def add_arguments(add: Add) -> None:
@@ -23,7 +24,8 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    annotations, _, _ = read_labels(args)
+    facts = yaml.safe_load(args.facts.read_text()) if args.facts else {}
+    annotations, _ = read_dataset(args.dataset, args.settings, args.files, facts)
     write_annotations(args.training, training_view(annotations))
     write_annotations(args.videos, videos_view(annotations))
 

@@ -1,63 +1,10 @@
-"""Write a page that plays every test video with its timelines: one HTML file to open.
-
-Needs no server and no network. Videos below the working folder are addressed relative to the
-page, so that the project may move as a whole.
+"""`wstal view` as a job: the same arguments and the same help.
 
 Examples:
-  snakemake --cores 2 results/demo/co2net/viewer.html
-  python scripts/view.py --ground-truth annotations.json --protocol activitynet \\
-      --predictions detections.json --output viewer.html
+  python scripts/view.py --help
 """
 
-import argparse
-from pathlib import Path
-
-from scoring import features_grid, read_truth
-from wstal.base.files import write_text
-from wstal.commands.console import (
-    Add,
-    Program,
-    add_ground_truth,
-    add_protocol,
-    json_argument,
-    track,
-)
-from wstal.evaluate.detections import read_detections
-from wstal.evaluate.protocols import fitting_protocol
-from wstal.localize.scores import read_scores
-from wstal.media.manifest import read_rows
-from wstal.viewer.content import SHOWN, Material, sound_files, viewer_content
-from wstal.viewer.page import viewer_page
-
-
-def add_arguments(add: Add) -> None:
-    add_ground_truth(add)
-    add_protocol(add)
-    add("--predictions", type=Path, help="detections (default: the likeliest class over time)")
-    add("--scores", type=Path, help="scores.h5: class activation and attention")
-    add("--manifest", type=Path, help="manifest.csv: where the videos are")
-    add("--sound", type=Path, nargs="*", default=[], help="manifests of the audio stage's shards")
-    add("--map", type=Path, help="map.csv of the seed, for the numbers on top")
-    add("--about", type=json_argument, default={}, help="JSON: title, run, recipe, seed, note")
-    add("--videos", type=int, default=SHOWN, help=f"shown at most (default: {SHOWN})")
-    add("--output", type=Path, required=True, help="the page, HTML")
-
-
-def main(args: argparse.Namespace) -> None:
-    rows = {"manifest": args.manifest, "coverage": args.coverage}
-    by_id = {k: {row["id"]: row for row in read_rows(p)} if p else {} for k, p in rows.items()}
-    truth, usable = read_truth(args)
-    material = Material(
-        args.about, truth, fitting_protocol(args.protocol, features_grid(args)), usable=usable,
-        scores=read_scores(args.scores) if args.scores else None,
-        found=read_detections(args.predictions) if args.predictions else None,
-        sounds=sound_files(args.sound), **by_id,
-        measured=read_rows(args.map) if args.map else [],
-    )  # fmt: skip
-    content = viewer_content(material, args.output, Path.cwd(), args.videos, track("viewer"))
-    title = " · ".join(str(args.about[k]) for k in ("title", "run", "note") if args.about.get(k))
-    write_text(args.output, viewer_page(content, title or "Timelines"))
-
+from wstal.commands.view import COMMAND
 
 if __name__ == "__main__":
-    Program(__doc__, add_arguments, main).run()
+    COMMAND.run()

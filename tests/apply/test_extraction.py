@@ -145,7 +145,7 @@ def test_the_demos_stages_are_those_of_the_workflow(project, recipes, tmp_path):
 
 
 def test_absent_weights_are_refused_with_the_remedy(project, recipes, tmp_path):
-    with pytest.raises(WstalError, match="fetch_weights"):
+    with pytest.raises(WstalError, match="wstal weights"):
         prepared(
             "i3d_tvl1", recipes["i3d_tvl1"], ["rgb"], project, tmp_path, CPU, places=[tmp_path]
         )
@@ -167,7 +167,7 @@ def test_only_what_the_streams_need_is_loaded(recipes, sources, project, tmp_pat
 
 def test_absent_weights_are_refused_with_the_way_to_get_them(recipes, sources, tmp_path):
     for name, stream in (("i3d_tvl1", "flow"), ("i3d_tvl1", "audio"), ("ave_resnet152", "visual")):
-        with pytest.raises(WstalError, match=r"fetch_weights.py .*results/weights"):
+        with pytest.raises(WstalError, match=r"weights fetch .*results/weights"):
             recipe_networks(recipes[name], [stream], sources, [tmp_path])
 
 

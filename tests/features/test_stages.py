@@ -204,7 +204,7 @@ def test_script_says_untrained_and_refuses_absent_weights(stages, tmp_path, proj
     file = output.parent / read_shard(output)[0].path
     assert json.loads(read_attrs(file)["provenance_json"])["weights"] == "untrained"
     absent = script(project, stages, "rgb", tmp_path / "rgb_imagenet.pt", tmp_path / "x/s.csv")
-    assert absent.returncode and "fetch_weights.py i3d_rgb_imagenet" in absent.stderr
+    assert absent.returncode and "weights fetch i3d_rgb_imagenet" in absent.stderr
     assert "Traceback" not in absent.stderr
 
 
@@ -320,7 +320,7 @@ def test_script_backbone_stage(project, tmp_path):
     assert read_arrays(file)["features"].shape == (2, 512)
     assert json.loads(read_attrs(file)["provenance_json"])["weights"] == "untrained"
     absent = warm_python.run([*call, tmp_path / "X3D_M.pyth"])
-    assert absent.returncode and "fetch_weights.py x3d_m_kinetics" in absent.stderr
+    assert absent.returncode and "weights fetch x3d_m_kinetics" in absent.stderr
 
 
 RECIPE_vggish_stage = {

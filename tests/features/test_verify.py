@@ -136,7 +136,7 @@ def test_without_a_folder_they_are_fetched_once(published, tmp_path):
 
 def test_weights(tmp_path):
     sources = {"net": WeightFile("net", "w.pt", "Net", sha256="0" * 8, url="http://x/w.pt")}
-    with pytest.raises(Absent, match=r"fetch_weights\.py net"):
+    with pytest.raises(Absent, match=r"weights fetch net"):
         weights_in(tmp_path, sources, "net")
     (tmp_path / "w.pt").write_bytes(b"other")
     with pytest.raises(WstalError, match="not the published file"):
@@ -229,7 +229,7 @@ def test_script(tmp_path, project, stream):
     clip, weights = tmp_path / "clip.mp4", tmp_path / "own.safetensors"
     write_clip(clip, 40, size=(64, 48))
     save_half(weights, untrained_i3d({"rgb": 3, "flow": 2}[stream], 0.0625), {})
-    call = [sys.executable, project / "scripts/check_precision.py", "--stream", stream]
+    call = [sys.executable, "-m", "wstal", "check-precision", "--stream", stream]
     call += ["--weights", weights, "--width", "0.0625", "--precision", "bf16", "--device", "cpu"]
     call += ["--videos", clip, "--snippets", "2", "--short-side", "48", "--crop", "32"]
     done = warm_python.run(call, env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -450,7 +450,7 @@ def test_other_weights_fail(expected, tmp_path):
     assert checks["VGGish, embeddings of a clip"].status == "fail"
     assert "has shape" in checks["VGGish, embeddings of a clip"].detail
     assert checks["R(2+1)D, features of a clip"].status == "skip"
-    assert "fetch_weights.py r2plus1d_kinetics" in checks["R(2+1)D, features of a clip"].detail
+    assert "weights fetch r2plus1d_kinetics" in checks["R(2+1)D, features of a clip"].detail
     assert checks["I3D joint, logits"].status == "skip"
 
 
@@ -459,7 +459,7 @@ def test_script_weight_checks(made, tmp_path, project):
     (tmp_path / "golden.yaml").write_text(yaml.safe_dump(golden))
     sources = {n: {"network": n, "file": f"{n}.pt", "unhashed": True, "url": "u"} for n in NAMES}
     (tmp_path / "sources.yaml").write_text(yaml.safe_dump(sources))
-    call = [sys.executable, project / "scripts/verify_weights.py", "--from", root / "files"]
+    call = [sys.executable, "-m", "wstal", "weights", "verify", "--from", root / "files"]
     call += ["--sources", tmp_path / "sources.yaml", "--golden", tmp_path / "golden.yaml"]
     none = warm_python.run([*call, "--weights", tmp_path])
     assert none.returncode == 2 and "0 passed, 0 failed, 8 skipped" in none.stdout

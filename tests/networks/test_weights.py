@@ -131,7 +131,7 @@ def test_files_that_would_run_code_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["damaged.pt", "damaged.safetensors"])
 def test_damaged_and_absent_files(tmp_path, name):
-    with pytest.raises(WstalError, match="fetch_weights"):
+    with pytest.raises(WstalError, match="wstal weights"):
         read_state(tmp_path / name)
     (tmp_path / name).write_bytes(b"not weights at all")
     with pytest.raises(WstalError, match=name):
@@ -223,7 +223,7 @@ def test_identify(tmp_path):
         identify(tmp_path / "own.pt", table)
     with pytest.raises(WstalError) as error:
         identify(tmp_path / "far.pt", table)
-    for part in ("fetch_weights.py far", "http://x/far.pt", str(tmp_path / "far.pt"), digest[:8]):
+    for part in ("weights fetch far", "http://x/far.pt", str(tmp_path / "far.pt"), digest[:8]):
         assert part in str(error.value)
     with pytest.raises(WstalError, match="version control"):
         identify(tmp_path / "near.pt", table)

@@ -33,7 +33,7 @@ class Program:
     about: str  # docstring of the module, with examples: printed by --help, line breaks kept
     add_arguments: Callable[[Add], None]
     main: Callable[[argparse.Namespace], int | str | None]  # gives what `sys.exit` takes
-    passes_on: bool = False  # unknown options are no error, but `args.options` of another program
+    passes_on: bool = False  # every word but --help goes to another program, as `args.words`
 
     def parser(self, name: str | None = None) -> argparse.ArgumentParser:
         """The parser; `name` is what the help calls the program (default: its file)."""
@@ -45,12 +45,12 @@ class Program:
 
     def run(self, argv: list[str] | None = None, name: str | None = None) -> NoReturn:
         """Parse, run and exit; an expected error is a message and exit status 1."""
+        argv = sys.argv[1:] if argv is None else argv
         parser = self.parser(name)
-        args, options = parser.parse_known_args(argv)
-        if self.passes_on:
-            args.options = options
-        elif options:
-            parser.error(f"unrecognized arguments: {' '.join(options)}")
+        if self.passes_on and argv[:1] not in (["-h"], ["--help"]):
+            args = argparse.Namespace(words=argv)
+        else:
+            args = parser.parse_args(argv)
         try:
             status = self.main(args)
         except (WstalError, OSError) as error:

@@ -1,9 +1,9 @@
-"""Extract the features of video files by a recipe, with the DAG's own stages.
+"""Extract the features of video files by a recipe.
 
-No labels and no workflow are needed. FOLDER gets features.h5 (the videos of this call on one time
-grid, with their provenance), coverage.csv (the status of each) and .npy arrays. FOLDER/cache keeps
-the results of each stage: to add a video, name all of them again, and only the new one is computed.
-Recipes are the files in workflow/config/features.
+The stages are those of the DAG; no labels are needed. FOLDER gets features.h5 (the videos of this
+call on one time grid, with their provenance), coverage.csv (the status of each) and .npy arrays.
+FOLDER/cache keeps the results of each stage: to add a video, name all of them again, and only the
+new one is computed. Recipes are the files in workflow/config/features.
 
 Examples:
   wstal extract clips/*.mp4 --recipe i3d_tvl1 --output features

@@ -129,7 +129,7 @@ def weights_in(folder: str | Path, sources: Mapping[str, WeightFile], name: str)
     """
     path = Path(folder) / sources[name].file
     if not path.exists():
-        raise Absent(f"no {path}; python scripts/fetch_weights.py {name}")
+        raise Absent(f"no {path}; run wstal weights fetch {name}")
     verify(path, sources[name])
     return path
 

@@ -95,7 +95,7 @@ def verify(path: str | Path, weights: WeightFile) -> None:
     if not found.startswith(expected.lower()):
         raise WstalError(
             f"{path} is not the published file of {weights.name}: {kind} expected {expected}, "
-            f"found {found}. Remove it and run python scripts/fetch_weights.py {weights.name}"
+            f"found {found}. Remove it and run wstal weights fetch {weights.name}"
         )
 
 
@@ -126,7 +126,7 @@ def absence(weights: WeightFile, path: Path) -> str:
         return f"{path} is missing; it ships with the project, restore it from version control"
     known = "" if weights.unhashed else " ({} {})".format(*_identity(weights)[:2])
     return (
-        f"the weights of {weights.network} are missing: run python scripts/fetch_weights.py "
+        f"the weights of {weights.network} are missing: run wstal weights fetch "
         f"{weights.name}, or download {weights.url}{known} to {path}. To try the "
         "pipeline without them, ask for weights: untrained in the feature recipe"
     )
@@ -154,7 +154,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.exists():
-        raise WstalError(f"no weights at {path}; run python scripts/fetch_weights.py --list")
+        raise WstalError(f"no weights at {path}; run wstal weights list")
     if path.suffix == ".safetensors":
         try:
             return load_file(path)

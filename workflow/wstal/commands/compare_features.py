@@ -1,11 +1,11 @@
-"""Compare two feature files video by video, and say what makes them differ.
+"""Compare two feature files video by video, and name likely causes.
 
 Prints a summary; `--output` has a row per video: lengths, best rate and shift in time, cosine,
 centred cosine and scale per stream, likely causes (frame rate, stride, shift, order of streams,
 ReLU, L2, scale, crop). Published features are imported first: docs/datasets.md.
 
 Examples:
-  python scripts/compare_features.py results/thumos14/i3d_tvl1/features.h5 \\
+  wstal compare-features results/thumos14/i3d_tvl1/features.h5 \\
       results/thumos14/wtalc_i3d/features.h5 --output comparison.csv --plot comparison.svg
 """
 
@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
+
 from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, track
 from wstal.features.compare import compare_files, summarize_comparison
@@ -28,7 +29,7 @@ def add_arguments(add: Add) -> None:
     add("--plot", type=Path, help="figure, .svg or .png")
 
 
-def main(args: argparse.Namespace) -> None:
+def compare(args: argparse.Namespace) -> None:
     with FeatureFile(args.a) as a, FeatureFile(args.b) as b:
         rows = compare_files(a, b, track("compare"))
         names = tuple(f"{f.attrs['dataset']} {f.attrs['recipe']}" for f in (a, b))
@@ -46,5 +47,4 @@ def main(args: argparse.Namespace) -> None:
         save(plot_comparison(rows, names), args.plot)
 
 
-if __name__ == "__main__":
-    Program(__doc__, add_arguments, main).run()
+COMMAND = Program(__doc__, add_arguments, compare)

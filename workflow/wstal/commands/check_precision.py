@@ -1,13 +1,13 @@
-"""Gate of a lower precision of I3D: its features beside float32's, with given weights.
+"""Compare I3D in a lower precision with float32, on given weights.
 
 The first snippets of each video are compared. The verdict is kept beside the weights, where
 extraction finds it: features are `verified` if the least cosine is over 0.9999, refused if it is
 not, `unverified` without a verdict. Exit status 1 says that it failed.
 
 Examples (W is results/weights):
-  python scripts/check_precision.py --stream rgb --weights W/rgb_imagenet.pt --precision bf16 \\
+  wstal check-precision --stream rgb --weights W/rgb_imagenet.pt --precision bf16 \\
       --videos clips/*.mp4
-  python scripts/check_precision.py --stream flow --weights W/flow_imagenet.pt --precision fp16 \\
+  wstal check-precision --stream flow --weights W/flow_imagenet.pt --precision fp16 \\
       --device cuda --videos clips/*.mp4 --snippets 32
 """
 
@@ -15,14 +15,12 @@ import argparse
 from pathlib import Path
 
 from wstal.base.device import lease
-from wstal.commands.console import Add, Program, add_device
+from wstal.commands.console import WEIGHTS, Add, Program, add_device
 from wstal.features.i3d_stage import STREAMS, i3d_network
 from wstal.features.snippets import batches
 from wstal.features.verify import judge, sample_snippets, write_verdict
 from wstal.networks.i3d.inference import EXACT, PRECISIONS
 from wstal.networks.weights import read_sources
-
-SOURCES = Path(__file__).resolve().parent.parent / "workflow/reference/weights/sources.yaml"
 
 
 def add_arguments(add: Add) -> None:
@@ -37,9 +35,9 @@ def add_arguments(add: Add) -> None:
     add_device(add)
 
 
-def main(args: argparse.Namespace) -> int:
+def check(args: argparse.Namespace) -> int:
     size = {"short_side": args.short_side, "crop": args.crop}
-    sources = read_sources(SOURCES)
+    sources = read_sources(WEIGHTS / "sources.yaml")
     network, _, weights = i3d_network(str(args.weights), args.stream, args.width, sources)
     with lease(args.device) as device:
         found = (
@@ -53,5 +51,4 @@ def main(args: argparse.Namespace) -> int:
     return int(not verdict.passed)
 
 
-if __name__ == "__main__":
-    Program(__doc__, add_arguments, main).run()
+COMMAND = Program(__doc__, add_arguments, check)

@@ -1,8 +1,8 @@
-"""Print time and peak memory per stage, as measured while the stages last ran.
+"""Print time and peak memory per stage, as last measured.
 
 Examples:
-  python scripts/summarize_runtime.py --benchmarks results/benchmarks/demo
-  python scripts/summarize_runtime.py --benchmarks results/benchmarks --output runtime.csv
+  wstal runtime --benchmarks results/benchmarks/demo
+  wstal runtime --benchmarks results/benchmarks --output runtime.csv
 """
 
 import argparse
@@ -18,12 +18,11 @@ def add_arguments(add: Add) -> None:
     add("--output", type=Path, help="write CSV there as well")
 
 
-def main(args: argparse.Namespace) -> None:
+def show(args: argparse.Namespace) -> None:
     table = stage_costs(args.benchmarks)
     if args.output:
         write_frame(args.output, table)
     print(table.to_string(index=False))
 
 
-if __name__ == "__main__":
-    Program(__doc__, add_arguments, main).run()
+COMMAND = Program(__doc__, add_arguments, show)

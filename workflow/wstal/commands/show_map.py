@@ -1,13 +1,16 @@
-"""Print the headlines of _map.csv files: averages of ours and of the baselines, per reading.
+"""Print the headlines of _map.csv files, baselines below.
+
+These are the averages over thresholds, of the run and of the baselines, in each reading.
 
 Examples:
-  python scripts/show_map.py results/demo/co2net_map.csv
+  wstal show-map results/demo/co2net_map.csv
 """
 
 import argparse
 from pathlib import Path
 
 import pandas as pd
+
 from wstal.base.files import read_frame
 from wstal.commands.console import Add, Program
 
@@ -16,7 +19,7 @@ def add_arguments(add: Add) -> None:
     add("paths", type=Path, nargs="+")
 
 
-def main(args: argparse.Namespace) -> None:
+def show(args: argparse.Namespace) -> None:
     table = pd.concat([read_frame(path) for path in args.paths]).drop_duplicates()
     averages = table[table["metric"].str.contains(":") | ~table["metric"].str.contains("@")]
     columns = ["run", "reading", "metric", "mean", "sd", "n", "coverage", "protocol", "note"]
@@ -26,5 +29,4 @@ def main(args: argparse.Namespace) -> None:
     print(text)
 
 
-if __name__ == "__main__":
-    Program(__doc__, add_arguments, main).run()
+COMMAND = Program(__doc__, add_arguments, show)

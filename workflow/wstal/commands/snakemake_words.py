@@ -1,0 +1,26 @@
+"""Translate the words of a Snakemake command line from any folder to the checkout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wstal.commands.console import ROOT
+
+
+def from_checkout(words: Sequence[str], folder: Path, root: Path = ROOT) -> list[str]:
+    """Return `words`, typed in `folder`, with the paths as `root` sees them.
+
+    A path in the checkout's results/ becomes relative to the checkout, as targets are; another
+    file of `folder` becomes absolute; `results/...` and everything else is left unchanged.
+    """
+    return [_from_checkout(word, folder, root) for word in words]
+
+
+def _from_checkout(word: str, folder: Path, root: Path) -> str:
+    path = (folder / word).resolve()
+    if word.startswith(("-", "results/")) and not Path(word).is_absolute():
+        return word
+    if path.is_relative_to(root / "results"):
+        return path.relative_to(root).as_posix()
+    return str(path) if path.is_file() else word

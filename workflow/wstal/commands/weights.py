@@ -1,0 +1,71 @@
+"""List, fetch and verify the public weights of the networks.
+
+list    prints each known file, whether it is there, and its address, for placing it by hand.
+fetch   downloads the named ones. An interrupted download resumes where it broke off; a file that
+        is not the published one is refused.
+verify  checks that the weights give, through this code, what their publishers got: pass, fail or
+        skip for each file in the folder, with the figures. Inputs and expected values are fetched
+        by commit and hash, or taken from a folder that holds them, at any depth. The exit status
+        is 1 if a check fails, and 2 if none was possible.
+
+Examples:
+  wstal weights list
+  wstal weights fetch i3d_rgb_imagenet i3d_flow_imagenet vggish
+  wstal weights verify --from /data/reference
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from wstal.base.errors import WstalError
+from wstal.commands.console import ROOT, WEIGHTS, Add, Program, byte_bar
+from wstal.config.layers import read_yaml
+from wstal.networks.weights import fetch, read_sources, verify
+
+
+def add_arguments(add: Add) -> None:
+    add("action", choices=("list", "fetch", "verify"))
+    add("names", nargs="*", metavar="NAME", help="which weights (list: default all)")
+    add("--folder", type=Path, default=ROOT / "results/weights", help="default: results/weights")
+    add("--from", dest="golden_folder", type=Path, help="folder with the files to verify against")
+    add("--sources", type=Path, default=WEIGHTS / "sources.yaml", help="known weights, YAML")
+    add("--golden", type=Path, default=WEIGHTS / "golden.yaml", help="expected values, YAML")
+
+
+def weights(args: argparse.Namespace) -> int:
+    sources = read_sources(args.sources)
+    if unknown := set(args.names) - set(sources):
+        names, known = ", ".join(sorted(unknown)), ", ".join(sources)
+        raise WstalError(f"unknown weights: {names}; known: {known}")
+    if args.action == "fetch" and not args.names:
+        raise WstalError(f"name the weights to fetch; known: {', '.join(sources)}")
+    if args.action == "verify":
+        return verify_weights(args, sources)
+    for name in args.names or sources:
+        entry = sources[name]
+        path = (args.folder if entry.url else args.sources.parent) / entry.file
+        if args.action == "list":
+            state = "present" if path.exists() else "absent"
+            print(f"{name}: {entry.network}\n  {state}: {path}\n  {entry.url or 'shipped'}")
+        elif entry.url:
+            fetch(entry, path, byte_bar)
+        else:
+            verify(path, entry)
+    return 0
+
+
+def verify_weights(args: argparse.Namespace, sources: dict) -> int:
+    from wstal.features.verify import FAIL, PASS, GoldenFiles, weight_checks, weights_in
+
+    golden, statuses = read_yaml(args.golden), []
+    files = GoldenFiles(golden, args.folder / "golden", args.golden_folder, byte_bar)
+    for check in weight_checks(golden, files, partial(weights_in, args.folder, sources)):
+        statuses.append(check.status)
+        print(f"{check.status:4}  {check.name}: {check.detail}", flush=True)
+    passed, failed = statuses.count(PASS), statuses.count(FAIL)
+    print(f"{passed} passed, {failed} failed, {len(statuses) - passed - failed} skipped")
+    return 1 if failed else 0 if passed else 2
+
+
+COMMAND = Program(__doc__, add_arguments, weights)
