@@ -29,8 +29,8 @@ setup: .venv/installed
 
 demo: setup
 	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason --show-failed-logs -- demo
-	$(BIN)/python scripts/summarize_runtime.py --benchmarks results/benchmarks/demo
-	$(BIN)/python scripts/show_map.py results/demo/co2net_map.csv
+	$(BIN)/wstal runtime --benchmarks results/benchmarks/demo
+	$(BIN)/wstal show-map results/demo/co2net_map.csv
 	@test results/report.html -nt results/demo/co2net_map.csv || \
 	  $(BIN)/snakemake --cores 1 --quiet all --report results/report.html -- demo
 	@echo "Pictures, tables and provenance: results/report.html"
@@ -38,7 +38,7 @@ demo: setup
 
 demo-all: setup
 	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason --show-failed-logs -- demo_all
-	$(BIN)/python scripts/show_map.py $(DEMO_MAPS)
+	$(BIN)/wstal show-map $(DEMO_MAPS)
 	@test results/report.html -nt results/demo_ave/cavf_map.csv || \
 	  $(BIN)/snakemake --cores 1 --quiet all --report results/report.html -- demo_all
 
@@ -60,13 +60,13 @@ lint: setup
 	$(BIN)/snakemake --lint
 
 why: setup
-	@$(BIN)/python scripts/why.py $(TARGET)
+	@$(BIN)/wstal why $(TARGET)
 
 watch: setup
-	@$(BIN)/python scripts/watch.py
+	@$(BIN)/wstal watch
 
 verify-weights: setup
-	@$(BIN)/python scripts/verify_weights.py $(if $(VERIFY_FROM),--from "$(VERIFY_FROM)")
+	@$(BIN)/wstal weights verify $(if $(VERIFY_FROM),--from "$(VERIFY_FROM)")
 
 lock: setup
 	$(BIN)/python envs/install.py --lock

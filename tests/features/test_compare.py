@@ -147,7 +147,7 @@ def test_the_script_prints_and_writes(project, tmp_path):
     done = warm_python.run(
         [
             sys.executable,
-            project / "scripts/compare_features.py",
+            *("-m", "wstal", "compare-features"),
             *files,
             "--output",
             tmp_path / "c.csv",

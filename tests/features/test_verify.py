@@ -461,16 +461,16 @@ def test_script_weight_checks(made, tmp_path, project):
     (tmp_path / "sources.yaml").write_text(yaml.safe_dump(sources))
     call = [sys.executable, "-m", "wstal", "weights", "verify", "--from", root / "files"]
     call += ["--sources", tmp_path / "sources.yaml", "--golden", tmp_path / "golden.yaml"]
-    none = warm_python.run([*call, "--weights", tmp_path])
+    none = warm_python.run([*call, "--folder", tmp_path])
     assert none.returncode == 2 and "0 passed, 0 failed, 8 skipped" in none.stdout
     (tmp_path / "vggish.pt").symlink_to(root / "weights/vggish.pt")
-    some = warm_python.run([*call, "--weights", tmp_path])
+    some = warm_python.run([*call, "--folder", tmp_path])
     assert some.returncode == 0 and "2 passed, 0 failed, 6 skipped" in some.stdout
     golden = golden | {
         "vggish": golden["vggish"] | {"sine": [golden["vggish"]["sine"][0] | {"sd": 9.0}]}
     }
     (tmp_path / "golden.yaml").write_text(yaml.safe_dump(golden))
-    fails = warm_python.run([*call, "--weights", tmp_path])
+    fails = warm_python.run([*call, "--folder", tmp_path])
     assert fails.returncode == 1 and "fail  VGGish, pre-activation" in fails.stdout
 
 

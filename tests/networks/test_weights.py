@@ -379,11 +379,11 @@ def test_script_fetches_and_lists(server, tmp_path, project):
         f"net: {{network: Net, file: net.pt, sha256: {PUBLISHED_SHA256}, url: '{source.url}'}}\n"
     )
     (tmp_path / "sources.yaml").write_text(table)
-    script = [sys.executable, project / "scripts/fetch_weights.py"]
+    script = [sys.executable, "-m", "wstal", "weights"]
     script += ["--sources", tmp_path / "sources.yaml", "--folder", tmp_path]
-    warm_python.run([*script, "net"], check=True)
+    warm_python.run([*script, "fetch", "net"], check=True)
     assert (tmp_path / "net.pt").read_bytes() == PUBLISHED
-    listing = warm_python.run([*script, "--list"], check=True)
+    listing = warm_python.run([*script, "list"], check=True)
     assert "present" in listing.stdout and source.url in listing.stdout
-    unknown = warm_python.run([*script, "other"])
+    unknown = warm_python.run([*script, "fetch", "other"])
     assert unknown.returncode and "known: net" in unknown.stderr

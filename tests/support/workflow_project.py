@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import shutil
 import sys
@@ -90,6 +91,12 @@ class Project:
         if check and done.returncode:
             raise AssertionError(done.stdout[-3000:] + done.stderr[-6000:])
         return done
+
+    def wstal(self, *words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
+        """Run a command of this checkout's package, on one thread as a job of the DAG."""
+        own = {"PYTHONPATH": str(self.root / "workflow"), "OMP_NUM_THREADS": "1"}
+        command = (sys.executable, "-m", "wstal", *words)
+        return warm_python.run(command, cwd=cwd or self.root, env=os.environ | own)
 
     def plan(self, *arguments: str) -> Plan:
         """What a dry run lists."""

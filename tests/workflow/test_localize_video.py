@@ -1,23 +1,15 @@
 """`wstal localize` finds in a video file what the DAG found in it."""
 
 import json
-import os
-import sys
 
 import pytest
-import warm_python
 from wstal.base.array_store import read_attrs, read_shard
 
 RUN = "results/tiny/demo_i3d/co2net/seed0"
 
 
 def localize(project, *arguments, cwd=None):
-    # one thread, as a job of the DAG has, for the flow too: other tests run beside this one
-    return warm_python.run(
-        [sys.executable, "-m", "wstal", "localize", *map(str, arguments)],
-        cwd=cwd or project.root,
-        env={**os.environ, "PYTHONPATH": str(project.root / "workflow"), "OMP_NUM_THREADS": "1"},
-    )
+    return project.wstal("localize", *arguments, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

@@ -113,9 +113,7 @@ def test_the_message_of_a_job_that_fails_is_on_the_screen(bare_project, tmp_path
 
 
 def test_why_has_the_reason_of_a_run_that_is_refused(bare_project):
-    command = [sys.executable, "scripts/why.py", "results/tiny/no_map.csv"]
-    command += ["--configfile", "tiny.yaml"]
-    done = warm_python.run(command, cwd=bare_project.root)
+    done = bare_project.wstal("why", "results/tiny/no_map.csv", "--configfile", "tiny.yaml")
     assert (
         done.returncode and "no rule makes results/tiny/no_map.csv: 'no' is no run" in done.stderr
     )

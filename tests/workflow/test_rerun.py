@@ -7,11 +7,9 @@ edit itself reaches; what comes after them runs again in any case.
 
 import json
 import os
-import sys
 from contextlib import contextmanager
 
 import pytest
-import warm_python
 from workflow_project import VIDEOS, write_labels, write_video
 from wstal.base.code_digest import code_digest
 
@@ -324,8 +322,7 @@ def test_an_output_deleted_is_made_again_by_its_own_job_alone(copy):
 
 def test_why_says_what_and_because_of_what(copy):
     append(copy, "losses/mil.py")
-    command = [sys.executable, "scripts/why.py", TARGET, "--configfile", "tiny.yaml"]
-    text = warm_python.run(command, cwd=copy.root, check=True).stdout
+    text = copy.wstal("why", TARGET, "--configfile", "tiny.yaml").stdout
     assert "train: 1 job, because its code changed" in text
     assert "summarize: 1 job, because a job before it runs" in text
 

@@ -1,6 +1,7 @@
 """Score detections or scores under a protocol, and print the means.
 
-With --output it writes map.csv. It works on this project's files and on ActivityNet-format files of any tool.
+With --output it writes map.csv. It works on this project's files and on
+ActivityNet-format files of any tool.
 
 Examples:
   wstal evaluate --ground-truth gt.json --predictions detections.json \\

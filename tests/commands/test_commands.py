@@ -1,0 +1,108 @@
+"""What people type: the list of commands, every help text, and the commands on the workflow."""
+
+from __future__ import annotations
+
+import importlib
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import warm_python
+from wstal.__main__ import summaries
+from wstal.commands import console
+from wstal.commands.snakemake_words import from_checkout
+
+ROOT = Path(__file__).resolve().parents[2]
+JOBS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
+
+
+def test_the_list_of_commands_imports_nothing_slow():
+    code = """
+import sys
+from wstal.__main__ import main
+sys.argv = ["wstal", "--help"]
+try:
+    main()
+finally:
+    assert not {"torch", "numpy", "pandas", "yaml", "snakemake"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    listed = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert {"extract", "localize", "evaluate", "compare", "why", "watch", "run"} <= set(listed)
+
+
+def test_every_summary_is_one_short_sentence():
+    for name, line in summaries().items():
+        assert line.endswith(".") and len(line) <= 75, name
+
+
+def test_an_unknown_command_is_refused_with_the_nearest():
+    done = subprocess.run(
+        [sys.executable, "-m", "wstal", "evalute"], text=True, capture_output=True
+    )
+    assert done.returncode == 1 and "nearest: evaluate" in done.stderr
+
+
+def calls(text):
+    """The words of each call of `text`'s examples, as a shell reads them."""
+    examples = text[text.index("Examples") :].partition("\n")[2]
+    shell = 'wstal() { printf \'%s\\0\' wstal "$@"; echo; }; python() { wstal "$@"; }; '
+    shell += "snakemake() { :; }\n"
+    done = subprocess.run(["bash", "-c", shell + examples], text=True, capture_output=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return [record.split("\0")[2:] for record in done.stdout.split("\0\n") if record]
+
+
+@pytest.mark.parametrize("name", summaries())
+def test_every_commands_examples_parse(name, capsys):
+    command = importlib.import_module(f"wstal.commands.{name.replace('-', '_')}").COMMAND
+    parser = command.parser(f"wstal {name}")
+    assert parser.format_help().startswith(f"usage: wstal {name}")
+    found = calls(command.about)
+    assert found
+    for words in found:
+        assert command.passes_on or parser.parse_args(words)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_jobs_examples_parse(name, monkeypatch):
+    monkeypatch.setattr(console, "json_argument", str)  # the files of `@file` do not exist
+    job = runpy.run_path(str(ROOT / "scripts" / f"{name}.py"), run_name="job")
+    program = job.get("COMMAND") or console.Program(job["__doc__"], job["add_arguments"], None)
+    found = calls(program.about)
+    assert found or "snakemake" in program.about
+    for words in found:
+        assert program.parser(name).parse_args(words)
+
+
+def test_watch_shows_the_last_line_of_recent_logs(tmp_path):
+    (tmp_path / "flow").mkdir()
+    (tmp_path / "flow/shard0.log").write_text("flow 1/9\nflow 2/9 a 0.1 s\n\n")
+    command = [sys.executable, "-m", "wstal", "watch", "--logs", tmp_path, "--once"]
+    text = warm_python.run(command, check=True).stdout
+    assert text == "flow/shard0: flow 2/9 a 0.1 s\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("results/demo/co2net_map.csv", "results/demo/co2net_map.csv"),
+        ("demo", "demo"),
+        ("--dry-run", "--dry-run"),
+        ("co2net_map.csv", "results/demo/co2net_map.csv"),  # typed in results/demo
+        ("../ave/cavf_map.csv", "results/ave/cavf_map.csv"),
+        ("{root}/results/ave/cavf_map.csv", "results/ave/cavf_map.csv"),
+        ("{root}/mine.yaml", "{root}/mine.yaml"),
+        ("../../mine.yaml", "{root}/mine.yaml"),
+        ("a=b", "a=b"),
+    ],
+)
+def test_words_are_those_that_snakemake_sees_from_the_checkout(tmp_path, word, expected):
+    folder = tmp_path / "results/demo"
+    folder.mkdir(parents=True)
+    (tmp_path / "mine.yaml").touch()
+    found = from_checkout([word.format(root=tmp_path)], folder, tmp_path)
+    assert found == [expected.format(root=tmp_path)]

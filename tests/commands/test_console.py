@@ -1,0 +1,97 @@
+"""The frame of commands and jobs: JSON arguments, progress, errors as messages."""
+
+from __future__ import annotations
+
+import argparse
+import io
+
+import pytest
+from wstal.base.errors import WstalError
+from wstal.commands import console
+
+
+def add_path(add):
+    add("path")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (WstalError("labels.csv: no column video"), "labels.csv: no column video"),
+        (FileNotFoundError(2, "No such file or directory", "a.json"), "No such file"),
+    ],
+)
+def test_an_expected_error_is_a_message_and_status_1(error, message):
+    def fail(args):
+        raise error
+
+    with pytest.raises(SystemExit, match=message):  # a text is printed to stderr, with status 1
+        console.Program("Help.", add_path, fail).run(["a.json"])
+
+
+def test_a_mistake_in_the_code_keeps_its_traceback():
+    def fail(args):
+        raise KeyError(args.path)
+
+    with pytest.raises(KeyError):
+        console.Program("Help.", add_path, fail).run(["a.json"])
+
+
+def test_only_a_program_that_passes_words_on_takes_any_option(capsys):
+    def words(args):
+        return 0 if args.words == ["x", "--cores", "2"] else 1
+
+    program = console.Program("Help.", add_path, words, passes_on=True)
+    with pytest.raises(SystemExit, match="0"):
+        program.run(["x", "--cores", "2"])
+    with pytest.raises(SystemExit, match="0"):
+        program.run(["--help"], "wstal run")
+    assert "usage: wstal run" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        console.Program("Help.", add_path, words).run(["x", "--cores", "2"])
+
+
+def test_json_arguments_are_text_or_a_file(tmp_path):
+    (tmp_path / "a.json").write_text('{"x": 1}')
+    assert (
+        console.json_argument('{"x": 1}')
+        == console.json_argument(f"@{tmp_path}/a.json")
+        == {"x": 1}
+    )
+    with pytest.raises(argparse.ArgumentTypeError, match="is not JSON"):
+        console.json_argument("{x")
+    with pytest.raises(argparse.ArgumentTypeError, match="No such file"):
+        console.json_argument("@nowhere.json")
+
+
+def test_a_log_gets_one_rate_line_per_item(capsys):
+    assert list(console.track("flow")(range(3))) == [0, 1, 2]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3 and lines[-1].startswith("flow 3/3") and lines[-1].endswith("video/s")
+
+
+def test_a_long_video_says_how_far_it_is_before_its_end(capsys, monkeypatch):
+    clock = iter([0.0, 4.0, 12.0, 15.0, 24.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    chunks = [range(40)] * 4
+    assert list(console.within("flow", every=10)("v 1", iter(chunks), 200)) == chunks
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "flow v 1 80 of 200 frames, 6.7 frames/s, 18 s left",
+        "flow v 1 160 of 200 frames, 6.7 frames/s, 6 s left",
+    ]
+
+
+def test_a_short_video_adds_no_line(capsys):
+    list(console.within("flow")("v", [range(9)], 9))
+    assert capsys.readouterr().err == ""
+
+
+def test_at_a_terminal_a_bar_counts_frames(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(console.sys, "stderr", Terminal())
+    list(console.within("flow")("v", [range(5)] * 2, 10))
+    assert "v: " in console.sys.stderr.getvalue() and "/10" in console.sys.stderr.getvalue()
