@@ -13,16 +13,18 @@ sys.path.insert(0, str(PACKAGE.parent))
 
 from wstal.base import code_digest as codehash
 from wstal.base.code_digest import gpu_count, gpus_per_job, prepare_jobs
-from wstal.config.catalog import load_catalog
-from wstal.config.entry import check_entries, features_folder, folder_listing, refusal
+from wstal.base.errors import WstalError
 from wstal.base.files import canonical_json as canonical
-from wstal.config.layers import split_run
-from wstal.config.entry import numbers_part
+from wstal.config.catalog import load_catalog
 from wstal.config.entry import (
     annotation_files,
     facts_argument,
     facts_file,
+    features_folder,
+    folder_listing,
+    numbers_part,
     own_lists,
+    refusal,
     sound_annotation_files,
     sound_video_files,
     video_files,
@@ -30,19 +32,17 @@ from wstal.config.entry import (
     videos_folder,
     weights_path,
 )
-from wstal.config.catalog import no_method, suited_methods, unsuited
-from wstal.config.catalog import misspelt
-from wstal.config.check import validated
-from wstal.config.layers import read_yaml
+from wstal.config.layers import read_yaml, split_run
+from wstal.config.targets import misspelt, no_method, suited_methods, unsuited
 from wstal.datasets.readers import label_choices
-from wstal.base.errors import WstalError
-from wstal.tables.paper import table_figures, table_runs
+from wstal.tables.settings import table_figures, table_runs
+
+CACHE = ROOT / ".snakemake" / "wstal"  # digests and checked configuration, kept from run to run
 
 try:
     WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
-    CATALOG = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", config)
-    check_entries(CATALOG.datasets, CATALOG.features)
-    config.update(validated(config, CATALOG.schemas["config"], "top layer of the configuration"))
+    CATALOG = load_catalog(config, ROOT / "workflow/config", CACHE)
+    config.update(CATALOG.top)
     FIGURES = {k: v for t in CATALOG.tables.values() for k, v in table_figures(t).items()}
     GPUS = gpu_count()
     GPU = gpus_per_job(config["device"], GPUS, workflow.global_resources.get("gpu").value)

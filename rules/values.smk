@@ -3,7 +3,7 @@
 @cache
 def code_digest(script, *modules):
     """Digest of a script's import closure, or the older one it is declared equal to."""
-    digest = codehash.code_digest(ROOT / script, PACKAGE, modules)
+    digest = codehash.code_digest(ROOT / script, PACKAGE, modules, CACHE / "code.json")
     return config["accept_code"].get(digest, digest)
 
 

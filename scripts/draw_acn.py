@@ -14,8 +14,6 @@ from wstal.methods.acn.figures import regression_figure, system_overview
 from wstal.methods.acn.network import build
 from wstal.plots.style import save
 
-ROOT = Path(__file__).resolve().parent.parent / "workflow"
-
 
 def add_arguments(add: Add) -> None:
     add("--dataset", default="thumos14", help="whose settings to show")
@@ -36,7 +34,7 @@ def main(args: argparse.Namespace) -> None:
 
 def configs(dataset: str) -> list[dict]:
     """The configs of the joined run and of its flow run, as the files have them."""
-    catalog = load_catalog(ROOT / "config", ROOT / "schemas")
+    catalog = load_catalog()
     fused = catalog.run_config(dataset, "acn")
     return [fused, catalog.run_config(dataset, fused["fuse_from"]["flow"])]
 

@@ -40,7 +40,7 @@ def catalog(project: Path):
     """The project's own configuration (a Catalog), to read only."""
     from wstal.config.catalog import load_catalog  # GPU boxes may lack what it needs
 
-    return load_catalog(project / "workflow/config", project / "workflow/schemas")
+    return load_catalog()
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,10 @@ import resource
 import time
 
 import pandas as pd
+from wstal.config.protocols import read_protocol
 from wstal.evaluate.bootstrap import paired_bootstrap
 from wstal.evaluate.ground_truth import Coverage
-from wstal.evaluate.protocols import Prepared, read_protocol
+from wstal.evaluate.protocols import Prepared
 
 from benchmarks.record import record_parser, write_record
 from benchmarks.speed.evaluate import random_task

@@ -61,7 +61,7 @@ def render(path: Path, seconds: int) -> None:
 
 def stages(folder: Path, clip: Path, device: str) -> dict[str, list[str]]:
     """Return the command of each stage for a folder with one clip."""
-    recipe = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas").features["i3d_tvl1"]
+    recipe = load_catalog().features["i3d_tvl1"]
     shard = {name: str(folder / name / "shard0.csv") for name in ("probe", "frames", "audio")}
     shard |= {name: str(folder / name / "shard0.csv") for name in ("flow", *STREAMS)}
     labels = folder / "labels.csv"

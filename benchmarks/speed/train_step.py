@@ -27,7 +27,7 @@ from wstal.train.loop import autocast, build_optimizer, compiled, keep_freed_mem
 from benchmarks.record import record_parser, write_record
 from benchmarks.speed.reference.co2net_step import Step, criterion
 
-CONFIG = Path(__file__).resolve().parents[2] / "workflow/config/models/co2net.yaml"
+CONFIG = Path(__file__).resolve().parents[2] / "workflow/config/methods/co2net.yaml"
 WANTED = 1.5
 
 

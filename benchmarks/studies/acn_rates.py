@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--streams", nargs="+", default=["rgb", "flow"])
     parser.add_argument("--results", type=Path, default=Path("results"))
     args = parser.parse_args()
-    catalog = load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas")
+    catalog = load_catalog()
     recipe = catalog.datasets[args.dataset]["recipe"]
     folder = args.results / args.dataset
     features = FeatureFile(folder / recipe / "features.h5")

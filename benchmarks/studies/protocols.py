@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from wstal.config.protocols import protocol_names, read_protocol
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
-from wstal.evaluate.protocols import prepare, protocol_names, read_protocol
+from wstal.evaluate.protocols import prepare
 from wstal.evaluate.summary import make_ledger
 
 from benchmarks.record import record_parser, write_record

@@ -1,16 +1,16 @@
-""""""
+"""What changes a digest of code, what does not, and what jobs inherit from the checkout."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from wstal.base.code_digest import (
-    _imports,
-    _meaning,
-    _tree,
+    _kept_reader,
     accepted_code,
     code_digest,
     gpu_count,
@@ -51,8 +51,6 @@ def tree(tmp_path):
 
 
 def digest(tree, script="train", modules=()):
-    for cached in (_tree, _meaning, _imports):
-        cached.cache_clear()
     return code_digest(tree / f"scripts/{script}.py", tree / "pkg", modules)
 
 
@@ -134,15 +132,87 @@ def test_templates_count_as_they_are_for_what_reads_them(tree, name):
 
 
 def test_the_page_of_the_viewer_is_part_of_its_scripts_digest(project):
-    from wstal.base.code_digest import _compiled_sources
+    from wstal.base.code_digest import _compiled_sources, _Sources
 
     package = project / "workflow/wstal"
     page = package / "viewer/page.py"
     assert page in import_closure(project / "scripts/view.py", package)
-    found = {path.name for path in _compiled_sources(page)}
+    found = {path.name for path in _compiled_sources(page, _Sources(None))}
     assert found == {
         path.name for path in page.parent.iterdir() if path.suffix in (".html", ".css", ".js")
     }
+
+
+@pytest.fixture
+def digest_with_cache(tree):
+    """The digest as a new process takes it, with the file that keeps what sources mean."""
+    kept = tree / ".snakemake/wstal/code.json"
+
+    def compute(script="train"):
+        _kept_reader.cache_clear()
+        return code_digest(tree / f"scripts/{script}.py", tree / "pkg", (), kept)
+
+    compute.file = kept
+    return compute
+
+
+def test_a_digest_is_the_same_from_the_cache_and_reads_no_source_again(
+    tree, digest_with_cache, monkeypatch
+):
+    first = digest_with_cache()
+    assert first == digest(tree) and digest_with_cache.file.is_file()
+    monkeypatch.setattr("ast.parse", None)
+    assert digest_with_cache() == first
+
+
+def test_an_edit_of_the_same_size_and_time_is_seen(tree, digest_with_cache):
+    first, path = digest_with_cache(), tree / "pkg/loss.py"
+    status = path.stat()
+    edit(tree, "pkg/loss.py", "x * 2", "x * 3")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    changed = digest_with_cache()
+    assert changed != first and changed == digest(tree)
+    edit(tree, "pkg/loss.py", "x * 3", "x * 2")
+    assert digest_with_cache() == first
+
+
+@pytest.mark.parametrize("content", ["", "[1", '{"version": "older", "sources": {}}', "[]"])
+def test_a_damaged_or_older_cache_is_made_again(tree, digest_with_cache, content):
+    first = digest_with_cache()
+    digest_with_cache.file.write_text(content)
+    assert digest_with_cache() == first
+    assert json.loads(digest_with_cache.file.read_text())["sources"]
+
+
+def test_a_checkout_that_cannot_be_written_has_its_digests(tree, digest_with_cache):
+    digest_with_cache.file.parent.parent.mkdir(parents=True)
+    digest_with_cache.file.parent.write_text("a file where the folder would be")
+    assert digest_with_cache() == digest(tree)
+
+
+def test_the_cache_does_not_grow_without_end(tree, digest_with_cache, monkeypatch):
+    monkeypatch.setattr("wstal.base.code_digest.KEPT", 5)
+    for number in range(10):
+        edit(tree, "pkg/loss.py", "return x", f"return {number} + x")
+        digest_with_cache()
+    kept = json.loads(digest_with_cache.file.read_text())["sources"]
+    assert len(kept) <= 6
+
+
+def test_processes_that_write_the_cache_at_once_leave_a_whole_file(tree, digest_with_cache):
+    program = (
+        "import sys; from pathlib import Path; from wstal.base.code_digest import code_digest\n"
+        "root = Path(sys.argv[1])\n"
+        "for name in ('train', 'flow', 'view'):\n"
+        "    print(code_digest(root / f'scripts/{name}.py', root / 'pkg', (), Path(sys.argv[2])))"
+    )
+    command = [sys.executable, "-c", program, str(tree), str(digest_with_cache.file)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    printed = {process.communicate()[0] for process in running}
+    assert printed == {"".join(f"{digest(tree, name)}\n" for name in ("train", "flow", "view"))}
+    assert json.loads(digest_with_cache.file.read_text())["sources"]
+    assert [path.name for path in digest_with_cache.file.parent.iterdir()] == ["code.json"]
 
 
 def test_jobs_find_this_checkout_first_and_once(monkeypatch):

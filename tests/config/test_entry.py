@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 from wstal.base.errors import WstalError
-from wstal.config.catalog import load_catalog, suited_methods
+from wstal.config.catalog import load_catalog
 from wstal.config.entry import (
     annotation_files,
     check_entries,
@@ -35,6 +35,7 @@ from wstal.config.entry import (
     video_files,
     videos_folder,
 )
+from wstal.config.targets import suited_methods
 from wstal.datasets.fetching import PAGES, how_to_get
 from wstal.datasets.folder import read_own_database
 from wstal.networks.weights import WeightFile, read_sources
@@ -381,7 +382,7 @@ def test_the_frames_of_a_folder_become_a_video_of_the_same_pictures(blocks, tmp_
 
 def test_the_configuration_is_valid_and_runs_the_methods_that_it_names(blocks, project):
     shown = next(yaml.safe_load(code) for language, code in blocks if "datasets" in code)
-    catalog = load_catalog(project / "workflow/config", project / "workflow/schemas", shown)
+    catalog = load_catalog(shown)
     check_entries(catalog.datasets, catalog.features)
     assert suited_methods(catalog, "mine") == ["tssam", "untrimmednet"]
 

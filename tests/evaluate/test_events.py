@@ -89,7 +89,7 @@ def test_other_snippets_answer_over_the_middle_and_the_last_for_what_is_missing(
     assert classify_seconds(cas, 0.6, 1.0, 3).tolist() == [0, 0, 1]
 
 
-AVE = Protocol("ave", (), (), "", task="events", videos=2)
+AVE = Protocol("ave", "AVE", (), (), "", task="events", videos=2)
 
 
 def test_as_many_seconds_as_the_protocol_says(tmp_path):

@@ -42,7 +42,7 @@ from wstal.evaluate.map_table import (
 from wstal.evaluate.protocols import Protocol, prepare
 from wstal.localize.scores import Scores, VideoScores, write_scores
 
-AVE = Protocol("ave", (), (), "", task="events", videos=2)
+AVE = Protocol("ave", "AVE", (), (), "", task="events", videos=2)
 
 
 def means(rows):

@@ -1,27 +1,20 @@
-"""Protocols: what each choice does, by hand and on the real annotations of THUMOS14.
-
-Protocols as files, names and JSON.
-"""
+"""Protocols: what each choice does, by hand and on the real annotations of THUMOS14."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from evaluation_cases import DATABASE, PERFECT, PROTOCOL, detections, truth
 from wstal.base.errors import WstalError
+from wstal.config.protocols import read_protocol
 from wstal.evaluate import detection_map
 from wstal.evaluate.ground_truth import read_ground_truth
 from wstal.evaluate.protocols import (
-    fitting_paper,
-    fitting_protocol,
     overlaps_any,
     prepare,
     protocol_from,
-    protocol_names,
-    read_protocol,
 )
 
 FOUND = detections([*PERFECT, ("v3", 2.0, 4.0, "jump", 0.6)])
@@ -127,13 +120,19 @@ def test_duplicates_leave_the_general_class(tmp_path):
 
 
 def test_averages_need_their_ends_among_the_thresholds():
-    mapping = {"name": "p", "tious": [0.1, 0.2, 0.3], "averages": ["0.1:0.3"], "select": "0.1:0.3"}
+    mapping = {
+        "name": "p",
+        "title": "P",
+        "tious": [0.1, 0.2, 0.3],
+        "averages": ["0.1:0.3"],
+        "select": "0.1:0.3",
+    }
     assert protocol_from(mapping).average_indices("0.1:0.3") == [0, 1, 2]
     with pytest.raises(WstalError, match=r"protocol p: average 0\.1:0\.5 needs"):
         protocol_from(mapping | {"averages": ["0.1:0.5"]})
-    with pytest.raises(WstalError, match=r"unknown keys \['threshold'\]"):
+    with pytest.raises(WstalError, match="protocol p: threshold: unknown key"):
         protocol_from(mapping | {"threshold": 1})
-    with pytest.raises(WstalError, match="missing"):
+    with pytest.raises(WstalError, match="protocol p: title: missing"):
         protocol_from({"name": "p"})
 
 
@@ -185,79 +184,3 @@ def test_official_map_through_files_in_seconds(reference, thumos):
         prepared.ground_truth, prepared.predictions, data["ious"], prepared.classes
     )
     np.testing.assert_allclose(scored["ap"], data["ap"], rtol=0, atol=1e-9)
-
-
-def test_every_protocol_of_the_project_is_valid_and_serves_some_dataset():
-    names = protocol_names()
-    assert {"demo", "folder", "activitynet", "ave", "th14_212"} <= set(names)
-    for name in names:
-        protocol = read_protocol(name)
-        assert protocol.name == name and protocol.kinds and protocol.title
-        assert (protocol.task == "events") == (not protocol.tious)
-
-
-def test_a_named_list_is_as_long_as_its_name_says():
-    for name in (name for name in protocol_names() if name.startswith("th14_")):
-        protocol = read_protocol(name)
-        assert protocol.videos == int(name.split("_")[1]) == 213 - len(protocol.exclude)
-
-
-def test_activitynet_thresholds():
-    protocol = read_protocol("activitynet")
-    assert protocol.tious == pytest.approx([0.5 + 0.05 * i for i in range(10)])
-    assert protocol.averages == ("0.5:0.95",)
-
-
-def test_json_as_the_workflow_hands_it_over(tmp_path):
-    value = {
-        "name": "mine",
-        "title": "t",
-        "tious": [0.5],
-        "averages": ["0.5:0.5"],
-        "select": "0.5:0.5",
-    }
-    protocol = read_protocol(json.dumps(value))
-    assert protocol.name == "mine" and protocol.coverage_rule == "restricted"
-    path = tmp_path / "own.yaml"
-    path.write_text(json.dumps({k: v for k, v in value.items() if k != "name"}))
-    assert read_protocol(str(path)).name == "own"
-
-
-def test_errors_name_the_nearest_key_and_protocol(tmp_path):
-    with pytest.raises(WstalError, match="nearest: activitynet"):
-        read_protocol("activity_net")
-    path = tmp_path / "own.yaml"
-    path.write_text('title: t\ntious: [0.5]\naverages: []\nselect: ""\nambigous: filter\n')
-    with pytest.raises(
-        WstalError, match=r"own\.yaml: ambigous: unknown key; did you mean 'ambiguous'"
-    ):
-        read_protocol(str(path))
-    path.write_text("- 1")
-    with pytest.raises(WstalError, match="expected a mapping"):
-        read_protocol(str(path))
-    path.write_text("a: [")
-    with pytest.raises(WstalError, match="not YAML"):
-        read_protocol(str(path))
-    with pytest.raises(WstalError, match="not JSON"):
-        read_protocol("{")
-
-
-def test_snippets_of_another_length_are_refused():
-    with pytest.raises(WstalError, match="features a step of 0.5 s"):
-        fitting_protocol("demo_snippets", (0.5, 0.0))
-    assert fitting_protocol("demo_snippets", (0.64, 0.0)).units == "snippets"
-    assert fitting_protocol("demo_snippets", (None, None)).units == "snippets"
-    assert fitting_protocol("demo", (0.5, 0.1)).units == "seconds"
-
-
-def test_a_paper_that_cannot_be_followed_is_told_and_left():
-    told = []
-    assert fitting_paper("demo_snippets", (0.5, 0.0), told.append) is None
-    assert "the dataset's own protocol" in told[0] and "0.5 s" in told[0]
-    assert fitting_paper("demo_snippets", (0.64, 0.0), told.append).name == "demo_snippets"
-    assert fitting_paper(None, (0.5, 0.0), told.append) is None and len(told) == 1
-
-
-def test_an_unknown_paper_protocol_is_an_error_all_the_same():
-    with pytest.raises(WstalError, match="no_such"):
-        fitting_paper("no_such", (None, None), print)

@@ -16,6 +16,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from typing import get_args
 
 import av
 import numpy as np
@@ -31,6 +32,8 @@ from torchvggish.torchvggish import Postprocessor
 from video_clips import number_of, write_clip
 from wstal.base.device import device_name
 from wstal.base.errors import WstalError
+from wstal.base.settings import field_types
+from wstal.features.i3d_stage import I3DSettings
 from wstal.features.verify import (
     Absent,
     GoldenFiles,
@@ -240,10 +243,9 @@ def test_script(tmp_path, project, stream):
     assert ("pass" if verdict["passed"] else "fail") in done.stdout
 
 
-def test_the_modes_are_those_of_the_schema(project):
-    schema = json.loads((project / "workflow/schemas/features.schema.json").read_text())
-    modes = schema["properties"]["i3d"]["properties"]["precision"]["enum"]
-    assert modes == list(i3d_inference.PRECISIONS)
+def test_a_recipe_takes_the_modes_that_there_are():
+    modes = get_args(field_types(I3DSettings)["precision"])
+    assert modes == tuple(i3d_inference.PRECISIONS)
 
 
 @pytest.mark.parametrize(("stream", "channels"), [("rgb", 3), ("flow", 2)])

@@ -114,7 +114,7 @@ def test_constant_attention_passes_every_threshold_of_unbounded_attentions():
 
 
 def test_logits_beyond_half_precision_stay_finite_and_localize(tmp_path, project):
-    settings = yaml.safe_load((project / "workflow/config/models/co2net.yaml").read_text())
+    settings = yaml.safe_load((project / "workflow/config/methods/co2net.yaml").read_text())
     scores = some(5)
     scores.videos["a b/ü"].cas[1:3, 1] = 7e4, -1e30
     write_iterations(tmp_path / "h.h5", [scores])

@@ -29,8 +29,8 @@ from acn_cases import (
 )
 from wstal.base.code_digest import import_closure
 from wstal.base.errors import WstalError
-from wstal.config.check import validated
 from wstal.config.layers import resolve_run
+from wstal.config.validation import check_run
 from wstal.datasets.annotations import (
     Annotations,
     read_annotations,
@@ -281,12 +281,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def model_acn_variants(project):
-    return yaml.safe_load((project / "workflow/config/models/acn.yaml").read_text())
-
-
-@pytest.fixture(scope="module")
-def schema(catalog):
-    return catalog.schemas["model_acn"]
+    return yaml.safe_load((project / "workflow/config/methods/acn.yaml").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -319,12 +314,10 @@ def test_the_lists_above_are_complete(model_acn_variants):
 
 
 @pytest.mark.parametrize("variant", STREAMS + FUSED)
-def test_every_variant_differs_from_the_method_and_fits_the_schema(
-    variant, model_acn_variants, schema
-):
+def test_every_variant_differs_from_the_method_and_fits_the_schema(variant, model_acn_variants):
     for dataset in ["", *model_acn_variants["datasets"]]:
         config = resolve_run(model_acn_variants, dataset, variant)
-        filled = validated(config, schema, "test")
+        filled = check_run("acn", config, "test")
         assert {**filled, "init_from": None} == {
             **config,
             "init_from": None,
@@ -387,16 +380,16 @@ def test_the_rate_falls_after_each_epoch(model_acn_variants):
             assert rates[(epoch + 1) * updates - 1] == pytest.approx(rate)
 
 
-def test_unknown_keys_are_refused(model_acn_variants, schema):
+def test_unknown_keys_are_refused(model_acn_variants):
     config = resolve_run(model_acn_variants, "", "rgb")
     config["loss"]["alhpa"] = 0.3
     with pytest.raises(WstalError, match="alhpa: unknown key; did you mean 'alpha'"):
-        validated(config, schema, "acn.yaml")
+        check_run("acn", config, "acn.yaml")
 
 
 @pytest.mark.parametrize("number", range(1, 6))
-def test_tables_name_known_runs_for_every_row_of_ours(number, project, model_acn_variants):
-    table = yaml.safe_load((project / f"workflow/config/tables/acn_table{number}.yaml").read_text())
+def test_tables_name_known_runs_for_every_row_of_ours(number, project, catalog, model_acn_variants):
+    table = catalog.tables[f"acn_table{number}"]
     folder = project / "workflow/reference/paper_tables"
     with (folder / table["paper"]).open() as file:
         own = {r["variant"] for r in csv.DictReader(file) if not r["group"].startswith("quoted")}

@@ -293,7 +293,7 @@ def test_the_committed_diagrams_can_be_drawn_again(number, drawn, project):
 
 
 def test_another_config_and_format_may_be_given(tmp_path, project):
-    catalog = load_catalog(project / "workflow/config", project / "workflow/schemas")
+    catalog = load_catalog()
     fused, stream = (catalog.run_config("thumos14", run) for run in ("acn", "acn-flow"))
     fused["localize"]["nms_iou"], stream["model"]["anchors"] = 0.35, [3, 9]
     command = [sys.executable, str(project / "scripts/draw_acn.py"), "--folder", str(tmp_path)]

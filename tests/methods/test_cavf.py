@@ -239,7 +239,7 @@ def test_every_variant_trains_scores_and_localizes(variant, catalog, features):
 
 
 def test_the_list_above_is_complete(catalog):
-    assert set(catalog.models["cavf"]["variants"]) == set(VARIANTS) - {None}
+    assert set(catalog.methods["cavf"]["variants"]) == set(VARIANTS) - {None}
 
 
 def test_every_variant_is_a_run_of_its_own(catalog):

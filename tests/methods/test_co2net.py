@@ -15,8 +15,8 @@ import yaml
 from official_recipe import load_module, official_inputs, official_weights
 from small_set import small_config
 from wstal.base.errors import WstalError
-from wstal.config.check import validated
 from wstal.config.layers import resolve_run
+from wstal.config.validation import check_run
 from wstal.methods.co2net import network as co2net
 from wstal.methods.co2net.network import CO2Net, CO2Output, Descriptor, build_fusion, official_names
 from wstal.methods.contract import Batch
@@ -33,7 +33,7 @@ TERMS = {
 
 @pytest.fixture(scope="module")
 def config(project):
-    text = (project / "workflow/config/models/co2net.yaml").read_text()
+    text = (project / "workflow/config/methods/co2net.yaml").read_text()
     return resolve_run(yaml.safe_load(text), "thumos14", None)
 
 
@@ -246,12 +246,7 @@ VARIANTS = [
 
 @pytest.fixture(scope="module")
 def model(project):
-    return yaml.safe_load((project / "workflow/config/models/co2net.yaml").read_text())
-
-
-@pytest.fixture(scope="module")
-def schema(catalog):
-    return catalog.schemas["model_co2net"]
+    return yaml.safe_load((project / "workflow/config/methods/co2net.yaml").read_text())
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -274,10 +269,10 @@ def test_the_list_above_is_complete(model):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_differs_from_the_method_and_fits_the_schema(variant, model, schema):
+def test_every_variant_differs_from_the_method_and_fits_the_schema(variant, model):
     for dataset in ["", *model["datasets"]]:
         config = resolve_run(model, dataset, variant)
-        assert validated(config, schema, "test") == config  # no value hides in the schema
+        assert check_run("co2net", config, "test") == config  # no value hides in the schema
         if variant:
             assert config != resolve_run(model, dataset, None)
 
@@ -296,11 +291,11 @@ def test_overlays_set_only_keys_that_the_method_has(model):
             assert set(keys(overlay)) <= known, name
 
 
-def test_unknown_keys_are_refused(model, schema):
+def test_unknown_keys_are_refused(model):
     config = resolve_run(model, "", None)
     config["loss"]["topK"] = 3
     with pytest.raises(WstalError, match="topK"):
-        validated(config, schema, "co2net.yaml")
+        check_run("co2net", config, "co2net.yaml")
 
 
 def test_settings_of_the_official_scripts(model):
@@ -325,9 +320,8 @@ def test_settings_of_the_official_scripts(model):
 
 
 @pytest.mark.parametrize("number", range(1, 7))
-def test_tables_name_known_runs_for_every_row_of_ours(number, project, model):
-    path = project / f"workflow/config/tables/co2net_table{number}.yaml"
-    table = yaml.safe_load(path.read_text())
+def test_tables_name_known_runs_for_every_row_of_ours(number, project, model, catalog):
+    table = catalog.tables[f"co2net_table{number}"]
     folder = project / "workflow/reference/paper_tables"
     with (folder / table["paper"]).open() as file:
         own = {r["variant"] for r in csv.DictReader(file) if not r["group"].startswith("quoted")}

@@ -100,7 +100,7 @@ def test_unknown_distance_is_refused():
 
 @pytest.fixture(scope="module")
 def settings(project):
-    text = (project / "workflow/config/models/co2net.yaml").read_text()
+    text = (project / "workflow/config/methods/co2net.yaml").read_text()
     return yaml.safe_load(text)["localize"]
 
 

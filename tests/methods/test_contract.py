@@ -41,15 +41,15 @@ CLASSES = 100
 
 def count(project, run, length=1):
     method, _, variant = run.partition("-")
-    text = (project / f"workflow/config/models/{method}.yaml").read_text()
+    text = (project / f"workflow/config/methods/{method}.yaml").read_text()
     config = resolve_run(yaml.safe_load(text), "activitynet12", variant or None)
     model = {"cavf": cavf, "co2net": co2net}[method].build(config, DIMS, CLASSES)
     return count_macs(model, sum(DIMS[name] for name in config["streams"]), length)
 
 
 @pytest.fixture(scope="module")
-def table(project):
-    return yaml.safe_load((project / "workflow/config/tables/cavf_table4.yaml").read_text())
+def table(catalog):
+    return catalog.tables["cavf_table4"]
 
 
 def test_rows_of_the_paper_within_one_percent(project, table):
@@ -93,7 +93,7 @@ def test_no_product_is_missed_where_a_model_takes_faster_routes(project):
 
 def test_the_cost_of_a_run_joins_its_table(project, tmp_path):
     """count_macs.py and make_table.py as the rules call them."""
-    text = (project / "workflow/config/models/cavf.yaml").read_text()
+    text = (project / "workflow/config/methods/cavf.yaml").read_text()
     config = resolve_run(yaml.safe_load(text), "activitynet12", "width_512")
     model = cavf.build(config, DIMS, CLASSES)
     content = {"config": config, "dims": DIMS, "classes": list(map(str, range(CLASSES)))}
@@ -127,7 +127,7 @@ def test_the_cost_of_a_run_joins_its_table(project, tmp_path):
 
 def test_a_fixed_number_of_snippets_is_not_counted_for_a_video_of_another(project, tmp_path):
     """TS-SAM reads 75 snippets of any ActivityNet video: the cost is per snippet that it reads."""
-    text = (project / "workflow/config/models/tssam.yaml").read_text()
+    text = (project / "workflow/config/methods/tssam.yaml").read_text()
     config = merged(
         resolve_run(yaml.safe_load(text), "activitynet13", None), {"streams": ["audio"]}
     )

@@ -11,7 +11,6 @@ import importlib
 import numpy as np
 import pytest
 import torch
-import yaml
 from wstal.base.errors import WstalError
 from wstal.config.layers import merged
 from wstal.methods.contract import Batch
@@ -313,7 +312,7 @@ def test_whole_videos_in_training_are_refused(catalog):
 
 
 def test_the_list_above_is_complete_and_no_variant_is_the_method_itself(catalog):
-    assert set(catalog.models["tssam"]["variants"]) == set(VARIANTS) - {None}
+    assert set(catalog.methods["tssam"]["variants"]) == set(VARIANTS) - {None}
     for dataset in catalog.datasets:
         method = catalog.run_config(dataset, "tssam")
         for variant in VARIANTS[1:]:
@@ -351,9 +350,7 @@ SWITCHES = {  # a row's words in row_configs.csv: what they set
 
 @pytest.mark.parametrize("number", range(1, 7))
 def test_every_row_of_the_papers_tables_is_a_run_with_its_switches(number, project, catalog):
-    table = yaml.safe_load(
-        (project / f"workflow/config/tables/tssam_table{number}.yaml").read_text()
-    )
+    table = catalog.tables[f"tssam_table{number}"]
     folder = project / "workflow/reference/paper_tables"
     with (folder / table["paper"]).open() as file:
         own = {r["variant"] for r in csv.DictReader(file) if not r["group"].startswith("quoted")}

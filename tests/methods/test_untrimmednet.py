@@ -39,7 +39,7 @@ DIMS = {"rgb": 5, "flow": 4}
 
 @pytest.fixture(scope="module")
 def model_yaml(project):
-    return yaml.safe_load((project / "workflow/config/models/untrimmednet.yaml").read_text())
+    return yaml.safe_load((project / "workflow/config/methods/untrimmednet.yaml").read_text())
 
 
 @pytest.fixture
@@ -375,7 +375,7 @@ def test_from_published_files_without_training(tmp_path, model_yaml):
 
 @pytest.fixture(scope="module")
 def settings(project):
-    text = (project / "workflow/config/models/untrimmednet.yaml").read_text()
+    text = (project / "workflow/config/methods/untrimmednet.yaml").read_text()
     return yaml.safe_load(text)["localize"]
 
 

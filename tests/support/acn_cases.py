@@ -20,7 +20,7 @@ def acn_config(project, variant="rgb", dataset="thumos14"):
     """A trained ACN run on narrow features."""
     import yaml
 
-    text = (project / "workflow/config/models/acn.yaml").read_text()
+    text = (project / "workflow/config/methods/acn.yaml").read_text()
     return merged(resolve_run(yaml.safe_load(text), dataset, variant), CUT)
 
 

@@ -14,7 +14,7 @@ from wstal.evaluate.protocols import Protocol
 from wstal.localize.scores import Scores, VideoScores, write_iterations, write_scores
 
 TIOUS = (0.3, 0.5, 0.7)
-PROTOCOL = Protocol("small", TIOUS, ("0.3:0.7",), "0.3:0.7")
+PROTOCOL = Protocol("small", "Small", TIOUS, ("0.3:0.7",), "0.3:0.7")
 
 
 def frame(rows: list[tuple], *more: str) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def write_acn_runs(project: Path, root: Path) -> Path:
 
 
 def _write_run(project, path, annotations, method, variant, folder, upstream) -> None:
-    text = (project / f"workflow/config/models/{method}.yaml").read_text()
+    text = (project / f"workflow/config/methods/{method}.yaml").read_text()
     full = merged(resolve_run(yaml.safe_load(text), "thumos14", variant), CUT[method])
     config = {key: value for key, value in full.items() if key != "localize"}
     files = RunFiles(folder / "checkpoint.pt", folder / "log.csv", folder / "intervals.h5")

@@ -56,7 +56,7 @@ def small_config(project: Path, variant: str | None = None) -> dict:
     import yaml
     from wstal.config.layers import merged, resolve_run
 
-    text = (project / "workflow/config/models/co2net.yaml").read_text()
+    text = (project / "workflow/config/methods/co2net.yaml").read_text()
     config = resolve_run(yaml.safe_load(text), "demo", variant)
     cut = {
         "model": {"width": 8, "attention_width": 4},

@@ -11,13 +11,11 @@ from wstal.base.errors import WstalError
 from wstal.tables.methods import headline, methods_frame, methods_markdown
 from wstal.tables.paper import (
     COLUMNS,
-    Strips,
     as_markdown,
     build_table,
     metric_name,
-    table_figures,
-    table_runs,
 )
+from wstal.tables.settings import Strips, table_figures, table_runs
 
 TABLE = {
     "method": "co2net",

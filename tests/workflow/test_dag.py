@@ -299,8 +299,8 @@ def test_a_typo_in_the_configuration_is_named(bare_project):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["results/tiny/co2nt_map.csv"], "'co2nt' is no run; did you mean co2net"),
-        (["--", "results/tables/co2net_tabel3.csv"], "is no table; did you mean co2net_table3"),
+        (["results/tiny/co2nt_map.csv"], "'co2nt' is not a run; did you mean co2net"),
+        (["--", "results/tables/co2net_tabel3.csv"], "is not a table; did you mean co2net_table3"),
     ],
 )
 def test_a_misspelt_target_is_answered_with_what_is_near(bare_project, arguments, message):

@@ -28,7 +28,7 @@ datasets:
     source: proposals
     proposals: {perfect: own/perfect.json}
     protocol: demo
-models:
+methods:
   co2net:
     model: {width: 8, attention_width: 4}
     data: {length: 10}
@@ -131,7 +131,7 @@ datasets:
     recipe: single
     seeds: [0]
 """
-ONE_STREAM = "models: {tssam: {recipes: {single: {streams: [rgb]}}, train: {epochs: 2}}}"
+ONE_STREAM = "methods: {tssam: {recipes: {single: {streams: [rgb]}}, train: {epochs: 2}}}"
 
 
 def write_database(path, end):

@@ -35,7 +35,7 @@ def prepare(bare_project, reference, tmp_path, videos, recipe):
     (project.root / "tiny.yaml").write_text(
         "datasets:\n  own: {kind: folder, videos: own clips, shards: 2, seeds: [0], "
         f"recipe: {recipe}}}\n"
-        "models:\n  co2net: {data: {length: 20}, train: {iterations: 4, score_interval: 2}}\n"
+        "methods:\n  co2net: {data: {length: 20}, train: {iterations: 4, score_interval: 2}}\n"
     )
     return project
 

@@ -71,7 +71,13 @@ def field_types(cls: type) -> dict[str, Any]:
 
 def settings_class(kind: Any) -> type | None:
     """Return the settings class that a field of type `kind` holds, None if it holds none."""
-    return next((arm for arm in _arms(kind) if is_dataclass(arm)), None)
+    return next((arm for arm in type_arms(kind) if is_dataclass(arm)), None)
+
+
+def refuse_repeated(key: str, values: Sequence[Any]) -> None:
+    """Raise ValueError if a list that should name each thing once repeats one."""
+    if repeated := [value for i, value in enumerate(values) if value in values[:i]]:
+        raise ValueError(f"{key}: {repeated[0]!r} is repeated; name it once")
 
 
 def unknown_key(key: Any, known: Sequence[str], where: str = "") -> str:
@@ -97,18 +103,18 @@ def _default(field: Field) -> Any:
 
 def _build(kind: Any, value: Any, where: str) -> Any:
     """Turn a plain value into what a field of type `kind` holds."""
-    arms = [arm for arm in _arms(kind) if arm is not NoneType]
-    if value is None and len(arms) < len(_arms(kind)):
+    arms = [arm for arm in type_arms(kind) if arm is not NoneType]
+    if value is None and len(arms) < len(type_arms(kind)):
         return None
     for arm in arms:
         origin, inner = get_origin(arm), get_args(arm)
         if is_dataclass(arm) and isinstance(value, Mapping | arm):
             return value if isinstance(value, arm) else from_plain(arm, value, where)
-        if _is_mapping(origin) and isinstance(value, Mapping):
+        if is_mapping(arm) and isinstance(value, Mapping):
             return {k: _build(inner[1], item, key_path(where, k)) for k, item in value.items()}
         if origin is tuple and isinstance(value, list | tuple):
             return _build_tuple(inner, value, where)
-    if all(is_dataclass(arm) or _is_mapping(get_origin(arm)) for arm in arms):
+    if all(is_dataclass(arm) or is_mapping(arm) for arm in arms):
         raise WstalError(f"{where}: expected a mapping of keys, found {value!r}")
     if all(get_origin(arm) is tuple for arm in arms):
         raise WstalError(f"{where}: expected a list, found {value!r}")
@@ -124,14 +130,16 @@ def _build_tuple(kinds: tuple[Any, ...], values: Sequence[Any], where: str) -> t
     return tuple(_build(kind, value, key_path(where, i)) for i, (kind, value) in enumerate(parts))
 
 
-def _arms(kind: Any) -> list[Any]:
-    """The alternatives of a type without their bounds: one, or those of a union."""
+def type_arms(kind: Any) -> list[Any]:
+    """Return the alternatives of a type without their bounds: one, or those of a union."""
     if get_origin(kind) is Annotated:
-        return _arms(get_args(kind)[0])
+        return type_arms(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
-        return [arm for part in get_args(kind) for arm in _arms(part)]
+        return [arm for part in get_args(kind) for arm in type_arms(part)]
     return [kind]
 
 
-def _is_mapping(origin: Any) -> bool:
+def is_mapping(arm: Any) -> bool:
+    """Return whether a type is that of a mapping with free keys."""
+    origin = get_origin(arm)
     return isinstance(origin, type) and issubclass(origin, Mapping)

@@ -16,12 +16,12 @@ from pathlib import Path
 from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, add_ground_truth, track, warn
 from wstal.commands.scored_files import read_truth
+from wstal.config.protocols import read_protocol
 from wstal.evaluate.map_table import (
     read_event_seeds,
     read_known_detections,
     read_known_history,
 )
-from wstal.evaluate.protocols import read_protocol
 from wstal.evaluate.summary import make_ledger
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from wstal.commands.console import ROOT, Add, add_device, log, track, within
+from wstal.commands.console import Add, add_device, log, track, within
 from wstal.config.catalog import Catalog, load_catalog
 from wstal.config.layers import read_yaml
 
@@ -33,7 +33,7 @@ def stage_options(args: argparse.Namespace) -> dict[str, Any]:
 def read_catalog(args: argparse.Namespace) -> Catalog:
     """Read the project's configuration with `--configfile` laid over."""
     changes = read_yaml(args.configfile) if args.configfile else {}
-    return load_catalog(ROOT / "workflow/config", ROOT / "workflow/schemas", changes)
+    return load_catalog(changes)
 
 
 def stopped(args: argparse.Namespace) -> int:

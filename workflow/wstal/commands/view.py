@@ -22,8 +22,8 @@ from wstal.commands.console import (
     track,
 )
 from wstal.commands.scored_files import features_grid, read_truth
+from wstal.config.protocols import fitting_protocol
 from wstal.evaluate.detections import read_detections
-from wstal.evaluate.protocols import fitting_protocol
 from wstal.localize.scores import read_scores
 from wstal.media.manifest import read_rows
 from wstal.viewer.content import SHOWN, Material, sound_files, viewer_content

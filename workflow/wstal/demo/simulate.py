@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import h5py
 import numpy as np
+from annotated_types import Ge
 
 from wstal.base.array_store import OK, safe_name
 from wstal.base.errors import WstalError
@@ -51,6 +52,13 @@ def read_settings(kind: type[T], config: Mapping[str, Any], section: str) -> T:
     if bad := [name for name, x in given.items() if isinstance(x, int | float) and x < 0]:
         raise WstalError(f"{where}: {bad} must not be negative")
     return kind(**given)
+
+
+@dataclass(frozen=True)
+class SimulatedSettings:
+    """Section `simulated` of a feature recipe: features are drawn, other sections are unused."""
+
+    dims: Mapping[str, Annotated[int, Ge(1)]]  # channels of each stream
 
 
 NOTE = "simulated data"

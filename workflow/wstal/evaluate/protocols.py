@@ -7,59 +7,68 @@ doubly annotated ones and of videos without features, and which thresholds are a
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from annotated_types import Ge, Gt, Le, MinLen
 
 from wstal.base.errors import WstalError
-from wstal.config.check import validated
-from wstal.config.layers import read_yaml
+from wstal.base.settings import from_plain, refuse_repeated
 from wstal.evaluate.ground_truth import Coverage, GroundTruth, coverage_of
+
+_AVERAGE = re.compile(r"[0-9.]+:[0-9.]+")
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """One protocol (workflow/schemas/protocol.schema.json explains each key).
-
-    `videos` is how many the list should name; `units` seconds or snippets, of which there are
-    `snippets_per_second`; `averages` are ranges such as "0.1:0.7" over `tious`; `select` is
-    the average by which a checkpoint is chosen; `duplicates` maps a class to the one whose
-    instances it repeats; `seconds` is how many of each video `task: events` scores.
-    """
+    """The conventions that one number is scored by."""
 
     name: str
-    tious: tuple[float, ...]
-    averages: tuple[str, ...]
-    select: str
-    title: str = ""
-    kinds: tuple[str, ...] = ()
-    task: str = "detection"
-    subsets: tuple[str, ...] = ("test",)
-    list: str | None = None
-    exclude: tuple[str, ...] = ()
-    videos: int | None = None
-    units: str = "seconds"
-    snippets_per_second: float = 25 / 16
-    ambiguous: str = "ignore"
-    duplicates: Mapping[str, str] | None = None
-    coverage_rule: str = "restricted"
-    seconds: int = 10
+    title: str  # what the protocol is, in one line
+    tious: tuple[Annotated[float, Gt(0), Le(1)], ...]  # thresholds; empty for events
+    averages: tuple[str, ...]  # ranges of `tious`, ends included, whose mAP is averaged: 0.1:0.7
+    select: str  # the average by which best_val and best_test are chosen; empty for events
+    kinds: tuple[str, ...] = ()  # kinds of dataset whose ledger scores this protocol
+    # Segments with mAP, or one class per second with accuracy.
+    task: Literal["detection", "events"] = "detection"
+    seconds: Annotated[int, Ge(1)] = 10  # task events: how many seconds of each video are scored
+    # Subsets whose videos are scored.
+    subsets: Annotated[tuple[Literal["train", "val", "test"], ...], MinLen(1)] = ("test",)
+    list: str | None = None  # a named video list of annotations.json; null: the whole subsets
+    exclude: tuple[str, ...] = ()  # ids left out, with their ground truth and their predictions
+    # How many videos the list should name; the coverage says how many it does.
+    videos: Annotated[int, Ge(1)] | None = None
+    # snippets: ground truth is rounded to whole snippets before it is scored.
+    units: Literal["seconds", "snippets"] = "seconds"
+    snippets_per_second: Annotated[float, Gt(0)] = 25 / 16  # frame rate by snippet length
+    # Detections that overlap an ambiguous segment: treated like all others, removed whatever their
+    # class, or removed unless they hit.
+    ambiguous: Literal["ignore", "filter", "neutral"] = "ignore"
+    # Class: the class whose instances it repeats. These repetitions leave the ground truth.
+    duplicates: Mapping[str, str] = field(default_factory=dict)
+    # Videos without features: out of the ground truth, or all of their instances missed.
+    coverage_rule: Literal["restricted", "missing_is_miss"] = "restricted"
+
+    def __post_init__(self) -> None:
+        for key in ("tious", "averages", "subsets", "exclude"):
+            refuse_repeated(key, getattr(self, key))
+        for average in (*self.averages, *filter(None, [self.select])):
+            self.average_indices(average)
 
     def average_indices(self, average: str) -> list[int]:
-        """Positions in `tious` that an average takes in; WstalError if its ends are not there."""
+        """Positions in `tious` that an average takes in; ValueError if its ends are not there."""
+        if not _AVERAGE.fullmatch(average):
+            raise ValueError(f"average {average!r} is not a range of thresholds such as 0.1:0.7")
         low, high = (float(end) for end in average.split(":"))
         inside = [i for i, tiou in enumerate(self.tious) if low - 1e-9 <= tiou <= high + 1e-9]
         ends = {round(self.tious[i], 6) for i in inside[:1] + inside[-1:]}
         if ends != {round(low, 6), round(high, 6)}:
-            raise WstalError(
-                f"protocol {self.name}: average {average} needs the thresholds {low} and {high}; "
-                f"tious are {self.tious}"
+            raise ValueError(
+                f"average {average} needs the thresholds {low} and {high}; tious are {self.tious}"
             )
         return inside
 
@@ -89,17 +98,14 @@ class Protocol:
 
 
 def protocol_from(mapping: Mapping[str, Any]) -> Protocol:
-    """A protocol from its validated mapping and `name`; raises WstalError for what is wrong."""
-    known = {field.name for field in fields(Protocol)}
-    if unknown := set(mapping) - known:
-        raise WstalError(f"protocol {mapping.get('name')}: unknown keys {sorted(unknown)}")
-    if absent := {"name", "tious", "averages", "select"} - set(mapping):
-        raise WstalError(f"protocol {mapping.get('name')}: keys {sorted(absent)} are missing")
-    value = {k: tuple(v) if isinstance(v, list) else v for k, v in mapping.items()}
-    protocol = Protocol(**value)
-    for average in {*protocol.averages, *([protocol.select] if protocol.select else [])}:
-        protocol.average_indices(average)
-    return protocol
+    """Build a protocol from its checked mapping, which has its `name`.
+
+    Raises WstalError for a key that is unknown or missing.
+    """
+    try:
+        return from_plain(Protocol, mapping)
+    except WstalError as error:
+        raise WstalError(f"protocol {mapping.get('name')}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ def prepare(
     """
     videos = listed_videos(truth, protocol)
     instances = truth.segments(videos)
-    instances = _without_duplicates(instances, protocol.duplicates or {})
+    instances = _without_duplicates(instances, protocol.duplicates)
     coverage = coverage_of(instances, videos, usable, protocol.videos)
     if usable is not None and protocol.coverage_rule == "restricted":
         videos = [video for video in videos if video in usable]
@@ -227,65 +233,3 @@ def overlaps_any(predictions: pd.DataFrame, segments: pd.DataFrame) -> np.ndarra
         here = rows.get(item.video_id, np.empty(0, dtype=int))
         hit[here] |= np.minimum(end[here], item.t_end) > np.maximum(start[here], item.t_start)
     return hit
-
-
-# FOLDED Protocols by name, from a YAML file, or as the JSON that the workflow hands to its jobs.
-
-WORKFLOW = Path(__file__).resolve().parents[2]
-
-
-def read_protocol(source: str, workflow: Path = WORKFLOW) -> Protocol:
-    """The protocol that `source` means.
-
-    JSON text with its `name` in it, the path of a YAML file (named by the file), or the name
-    of a file in `workflow`/config/protocols. Raises WstalError naming the file, the key and
-    the nearest valid one, or the nearest known name.
-    """
-    if source.lstrip().startswith("{"):
-        try:
-            content = json.loads(source)
-        except ValueError as error:
-            raise WstalError(f"the protocol is not JSON: {error}") from error
-        return _protocol(str(content.pop("name", "given as JSON")), content, "protocol", workflow)
-    folder = workflow / "config" / "protocols"
-    path = Path(source) if source.endswith((".yaml", ".yml")) else folder / f"{source}.yaml"
-    if not path.is_file():
-        names = protocol_names(workflow)
-        near = get_close_matches(Path(source).stem, names, 3) or names
-        raise WstalError(f"there is no protocol {source!r}; nearest: {', '.join(near)}")
-    return _protocol(path.stem, read_yaml(path), str(path), workflow)
-
-
-def protocol_names(workflow: Path = WORKFLOW) -> list[str]:
-    """Names of the protocols that come with the project."""
-    return sorted(path.stem for path in (workflow / "config" / "protocols").glob("*.yaml"))
-
-
-def _protocol(name: str, content: Mapping[str, Any], source: str, workflow: Path) -> Protocol:
-    schema = json.loads((workflow / "schemas" / "protocol.schema.json").read_text())
-    return protocol_from({"name": name, **validated(content, schema, source)})
-
-
-# FOLDED Protocols that count snippets must fit the features' snippets.
-
-Grid = tuple[float | None, float | None]  # step and start of the features in seconds, if known
-
-
-def fitting_protocol(source: str, grid: Grid) -> Protocol:
-    """The protocol of a name, file or JSON; raises WstalError if the features do not suit it."""
-    protocol = read_protocol(source)
-    if reason := protocol.misfit(*grid):
-        raise WstalError(reason)
-    return protocol
-
-
-def fitting_paper(source: str | None, grid: Grid, tell: Callable[[str], object]) -> Protocol | None:
-    """The protocol of the paper reading; None, which `tell` is told, if the features do not suit.
-
-    A paper that scored whole snippets of its own features cannot be followed on others.
-    """
-    paper = read_protocol(source) if source else None
-    if paper and (reason := paper.misfit(*grid)):
-        tell(f"the paper reading is scored by the dataset's own protocol: {reason}")
-        return None
-    return paper

@@ -1,0 +1,99 @@
+"""The methods that suit a dataset, and the names near a misspelt target."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from wstal.config.catalog import load_catalog
+from wstal.config.targets import misspelt, no_method, suited_methods, unsuited
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    changes = {
+        "datasets": {
+            "silent": {
+                "kind": "folder",
+                "videos": "v",
+                "recipe": "wtalc_i3d",
+                "source": "features",
+            },
+            "pictures": {"kind": "folder", "videos": "v", "recipe": "s3d"},
+        }
+    }
+    return load_catalog(changes)
+
+
+def test_with_all_streams_every_method_is_there(catalog):
+    every = sorted(catalog.methods)
+    assert suited_methods(catalog, "thumos14") == suited_methods(catalog, "demo") == every
+
+
+def test_a_stream_that_the_recipe_lacks_is_the_reason(catalog):
+    assert (
+        unsuited(catalog, "pictures")["co2net"] == "needs flow, which recipe s3d does not provide"
+    )
+    assert "co2net" not in suited_methods(catalog, "pictures")
+
+
+def test_joined_proposals_have_nothing_to_say_on_seconds(catalog):
+    assert "acn" not in suited_methods(catalog, "ave")
+    assert {"cavf", "co2net", "tssam"} <= set(suited_methods(catalog, "ave"))
+
+
+def test_where_no_method_suits_the_remedy_works():
+    own = {"kind": "folder", "source": "features", "recipe": "mae"}
+    layout = {"layout": "streams", "order": ["rgb"], "dims": {"rgb": 1408}}
+    changes = {
+        "datasets": {"mine": own},
+        "features": {"mae": {"streams": {"rgb": "imported"}, "import": layout}},
+    }
+    told = no_method(load_catalog(changes), "mine")
+    assert "co2net needs flow, which recipe mae does not provide" in told
+    remedy = yaml.safe_load(told[told.index("methods: ") :])
+    catalog = load_catalog(changes | remedy)
+    assert suited_methods(catalog, "mine") == ["tssam"] and no_method(catalog, "mine") == ""
+
+
+PATTERNS = [
+    "results/{dataset}/{run}_map.csv",
+    "results/{dataset}/{recipe}/{run}/{run}_map.csv",
+    "results/{dataset}/compare_{run}_vs_{other}.csv",
+    "results/{dataset}/{recipe}/{run}/seed{seed,[0-9]+}/map.csv",
+    "results/tables/{table}.csv",
+    "results/{dataset}/methods.csv",
+]
+KNOWN = {
+    "dataset": ["thumos14", "activitynet12", "demo"],
+    "recipe": ["i3d_tvl1"],
+    "run": ["co2net", "co2net-mutual_kl", "cavf"],
+    "other": ["co2net", "co2net-mutual_kl", "cavf"],
+    "table": ["co2net_table1", "co2net_table3"],
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("thumos14/co2nt_map.csv", r"'co2nt' is not a run; did you mean co2net\?"),
+        ("thumos41/co2net_map.csv", r"'thumos41' is not a dataset; did you mean thumos14\?"),
+        (
+            "thumos/co2nt_map.csv",
+            "'thumos' is not a dataset; .*; 'co2nt' is not a run; did you mean",
+        ),
+        ("demo/compare_cavf_vs_conet.csv", "'conet' is not a run; did you mean co2net"),
+        ("tables/co2net_table2.csv", "'co2net_table2' is not a table; did you mean co2net_table"),
+        ("xx/methods.csv", "'xx' is not a dataset; known: activitynet12, demo, thumos14"),
+        ("demo/i3d_tvl1/cavff/cavff_map.csv", r"'cavff' is not a run; did you mean cavf\?"),
+        ("demo/i3d_tvl1/cavf/seed0/map.cvs", "results/README.md lists the possible targets"),
+    ],
+)
+def test_the_names_that_are_near(target, told):
+    path = f"results/{target}"
+    with pytest.raises(ValueError, match=f"^no rule makes {path}: {told}"):
+        raise ValueError(misspelt(path, PATTERNS, KNOWN))
+
+
+def test_of_all_forms_the_one_with_fewest_unknown_names_counts():
+    told = misspelt("results/demo/compare_co2net_vs_cavv.csv", PATTERNS, KNOWN)
+    assert "'cavv'" in told and "compare_co2net" not in told.split(": ", 1)[1]

@@ -1,0 +1,84 @@
+"""Protocols by name, from a YAML file, or as the JSON that the workflow passes to its jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from wstal.base.errors import WstalError
+from wstal.config.check import checked_tree
+from wstal.config.families import protocols_of
+from wstal.config.layers import read_yaml, yaml_files
+from wstal.evaluate.protocols import Protocol, protocol_from
+
+FOLDER = Path(__file__).resolve().parents[2] / "config" / "protocols"
+
+
+def read_protocol(source: str, folder: Path = FOLDER) -> Protocol:
+    """Return the protocol that `source` means.
+
+    JSON text with its `name` in it, the path of a YAML file (named by the file), or the name of a
+    protocol in `folder`. Raises WstalError naming the file, the key and the nearest valid one, or
+    the nearest known name.
+    """
+    if source.lstrip().startswith("{"):
+        try:
+            content = json.loads(source)
+        except ValueError as error:
+            raise WstalError(f"the protocol is not JSON: {error}") from error
+        name = str(content.pop("name", "given as JSON"))
+        return protocol_from({"name": name, **checked_protocol(name, content, "protocol")})
+    own = Path(source)
+    is_file = own.suffix in (".yaml", ".yml") and own.is_file()
+    name = own.stem if is_file else source
+    found = {
+        name: (str(path), content)
+        for path in ([own] if is_file else yaml_files(folder))
+        for name, content in protocols_of(path, read_yaml(path)).items()
+    }
+    if name not in found:
+        near = get_close_matches(name, found, 3) or sorted(found)
+        raise WstalError(f"there is no protocol {source!r}; nearest: {', '.join(near)}")
+    where, content = found[name]
+    return protocol_from({"name": name, **checked_protocol(name, content, where)})
+
+
+def protocol_names(folder: Path = FOLDER) -> list[str]:
+    """Return the names of the protocols that come with the project."""
+    paths = yaml_files(folder)
+    return sorted(name for path in paths for name in protocols_of(path, read_yaml(path)))
+
+
+def checked_protocol(name: str, content: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return a protocol's complete plain tree, without its name; WstalError for what is wrong."""
+    if "name" in content:
+        raise WstalError(f"{source}: name: unknown key; a protocol is named where it is listed")
+    tree = checked_tree(Protocol, {**content, "name": name}, source)
+    del tree["name"]
+    return tree
+
+
+Grid = tuple[float | None, float | None]  # step and start of the features in seconds, if known
+
+
+def fitting_protocol(source: str, grid: Grid) -> Protocol:
+    """Return the protocol of a name, file or JSON; raise WstalError if the features do not fit."""
+    protocol = read_protocol(source)
+    if reason := protocol.misfit(*grid):
+        raise WstalError(reason)
+    return protocol
+
+
+def fitting_paper(source: str | None, grid: Grid, warn: Callable[[str], object]) -> Protocol | None:
+    """Return the protocol of the paper reading; None, with a warning, if the features do not fit.
+
+    The protocol of a paper that scored whole snippets of its own features fits no others.
+    """
+    paper = read_protocol(source) if source else None
+    if paper and (reason := paper.misfit(*grid)):
+        warn(f"the paper reading is scored by the dataset's own protocol: {reason}")
+        return None
+    return paper

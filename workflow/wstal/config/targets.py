@@ -1,0 +1,93 @@
+"""What can be asked for: the methods that suit a dataset, and the names near a misspelt target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from wstal.config.catalog import Catalog
+
+_CALLED = {"other": "run"}  # wildcards whose names are of another kind
+_WILDCARD = re.compile(r"\{(\w+)[^{}]*\}")
+
+
+def unsuited(catalog: Catalog, dataset: str) -> dict[str, str]:
+    """Return why each method cannot run on a dataset; empty text for those that can.
+
+    A method stands for its canonical run: the recipe must provide every stream that it needs, and
+    a run that joins proposals gives no class for a second (`task: events`).
+    """
+    return {method: _reason(catalog, dataset, method) for method in catalog.methods}
+
+
+def suited_methods(catalog: Catalog, dataset: str) -> list[str]:
+    """Return the methods that can run on a dataset, sorted."""
+    return sorted(name for name, reason in unsuited(catalog, dataset).items() if not reason)
+
+
+def no_method(catalog: Catalog, dataset: str) -> str:
+    """Return what to do where no method can run on a dataset; "" where one can."""
+    reasons = unsuited(catalog, dataset)
+    if not all(reasons.values()):
+        return ""
+    recipe = catalog.datasets[dataset]["recipe"]
+    streams = ", ".join(catalog.features[recipe]["streams"])
+    return (
+        f"no method suits dataset {dataset}: "
+        f"{'; '.join(f'{name} {reason}' for name, reason in reasons.items())}. Name the streams "
+        "that a method should use, in a file for --configfile: methods: {tssam: {recipes: "
+        f"{{{recipe}: {{streams: [{streams}]}}}}}}}}"
+    )
+
+
+def _reason(catalog: Catalog, dataset: str, run: str) -> str:
+    about: dict[str, Any] = catalog.datasets[dataset]
+    config = catalog.run_config(dataset, run)
+    there = catalog.features[about["recipe"]]["streams"]
+    if absent := [name for name in config["streams"] if name not in there]:
+        return f"needs {', '.join(absent)}, which recipe {about['recipe']} does not provide"
+    if config.get("fuse_from") and about["task"] == "events":
+        return "joins proposals, so it gives no class for a second"
+    return ""
+
+
+def misspelt(target: str, patterns: Iterable[str], known: Mapping[str, Collection[str]]) -> str:
+    """Return why no rule makes `target`, with the nearest names.
+
+    `patterns` are the rules' outputs, such as `results/{dataset}/{run}_map.csv`; `known` has the
+    names that each wildcard may take; a wildcard that is not listed takes any. Of the patterns
+    whose form the target has, the best leaves fewest names unknown; of equal ones, the one with
+    most fixed text.
+    """
+    readings = []
+    for pattern in patterns:
+        if found := _loosely(pattern).fullmatch(target):
+            names = {n: v for n, v in found.groupdict().items() if v not in known.get(n, [v])}
+            own = len(_WILDCARD.sub("", pattern))
+            readings.append((len(names), -own, names))
+    names = min(readings, key=lambda reading: reading[:2])[2] if readings else {}
+    if not names:
+        return f"no rule makes {target}: results/README.md lists the possible targets"
+    unknown = [_unknown_part(kind, name, known[kind]) for kind, name in names.items()]
+    return f"no rule makes {target}: {'; '.join(unknown)}"
+
+
+def _unknown_part(kind: str, name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, known, 3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+    return f"{name!r} is not a {_CALLED.get(kind, kind)}; {hint}"
+
+
+def _loosely(pattern: str) -> re.Pattern[str]:
+    """Return the pattern with any text between two slashes for a wildcard."""
+    parts, seen = [], set()
+    at = 0
+    for found in _WILDCARD.finditer(pattern):
+        name = found[1]
+        parts.append(re.escape(pattern[at : found.start()]))
+        parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+)")
+        seen.add(name)
+        at = found.end()
+    return re.compile("".join([*parts, re.escape(pattern[at:])]))

@@ -1,0 +1,252 @@
+"""Reads every YAML file under workflow/config, lays changes over and checks the result.
+
+The catalog keeps what this makes from run to run (`wstal.config.catalog`), because it imports every
+settings class, and with them the networks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from wstal.base.errors import WstalError
+from wstal.config.check import checked_tree
+from wstal.config.entry import check_entries
+from wstal.config.families import protocols_of, tables_of
+from wstal.config.layers import (
+    NOT_A_RUN,
+    OVERLAYS,
+    expect_mapping,
+    merged,
+    read_yaml,
+    resolve_run,
+    yaml_files,
+)
+from wstal.config.protocols import checked_protocol
+from wstal.config.recipes import checked_recipe
+from wstal.config.schema_check import validated
+from wstal.datasets.settings import DatasetSettings, Kind
+from wstal.tables.settings import TableSettings
+
+KINDS = ("datasets", "features", "methods", "protocols", "tables")
+GIVEN = "--config or --configfile"
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_RESERVED = {"tables", "figures", "logs", "benchmarks", "report", "weights"}
+_PLACES = ("videos", "labels", "segments", "features")  # paths that a dataset's YAML names
+_DIGEST = re.compile(r"[0-9a-f]{16}\Z")
+
+Trees = dict[str, dict[str, Any]]  # of one kind, by name
+
+
+@dataclass(frozen=True)
+class TopSettings:
+    """Top layer of the configuration: workflow/config/default.yaml, --configfile and --config."""
+
+    # Files that a bare `snakemake` makes.
+    targets: tuple[str, ...] = ("results/demo/co2net_map.csv",)
+    # Where networks run. auto: a GPU where there is one; cuda: refuse to run without one.
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    # New code digest: the older digest whose results it keeps.
+    accept_code: Mapping[str, str] = field(default_factory=dict)
+    datasets: Mapping[str, Any] = field(default_factory=dict)  # laid over datasets/*.yaml
+    features: Mapping[str, Any] = field(default_factory=dict)  # laid over features/*.yaml
+    methods: Mapping[str, Any] = field(default_factory=dict)  # laid over methods/*.yaml
+    protocols: Mapping[str, Any] = field(default_factory=dict)  # laid over protocols/*.yaml
+    tables: Mapping[str, Any] = field(default_factory=dict)  # laid over tables/*.yaml
+
+    def __post_init__(self) -> None:
+        for digest in self.accept_code.values():
+            if not _DIGEST.match(digest):
+                raise ValueError(f"accept_code: {digest!r} is not a digest of 16 digits and a-f")
+
+
+def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the checked trees of every kind by name, `top`, and `sources`: each one's file.
+
+    `overrides` are laid over: {kind: {name: {...}}}. Raises WstalError for the first mistake.
+    """
+    content: dict[str, Any] = {"sources": {}}
+    for kind in KINDS:
+        read = {
+            name: (path, value)
+            for path in yaml_files(folder / kind)
+            for name, value in _contents(kind, path).items()
+        }
+        changes = expect_mapping(overrides.get(kind) or {}, f"{GIVEN}, {kind}")
+        content[kind] = {}
+        for name in [*read, *(name for name in changes if name not in read)]:
+            path, base = read.get(name, (f"--config {kind}.{name}", {}))
+            change = expect_mapping(changes.get(name) or {}, f"{GIVEN}, {kind}.{name}")
+            source = f"{path} ({name})" if name != Path(path).stem and base else str(path)
+            source += f" under {GIVEN} ({kind}.{name})" if base and change else ""
+            content["sources"][f"{kind}/{name}"] = source
+            _check_name(name, kind, source)
+            content[kind][name] = _checked(kind, name, merged(base, change), source)
+    _check_references(content)
+    check_entries(content["datasets"], content["features"])
+    top = {key: value for key, value in overrides.items() if key not in KINDS}
+    content["top"] = checked_tree(TopSettings, top, "top layer of the configuration")
+    content["top"] |= {kind: overrides.get(kind) or {} for kind in KINDS}
+    return content
+
+
+def check_run(method: str, config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return the complete config of a run; raise WstalError for what is wrong."""
+    if f"model_{method}.schema.json" not in _schemas():
+        raise WstalError(f"{source}: there is no schema model_{method}.schema.json for this method")
+    return validated(config, _schema(method), source)
+
+
+@cache
+def _schemas() -> dict[str, Any]:
+    folder = Path(__file__).resolve().parents[2] / "schemas"
+    return {path.name: json.loads(path.read_text()) for path in folder.glob("*.schema.json")}
+
+
+@cache
+def _schema(method: str) -> dict[str, Any]:
+    return _with_parts(_schemas()[f"model_{method}.schema.json"], _schemas())
+
+
+def run_names(methods: Mapping[str, Any]) -> list[str]:
+    """Return the names of all runs: every method and every variant of it."""
+    return [
+        name
+        for method, model in methods.items()
+        for name in [method, *(f"{method}-{variant}" for variant in model.get("variants", {}))]
+    ]
+
+
+def _contents(kind: str, path: Path) -> Trees:
+    content = read_yaml(path)
+    if kind == "tables":
+        return tables_of(path, content)
+    return protocols_of(path, content) if kind == "protocols" else {path.stem: content}
+
+
+def _checked(kind: str, name: str, value: dict[str, Any], source: str) -> dict[str, Any]:
+    match kind:
+        case "datasets":
+            return _from_home(checked_tree(DatasetSettings, value, source))
+        case "features":
+            return checked_recipe(value, source)
+        case "protocols":
+            return checked_protocol(name, value, source)
+        case "tables":
+            return _without_null(checked_tree(TableSettings, value, source))
+    return _method(value, source)
+
+
+def _method(value: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return a method's YAML with its sections checked for their form; runs are checked later."""
+    # A section whose lines are all commented out is null.
+    value = {key: part for key, part in value.items() if key not in NOT_A_RUN or part is not None}
+    for key in NOT_A_RUN:
+        for part, overlay in expect_mapping(value.get(key, {}), f"{source}: {key}").items():
+            if key in OVERLAYS:
+                expect_mapping(overlay or {}, f"{source}: {key}.{part}")
+    for variant in value.get("variants", {}):
+        _check_name(variant, "variants", source)
+    return value
+
+
+def _from_home(dataset: dict[str, Any]) -> dict[str, Any]:
+    """Return a dataset with `~/` in its paths as a shell reads it; inside quotes no shell does."""
+    paths = {key: dataset[key] and _home(dataset[key]) for key in _PLACES}
+    return dataset | paths | {"proposals": {k: _home(v) for k, v in dataset["proposals"].items()}}
+
+
+def _home(path: str) -> str:
+    return str(Path(path).expanduser()) if path.startswith("~/") else path
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_null(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _without_null(part) for key, part in value.items() if part is not None}
+
+
+def _check_references(content: Mapping[str, Any]) -> None:
+    """Names that datasets and methods refer to must exist, and every overlay must be valid."""
+    sources, recipes, protocols = (content[k] for k in ("sources", "features", "protocols"))
+    for name, dataset in content["datasets"].items():
+        for key, known in (("recipe", recipes), ("protocol", protocols)):
+            if dataset[key] not in known:
+                source = sources[f"datasets/{name}"]
+                raise WstalError(f"{source}: {key}: {_unknown(dataset[key], known)}")
+    for name, protocol in protocols.items():
+        for kind in protocol["kinds"]:
+            if kind not in get_args(Kind):
+                source = sources[f"protocols/{name}"]
+                raise WstalError(f"{source}: kinds: {_unknown(kind, get_args(Kind))}")
+    runs = run_names(content["methods"])
+    for method, model in content["methods"].items():
+        _check_method(method, model, content, runs)
+    if both := set(runs) & set(recipes):
+        raise WstalError(f"{sorted(both)} name a feature recipe and a run; rename one of them")
+
+
+def _check_method(
+    method: str, model: Mapping[str, Any], content: Mapping[str, Any], runs: list[str]
+) -> None:
+    source = content["sources"][f"methods/{method}"]
+    for dataset, protocol in model.get("paper_protocols", {}).items():
+        if protocol not in content["protocols"]:
+            raise WstalError(f"{source}: paper_protocols.{dataset}: no protocol {protocol!r}")
+    known = {"datasets": content["datasets"], "recipes": content["features"]}
+    for overlay, names in known.items():
+        for name in model.get(overlay) or {}:
+            if name not in names:
+                raise WstalError(f"{source}: {overlay}: {_unknown(name, names)}")
+    variants = [None, *(model.get("variants") or {})]
+    for dataset in ["", *(model.get("datasets") or {})]:
+        for variant in variants:
+            where = f"{source} ({variant or method} on {dataset or 'any dataset'})"
+            check_run(method, resolve_run(model, dataset, variant), where)
+    for variant in variants:
+        for key, run in _runs_named(resolve_run(model, "", variant)):
+            if run not in runs:
+                raise WstalError(f"{source}: {key}: {_unknown(run, runs)}")
+    for recipe in model.get("recipes") or {}:
+        check_run(method, resolve_run(model, "", None, recipe), f"{source} (recipes.{recipe})")
+
+
+def _runs_named(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (key, run) for every other run that a run's config builds on."""
+    named = [(key, config.get(key)) for key in ("scores_from", "init_from")]
+    named += [("fuse_from", run) for run in (config.get("fuse_from") or {}).values()]
+    return [(key, run) for key, run in named if run]
+
+
+def _unknown(name: Any, known: Iterable[str]) -> str:
+    near = get_close_matches(str(name), known, 3)
+    return f"{name!r} is not known; nearest: {', '.join(near) or ', '.join(sorted(known))}"
+
+
+def _check_name(name: Any, kind: str, source: str) -> None:
+    if not _NAME.match(str(name)) or (kind == "datasets" and name in _RESERVED):
+        raise WstalError(
+            f"{source}: {name!r} cannot name one of the {kind}: use lower-case letters, digits "
+            f"and _, a letter first, and none of {', '.join(sorted(_RESERVED))}"
+        )
+
+
+def _with_parts(schema: Any, files: Mapping[str, Any]) -> Any:
+    """A schema with what it refers to in other files (`file#/$defs/name`) put in place."""
+    if isinstance(schema, list):
+        return [_with_parts(item, files) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "#/$defs/" in str(schema.get("$ref", "")):
+        file, _, name = schema["$ref"].partition("#/$defs/")
+        own = {key: value for key, value in schema.items() if key != "$ref"}
+        return _with_parts(files[file]["$defs"][name] | own, files)
+    return {key: _with_parts(value, files) for key, value in schema.items()}
