@@ -1,7 +1,7 @@
 """A paper's table: its numbers, ours and the difference, in one tidy frame.
 
-`table_runs` and `table_figures` give the runs and figures that a table's YAML asks for;
-`build_table` joins the paper's numbers with our results; `as_markdown` is the table for reading.
+`build_table` joins the paper's numbers with our results; `as_markdown` is the table for reading. What a
+table's YAML may say is in `wstal.tables.settings`.
 """
 
 from __future__ import annotations
