@@ -1,7 +1,7 @@
 """A paper's table: its numbers, ours and the difference, in one tidy frame.
 
-`build_table` joins the paper's numbers with our results; `as_markdown` is the table for reading. What a
-table's YAML may say is in `wstal.tables.settings`.
+`build_table` joins the paper's numbers with our results; `as_markdown` is the table for reading.
+What a table's YAML may say is in `wstal.tables.settings`.
 """
 
 from __future__ import annotations
