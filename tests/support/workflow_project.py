@@ -29,7 +29,7 @@ DATASET = {
     "recipe": "demo_i3d",
     "protocol": "demo",
     "seeds": [0],
-    "shards": 3,
+    "shards": 2,
     "note": "test data",
 }
 

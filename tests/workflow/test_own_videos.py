@@ -33,7 +33,7 @@ def prepare(bare_project, reference, tmp_path, videos, recipe):
         writer.writerow(["video", "labels", "split"])
         writer.writerows([name, label, split] for name, (label, split) in videos.items())
     (project.root / "tiny.yaml").write_text(
-        "datasets:\n  own: {kind: folder, videos: own clips, shards: 2, seeds: [0], "
+        "datasets:\n  own: {kind: folder, videos: own clips, shards: 1, seeds: [0], "
         f"recipe: {recipe}}}\n"
         "methods:\n  co2net: {data: {length: 20}, train: {iterations: 4, score_interval: 2}}\n"
     )

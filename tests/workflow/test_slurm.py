@@ -62,6 +62,8 @@ def on_slurm(slurm, bare_project, tmp_path):
     )
     assert count == 2
     profile.write_text(text)
+    tiny = project.root / "tiny.yaml"
+    tiny.write_text(tiny.read_text().replace("shards: 2", "shards: 3"))
     return project
 
 
