@@ -18,6 +18,8 @@ from wstal.features.pack import FeatureFile
 if not torch.cuda.is_available():
     # Triton reads this when it is first imported, which torchvision may do in any test.
     os.environ["TRITON_INTERPRET"] = "1"
+# Jobs in a test's checkout start more than once: they keep the bytecode of what they import.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 torch.set_num_threads(1)  # tests compare numbers; thread counts change summation order
 
 

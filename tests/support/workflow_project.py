@@ -121,7 +121,7 @@ class Project:
 
 def copy_checkout(project: Path, root: Path) -> None:
     """The files that a run needs, into an existing folder."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    ignore = shutil.ignore_patterns("*.egg-info")
     for name in COPIED:
         if (project / name).is_dir():
             shutil.copytree(project / name, root / name, ignore=ignore)
