@@ -235,3 +235,30 @@ def test_one_that_does_not_load_says_why(monkeypatch):
     )  # a test before may have it
     with pytest.raises(WstalError, match="torchcodec does not load here .*torchcodec.*recipe"):
         backend("torchcodec")
+
+
+@pytest.fixture
+def torchcodec():
+    """The third backend, where it loads."""
+    try:
+        from wstal.media.decoders import torchcodec
+    except (ImportError, RuntimeError, OSError) as error:
+        pytest.skip(f"torchcodec does not load: {str(error)[:100]}")
+    return torchcodec
+
+
+@pytest.mark.parametrize("name", ["slow", "variable"])
+def test_torchcodec_gives_the_same_frames_at_the_same_times(torchcodec, tmp_path, name):
+    path = write_clip(tmp_path / "a.mp4", **CLIPS[name])
+    ours, theirs = timeline(path, 25), timeline(path, 25, "torchcodec")
+    assert np.allclose(ours.times, theirs.times)
+    assert np.array_equal(ours.frame_index, theirs.frame_index)
+    a = read_frames(path, ours.frame_index)
+    b = read_frames(path, ours.frame_index, decoder="torchcodec")
+    assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_bad_files_are_media_errors_in_torchcodec(torchcodec, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"\0" * 500)
+    with pytest.raises(MediaError, match="a.mp4"):
+        torchcodec.scan(tmp_path / "a.mp4")

@@ -1,13 +1,10 @@
 """The method that CONTRIBUTING.md adds goes from features to mAP, viewer and a new video."""
 
 import json
-import os
 import re
-import sys
 
 import pandas as pd
 import pytest
-import warm_python
 from workflow_project import Project
 
 MAP, VIEWER = "results/thumos14_sim/toy_map.csv", "results/thumos14_sim/toy/viewer.html"
@@ -45,10 +42,10 @@ def test_its_viewer_shows_proposals_and_attention(extended):
 
 
 def test_a_new_video_is_localized_by_its_run(extended, tmp_path):
-    command = [sys.executable, "-m", "wstal", "localize", "clips/d.mp4", "--run", SEED]
-    command += ["--output", tmp_path / "found", "--configfile", "tiny.yaml"]
-    environment = {**os.environ, "PYTHONPATH": str(extended.root / "workflow")}
-    warm_python.run(command, cwd=extended.root, env=environment, check=True)
-    ours = json.loads((tmp_path / "found/d.json").read_text())["results"]["d"]
+    found = tmp_path / "found"
+    words = ("--run", SEED, "--output", found, "--configfile", "tiny.yaml")
+    done = extended.wstal("localize", "clips/d.mp4", *words)
+    assert not done.returncode, done.stderr
+    ours = json.loads((found / "d.json").read_text())["results"]["d"]
     dag = json.loads((extended.root / SEED / "proposals.json").read_text())["results"]["d"]
     assert ours == dag and ours

@@ -115,5 +115,6 @@ def test_the_message_of_a_job_that_fails_is_on_the_screen(bare_project, tmp_path
 def test_why_has_the_reason_of_a_run_that_is_refused(bare_project):
     done = bare_project.wstal("why", "results/tiny/no_map.csv", "--configfile", "tiny.yaml")
     assert (
-        done.returncode and "no rule makes results/tiny/no_map.csv: 'no' is not a run" in done.stderr
+        done.returncode
+        and "no rule makes results/tiny/no_map.csv: 'no' is not a run" in done.stderr
     )
