@@ -22,7 +22,6 @@ from wstal.config.entry import (
     facts_file,
     features_folder,
     folder_listing,
-    numbers_part,
     own_lists,
     refusal,
     sound_annotation_files,
@@ -33,6 +32,7 @@ from wstal.config.entry import (
     weights_path,
 )
 from wstal.config.layers import read_yaml, split_run
+from wstal.config.stages import BACKBONES, numbers_part
 from wstal.config.targets import misspelt, no_method, suited_methods, unsuited
 from wstal.datasets.readers import label_choices
 from wstal.tables.settings import table_figures, table_runs
@@ -93,4 +93,4 @@ wildcard_constraints:
     figure=alternation(FIGURES),
     seed=r"\d+",
     shard=r"\d+",
-    backbone=alternation(path.stem for path in (PACKAGE / "networks/backbones").glob("[a-z]*.py")),
+    backbone=alternation(BACKBONES),

@@ -17,10 +17,10 @@ def method_digest(script, module):
 
 
 def backbone_digest(script):
-    """Digest of a script that imports the module of a backbone by name."""
+    """Digest of a script that imports the file of a backbone by name."""
 
     def digest(wildcards):
-        return code_digest(script, f"wstal.networks.backbones.{wildcards.backbone}")
+        return code_digest(script, BACKBONES[wildcards.backbone])
 
     return digest
 

@@ -9,10 +9,9 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.array_store import write_shard
-from wstal.commands.console import Add, Program, add_shard, track
-from wstal.media.probe import read_probe
-from wstal.media.stage import decode_audio
+from stage_job import run_stage
+from wstal.commands.console import Add, Program, add_shard
+from wstal.media.audio_stage import STAGES
 
 
 def add_arguments(add: Add) -> None:
@@ -21,8 +20,7 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    videos, folder = read_probe(args.probe), args.output.parent
-    write_shard(args.output, decode_audio(videos, folder, args.recipe, args.code, track("audio")))
+    run_stage(args, STAGES["audio"], {"probe": args.probe})
 
 
 if __name__ == "__main__":

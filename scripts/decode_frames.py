@@ -10,10 +10,9 @@ import argparse
 from pathlib import Path
 
 import cv2
-from wstal.base.array_store import write_shard
-from wstal.commands.console import Add, Program, add_shard, track
-from wstal.media.probe import read_probe
-from wstal.media.stage import decode_frames
+from stage_job import run_stage
+from wstal.commands.console import Add, Program, add_shard
+from wstal.media.frame_stage import STAGES
 
 
 def add_arguments(add: Add) -> None:
@@ -23,8 +22,7 @@ def add_arguments(add: Add) -> None:
 
 def main(args: argparse.Namespace) -> None:
     cv2.setNumThreads(1)  # jobs share the machine by shard
-    videos, folder = read_probe(args.probe), args.output.parent
-    write_shard(args.output, decode_frames(videos, folder, args.recipe, args.code, track("frames")))
+    run_stage(args, STAGES["frames"], {"probe": args.probe})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Features of RGB snippets by a public network other than Inception-I3D, for a shard of videos.
 
-Networks are the modules of workflow/wstal/networks/backbones.
+Networks are listed in workflow/wstal/networks/backbones/__init__.py.
 
 Examples (R is results/ave/ave_resnet152, W is results/weights):
   python scripts/extract_backbone.py --network resnet152 --frames R/frames/shard0.csv \\
@@ -13,15 +13,16 @@ Examples (R is results/ave/ave_resnet152, W is results/weights):
 import argparse
 from pathlib import Path
 
-from wstal.base.array_store import write_shard
+from stage_job import run_stage
 from wstal.base.device import lease
-from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard, track, within
-from wstal.features.backbone_stage import backbone_network, backbone_shard
+from wstal.base.settings import from_plain
+from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard
+from wstal.features.backbone_stage import STAGES
 from wstal.networks.weights import UNTRAINED, read_sources
 
 
 def add_arguments(add: Add) -> None:
-    add("--network", required=True, help="a module of networks/backbones")
+    add("--network", choices=STAGES, required=True)
     add("--frames", type=Path, required=True, help="manifest of the frames: they set T")
     add("--weights", required=True, help=f"a file, or {UNTRAINED}")
     add_device(add)
@@ -29,21 +30,14 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    name = args.network
-    loaded = backbone_network(name, args.weights, read_sources(WEIGHTS / "sources.yaml"))
+    stage = STAGES[args.network]
+    settings, sources = (
+        from_plain(stage.settings, args.recipe),
+        read_sources(WEIGHTS / "sources.yaml"),
+    )
+    network = stage.load(settings, {"weights": args.weights}, sources)
     with lease(args.device) as device:
-        records = backbone_shard(
-            name,
-            args.frames,
-            loaded=loaded,
-            recipe=args.recipe,
-            device=device,
-            code=args.code,
-            directory=args.output.parent,
-            track=track(name),
-            within=within(name),
-        )
-    write_shard(args.output, records)
+        run_stage(args, stage, {"frames": args.frames}, device=str(device), network=network)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,11 @@ Examples (folder R is results/demo/demo_i3d):
 
 import argparse
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 
-from wstal.base.array_store import write_shard
-from wstal.commands.console import Add, Program, add_device, add_shard, track, within
-from wstal.flow.stage import flow_shard
-from wstal.media.frames import open_frames
+from stage_job import run_stage
+from wstal.commands.console import Add, Program, add_device, add_shard
+from wstal.flow.stage import STAGES
 
 
 def add_arguments(add: Add) -> None:
@@ -27,8 +25,8 @@ def add_arguments(add: Add) -> None:
     add_shard(add, "flow")
 
 
-def leased(device: str) -> AbstractContextManager:
-    """The device to compute on; on the CPU without torch, which takes seconds to import."""
+def lease_device(device: str) -> AbstractContextManager:
+    """Lease the device to compute on; the CPU without torch, which takes seconds to import."""
     if device == "cpu":
         return nullcontext(device)
     from wstal.base.device import lease
@@ -37,20 +35,9 @@ def leased(device: str) -> AbstractContextManager:
 
 
 def main(args: argparse.Namespace) -> None:
-    size = {name: args.recipe[name] for name in ("short_side", "interpolation")}
-    with leased(args.device) as device:
-        records = flow_shard(
-            args.frames,
-            args.recipe,
-            code=args.code,
-            directory=args.output.parent,
-            open_gray=partial(open_frames, pixels="gray", **size),
-            device=str(device),
-            threads=args.threads,
-            track=track("flow"),
-            within=within("flow"),
-        )
-    write_shard(args.output, records)
+    with lease_device(args.device) as device:
+        options = {"device": str(device), "threads": args.threads}
+        run_stage(args, STAGES["flow"], {"frames": args.frames}, **options)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,17 @@ Examples (R is results/demo/demo_i3d, W is workflow/reference/weights):
 import argparse
 from pathlib import Path
 
-from wstal.base.array_store import write_shard
+from stage_job import run_stage
 from wstal.base.device import lease
 from wstal.base.errors import WstalError
-from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard, track, within
-from wstal.features.i3d_stage import STREAMS, i3d_network, i3d_shard
+from wstal.base.settings import from_plain
+from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard
+from wstal.features.i3d_stage import CHANNELS, STAGES
 from wstal.networks.weights import UNTRAINED, read_sources
 
 
 def add_arguments(add: Add) -> None:
-    add("--stream", choices=STREAMS, required=True)
+    add("--stream", choices=CHANNELS, required=True)
     add("--frames", type=Path, required=True, help="manifest of the frames: they set T")
     add("--flow", type=Path, help="manifest of the flow, for that stream")
     add("--weights", required=True, help=f"a file, or {UNTRAINED}")
@@ -28,26 +29,17 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    stream, shards = args.stream, {"frames": args.frames}
-    if (args.flow is not None) != (stream == "flow"):
+    stage = STAGES[f"i3d_{args.stream}"]
+    shards = {"frames": args.frames} | ({"flow": args.flow} if args.flow else {})
+    if tuple(shards) != stage.inputs:
         raise WstalError("--flow goes with --stream flow, and only with it")
-    if args.flow:
-        shards["flow"] = args.flow
-    sources = read_sources(WEIGHTS / "sources.yaml")
-    loaded = i3d_network(args.weights, stream, args.recipe["width"], sources)
+    settings, sources = (
+        from_plain(stage.settings, args.recipe),
+        read_sources(WEIGHTS / "sources.yaml"),
+    )
+    network = stage.load(settings, {"weights": args.weights}, sources)
     with lease(args.device) as device:
-        records = i3d_shard(
-            stream,
-            shards,
-            loaded=loaded,
-            recipe=args.recipe,
-            device=device,
-            code=args.code,
-            directory=args.output.parent,
-            track=track(stream),
-            within=within(stream),
-        )
-    write_shard(args.output, records)
+        run_stage(args, stage, shards, device=str(device), network=network)
 
 
 if __name__ == "__main__":

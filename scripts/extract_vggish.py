@@ -9,11 +9,12 @@ Examples (folder R is results/demo/demo_i3d, W is workflow/reference/weights):
 import argparse
 from pathlib import Path
 
-from wstal.base.array_store import write_shard
+from stage_job import run_stage
 from wstal.base.device import lease
 from wstal.base.errors import WstalError
-from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard, track
-from wstal.features.vggish_stage import vggish_network, vggish_shard
+from wstal.base.settings import from_plain
+from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard
+from wstal.features.vggish_stage import STAGES
 from wstal.networks.weights import UNTRAINED, read_sources
 
 
@@ -27,21 +28,17 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    if (args.recipe["postprocess"] != "none") != (args.pca is not None):
+    stage = STAGES["vggish"]
+    settings, sources = (
+        from_plain(stage.settings, args.recipe),
+        read_sources(WEIGHTS / "sources.yaml"),
+    )
+    if (settings.postprocess != "none") != (args.pca is not None):
         raise WstalError("--pca goes with postprocess pca or pca8, and only with them")
-    sources = read_sources(WEIGHTS / "sources.yaml")
-    loaded = vggish_network(args.weights, args.recipe, pca=args.pca, sources=sources)
+    network = stage.load(settings, {"weights": args.weights, "pca": args.pca}, sources)
+    shards = {"frames": args.frames, "audio": args.audio}
     with lease(args.device) as device:
-        records = vggish_shard(
-            {"frames": args.frames, "audio": args.audio},
-            loaded=loaded,
-            recipe=args.recipe,
-            device=device,
-            code=args.code,
-            directory=args.output.parent,
-            track=track("vggish"),
-        )
-    write_shard(args.output, records)
+        run_stage(args, stage, shards, device=str(device), network=network)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from wstal.base.code_digest import accepted_code
 from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program, json_argument, log
+from wstal.config.stages import is_untrained, recipe_digest
 from wstal.features.pack import COVERAGE, gather_streams, grid_attrs, pack
 from wstal.media.manifest import read_rows
 
@@ -31,12 +32,21 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    recipe = args.recipe
+    attrs = grid_attrs(
+        args.dataset,
+        args.recipe_name,
+        recipe["frames"]["fps"],
+        recipe_digest(recipe),
+        untrained=is_untrained(recipe),
+        accepted=accepted_code(),
+    )
     coverage = pack(
         args.features,
         read_rows(args.manifest),
-        gather_streams(args.recipe["streams"], args.shards),
-        attrs=grid_attrs(args.dataset, args.recipe_name, args.recipe, accepted_code()),
-        dtype=args.recipe["dtype"],
+        gather_streams(recipe["streams"], args.shards),
+        attrs=attrs,
+        dtype=recipe["dtype"],
         max_missing=args.max_missing,
     )
     write_csv(args.missing, COVERAGE, [row for row in coverage if row["rows"] == 0])

@@ -12,19 +12,14 @@ Examples (R is results/demo/demo_i3d, W is workflow/reference/weights):
 import argparse
 from pathlib import Path
 
-from wstal.base.array_store import write_shard
+from stage_job import run_stage
 from wstal.base.device import lease
-from wstal.commands.console import (
-    WEIGHTS,
-    Add,
-    Program,
-    add_device,
-    add_shard,
-    json_argument,
-    track,
-    within,
-)
-from wstal.features.i3d_stage import i3d_network, streamed_flow_shard
+from wstal.base.settings import from_plain
+from wstal.base.stage import Job
+from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard, json_argument
+from wstal.features.i3d_stage import STAGES
+from wstal.flow.algorithm import FlowSettings
+from wstal.flow.stage import FlowStage
 from wstal.networks.weights import UNTRAINED, read_sources
 
 
@@ -39,23 +34,18 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    sources = read_sources(WEIGHTS / "sources.yaml")
-    loaded = i3d_network(args.weights, "flow", args.recipe["width"], sources)
+    stage = STAGES["i3d_flow"]
+    settings, sources = (
+        from_plain(stage.settings, args.recipe),
+        read_sources(WEIGHTS / "sources.yaml"),
+    )
+    network = stage.load(settings, {"weights": args.weights}, sources)
     with lease(args.device) as device:
-        records = streamed_flow_shard(
-            args.frames,
-            flow=args.flow_recipe,
-            flow_code=args.flow_code,
-            threads=args.threads,
-            loaded=loaded,
-            recipe=args.recipe,
-            device=device,
-            code=args.code,
-            directory=args.output.parent,
-            track=track("i3d_flow"),
-            within=within("i3d_flow"),
-        )
-    write_shard(args.output, records)
+        flow = from_plain(FlowSettings, args.flow_recipe)
+        job = Job(args.flow_code, Path(), device=str(device), threads=args.threads)
+        streamed = {"flow": FlowStage().streamed(flow, job)}
+        options = {"device": str(device), "network": network, "streamed": streamed}
+        run_stage(args, stage, {"frames": args.frames}, **options)
 
 
 if __name__ == "__main__":

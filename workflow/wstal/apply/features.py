@@ -1,4 +1,4 @@
-"""Features of many video files in one folder: one file of the project's own, and plain arrays."""
+"""Features of many video files in one folder: a feature file, and plain arrays."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ def extract_folder(
 ) -> list[dict[str, Any]]:
     """Write the features of `videos` (file by id) to `folder`/features.h5.
 
-    What became of each video is returned and written to coverage.csv (columns COVERAGE). One that
-    fails costs no other: its row has no rows, and the reason. Raises WstalError if no video has
-    features.
+    The coverage (columns COVERAGE) is returned and written to coverage.csv. A video that fails
+    does not stop the others: its coverage has no rows, and the reason. Raises WstalError if no
+    video has features.
     """
-    rows, joined = [], {}
+    rows, streams = [], {}
     for video, path in videos.items():
-        rows.append(extraction.probed(video, path))
+        rows.append(extraction.probe(video, path))
         try:
-            made = extraction.streams_of(rows[-1])
+            made = extraction.make_streams(rows[-1])
         except (WstalError, OSError) as error:
             if not rows[-1]["reason"]:  # the file is fine, a stage failed on it
                 rows[-1].update(status=BROKEN, reason=str(error))
             continue
         for stream in made:
             empty = Stream(stream.name, stream.directory, {})
-            joined.setdefault(stream.name, empty).records.update(stream.records)
-    if not joined:
+            streams.setdefault(stream.name, empty).records.update(stream.records)
+    if not streams:
         reasons = "; ".join(f"{row['id']}: {row['reason']}" for row in rows)
         raise WstalError(f"no video has features: {reasons}")
-    coverage = extraction.pack(rows, list(joined.values()), folder / "features.h5")
+    coverage = extraction.pack(rows, list(streams.values()), folder / "features.h5")
     write_csv(folder / "coverage.csv", COVERAGE, coverage)
     return coverage
 
 
 def write_arrays(features: FeatureFile, folder: Path, layout: str) -> list[Path]:
-    """Each video's features as float32 `.npy` files in `folder`; which were written.
+    """Write each video's features as float32 `.npy` files to `folder`; return their paths.
 
-    `streams`: {id}_{stream}.npy `[T, D]` each; `joint`: {id}.npy, side by side, rgb before flow
-    before what else there is, as the published features of this field mostly are.
+    `streams`: {id}_{stream}.npy `[T, D]` each; `joint`: {id}.npy, side by side: rgb, flow, then
+    other streams, as most published features are.
     """
     first = [name for name in ("rgb", "flow") if name in features.streams]
     order = [*first, *(name for name in features.streams if name not in first)]
@@ -68,14 +68,11 @@ def write_arrays(features: FeatureFile, folder: Path, layout: str) -> list[Path]
     return written
 
 
-# FOLDED What the videos of one call are called.
-
-
 def video_ids(paths: Iterable[Path]) -> dict[str, Path]:
-    """Files by id: the name without extension, or the path where two names are the same.
+    """Return files by id: the name without extension, or the path if two names are the same.
 
-    A folder stands for the videos below it, by their extension; WstalError names one that has
-    none. A file given twice counts once.
+    A folder stands for the videos below it, by their extension; one without any raises
+    WstalError. A file given twice counts once.
     """
     files = [file for path in paths for file in (_below(path) if path.is_dir() else [path])]
     unique = list({path.absolute(): path for path in files}.values())
@@ -84,9 +81,9 @@ def video_ids(paths: Iterable[Path]) -> dict[str, Path]:
 
 
 def _below(folder: Path) -> list[Path]:
-    if not (found := sorted(videos_below(folder))):
+    if not (videos := sorted(videos_below(folder))):
         raise WstalError(
-            f"{folder}: no video is below this folder (extensions {', '.join(VIDEO_SUFFIXES)}); "
-            "name the files themselves, of whatever extension"
+            f"{folder}: there is no video below this folder (extensions "
+            f"{', '.join(VIDEO_SUFFIXES)}); name the files themselves, with any extension"
         )
-    return found
+    return videos

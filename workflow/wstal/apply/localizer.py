@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from wstal.apply.extraction import SPLIT, check_weights, prepared, provenance
+from wstal.apply.extraction import SPLIT, check_weights, prepare, provenance
 from wstal.apply.results import Localization
 from wstal.apply.run_folder import RunFolder, read_run, run_recipe
 from wstal.base.device import device_name
@@ -29,16 +29,15 @@ from wstal.methods.acn.fusion import fuse_proposals, fuse_scores
 from wstal.train import checkpoint
 from wstal.train.scoring import score_checkpoint
 
-# FOLDED A run applied to features: the scores and detections that the DAG's last stages would give.
 
-
-def applied(
+def apply_run(
     run: RunFolder, features: FeatureFile, device: torch.device
 ) -> tuple[Scores, pd.DataFrame]:
-    """Scores and detections (video_id, t_start, t_end in seconds, label, score) of all videos.
+    """Return the scores and detections of all videos, as the DAG's last stages would.
 
-    A run without a localize config names a class for each second: its stretches are the
-    detections. Raises WstalError if the features do not fit, or a score is not finite.
+    Detections are a frame video_id, t_start, t_end (seconds), label, score. A run without a
+    localize config predicts a class for each second: stretches of a class are the detections.
+    Raises WstalError if the features do not fit, or a score is not finite.
     """
     if run.parts:
         return _fused(run, features, device)
@@ -58,15 +57,15 @@ def _scores(run: RunFolder, features: FeatureFile, device: torch.device) -> Scor
 def _fused(
     run: RunFolder, features: FeatureFile, device: torch.device
 ) -> tuple[Scores, pd.DataFrame]:
-    scores, found = {}, {}
+    scores, proposals = {}, {}
     for stream, part in run.parts.items():
-        scores[stream], detections = applied(part, features, device)
-        # Through a file, as in the DAG: what is joined are the rounded times.
+        scores[stream], detections = apply_run(part, features, device)
+        # Through a file, as in the DAG: the times that are fused are rounded ones.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "proposals.json"
             write_proposals(path, detections, scores[stream], part.localize)
-            found[stream] = read_detections(path)
-    fused = fuse_proposals(found["flow"], found["rgb"], **run.localize["fusion"])
+            proposals[stream] = read_detections(path)
+    fused = fuse_proposals(proposals["flow"], proposals["rgb"], **run.localize["fusion"])
     return fuse_scores(scores), fused
 
 
@@ -74,12 +73,12 @@ VIDEO = ("sha256", "duration", "fps", "width", "height", "status", "reason")
 
 
 class Localizer:
-    """Takes video files to the detections that the DAG would find in them.
+    """Finds in video files the detections that the DAG would find in them.
 
     Raises WstalError, saying what to do, for a run that is not finished, that cannot start from
     videos, or whose recipe, weights or files are no longer those it was trained with. `root` is
     the checkout; `cache` the folder that keeps what the stages make; `options` are those of
-    `Extraction`. `notes` are for the user: what is not quite as it was.
+    `Extraction`. `notes` tell the user what changed since the training.
     """
 
     def __init__(
@@ -99,7 +98,7 @@ class Localizer:
         recipe = run_recipe(catalog.features, name, attrs["recipe_digest"])
         streams, accepted = self.run.streams(), json.loads(attrs.get("accepted_code", "{}"))
         given = {"places": [self.run.results.parent], "accepted": accepted, **options}
-        self._extraction = prepared(name, recipe, streams, root, cache, device, **given)
+        self._extraction = prepare(name, recipe, streams, root, cache, device, **given)
         check_weights(self._extraction.networks, made)
         used = {name: made.get(name, {}) for name in streams}
         self.notes = notes_on(attrs, used, self._extraction.codes)
@@ -112,16 +111,16 @@ class Localizer:
         }
 
     def __call__(self, video: str, path: Path) -> Localization:
-        """What the run finds in the video file `path`, to be called `video`.
+        """Return what the run finds in the video file `path`, under the id `video`.
 
-        Raises MediaError for a file without a usable picture, WstalError for what else goes wrong.
+        Raises MediaError for a file without a usable picture, WstalError for other failures.
         """
-        row = self._extraction.probed(video, path)
+        row = self._extraction.probe(video, path)
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder) / "features.h5"
             self._extraction.extract(row, output)
             with FeatureFile(output) as features:
-                scores, detections = applied(self.run, features, self.device)
+                scores, detections = apply_run(self.run, features, self.device)
                 made = provenance(features)
                 row["status"] = features.video_attrs(video)["status"]
         about = {key: row[key] for key in VIDEO} | {"file": path.name}
@@ -131,23 +130,23 @@ class Localizer:
         return Localization(video, row, run, scores, detections, self.run.localize or {})
 
 
-def attempts(
+def localize_each(
     localizer: Callable[[str, Path], Localization],
     videos: Mapping[str, Path],
     failures: list[str],
 ) -> Iterator[Localization]:
-    """What is found in each video; one that fails adds a line to `failures` and costs no other."""
+    """Yield what is found in each video; one that fails adds a line to `failures` instead."""
     for video, path in videos.items():
         try:
-            found = localizer(video, path)
+            localization = localizer(video, path)
         except (WstalError, OSError) as error:
             failures.append(f"{path}: nothing localized, {error}")
         else:
-            yield found
+            yield localization
 
 
 def _check_task(run: RunFolder, catalog: Catalog, dataset: str) -> None:
-    """Raise WstalError for a run without proposals whose dataset asks for some."""
+    """Raise WstalError for a run without proposals if its dataset asks for them."""
     task = catalog.datasets.get(dataset, {}).get("task", "detection")
     if run.localize is None and task == "detection":
         wanted = "/".join((*run.path.parts[-5:], "proposals.json"))
@@ -160,7 +159,7 @@ def _check_task(run: RunFolder, catalog: Catalog, dataset: str) -> None:
 def notes_on(
     attrs: Mapping[str, Any], made: Mapping[str, Mapping], codes: Mapping[str, str]
 ) -> list[str]:
-    """What a user should know: of a feature file's `attrs` and provenance (`made`)."""
+    """Return what a user should know of a feature file's `attrs` and provenance (`made`)."""
     notes = []
     if attrs.get("weights") == "untrained":
         notes.append("the feature networks are untrained: segments mean nothing")

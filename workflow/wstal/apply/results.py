@@ -1,4 +1,4 @@
-"""What was found in one video, and its files."""
+"""What was found in one video: its files, its subtitles, and the table that is printed."""
 
 from __future__ import annotations
 
@@ -17,49 +17,16 @@ from wstal.localize.scores import Scores
 from wstal.plots.style import save
 from wstal.plots.timeline import plot_timeline
 
-# FOLDED What was found in a video as SubRip subtitles, which players show over it.
-
-LINES = 3  # classes shown at a time; more would cover the picture
-
-
-def subtitles(detections: pd.DataFrame) -> str:
-    """Detections (t_start, t_end in seconds, label, score) as SubRip text; "" if there are none.
-
-    A cue is a stretch in which the same is found: a line per class with its best score there,
-    the best classes first.
-    """
-    starts = (detections["t_start"] * 1000).round().astype(int)
-    ends = (detections["t_end"] * 1000).round().astype(int)
-    cues: list[tuple[int, int, str]] = []
-    for start, end in pairwise(sorted({*starts, *ends})):
-        text = _lines(detections[(starts <= start) & (ends >= end)])
-        if cues and cues[-1][1:] == (start, text):
-            start = cues.pop()[0]
-        if text:
-            cues.append((start, end, text))
-    return "\n".join(
-        f"{number}\n{_clock(start)} --> {_clock(end)}\n{text}"
-        for number, (start, end, text) in enumerate(cues, 1)
-    )
-
-
-def _lines(found: pd.DataFrame) -> str:
-    best = found.groupby("label")["score"].max().sort_values(ascending=False, kind="stable")
-    return "".join(f"{label} {score:.2f}\n" for label, score in best.head(LINES).items())
-
-
-def _clock(milliseconds: int) -> str:
-    """Milliseconds as SubRip writes them, hh:mm:ss,ttt."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d},{rest:03d}"
+LINES = 3  # classes shown at a time in subtitles; more would cover the picture
+HEAD = ("class", "start", "end", "score")
 
 
 @dataclass(frozen=True)
 class Localization:
-    """Detections (video_id, t_start, t_end in seconds, label, score) and what they come from.
+    """Detections (video_id, t_start, t_end in seconds, label, score) and their origin.
 
     `row` is the video's row of a manifest, `run` the name of the run with its seed, `localize`
-    the config that made detections of the scores.
+    the config that turned scores into detections.
     """
 
     id: str
@@ -70,7 +37,7 @@ class Localization:
     localize: Mapping[str, Any]
 
     def at_least(self, score: float | None) -> Localization:
-        """The same without detections of a lower score; None keeps all."""
+        """Return the same without detections of a lower score; None keeps all."""
         if score is None:
             return self
         return replace(self, detections=self.detections[self.detections["score"] >= score])
@@ -93,19 +60,46 @@ def save_localization(
         save(figure, folder / f"{name}.{picture}")
 
 
-# FOLDED The best segments of a video as lines to read.
+def subtitles(detections: pd.DataFrame) -> str:
+    """Return detections (t_start, t_end in seconds, label, score) as SubRip text, "" for none.
 
-HEAD = ("class", "start", "end", "score")
+    A cue is a stretch with the same classes: a line per class with its best score there, the
+    best classes first.
+    """
+    starts = (detections["t_start"] * 1000).round().astype(int)
+    ends = (detections["t_end"] * 1000).round().astype(int)
+    cues: list[tuple[int, int, str]] = []
+    for start, end in pairwise(sorted({*starts, *ends})):
+        text = _cue(detections[(starts <= start) & (ends >= end)])
+        if cues and cues[-1][1:] == (start, text):
+            start = cues.pop()[0]
+        if text:
+            cues.append((start, end, text))
+    return "\n".join(
+        f"{number}\n{_subrip_time(start)} --> {_subrip_time(end)}\n{text}"
+        for number, (start, end, text) in enumerate(cues, 1)
+    )
+
+
+def _cue(found: pd.DataFrame) -> str:
+    best = found.groupby("label")["score"].max().sort_values(ascending=False, kind="stable")
+    return "".join(f"{label} {score:.2f}\n" for label, score in best.head(LINES).items())
+
+
+def _subrip_time(milliseconds: int) -> str:
+    """Return milliseconds as SubRip writes them, hh:mm:ss,ttt."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d},{rest:03d}"
 
 
 def clock(seconds: float) -> str:
-    """Seconds as m:ss.s."""
+    """Return seconds as m:ss.s."""
     tenths = round(seconds * 10)
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
 
 def segment_lines(found: Localization, top: int) -> list[str]:
-    """A line on the video, then the `top` detections of highest score as a table."""
+    """Return a line about the video, then the `top` detections of highest score as a table."""
     count, length = len(found.detections), clock(float(found.row["duration"]))
     state = "" if found.row["status"] == "ok" else f", {found.row['status']}"
     shown = f", the best {top}" if count > top else ""
@@ -115,7 +109,7 @@ def segment_lines(found: Localization, top: int) -> list[str]:
 
 
 def segment_table(detections: pd.DataFrame, top: int) -> list[str]:
-    """The `top` detections of highest score as aligned lines below a head; of none no line.
+    """Return the `top` detections of highest score as aligned lines below a head; none for none.
 
     `detections` is a frame t_start, t_end (seconds), label, score.
     """
@@ -127,10 +121,10 @@ def segment_table(detections: pd.DataFrame, top: int) -> list[str]:
     if not rows:
         return []
     widths = [max(len(row[column]) for row in (HEAD, *rows)) for column in range(len(HEAD))]
-    return ["  ".join(_aligned(row, widths)) for row in (HEAD, *rows)]
+    return ["  ".join(_align(row, widths)) for row in (HEAD, *rows)]
 
 
-def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
-    """The class to the left, the figures to the right."""
+def _align(row: tuple[str, ...], widths: list[int]) -> list[str]:
+    """Align the class to the left, the figures to the right."""
     padded = [text.rjust(width) for text, width in zip(row, widths, strict=True)]
     return [row[0].ljust(widths[0]), *padded[1:]]

@@ -1,4 +1,4 @@
-"""The folder of a finished run, and what its files say of how it works."""
+"""The folder of a finished run: what its files say of it, and the feature recipe it needs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from typing import Any
 
 from wstal.base.errors import WstalError
 from wstal.base.files import canonical_json
-from wstal.config.entry import recipe_digest
+from wstal.config.stages import recipe_digest
 from wstal.features.pack import FeatureFile
 from wstal.networks.weights import sha256_of
 from wstal.train import checkpoint
 
-IDENTITY = ("seed", "code", "config", "features")  # of a training, in all that came from it
+IDENTITY = ("seed", "code", "config", "features")  # of a training, in all files made from it
+NOT_FROM_VIDEO = {"imported": "are imported as published", "simulated": "are simulated"}
 
 
 @dataclass(frozen=True)
 class RunFolder:
     """One seed of a run: `results/{dataset}/{recipe}/{run}/seed{n}`.
 
-    `about` is what its checkpoint says of the training, without the weights; a run that joins
-    others has none, but `parts` by stream. `localize` is the config that its proposals were
+    `about` is what its checkpoint says of the training, without the weights; a run that fuses
+    others has `parts` by stream instead. `localize` is the config that its proposals were
     found with, None if there are none. `upstream` is the run whose scores it builds on.
     """
 
@@ -55,24 +56,24 @@ class RunFolder:
         return self.path.parents[3]
 
     def trained(self) -> list[RunFolder]:
-        """All trained runs behind this one, itself included, those it builds on first."""
+        """Return all trained runs behind this one and itself, those it builds on first."""
         below = [*self.parts.values(), *([self.upstream] if self.upstream else [])]
-        found = [run for each in below for run in each.trained()] + ([self] if self.about else [])
-        return list({run.path: run for run in found}.values())
+        runs = [run for each in below for run in each.trained()] + ([self] if self.about else [])
+        return list({run.path: run for run in runs}.values())
 
     def streams(self) -> list[str]:
-        """The feature streams that these runs take, sorted."""
+        """Return the feature streams that these runs use, sorted."""
         return sorted({name for run in self.trained() for name in run.about["config"]["streams"]})
 
     def checkpoints(self) -> dict[str, str]:
-        """The sha256 of each trained run's checkpoint by the run's name."""
+        """Return the sha256 of each trained run's checkpoint by the run's name."""
         return {run.name: sha256_of(run.checkpoint) for run in self.trained()}
 
 
 def read_run(path: str | Path) -> RunFolder:
-    """The run in a folder, with the runs that it builds on or joins, read from beside it.
+    """Read the run in a folder, with the runs beside it that it builds on or fuses.
 
-    Raises WstalError that says what to ask Snakemake for if a file is missing, or if two of them
+    Raises WstalError that says what to ask Snakemake for if a file is missing, or if two files
     are not of the same training.
     """
     path = Path(path).absolute()
@@ -84,20 +85,20 @@ def read_run(path: str | Path) -> RunFolder:
         return _fused(path, about)
     seeds = sorted(each.parent.name for each in path.glob("seed*/checkpoint.pt"))
     hint = f"; name one of its seeds: {', '.join(seeds)}" if seeds else ""
-    raise WstalError(f"{path}: no finished run is there{hint or f'; make it: {_snakemake(path)}'}")
+    raise WstalError(f"{path}: there is no finished run{hint or f'; make it: {_snakemake(path)}'}")
 
 
 def _trained(path: Path, proposals: Mapping[str, Any] | None, localized: bool = True) -> RunFolder:
     run = RunFolder(path)
     if not run.checkpoint.is_file():
-        raise WstalError(f"{run.checkpoint} is missing, which a run needs that builds on it")
+        raise WstalError(f"{run.checkpoint} is missing; a run that builds on it needs it")
     content = checkpoint.load(run.checkpoint)
     about = {key: content[key] for key in (*IDENTITY, "iteration", "versions", "classes")}
     with FeatureFile(run.features) as features:
         digest = str(features.attrs.get("recipe_digest"))
     if digest != about["features"]["recipe_digest"]:
         raise WstalError(
-            f"{run.features} was made anew with another recipe since {path} was trained; "
+            f"{run.features} was made again with another recipe since {path} was trained; "
             f"train it again: {_snakemake(path)}"
         )
     if localized and proposals is not None and not _same(proposals, about):
@@ -110,20 +111,20 @@ def _trained(path: Path, proposals: Mapping[str, Any] | None, localized: bool = 
 def _fused(path: Path, about: Mapping[str, Any]) -> RunFolder:
     if "runs" not in about:
         raise WstalError(
-            f"{path / 'proposals.json'} does not say which runs it joins, it was made by an older "
+            f"{path / 'proposals.json'} does not say which runs it fuses, it was made by an older "
             f"version; make it again: {_snakemake(path)}"
         )
     parts = {stream: read_run(_beside(path, name)) for stream, name in about["runs"].items()}
     for stream, part in parts.items():
         if not _same(about["fused"][stream], part.about):
-            raise WstalError(f"{part.path} was trained anew since {path}: {_snakemake(path)}")
+            raise WstalError(f"{part.path} was trained again since {path}: {_snakemake(path)}")
         if part.localize is None:
             raise WstalError(f"{part.path} has no proposals.json: {_snakemake(part.path)}")
     return RunFolder(path, localize=about["localize"], parts=parts)
 
 
 def _beside(path: Path, run: str) -> Path:
-    """The same seed of another run on the same features."""
+    """Return the same seed of another run on the same features."""
     return path.parents[1] / run / path.name
 
 
@@ -137,47 +138,42 @@ def _provenance(path: Path) -> dict[str, Any] | None:
     try:
         return json.loads(path.read_text(encoding="utf-8"))["external_data"]["provenance"]
     except (ValueError, KeyError, TypeError) as error:
-        raise WstalError(f"{path} is not this project's: {error!r}; remove it") from error
+        raise WstalError(f"{path} was not written by this project: {error!r}; remove it") from error
 
 
 def _snakemake(path: Path) -> str:
     return f"snakemake --cores 2 {'/'.join(path.parts[-5:])}/proposals.json"
 
 
-# FOLDED The feature recipe of a run: today's configuration, held to be the one it was trained with.
-
-NOT_FROM_VIDEO = {"imported": "are imported as published", "simulated": "are simulated"}
-
-
 def run_recipe(
     recipes: Mapping[str, Mapping[str, Any]], name: str, digest: str
 ) -> Mapping[str, Any]:
-    """The recipe `name`, whose `digest` stands in the run's features.
+    """Return the recipe `name` of the configuration, which must be the one of the run.
 
-    Raises WstalError if the configuration has none of that name or another one, and for features
-    that are not made from videos.
+    `digest` is the one recorded in the run's features. Raises WstalError if the configuration has
+    no such recipe or a changed one, and for features that are not made from videos.
     """
     recipe = video_recipe(recipes, name)
-    found = recipe_digest(recipe)
-    if found != digest:
+    current = recipe_digest(recipe)
+    if current != digest:
         raise WstalError(
             f"the feature recipe {name} was changed since the run was trained (digest "
-            f"{digest[:12]}, now {found[:12]}); restore workflow/config/features/{name}.yaml, "
+            f"{digest[:12]}, now {current[:12]}); restore workflow/config/features/{name}.yaml, "
             "give the settings that were used (--configfile FILE), or train the run again"
         )
     return recipe
 
 
 def video_recipe(recipes: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    """The recipe `name`.
+    """Return the recipe `name`.
 
-    Raises WstalError if the configuration has none of that name, and for one whose features are
-    not made from videos.
+    Raises WstalError if the configuration has no such recipe, and for one whose features are not
+    made from videos.
     """
     if name not in recipes:
         near = ", ".join(get_close_matches(name, recipes, 3)) or ", ".join(sorted(recipes))
         raise WstalError(
-            f"the feature recipe {name!r} is none of workflow/config/features (nearest: {near}); "
+            f"the feature recipe {name!r} is not in workflow/config/features (nearest: {near}); "
             "give the file that has it: --configfile FILE"
         )
     recipe = recipes[name]
@@ -192,7 +188,7 @@ def video_recipe(recipes: Mapping[str, Mapping[str, Any]], name: str) -> Mapping
 
 
 def chosen_streams(recipe: Mapping[str, Any], names: Iterable[str] | None) -> list[str]:
-    """The streams `names` of a recipe, or all; raises WstalError for one that it has not."""
+    """Return the streams `names` of a recipe, or all; raises WstalError for an unknown one."""
     chosen = list(dict.fromkeys(names or recipe["streams"]))
     if unknown := [name for name in chosen if name not in recipe["streams"]]:
         raise WstalError(

@@ -16,15 +16,16 @@ from pathlib import Path
 
 from wstal.base.device import lease
 from wstal.commands.console import WEIGHTS, Add, Program, add_device
-from wstal.features.i3d_stage import STREAMS, i3d_network
+from wstal.features.i3d_stage import CHANNELS, STAGES, I3DSettings
+from wstal.features.precision import write_verdict
+from wstal.features.precision_check import judge, sample_snippets
 from wstal.features.snippets import batches
-from wstal.features.verify import judge, sample_snippets, write_verdict
 from wstal.networks.i3d.inference import EXACT, PRECISIONS
 from wstal.networks.weights import read_sources
 
 
 def add_arguments(add: Add) -> None:
-    add("--stream", choices=STREAMS, required=True)
+    add("--stream", choices=CHANNELS, required=True)
     add("--weights", type=Path, required=True)
     add("--precision", choices=[name for name in PRECISIONS if name != EXACT], required=True)
     add("--videos", type=Path, nargs="+", required=True)
@@ -38,7 +39,8 @@ def add_arguments(add: Add) -> None:
 def check(args: argparse.Namespace) -> int:
     size = {"short_side": args.short_side, "crop": args.crop}
     sources = read_sources(WEIGHTS / "sources.yaml")
-    network, _, weights = i3d_network(str(args.weights), args.stream, args.width, sources)
+    settings, files = I3DSettings(width=args.width), {"weights": str(args.weights)}
+    network, _, weights = STAGES[f"i3d_{args.stream}"].load(settings, files, sources)
     with lease(args.device) as device:
         found = (
             snippet

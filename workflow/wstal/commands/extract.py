@@ -12,7 +12,7 @@ Examples:
 
 import argparse
 
-from wstal.apply.extraction import prepared
+from wstal.apply.extraction import prepare
 from wstal.apply.features import LAYOUTS, extract_folder, video_ids, write_arrays
 from wstal.apply.run_folder import chosen_streams, video_recipe
 from wstal.base.device import lease
@@ -35,7 +35,7 @@ def extract(args: argparse.Namespace) -> int:
     streams, cache = chosen_streams(recipe, args.streams), args.output / "cache"
     try:
         with lease(args.device) as device:
-            stages = prepared(args.recipe, recipe, streams, ROOT, cache, device, **options)
+            stages = prepare(args.recipe, recipe, streams, ROOT, cache, device, **options)
             coverage = extract_folder(stages, video_ids(args.videos), args.output)
         with FeatureFile(args.output / "features.h5") as features:
             write_arrays(features, args.output, args.npy)

@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from wstal.apply.features import video_ids
-from wstal.apply.localizer import Localizer, attempts
+from wstal.apply.localizer import Localizer, localize_each
 from wstal.apply.results import save_localization, segment_lines
 from wstal.base.device import lease
 from wstal.commands.console import ROOT, Add, Program, warn
@@ -40,7 +40,7 @@ def localize(args: argparse.Namespace) -> int | str:
             localizer = Localizer(args.run, catalog, ROOT, args.output / "cache", device, **options)
             for each in localizer.notes:
                 warn(each)
-            for found in attempts(localizer, video_ids(args.videos), failures):
+            for found in localize_each(localizer, video_ids(args.videos), failures):
                 found = found.at_least(args.min_score)
                 save_localization(found, args.output, args.picture, args.subtitles)
                 print(*segment_lines(found, args.top), sep="\n", flush=True)

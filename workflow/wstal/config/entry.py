@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wstal.base.errors import WstalError
-from wstal.base.files import canonical_json
+from wstal.config.stages import section_of
 from wstal.datasets.annotations import data_digest, training_view, videos_view
 from wstal.datasets.folder import SUFFIX, own_files, read_own_labels
 from wstal.datasets.readers import check_choices
@@ -18,16 +18,7 @@ from wstal.media.find import shard_listing
 
 # FOLDED Which section of a feature recipe belongs to which stage.
 
-_SHARED = {"i3d_rgb": "i3d", "i3d_flow": "i3d"}  # stages that share a section
 _WITHOUT = ("simulated", "imported")  # stages without a network
-# Who computes and how many at a time: no stage has these in the key of its files.
-_NO_NUMBERS = {"frames": ("decoder",), "flow": ("backend", "cache_flow")}
-_NO_NUMBER = ("batch",)  # in any section
-
-
-def section_of(stage: str) -> str:
-    """The recipe's section for a stage that makes a stream: its own name but for I3D's two."""
-    return _SHARED.get(stage, stage)
 
 
 def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
@@ -58,25 +49,6 @@ def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
             f"recipe {name}: i3d.crop_mode is {mode}; give it a name {remedy} `tencrop` in it, "
             "or change the mode"
         )
-
-
-def recipe_digest(recipe: Mapping[str, Any]) -> str:
-    """SHA-256 of what of a recipe makes its numbers."""
-    return hashlib.sha256(canonical_json(numbers_part(recipe)).encode()).hexdigest()
-
-
-def numbers_part(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe, or some of its sections, without the settings that change no number."""
-    return {
-        section: {
-            name: value
-            for name, value in settings.items()
-            if name not in (*_NO_NUMBERS.get(section, ()), *_NO_NUMBER)
-        }
-        if isinstance(settings, Mapping)
-        else settings
-        for section, settings in recipe.items()
-    }
 
 
 Configs = Mapping[str, Mapping[str, Any]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from wstal.config.check import checked_tree
@@ -14,10 +13,10 @@ from wstal.features.i3d_stage import I3DSettings
 from wstal.features.importers.published import ImportSettings
 from wstal.features.vggish_stage import VggishSettings
 from wstal.flow.algorithm import FlowSettings
-from wstal.media.stage import AudioSettings, FrameSettings
-from wstal.networks import backbones
+from wstal.media.audio_stage import AudioSettings
+from wstal.media.frame_stage import FrameSettings
+from wstal.networks.backbones import MODULES as BACKBONES
 
-BACKBONES = sorted(path.stem for path in Path(backbones.__path__[0]).glob("[a-z]*.py"))
 Stage = Literal[("i3d_rgb", "i3d_flow", "vggish", *BACKBONES, "simulated", "imported")]
 
 

@@ -1,44 +1,137 @@
-"""The digest of each stage's code, as the rules give it to their jobs."""
+"""The table of stages: what runs each one, what it reads, and whose code it is.
+
+Rules, `wstal.apply` and the tests of reruns read this table. The stages themselves are objects of
+the library (`wstal.base.stage.Stage`); the table finds them by name, so that reading it imports
+neither torch nor a decoder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Literal
 
 from wstal.base.code_digest import code_digest
+from wstal.base.files import canonical_json
+from wstal.base.settings import from_plain
+from wstal.base.stage import Stage
+from wstal.networks.backbones import MODULES as BACKBONES
 
-SCRIPTS = {
-    "probe": "probe_videos",
-    "frames": "decode_frames",
-    "audio": "decode_audio",
-    "flow": "extract_flow",
-    "i3d_rgb": "extract_i3d",
-    "i3d_flow": "extract_i3d",
-    "vggish": "extract_vggish",
+
+@dataclass(frozen=True)
+class StageEntry:
+    """What is known of a stage without importing it."""
+
+    script: str  # the job that runs it: scripts/{script}.py
+    inputs: tuple[str, ...] = ()  # the stages whose shards it reads; the first decides on videos
+    section: str = ""  # of the recipe that it receives, and nothing else of it
+    module: str = ""  # the module of the library whose STAGES has it
+    device: Literal["cpu", "gpu"] = "cpu"  # gpu: what the configuration's `device` asks for
+    loads: tuple[str, ...] = ()  # modules that it imports by name: part of its code
+
+
+STAGES = {
+    "probe": StageEntry("probe_videos"),
+    "frames": StageEntry("decode_frames", ("probe",), "frames", "wstal.media.frame_stage"),
+    "audio": StageEntry("decode_audio", ("probe",), "audio", "wstal.media.audio_stage"),
+    "flow": StageEntry("extract_flow", ("frames",), "flow", "wstal.flow.stage", "gpu"),
+    "i3d_rgb": StageEntry("extract_i3d", ("frames",), "i3d", "wstal.features.i3d_stage", "gpu"),
+    "i3d_flow": StageEntry(
+        "extract_i3d", ("frames", "flow"), "i3d", "wstal.features.i3d_stage", "gpu"
+    ),
+    "vggish": StageEntry(
+        "extract_vggish", ("frames", "audio"), "vggish", "wstal.features.vggish_stage", "gpu"
+    ),
+    **{
+        name: StageEntry(
+            "extract_backbone", ("frames",), name, "wstal.features.backbone_stage", "gpu", (module,)
+        )
+        for name, module in BACKBONES.items()
+    },
+}
+# Settings that change no number, by section; `NO_NUMBERS` of the settings classes says the same.
+NO_NUMBERS = {
+    "frames": ("decoder",),
+    "flow": ("backend", "cache_flow"),
+    **dict.fromkeys(("i3d", "vggish", *BACKBONES), ("batch",)),
 }
 
 
-def stage_code(stage: str, root: Path, accepted: Mapping[str, str]) -> str:
-    """Digest of a stage's script in the checkout `root`, or the older one it is `accepted` as.
+def stages_before(stages: Iterable[str]) -> list[str]:
+    """Return the stages and all that they need, each after its inputs."""
+    ordered: dict[str, None] = {}
+    for stage in stages:
+        ordered |= dict.fromkeys([*stages_before(STAGES[stage].inputs), stage])
+    return list(ordered)
 
-    A stage without a script of its own is a backbone.
+
+def load_stage(stage: str) -> Stage:
+    """Return the library's object of a stage."""
+    return import_module(STAGES[stage].module).STAGES[stage]
+
+
+def stage_settings(stage: str, recipe: Mapping[str, Any]) -> Any:
+    """Return a stage's own section of a checked recipe, typed."""
+    section = STAGES[stage].section
+    return from_plain(load_stage(stage).settings, recipe[section], section)
+
+
+def stage_code(stage: str, root: Path, accepted: Mapping[str, str]) -> str:
+    """Return the digest of a stage's code in the checkout `root`, as the rules give it to jobs.
+
+    `accepted` has digests that were declared equal to an older one, which is then returned.
     """
-    script = root / "scripts" / f"{SCRIPTS.get(stage, 'extract_backbone')}.py"
-    modules = () if stage in SCRIPTS else (f"wstal.networks.backbones.{stage}",)
-    digest = code_digest(script, root / "workflow/wstal", modules)
+    entry = STAGES[stage]
+    digest = code_digest(root / f"scripts/{entry.script}.py", root / "workflow/wstal", entry.loads)
     return accepted.get(digest, digest)
 
 
 def changed_code(made: Mapping[str, Mapping], codes: Mapping[str, str]) -> list[str]:
-    """The stages, sorted, whose features were made by other code than `codes` (stage: digest).
+    """Return the stages, sorted, whose features were made by other code than `codes` (by stage).
 
-    `made` is the provenance of a feature file: of each stream, with the stages before it inside.
+    `made` is the provenance of a feature file: of each stream, with that of the earlier stages
+    inside.
     """
-    found = set()
+    changed = set()
     for about in made.values():
         inner = [value for value in about.values() if isinstance(value, Mapping)]
         for each in (about, *inner):
             stage = each.get("stage")
             if stage in codes and "code" not in about.get("varies", ()):
-                found |= {stage} if each.get("code") != codes[stage] else set()
-    return sorted(found)
+                changed |= {stage} if each.get("code") != codes[stage] else set()
+    return sorted(changed)
+
+
+def section_of(stage: str) -> str:
+    """Return the recipe's section of a stage that makes a stream."""
+    return STAGES[stage].section if stage in STAGES else stage
+
+
+def numbers_part(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe, or some of its sections, without the settings that change no number."""
+    return {
+        section: {
+            name: value
+            for name, value in settings.items()
+            if name not in NO_NUMBERS.get(section, ())
+        }
+        if isinstance(settings, Mapping)
+        else settings
+        for section, settings in recipe.items()
+    }
+
+
+def recipe_digest(recipe: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what of a recipe makes its numbers."""
+    return hashlib.sha256(canonical_json(numbers_part(recipe)).encode()).hexdigest()
+
+
+def is_untrained(recipe: Mapping[str, Any]) -> bool:
+    """Return whether a network of the recipe has seeded random weights instead of trained ones."""
+    sections = {section_of(stage) for stage in recipe["streams"].values()}
+    weights = [recipe[section]["weights"] for section in sections]
+    names = [n for each in weights for n in (each.values() if isinstance(each, dict) else [each])]
+    return "untrained" in names

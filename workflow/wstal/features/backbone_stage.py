@@ -1,21 +1,20 @@
-"""The stages of backbones other than Inception-I3D: for one video, and for a shard."""
+"""The stages of the backbones other than Inception-I3D, named like their network and section."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
 from annotated_types import Ge
 
-from wstal.base.array_store import Record, Within, unseen
-from wstal.base.device import device_name
-from wstal.features.shard import LoadedNetwork, StageInput, features_shard
+from wstal.base.stage import Job, LoadedNetwork, StageInput
+from wstal.features.network_stage import PACKAGES, NetworkStage
 from wstal.features.snippets import rgb_opener, snippet_extractor
-from wstal.networks.backbone import SnippetNetwork, load_backbone
+from wstal.networks.backbone import load_backbone
+from wstal.networks.backbones import MODULES
 from wstal.networks.weights import UNTRAINED, WeightFile, identify
 
 
@@ -35,50 +34,42 @@ class BackboneSettings:
     batch: Annotated[int, Ge(1)] = 8  # snippets at a time
 
 
-def backbone_network(name: str, weights: str, sources: Mapping[str, WeightFile]) -> LoadedNetwork:
-    """The backbone `name` with the weights in a file, or `untrained`.
+class BackboneStage(NetworkStage):
+    """The vectors of a backbone's RGB snippets."""
 
-    `sources` are the weights that are known, by name. Raises WstalError as `identify` and
-    `load_backbone`.
-    """
-    identity = UNTRAINED if weights == UNTRAINED else identify(weights, sources)
-    return LoadedNetwork(load_backbone(name, weights), weights, identity)
+    settings = BackboneSettings
+    inputs = ("frames",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def weights(self, settings: BackboneSettings) -> dict[str, str]:
+        """Return the name of the network's weights."""
+        return {"weights": settings.weights}
+
+    def load(
+        self,
+        settings: BackboneSettings,
+        files: Mapping[str, str],
+        sources: Mapping[str, WeightFile],
+    ) -> LoadedNetwork:
+        """Load the backbone; raises as `identify` and `load_backbone`."""
+        weights = files["weights"]
+        identity = UNTRAINED if weights == UNTRAINED else identify(weights, sources)
+        return LoadedNetwork(load_backbone(self.name, weights), weights, identity)
+
+    def packages(self, job: Job) -> tuple[str, ...]:
+        """Return the packages whose versions are recorded, those of the network included."""
+        return PACKAGES + job.network.network.packages
+
+    def extractor(self, settings: BackboneSettings, job: Job) -> Callable[[StageInput], np.ndarray]:
+        """Return the function from a video to its rows `[T, D]`."""
+        torch.backends.cudnn.allow_tf32 = False  # float32 means float32
+        device = torch.device(job.device)
+        network = job.network.network.channels_last().to(device)
+        opener = rgb_opener(settings.short_side, settings.interpolation)
+        options = {"crop": settings.crop, "batch": settings.batch, "device": device}
+        return snippet_extractor(network, opener, settings.tail, job.within, **options)
 
 
-def backbone_extractor(
-    network: SnippetNetwork,
-    recipe: Mapping[str, Any],
-    device: torch.device,
-    within: Within = unseen,
-) -> Callable[[StageInput], np.ndarray]:
-    """A function from a video (stage `frames`) to `[T, D]`; `recipe` is the backbone's section."""
-    torch.backends.cudnn.allow_tf32 = False  # float32 means float32
-    network = network.channels_last().to(device)
-    settings = {"crop": recipe["crop"], "batch": recipe["batch"], "device": device}
-    return snippet_extractor(network, rgb_opener(recipe), recipe["tail"], within, **settings)
-
-
-def backbone_shard(
-    name: str,
-    frames: Path,
-    loaded: LoadedNetwork,
-    recipe: Mapping[str, Any],
-    *,
-    device: torch.device,
-    within: Within = unseen,
-    **settings: Any,
-) -> list[Record]:
-    """Write the features of every video of the manifest `frames`.
-
-    `recipe` is the section of the backbone `name`; `settings` goes to `features_shard`.
-    """
-    return features_shard(
-        name,
-        {"frames": frames},
-        backbone_extractor(loaded.network, recipe, device, within),
-        recipe,
-        weights=loaded.identity,
-        device=device_name(device),
-        packages=loaded.network.packages,
-        **settings,
-    )
+STAGES = {name: BackboneStage(name) for name in MODULES}

@@ -1,29 +1,25 @@
-"""The i3d_rgb and i3d_flow stages: what they compute for one video, and for a shard."""
+"""The stages `i3d_rgb` and `i3d_flow`: Inception-I3D over the snippets of a stream."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from annotated_types import Ge, Gt
-from torch import nn
 
-from wstal.base.array_store import Record, Within, unseen
-from wstal.base.device import device_name
-from wstal.features.shard import LoadedNetwork, StageInput, features_shard
+from wstal.base.stage import Job, LoadedNetwork, StageInput
+from wstal.features.network_stage import NetworkStage
+from wstal.features.precision import precision_stamp
 from wstal.features.snippets import Opener, read_flow, rgb_opener, snippet_extractor
-from wstal.features.verify import precision_stamp
-from wstal.flow.algorithm import flow_algorithm
-from wstal.flow.stage import flow_key, flow_provenance, stream_flow
-from wstal.media.frames import open_frames
-from wstal.networks.i3d.inference import EXACT, TenCrop, for_inference
+from wstal.networks.i3d.inference import TenCrop, for_inference
 from wstal.networks.i3d.network import load_i3d, untrained_i3d
 from wstal.networks.weights import UNTRAINED, WeightFile, identify
+
+CHANNELS = {"rgb": 3, "flow": 2}  # of the input, by stream
+BATCH = {"cpu": 8, "cuda": 32}  # snippets at a time if the recipe does not say
 
 
 @dataclass(frozen=True)
@@ -56,111 +52,56 @@ class I3DSettings:
     batch: Annotated[int, Ge(1)] | None = None  # snippets at a time; null: 8 on CPUs, 32 on GPUs
 
 
-STREAMS = {"rgb": 3, "flow": 2}  # input channels
-BATCH = {"cpu": 8, "cuda": 32}  # snippets at a time where the recipe leaves it open
+class I3DStage(NetworkStage):
+    """Rows of 1024 * width numbers of one stream.
 
-
-def i3d_network(
-    weights: str, stream: str, width: float, sources: Mapping[str, WeightFile]
-) -> LoadedNetwork:
-    """The network of a stream with the weights in a file, or `untrained`.
-
-    `sources` are the weights that are known, by name. Raises WstalError as `identify` and
-    `load_i3d`.
+    Flow comes from the files of the stage `flow`, or is streamed from it. A video of a single
+    frame has no flow: its snippet shows no motion.
     """
-    if weights == UNTRAINED:
-        return LoadedNetwork(untrained_i3d(STREAMS[stream], width), UNTRAINED, UNTRAINED)
-    identity = identify(weights, sources)
-    return LoadedNetwork(load_i3d(weights, STREAMS[stream], width), weights, identity)
+
+    settings = I3DSettings
+
+    def __init__(self, stream: Literal["rgb", "flow"]) -> None:
+        self.stream, self.name = stream, f"i3d_{stream}"
+        self.inputs = ("frames",) if stream == "rgb" else ("frames", "flow")
+
+    def weights(self, settings: I3DSettings) -> dict[str, str]:
+        """Return the name of the stream's weights."""
+        return {"weights": getattr(settings.weights, self.stream)}
+
+    def load(
+        self, settings: I3DSettings, files: Mapping[str, str], sources: Mapping[str, WeightFile]
+    ) -> LoadedNetwork:
+        """Load the stream's network; raises as `identify` and `load_i3d`."""
+        weights, size = files["weights"], (CHANNELS[self.stream], settings.width)
+        if weights == UNTRAINED:
+            return LoadedNetwork(untrained_i3d(*size), UNTRAINED, UNTRAINED)
+        identity = identify(weights, sources)
+        return LoadedNetwork(load_i3d(weights, *size), weights, identity)
+
+    def provenance(self, settings: I3DSettings, job: Job) -> dict[str, Any]:
+        """Return what all networks record, and the precision."""
+        about = (settings.precision, job.network.weights, job.network.identity)
+        stamp = precision_stamp(*about, torch.device(job.device))
+        return super().provenance(settings, job) | stamp
+
+    def extractor(self, settings: I3DSettings, job: Job) -> Callable[[StageInput], np.ndarray]:
+        """Return the function from a video to its rows `[T, 1024 * width]`."""
+        device = torch.device(job.device)
+        fast = for_inference(job.network.network, device, settings.precision)
+        batch, crop = settings.batch or BATCH[device.type], settings.crop
+        if settings.crop_mode == "ten":
+            fast, crop = TenCrop(fast, settings.crop), None
+        options = {"crop": crop, "batch": batch, "device": device}
+        opener = self._opener(settings, job)
+        return snippet_extractor(fast, opener, settings.tail, job.within, **options)
+
+    def _opener(self, settings: I3DSettings, job: Job) -> Opener:
+        if self.stream == "rgb":
+            return rgb_opener(settings.short_side, settings.interpolation)
+        if "flow" in job.streamed:
+            return job.streamed["flow"].arrays
+        return lambda video: read_flow(video.files["flow"])
 
 
-def kept_flow(video: StageInput) -> Iterable[np.ndarray]:
-    """Chunks of a video's flow file."""
-    return read_flow(video.files["flow"])
-
-
-def i3d_extractor(
-    stream: str,
-    network: nn.Module,
-    recipe: Mapping[str, Any],
-    device: torch.device,
-    open_flow: Opener = kept_flow,
-    within: Within = unseen,
-) -> Callable[[StageInput], np.ndarray]:
-    """A function from a video (stages `frames`, and `flow` for that stream) to `[T, 1024 * width]`.
-
-    `recipe` is the i3d section. `open_flow` gives a video's int8 flow codes in chunks; by
-    default they come from its flow file. A video of a single frame has no flow: its snippet is
-    one of no motion.
-    """
-    fast = for_inference(network, device, recipe.get("precision", EXACT))
-    batch = recipe["batch"] or BATCH[device.type]
-    settings = {"crop": recipe["crop"], "batch": batch, "device": device}
-    if recipe.get("crop_mode") == "ten":
-        fast, settings["crop"] = TenCrop(fast, recipe["crop"]), None
-    opener = open_flow if stream == "flow" else rgb_opener(recipe)
-    return snippet_extractor(fast, opener, recipe["tail"], within, **settings)
-
-
-def i3d_shard(
-    stream: str,
-    shards: Mapping[str, Path],
-    loaded: LoadedNetwork,
-    recipe: Mapping[str, Any],
-    *,
-    device: torch.device,
-    open_flow: Opener = kept_flow,
-    within: Within = unseen,
-    made_from: Mapping[str, Any] | None = None,
-    **settings: Any,
-) -> list[Record]:
-    """Write the features of a stream for every video of the manifests `shards` (frames, flow).
-
-    `recipe` is the i3d section; `settings` goes to `features_shard`, which says what it is.
-    """
-    stamp = precision_stamp(recipe, loaded.weights, loaded.identity, device)
-    return features_shard(
-        f"i3d_{stream}",
-        shards,
-        i3d_extractor(stream, loaded.network, recipe, device, open_flow, within),
-        recipe,
-        weights=loaded.identity,
-        device=device_name(device),
-        made_from={**(made_from or {}), **stamp},
-        **settings,
-    )
-
-
-# FOLDED The i3d_flow stage with optical flow that is computed on the way and not kept.
-
-
-def streamed_flow_shard(
-    frames: Path,
-    loaded: LoadedNetwork,
-    recipe: Mapping[str, Any],
-    flow: Mapping[str, Any],
-    *,
-    device: torch.device,
-    flow_code: str,
-    threads: int | None = None,
-    **settings: Any,
-) -> list[Record]:
-    """Write the flow features of every video of the manifest `frames`.
-
-    They have the keys of those of kept flow. `recipe` and `flow` are the sections i3d and flow,
-    `flow_code` is the digest of the flow stage; `settings` goes to `features_shard`.
-    """
-    size = {name: flow[name] for name in ("short_side", "interpolation")}
-    gray = partial(open_frames, pixels="gray", **size)
-    algorithm = flow_algorithm(flow, device=str(device), threads=threads)
-    return i3d_shard(
-        "flow",
-        {"frames": frames},
-        loaded,
-        recipe,
-        device=device,
-        open_flow=partial(stream_flow, algorithm=algorithm, bound=flow["bound"], open_gray=gray),
-        made_from={"flow": flow_provenance(flow, algorithm, flow_code, str(device))},
-        upstream_key=partial(flow_key, recipe=flow, code=flow_code),
-        **settings,
-    )
+STAGES = {f"i3d_{stream}": I3DStage(stream) for stream in CHANNELS}

@@ -1,4 +1,4 @@
-"""All videos of a dataset on one time grid, in one HDF5 file."""
+"""features.h5: all videos of a dataset on one time grid, in one file."""
 
 from __future__ import annotations
 
@@ -24,34 +24,10 @@ from wstal.base.array_store import (
 )
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path, canonical_json, remove_left_over
-from wstal.config.entry import recipe_digest, section_of
 from wstal.media.timeline import SNIPPET, snippet_step
 
-# FOLDED How many videos are without features, and whether a dataset allows that many.
-
-COLUMNS = ("videos", "without_features", "max_missing")
-
-
-def check_missing(
-    coverage: Iterable[Mapping[str, Any]], max_missing: int | None = None
-) -> dict[str, Any]:
-    """Count the rows of coverage.csv without features (COLUMNS).
-
-    Raises WstalError, naming each video and its reason, if they are more than `max_missing`.
-    """
-    coverage = list(coverage)
-    absent = [row for row in coverage if not int(row["rows"])]
-    if max_missing is not None and len(absent) > max_missing:
-        names = "; ".join(f"{row['id']} ({row['status']}: {row['reason']})" for row in absent)
-        raise WstalError(
-            f"{len(absent)} videos have no features, max_missing is {max_missing}: {names}. "
-            "Supply them, remove them from the labels, or raise max_missing in the dataset YAML"
-        )
-    allowed = "any" if max_missing is None else max_missing
-    return dict(zip(COLUMNS, (len(coverage), len(absent), allowed), strict=True))
-
-
 SCHEMA = "wstal-features-1"
+COLUMNS = ("videos", "without_features", "max_missing")  # of the count of videos without features
 COVERAGE = ["id", "split", "status", "rows", "reason"]
 
 
@@ -62,7 +38,7 @@ class FeatureFile:
     (seconds), provenance_json. One group per video with float arrays `rgb`, `flow`, `audio`
     `[T, D]` and the attributes id, split, duration (seconds), status, source_sha256 (of the
     video file). The provenance says of each stream how it and the stages before it were made:
-    the first video's, and under `varies` what of it is not the same for all.
+    that of the first video, and under `varies` which entries are not the same for all.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -87,12 +63,12 @@ class FeatureFile:
         self._file.close()
 
     def ids(self, split: str | None = None) -> list[str]:
-        """Ids with features, sorted; of one split if it is named."""
+        """Return the ids with features, sorted; those of one split if it is named."""
         groups = self._groups.items()
         return sorted(i for i, g in groups if split is None or g.attrs["split"] == split)
 
     def read(self, video: str, streams: Iterable[str]) -> np.ndarray:
-        """The streams of a video side by side: float32 `[T, sum of D]`."""
+        """Return the streams of a video side by side: float32 `[T, sum of D]`."""
         group = self._groups[video]
         if absent := [name for name in streams if name not in group]:
             raise WstalError(
@@ -102,7 +78,7 @@ class FeatureFile:
         return np.concatenate([group[name][()] for name in streams], 1, dtype=np.float32)
 
     def video_attrs(self, video: str) -> dict[str, Any]:
-        """split, duration, status of a video."""
+        """Return the attributes of a video: id, split, duration, status, source_sha256."""
         return dict(self._groups[video].attrs)
 
 
@@ -126,9 +102,9 @@ def pack(
 ) -> list[dict[str, Any]]:
     """Write features.h5 and return the coverage rows (id, split, status, rows, reason).
 
-    A video enters if every stream has rows; all its streams must agree on T. Raises
-    WstalError if more than `max_missing` videos stay out, naming them, if streams of one video
-    differ in length, and for a file that is not the one of its record.
+    A video is packed if every stream has rows; all its streams must agree on T. Raises
+    WstalError if more than `max_missing` videos are left out, naming them, if streams of one
+    video differ in length, and for a file that is not the one of its record.
     """
     coverage = []
     remove_left_over(Path(path).parent)
@@ -164,7 +140,7 @@ def pack(
 
 
 def _made(stream: Stream, record: Record) -> tuple[np.ndarray, dict[str, Any]]:
-    """The features `[T, D]` of a record, and how they were made."""
+    """Return the features `[T, D]` of a record, and how they were made."""
     path = stream.directory / record.path
     try:
         about = read_attrs(path)
@@ -174,12 +150,12 @@ def _made(stream: Stream, record: Record) -> tuple[np.ndarray, dict[str, Any]]:
     except (OSError, LookupError, RuntimeError, ValueError) as error:
         raise WstalError(
             f"{path} is not the file that its manifest lists: {error}. Remove it and "
-            f"{stream.directory}/shard*.csv, then run again: what is whole is kept"
+            f"{stream.directory}/shard*.csv, then run again: intact files are kept"
         ) from error
 
 
 def gather_streams(streams: Mapping[str, str], shards: Iterable[Path]) -> list[Stream]:
-    """The streams of a recipe (name: stage) from the shard manifests of all stages."""
+    """Return the streams of a recipe (name: stage) from the shard manifests of all stages."""
     records: dict[str, dict[str, Record]] = {}
     folders: dict[str, Path] = {}
     for shard in shards:
@@ -190,25 +166,31 @@ def gather_streams(streams: Mapping[str, str], shards: Iterable[Path]) -> list[S
 
 
 def grid_attrs(
-    dataset: str, name: str, recipe: Mapping[str, Any], accepted: Mapping[str, str]
+    dataset: str,
+    recipe: str,
+    fps: float,
+    digest: str,
+    *,
+    untrained: bool,
+    accepted: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Root attributes: identity of the recipe and its time grid (seconds)."""
-    fps = recipe["frames"]["fps"]
-    sections = {section_of(stage) for stage in recipe["streams"].values()}
-    weights = [recipe[section]["weights"] for section in sections]
-    names = [n for each in weights for n in (each.values() if isinstance(each, dict) else [each])]
-    untrained = "untrained" in names
+    """Return root attributes: the recipe (its name and digest) and its time grid (seconds)."""
     return {
-        **{"dataset": dataset, "recipe": name, "fps": fps, "t0": 0.0},
-        **{"snippet": SNIPPET, "stride": SNIPPET, "step": snippet_step(fps)},
-        "recipe_digest": recipe_digest(recipe),
+        "dataset": dataset,
+        "recipe": recipe,
+        "recipe_digest": digest,
+        "fps": fps,
+        "snippet": SNIPPET,
+        "stride": SNIPPET,
+        "t0": 0.0,
+        "step": snippet_step(fps),
         "weights": "untrained" if untrained else "pretrained",
         "accepted_code": canonical_json(accepted),
     }
 
 
 def _coverage_row(row: Mapping[str, str], records: list[Record | None]) -> dict[str, Any]:
-    """What became of a video: the worst status among its streams."""
+    """Return the coverage row of a video: the worst status among its streams."""
     out = {"id": row["id"], "split": row["split"], "status": row["status"], "rows": 0}
     absent = [record for record in records if record is None or not record.usable]
     if absent:
@@ -227,3 +209,22 @@ def _coverage_row(row: Mapping[str, str], records: list[Record | None]) -> dict[
     out["status"] = max((s for s in statuses if s in order), key=order.index, default=OK)
     out["reason"] = row["reason"] or next((r.reason for r in records if r and r.reason), "")
     return out | {"rows": lengths.pop()}
+
+
+def check_missing(
+    coverage: Iterable[Mapping[str, Any]], max_missing: int | None = None
+) -> dict[str, Any]:
+    """Count the rows of coverage.csv without features, and return them by COLUMNS.
+
+    Raises WstalError, naming each video and its reason, if they are more than `max_missing`.
+    """
+    coverage = list(coverage)
+    absent = [row for row in coverage if not int(row["rows"])]
+    if max_missing is not None and len(absent) > max_missing:
+        names = "; ".join(f"{row['id']} ({row['status']}: {row['reason']})" for row in absent)
+        raise WstalError(
+            f"{len(absent)} videos have no features, max_missing is {max_missing}: {names}. "
+            "Supply them, remove them from the labels, or raise max_missing in the dataset YAML"
+        )
+    allowed = "any" if max_missing is None else max_missing
+    return dict(zip(COLUMNS, (len(coverage), len(absent), allowed), strict=True))

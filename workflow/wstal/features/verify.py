@@ -1,11 +1,14 @@
-"""Do these weights, through this code, give what their publishers got? A line for each answer."""
+"""Do these weights, through this code, give what their publishers computed? A line per answer.
+
+First come the published files that weights are verified with (found in a folder or downloaded, and
+known by their hash), then the checks.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,42 +16,33 @@ from zipfile import BadZipFile
 import numpy as np
 import soxr
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from wstal.base.device import device_name
 from wstal.base.download import Track, download
 from wstal.base.errors import WstalError
-from wstal.base.files import write_json
 from wstal.base.restricted_pickle import read_plain
 from wstal.features.logmel import snippet_windows
-from wstal.features.snippets import as_taken, centre_crop, scaled, snippets
-from wstal.flow import tvl1
-from wstal.flow.chunks import flow_chunks
-from wstal.media.decoders.scan import backend
-from wstal.media.frames import read_frames
+from wstal.features.snippets import centre_crop, scaled
+from wstal.media.frames import load_decoder, read_frames
 from wstal.media.sound import RATE, read_sound
-from wstal.media.timeline import SNIPPET, snippet_count, timeline
 from wstal.networks.backbone import load_backbone
-from wstal.networks.i3d.inference import EXACT, for_inference
+from wstal.networks.i3d.inference import for_inference
 from wstal.networks.i3d.network import load_i3d
 from wstal.networks.vggish import load_postprocess, load_vggish
-from wstal.networks.weights import UNTRAINED, WeightFile, sha256_of, verify
-
-# FOLDED Published files that weights are verified with: found in a folder or fetched, known by hash.
+from wstal.networks.weights import WeightFile, sha256_of, verify
 
 PACKED = "video_features_refs.npz"
 
 
 class Absent(WstalError):
-    """Something that a check needs is not there; the message says how to get it."""
+    """A file that a check needs is missing; the message says how to get it."""
 
 
 class GoldenFiles:
     """Files and arrays by their names in `golden.yaml`.
 
-    With `folder` they are looked for there, at any depth, and nothing is fetched; else they are
-    downloaded to `cache`.
+    With `folder` they are searched for there, at any depth, and nothing is downloaded; else they
+    are downloaded to `cache`.
     """
 
     def __init__(
@@ -61,10 +55,10 @@ class GoldenFiles:
         self.golden, self.cache, self.track = golden, Path(cache), track
         self.folder = Path(folder) if folder else None
         if self.folder and not self.folder.is_dir():
-            raise WstalError(f"there is no folder {folder} with golden files")
+            raise WstalError(f"there is no folder {folder} of golden files")
 
     def file(self, name: str) -> Path:
-        """A file of the section `files`. Raises Absent, and WstalError for another file."""
+        """Return a file of the section `files`. Raises Absent, or WstalError for another file."""
         entry = self.golden["files"][name]
         if not self.folder:
             return self._fetched(entry, entry["sha256"])
@@ -76,7 +70,7 @@ class GoldenFiles:
         return path
 
     def array(self, name: str) -> np.ndarray:
-        """An array of the section `arrays`; raises as `file`."""
+        """Return an array of the section `arrays`; raises as `file`."""
         entry = self.golden["arrays"][name]
         path, values = self._read(entry)
         found = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
@@ -113,7 +107,7 @@ class GoldenFiles:
 
 
 def _data(path: Path) -> np.ndarray:
-    """The numbers under `data` in a torch file; raises WstalError if there are none."""
+    """Return the array `data` of a torch file; raises WstalError if there is none."""
     content = read_plain(path, others_inert=True)
     if not isinstance(content, Mapping) or not isinstance(
         content.get("data"), np.ndarray | torch.Tensor
@@ -123,7 +117,7 @@ def _data(path: Path) -> np.ndarray:
 
 
 def weights_in(folder: str | Path, sources: Mapping[str, WeightFile], name: str) -> Path:
-    """The weights `name` in a folder, their identity checked.
+    """Return the file of the weights `name` in a folder, its identity checked.
 
     Raises Absent, saying what to fetch, and WstalError for another file.
     """
@@ -135,15 +129,15 @@ def weights_in(folder: str | Path, sources: Mapping[str, WeightFile], name: str)
 
 
 PASS, FAIL, SKIP = "pass", "fail", "skip"
-EXAMPLE = 0.96  # seconds that VGGish hears at a time
+EXAMPLE = 0.96  # seconds of sound in one input of VGGish
 CPU = torch.device("cpu")
 Weights = Callable[[str], Path]
-Answer = tuple[list[str], str]  # what is wrong, and what was found
+Answer = tuple[list[str], str]  # what is wrong, and what was measured
 
 
 @dataclass(frozen=True)
 class Check:
-    """One answer: `status` is pass, fail or skip, `detail` has the figures or the remedy."""
+    """One answer: `status` is pass, fail or skip; `detail` has the figures or the remedy."""
 
     name: str
     status: str
@@ -154,7 +148,7 @@ class Check:
 def weight_checks(
     golden: Mapping[str, Any], files: GoldenFiles, weights: Weights
 ) -> Iterator[Check]:
-    """All checks in turn, those without their files skipped.
+    """Yield all checks in turn; those without their files are skipped.
 
     `golden` is the content of golden.yaml; `weights` gives the path of a named file of weights,
     or raises Absent.
@@ -210,13 +204,13 @@ def _logits(
 
 
 def _gif_logits(stream: str, files: GoldenFiles, weights: Weights, width: float) -> Tensor:
-    """Class logits `[400]` of one sample gif."""
+    """Return the class logits `[400]` of one sample gif."""
     channels = {"rgb": 3, "flow": 2}[stream]
     network = load_i3d(weights(f"i3d_{stream}_imagenet"), channels, width)
     pictures = _pictures(files.file(f"{stream}_gif"), None)[..., :channels]
     x = scaled(torch.from_numpy(pictures))
     if stream == "flow":
-        # Red and green are its parts, cut to whole levels: half of one was lost on average.
+        # Red and green are the flow's parts, cut to whole levels: half a level is lost on average.
         x = x + 1 / 255
     return network(x.permute(3, 0, 1, 2)[None])[0].mean(1)
 
@@ -234,7 +228,7 @@ def _embeddings(golden: Mapping, files: GoldenFiles, weights: Weights) -> Answer
 
 def _sine(golden: Mapping, weights: Weights, tone: Mapping, components: bool = False) -> Answer:
     network = load_vggish(weights("vggish"), golden["vggish"]["width"], tone["activation"])
-    # As the published tests make it: the end included at 44.1 kHz, left out at 16 kHz.
+    # As in the published tests: with the end point at 44.1 kHz, without it at 16 kHz.
     time = np.linspace(0, 3, 3 * tone["rate"], endpoint=tone["rate"] != RATE)
     sound = soxr.resample(np.sin(2 * np.pi * 1000 * time).astype(np.float32), tone["rate"], RATE)
     rows = network(torch.from_numpy(snippet_windows(sound, 3, EXAMPLE))[:, None])
@@ -246,13 +240,13 @@ def _sine(golden: Mapping, weights: Weights, tone: Mapping, components: bool = F
 
 
 def _pictures(path: Path, short_side: int | None) -> np.ndarray:
-    """All frames of a file, uint8 `[N, H, W, 3]`."""
-    count = len(backend("pyav").scan(path).pts)
+    """Return all frames of a file, uint8 `[N, H, W, 3]`."""
+    count = len(load_decoder("pyav").scan(path).pts)
     return np.concatenate(list(read_frames(path, np.arange(count), short_side=short_side)))
 
 
 def _stacks(features: Callable[[Tensor], Tensor], clip: Path, spec: Mapping) -> Tensor:
-    """Rows of whole stacks of frames at the file's own rate, `[N, D]`."""
+    """Return the rows of whole stacks of frames at the file's own rate, `[N, D]`."""
     pixels = centre_crop(_pictures(clip, spec["short_side"]), spec["crop"])
     stacks = torch.from_numpy(pixels).split(spec["stack"])
     whole = [stack for stack in stacks if len(stack) == spec["stack"]]
@@ -271,7 +265,7 @@ def _agreement(rows: Tensor, stored: np.ndarray, least: float) -> Answer:
 def _off(
     found: Mapping[str, float], expected: Mapping[str, float], share: float, least: float = 0.0
 ) -> list[str]:
-    """What lies farther from `expected` than a share of it, or `least` if that is more."""
+    """Return what is off by more than a share of `expected`, or than `least` if that is more."""
     return [
         f"{name} expected {expected[name]}"
         for name, value in found.items()
@@ -281,139 +275,3 @@ def _off(
 
 def _listed(found: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
-
-
-# FOLDED Whether features of a lower precision may pass for float32's: measured, on real weights.
-
-LEAST_COSINE = 0.9999
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Features of `snippets` snippets in `precision` beside float32's.
-
-    `cosine` is that of the worst snippet, `relative_error` the L2 norm of all differences over
-    that of all float32 features. It holds for `device` (the model), the version of `torch` and
-    `weights` (their sha256): another kernel may round otherwise.
-    """
-
-    precision: str
-    device: str
-    torch: str
-    weights: str
-    snippets: int
-    cosine: float
-    relative_error: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the precision may be used."""
-        return self.cosine > LEAST_COSINE
-
-
-@torch.inference_mode()
-def judge(
-    network: nn.Module,
-    weights: str,
-    batches: Iterable[np.ndarray],
-    precision: str,
-    device: torch.device,
-) -> Verdict:
-    """Compare `precision` with float32 on `batches` of uint8 or int8 snippets `[B, 16, S, S, C]`.
-
-    Raises WstalError for untrained weights, which say nothing about trained ones, and if there
-    is no snippet.
-    """
-    if weights == UNTRAINED:
-        raise WstalError("the precision gate needs trained weights; these are untrained")
-    inputs = [torch.from_numpy(batch) for batch in batches]
-    if not inputs:
-        raise WstalError("the precision gate got no snippet")
-    features = []
-    for mode in (EXACT, precision):  # one after the other: TF32 is a switch of the process
-        fast = for_inference(network, device, mode)
-        made = [fast.features(as_taken(fast, x.to(device))) for x in inputs]
-        features.append(torch.cat(made).double().cpu())
-    exact, found = features
-    return Verdict(
-        **_measured_on(precision, weights, device),
-        snippets=len(exact),
-        cosine=F.cosine_similarity(found, exact).min().item(),
-        relative_error=((found - exact).norm() / exact.norm()).item(),
-    )
-
-
-def _measured_on(precision: str, weights: str, device: torch.device) -> dict[str, str]:
-    """What a verdict holds for."""
-    where = {"device": device_name(device), "torch": torch.__version__}
-    return {"precision": precision, "weights": weights, **where}
-
-
-def verdict_path(weights: str | Path, precision: str, device: torch.device) -> Path:
-    """Where the verdict on a file of weights lies: beside it."""
-    return Path(f"{weights}.{precision}.{device.type}.json")
-
-
-def write_verdict(weights: str | Path, verdict: Verdict, device: torch.device) -> Path:
-    """Keep `verdict` beside the weights; `precision_stamp` finds it."""
-    path = verdict_path(weights, verdict.precision, device)
-    write_json(path, asdict(verdict) | {"passed": verdict.passed})
-    return path
-
-
-def precision_stamp(
-    recipe: Mapping[str, Any], weights: str | Path, identity: str, device: torch.device
-) -> dict[str, Any]:
-    """What an artefact's provenance says of its precision, as its entry `precision`.
-
-    `recipe` is a network's section; without `precision` it is float32. `identity` is as in
-    `Verdict.weights`. The status is `exact`, `verified` (with the verdict) or, where no verdict
-    of this device and torch on these weights lies beside them, `unverified`. Raises WstalError
-    if the verdict is that they differ.
-    """
-    return {"precision": _status(recipe.get("precision", EXACT), weights, identity, device)}
-
-
-def _status(
-    precision: str, weights: str | Path, identity: str, device: torch.device
-) -> dict[str, Any]:
-    if precision == EXACT:
-        return {"mode": precision, "status": "exact"}
-    path = verdict_path(weights, precision, device)
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        kept.pop("passed", None)
-        verdict = Verdict(**kept)
-    except FileNotFoundError:
-        return {"mode": precision, "status": "unverified"}
-    except (TypeError, ValueError, AttributeError) as error:
-        raise WstalError(f"{path} is no verdict on a precision, remove it: {error}") from error
-    if not asdict(verdict).items() >= _measured_on(precision, identity, device).items():
-        return {"mode": precision, "status": "unverified"}
-    if not verdict.passed:
-        raise WstalError(
-            f"precision {precision} failed its gate with {weights}: cosine {verdict.cosine:.6f} "
-            f"with float32 features, {LEAST_COSINE} is needed ({path}). Use precision: {EXACT}"
-        )
-    return {"mode": precision, "status": "verified"} | asdict(verdict)
-
-
-# FOLDED A few snippets straight from a video, outside any recipe: to check and to measure networks.
-
-FPS, BOUND = 25, 20  # of the published I3D features
-
-
-def sample_snippets(
-    path: str | Path, stream: str, most: int, *, short_side: int = 256, crop: int = 224
-) -> Iterator[np.ndarray]:
-    """The first snippets of a video, at most `most`, as the `i3d_{stream}` stages cut them.
-
-    uint8 RGB `[16, crop, crop, 3]` (stream `rgb`) or int8 codes of TV-L1 flow
-    `[16, crop, crop, 2]` (`flow`). Raises MediaError if the video does not decode.
-    """
-    frames = timeline(path, FPS).frame_index[: most * SNIPPET + 1]
-    pixels = {"rgb": "rgb", "flow": "gray"}[stream]
-    pictures = read_frames(path, frames, pixels=pixels, short_side=short_side)
-    if stream == "flow":
-        pictures = flow_chunks(pictures, tvl1, bound=BOUND)
-    return snippets(pictures, min(most, snippet_count(len(frames))), crop)

@@ -1,21 +1,20 @@
-"""The vggish stage: what it computes for one video, and for a shard."""
+"""The stage `vggish`: VGGish of the sound around each snippet of a video."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
 from annotated_types import Ge, Gt
 from torch import nn
 
-from wstal.base.array_store import Record, read_arrays
-from wstal.base.device import device_name
-from wstal.features.shard import LoadedNetwork, StageInput, features_shard, frames_and_fps
-from wstal.features.snippets import vggish_features
+from wstal.base.array_store import read_arrays
+from wstal.base.stage import Job, LoadedNetwork, StageInput
+from wstal.features.logmel import snippet_windows
+from wstal.features.network_stage import NetworkStage, frames_and_fps
 from wstal.media.timeline import snippet_count, snippet_step
 from wstal.networks.vggish import load_postprocess, load_vggish, untrained_vggish
 from wstal.networks.weights import UNTRAINED, WeightFile, identify
@@ -38,67 +37,70 @@ class VggishSettings:
     batch: Annotated[int, Ge(1)] = 32  # examples at a time
 
 
-def vggish_network(
-    weights: str,
-    recipe: Mapping[str, Any],
-    sources: Mapping[str, WeightFile],
-    pca: str | Path | None = None,
-) -> LoadedNetwork:
-    """The network with the weights in a file, or `untrained`, and the postprocess of `recipe`.
+class VggishStage(NetworkStage):
+    """128 numbers a snippet; T is that of I3D. A video without a sound track is silence."""
 
-    `recipe` is the vggish section, `pca` the file of the postprocess's parameters, `sources` the
-    weights that are known, by name. Raises WstalError as `identify` and `load_vggish`.
-    """
-    options, postprocess = (recipe["width"], recipe["activation"]), recipe["postprocess"]
-    if weights == UNTRAINED:
-        network, identity = untrained_vggish(*options), UNTRAINED
-    else:
-        identity = identify(weights, sources)
-        network = load_vggish(weights, *options)
-    if pca:
-        identity += " " + identify(pca, sources)
-        network = nn.Sequential(network, load_postprocess(pca, postprocess))
-    return LoadedNetwork(network, weights, identity)
+    name = "vggish"
+    settings = VggishSettings
+    inputs = ("frames", "audio")
+
+    def weights(self, settings: VggishSettings) -> dict[str, str]:
+        """Return the names of the network's weights and of the postprocess's parameters."""
+        named = {"weights": settings.weights}
+        return named if settings.postprocess == "none" else named | {"pca": settings.pca}
+
+    def load(
+        self, settings: VggishSettings, files: Mapping[str, str], sources: Mapping[str, WeightFile]
+    ) -> LoadedNetwork:
+        """Load VGGish, followed by its postprocess; raises as `identify` and `load_vggish`."""
+        weights, options = files["weights"], (settings.width, settings.activation)
+        if weights == UNTRAINED:
+            network, identity = untrained_vggish(*options), UNTRAINED
+        else:
+            identity = identify(weights, sources)
+            network = load_vggish(weights, *options)
+        if settings.postprocess != "none":
+            identity += " " + identify(files["pca"], sources)
+            network = nn.Sequential(network, load_postprocess(files["pca"], settings.postprocess))
+        return LoadedNetwork(network, weights, identity)
+
+    def extractor(self, settings: VggishSettings, job: Job) -> Callable[[StageInput], np.ndarray]:
+        """Return the function from a video to its rows `[T, 128]`."""
+        torch.backends.cudnn.allow_tf32 = False  # float32 means float32
+        device = torch.device(job.device)
+        network = job.network.network.to(device, memory_format=torch.channels_last)
+        network = network.requires_grad_(False)
+
+        def extract(video: StageInput) -> np.ndarray:
+            frames, fps = frames_and_fps(video.files["frames"])
+            rows, step = snippet_count(frames, settings.tail), snippet_step(fps)
+            sound = read_arrays(video.files["audio"], ["sound"])["sound"]
+            options = {"batch": settings.batch, "device": device}
+            return vggish_features(network, sound, rows, step, **options)
+
+        return extract
 
 
-def vggish_extractor(
-    network: nn.Module, recipe: Mapping[str, Any], device: torch.device
-) -> Callable[[StageInput], np.ndarray]:
-    """A function from a video (stages `frames`, `audio`) to `[T, 128]`, T as for I3D.
-
-    `recipe` is the vggish section. A video without a sound track is heard as silence; its
-    status says so.
-    """
-    torch.backends.cudnn.allow_tf32 = False  # float32 means float32
-    network = network.to(device, memory_format=torch.channels_last).requires_grad_(False)
-
-    def extract(video: StageInput) -> np.ndarray:
-        frames, fps = frames_and_fps(video.files["frames"])
-        rows, step = snippet_count(frames, recipe.get("tail", "drop")), snippet_step(fps)
-        sound = read_arrays(video.files["audio"], ["sound"])["sound"]
-        return vggish_features(network, sound, rows, step, batch=recipe["batch"], device=device)
-
-    return extract
-
-
-def vggish_shard(
-    shards: Mapping[str, Path],
-    loaded: LoadedNetwork,
-    recipe: Mapping[str, Any],
+@torch.inference_mode()
+def vggish_features(
+    network: nn.Module,
+    sound: np.ndarray,
+    rows: int,
+    step: float,
     *,
+    batch: int,
     device: torch.device,
-    **settings: Any,
-) -> list[Record]:
-    """Write the features of every video of the manifests `shards` (frames, audio).
+) -> np.ndarray:
+    """Run VGGish on the sound around each of `rows` snippets of `step` seconds: `[rows, 128]`.
 
-    `recipe` is the vggish section; `settings` goes to `features_shard`.
+    `sound [S]` is 16 kHz mono, int16 or floating point in [-1, 1]; after its end is silence. The
+    result is float32.
     """
-    return features_shard(
-        "vggish",
-        shards,
-        vggish_extractor(loaded.network, recipe, device),
-        recipe,
-        weights=loaded.identity,
-        device=device_name(device),
-        **settings,
-    )
+    if sound.dtype == np.int16:
+        sound = sound / np.float32(32768)
+    windows = torch.from_numpy(snippet_windows(sound, rows, step))[:, None]
+    out = [network(part.to(device)).float().cpu().numpy() for part in windows.split(batch)]
+    return np.concatenate(out)
+
+
+STAGES = {"vggish": VggishStage()}

@@ -1,12 +1,23 @@
 """Optical flow: gray frames to int8 flow files.
 
-Read definition.py (parameters, quantization), tvl1_backends/ (four backends of one TV-L1),
-other.py (DIS and RAFT), algorithm.py (the flow that a recipe names), chunks.py (bounded memory),
-stage.py (the jobs).
+Read definition.py (parameters and frames), tvl1_backends/ (four backends of one TV-L1), other.py
+(DIS and RAFT), algorithm.py (the flow that a recipe names), codes.py (flow as bytes), chunks.py
+(bounded memory), stage.py (the stage `flow`).
 
-Imports only base and networks.
+Imports only base, media and networks.
 """
 
-from wstal.flow.tvl1_backends.backend import Backend, resolve_backend, tvl1
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 __all__ = ["Backend", "resolve_backend", "tvl1"]
+
+
+def __getattr__(name: str) -> Any:
+    # By name, so that importing a part of this room neither imports the backends nor makes them
+    # part of a job's code digest. Inside the package import them from their own module.
+    if name in __all__:
+        return getattr(import_module("wstal.flow.tvl1_backends.backend"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

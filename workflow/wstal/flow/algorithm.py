@@ -16,8 +16,6 @@ from wstal.flow.chunks import GPU_PAIRS, PAIRS
 from wstal.flow.definition import TVL1Parameters
 from wstal.flow.tvl1_backends.backend import resolve_backend, tvl1
 
-ALGORITHMS = ("tvl1", "dis", "raft")
-
 
 @dataclass(frozen=True)
 class FlowSettings:
@@ -44,8 +42,11 @@ class FlowSettings:
 
 @dataclass(frozen=True)
 class FlowAlgorithm:
-    """`flow`: gray uint8 `[N, H, W]` -> float32 px `[N-1, H, W, 2]`, an array or, from a GPU, a
-    tensor; `attrs`: how, for the file; `pairs`: how many to give it at a time."""
+    """The flow of a recipe on this machine.
+
+    `flow` is gray uint8 `[N, H, W]` -> float32 px `[N-1, H, W, 2]`, an array or, from a GPU, a
+    tensor. `attrs` say how it is computed; `pairs` is how many to give it at a time.
+    """
 
     flow: Callable[[np.ndarray], np.ndarray]
     attrs: dict[str, str]
@@ -53,15 +54,15 @@ class FlowAlgorithm:
 
 
 def flow_algorithm(
-    recipe: Mapping[str, Any], *, device: str = "cpu", threads: int | None = None
+    settings: FlowSettings, *, device: str = "cpu", threads: int | None = None
 ) -> FlowAlgorithm:
-    """What the recipe's section `flow` asks for, on this machine.
+    """Return what the section `flow` of a recipe asks for, on this machine.
 
     Raises WstalError for an unknown algorithm, backend, semantics or parameter.
     """
-    name, params = recipe["algorithm"], dict(recipe.get("params") or {})
+    name, params = settings.algorithm, dict(settings.params)
     if name == "tvl1":
-        return _tvl1(recipe, params, device, threads)
+        return _tvl1(settings, params, device, threads)
     if name == "dis":
         from wstal.flow.other import dis
 
@@ -71,15 +72,14 @@ def flow_algorithm(
 
         flow = partial(raft, device=device, **params)
         return FlowAlgorithm(flow, _attrs(name, "torch", "", "raft", params))
-    raise WstalError(f"flow algorithm {name!r} is not one of {', '.join(ALGORITHMS)}")
+    raise WstalError(f"flow algorithm {name!r} is not one of tvl1, dis, raft")
 
 
 def _tvl1(
-    recipe: Mapping[str, Any], params: dict[str, Any], device: str, threads: int | None
+    settings: FlowSettings, params: dict[str, Any], device: str, threads: int | None
 ) -> FlowAlgorithm:
-    parameters = TVL1Parameters.of(**params)
-    semantics = recipe.get("semantics", "opencv_cpu")
-    backend = resolve_backend(recipe.get("backend", "auto"), semantics, parameters, device)
+    parameters, semantics = TVL1Parameters.of(**params), settings.semantics
+    backend = resolve_backend(settings.backend, semantics, parameters, device)
     flow = partial(tvl1, backend=backend.name, semantics=semantics, threads=threads, **params)
     if backend.name in ("torch", "triton"):
         flow = partial(flow, device=device, on_device=True)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from wstal.base.parallel import read_ahead
-from wstal.flow.definition import encode
+from wstal.flow.codes import encode
 
 SNIPPET = 16  # pairs in one chunk of a flow file
 PAIRS = 4 * SNIPPET  # pairs computed at a time: enough to keep many threads busy
-# The same for a GPU, where a batch takes as long as its slowest pair, at a cut ten times the mean,
-# beside which the others hide.
+# The same on a GPU. There a batch takes as long as its slowest pair, which at a cut is ten times
+# the mean; in a large batch the other pairs are computed beside it.
 GPU_PAIRS = 64 * SNIPPET
-PIXELS = GPU_PAIRS * 455 * 256  # of all pairs at a time: of larger frames there are fewer
+PIXELS = GPU_PAIRS * 455 * 256  # of all pairs at a time: fewer pairs of larger frames
 
 
 def flow_chunks(
@@ -25,20 +25,19 @@ def flow_chunks(
     bound: float,
     pairs: int = PAIRS,
 ) -> Iterator[np.ndarray]:
-    """int8 flow codes `[n, H, W, 2]` between consecutive frames, n = `pairs` but for the last.
+    """Yield int8 flow codes `[n, H, W, 2]` between consecutive frames; n = `pairs` but at the end.
 
-    Of large frames there are fewer, in steps of a snippet, to fit into memory.
-
-    `gray_chunks` are uint8 `[m, H, W]` of any lengths, consecutive; `flow` is `[N, H, W]` ->
-    `[N-1, H, W, 2]` px. While it is computed, a thread reads the frames that it takes next. A
-    video of one frame gives one chunk of no pairs, a video of none gives nothing.
+    Of large frames n is smaller, in steps of a snippet, to fit into memory. `gray_chunks` are
+    uint8 `[m, H, W]` of any lengths, consecutive; `flow` is `[N, H, W]` -> `[N-1, H, W, 2]` px.
+    While it computes, a thread reads the frames that it needs next. A video of one frame gives
+    one chunk without pairs, a video without frames gives nothing.
     """
     for frames in read_ahead(_overlapping(gray_chunks, pairs)):
         yield encode(flow(frames), bound)
 
 
 def _overlapping(gray_chunks: Iterable[np.ndarray], pairs: int) -> Iterator[np.ndarray]:
-    """Frames of `pairs` pairs at a time, each time from the last frame of the time before on."""
+    """Yield the frames of `pairs` pairs at a time, each beginning with the last frame before."""
     waiting: list[np.ndarray] = []
     count, none_yet = 0, True
     for chunk in gray_chunks:

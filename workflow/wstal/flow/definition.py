@@ -1,10 +1,10 @@
-"""The parameters of TV-L1, under OpenCV's names and with its defaults."""
+"""What TV-L1 is given: its parameters, under OpenCV's names and with its defaults, and frames."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -35,8 +35,8 @@ class TVL1Parameters:
     inner_iterations: int = 30
     outer_iterations: int = 10
     scale_step: float = 0.8  # size ratio of one scale to the finer one
-    gamma: float = 0.0  # weight of an additive illumination field; 0 leaves it out
-    median_filtering: int = 5  # side of the median filter in px; 1 is none; 3 or 5
+    gamma: float = 0.0  # weight of an additive illumination field; 0: no such field
+    median_filtering: int = 5  # side of the median filter in px: 3 or 5; 1 is no filter
     iterations: int = 300  # opencv_cuda only: it has one loop and no median filter
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class TVL1Parameters:
 
     @classmethod
     def of(cls, **params: Any) -> TVL1Parameters:
-        """Defaults changed by `params`; an unknown name raises WstalError with the known ones."""
+        """Return the defaults changed by `params`; an unknown name raises WstalError."""
         known = [field.name for field in fields(cls)]
         for name in params:
             if name not in known:
@@ -69,16 +69,14 @@ def _demand(parameters: TVL1Parameters, name: str, what: str, holds: Any) -> Non
         raise WstalError(f"TV-L1 parameter {name} must be {what}, not {value!r}")
 
 
-# FOLDED What a flow algorithm may be given.
-
 SMALLEST = 3  # px; the one-sided gradients at both ends need a pixel between them
 
 
 def check_frames(frames: np.ndarray) -> np.ndarray:
-    """Gray frames `[N, H, W]` in 0..255, uint8 (as they are, bytes go to a GPU faster) or float32.
+    """Return gray frames `[N, H, W]` in 0..255 as uint8 (unchanged: fewer bytes) or float32.
 
-    Floating point is taken to lie in 0..1, as OpenCV's TV-L1 does.
-    Raises WstalError for another shape or type, no frame, a side under 3 px, NaN or infinity.
+    Floating point is expected in 0..1, as by OpenCV's TV-L1. Raises WstalError for another shape
+    or type, no frame, a side under 3 px, NaN or infinity.
     """
     frames = np.asarray(frames)
     if frames.ndim != 3 or not len(frames):
@@ -93,47 +91,5 @@ def check_frames(frames: np.ndarray) -> np.ndarray:
     if not np.issubdtype(frames.dtype, np.floating):
         raise WstalError(f"flow needs frames as uint8 or float in 0..1, not {frames.dtype}")
     if not np.isfinite(frames).all():
-        raise WstalError("frames hold NaN or infinity; flow of them is not defined")
+        raise WstalError("frames contain NaN or infinity; their flow is not defined")
     return frames.astype(np.float32) * np.float32(255)
-
-
-# FOLDED Flow as one signed byte per component: symmetric, so that no motion stays no motion.
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-LEVELS = 127  # +-bound <-> +-127; -128 is never used
-_NAN = "flow to be encoded holds NaN; the field it came from is not defined"
-
-
-def encode(flow: np.ndarray | Tensor, bound: float) -> np.ndarray:
-    """Flow in px, any shape, clipped to `[-bound, bound]`, as int8 of the same shape.
-
-    One step is `bound / 127` px (0.157 px at the bound 20 of the I3D recipe), rounded to the
-    nearest. NaN raises WstalError. A tensor is encoded where it lies: a quarter of the bytes
-    leave the GPU.
-    """
-    _check(bound)
-    if hasattr(flow, "cpu"):
-        scaled = flow.float() * (LEVELS / bound)
-        if scaled.isnan().any():
-            raise WstalError(_NAN)
-        codes = scaled.clamp_(-LEVELS, LEVELS).round_().char()
-        # A GPU writes page-locked memory ten times as fast as any other.
-        host = codes.new_empty(codes.shape, device="cpu", pin_memory=codes.is_cuda)
-        return host.copy_(codes).numpy()
-    scaled = np.asarray(flow, dtype=np.float32) * np.float32(LEVELS / bound)
-    if np.isnan(scaled).any():
-        raise WstalError(_NAN)
-    return np.rint(np.clip(scaled, -LEVELS, LEVELS)).astype(np.int8)
-
-
-def decode(codes: np.ndarray, bound: float) -> np.ndarray:
-    """int8 codes of any shape as float32 px."""
-    _check(bound)
-    return np.asarray(codes).astype(np.float32) * np.float32(bound / LEVELS)
-
-
-def _check(bound: float) -> None:
-    if not bound > 0:
-        raise WstalError(f"the flow bound must be a positive number of px, not {bound!r}")

@@ -45,11 +45,11 @@ SMALLEST = 128  # px; its correlation pyramid needs 16 positions at 1/8 of the s
 @cache
 def load_raft(weights: str, model: str, device: str) -> torch.nn.Module:
     """The network with the weights in the file `weights`, which the user has placed."""
-    from wstal.networks.backbone import torchvision
+    from wstal.networks.torchvision_import import import_torchvision
 
     if model not in MODELS:
         raise WstalError(f"RAFT model {model!r} is not one of {', '.join(MODELS)}")
-    builders = torchvision.models.optical_flow
+    builders = import_torchvision().models.optical_flow
     if not weights or not Path(weights).is_file():
         kind = {"raft_small": "Raft_Small_Weights", "raft_large": "Raft_Large_Weights"}[model]
         url = getattr(builders, kind).DEFAULT.url

@@ -1,6 +1,6 @@
 """Seconds of each decoded frame, from whatever the file says about them.
 
-A decoder hands out frames in display order, so times must increase. Many files break that:
+A decoder returns frames in display order, so times must increase. Many files break that:
 AVI stores no presentation times, streams lose them, recordings restart their clock.
 """
 
@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-DEFAULT_RATE = 25.0  # frames per second where a file says nothing at all
-SLOWEST, FASTEST = 0.1, 1000.0  # frames per second; what a file states beyond them is damage
-ROUNDING = 1e-3  # seconds: Matroska's clock; times this near to a constant rate are that rate
+DEFAULT_RATE = 25.0  # frames per second of a file that says nothing at all
+SLOWEST, FASTEST = 0.1, 1000.0  # frames per second; anything beyond is damage
+ROUNDING = 1e-3  # seconds: Matroska's clock; times this near to a constant rate follow it
 BACKWARD, FORWARD = 1.0, 600.0  # seconds: longer jumps are a restarted clock, not a gap
 
 
 def frame_times(pts: np.ndarray, dts: np.ndarray, rate: float) -> tuple[np.ndarray, str]:
-    """Increasing seconds [F] from the first frame on, and where they come from.
+    """Return increasing seconds [F] from the first frame on, and where they come from.
 
     The source is `pts` (as stored), `dts` (no valid display times: the decoding times, which
-    are in order), `repaired pts` (missing or disordered ones interpolated, jumps of the clock
+    are in order), `repaired pts` (missing or disordered times interpolated, jumps of the clock
     closed) or `rate` (no times at all: constant `rate`).
     """
     rate = _sane(rate)
@@ -39,12 +39,12 @@ def frame_times(pts: np.ndarray, dts: np.ndarray, rate: float) -> tuple[np.ndarr
 
 
 def frame_step(times: np.ndarray, rate: float) -> float:
-    """Seconds that a frame stands, as most of them do; the last one is taken to as well."""
+    """Return the usual seconds from a frame to the next; the last frame lasts as long."""
     return _step(times, _sane(rate))
 
 
 def gaps(times: np.ndarray) -> np.ndarray:
-    """Steps [G] in seconds that are too long for frames not to have been lost."""
+    """Return the steps [G], in seconds, that are so long that frames must be missing."""
     steps = np.diff(times)
     return steps[steps > max(1.0, 5 * np.median(steps))] if len(steps) else steps
 
@@ -63,7 +63,7 @@ def _increasing(times: np.ndarray) -> bool:
 
 
 def _until_flush(dts: np.ndarray) -> int:
-    """Frames that the decoder held back until the end come out without decoding time."""
+    """Return how many frames have a decoding time: those delayed until the end have none."""
     finite = np.flatnonzero(np.isfinite(dts))
     return int(finite[-1]) + 1 if len(finite) else 0
 

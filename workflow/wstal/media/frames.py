@@ -1,4 +1,4 @@
-"""The one door to frames: pictures on the time grid, in order, in bounded memory."""
+"""The one door to pictures: which decoders there are, and frames in order, in bounded memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,47 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
+import hdf5plugin  # noqa: F401  registers the compression of cached frames
 import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
-from wstal.media.decoders.scan import backend
 from wstal.media.pictures import Converter
+from wstal.media.scan import Decoder
+from wstal.media.timeline import Timeline, lay_grid
 
-CHUNK_BYTES = 16 * 2**20  # of pictures handed out at a time, however large they are
+CHUNK_BYTES = 16 * 2**20  # of pictures yielded at a time, however large they are
+
+
+def load_decoder(name: str) -> Decoder:
+    """Return the decoder that a recipe names: pyav, decord or torchcodec.
+
+    Raises WstalError for another name, or with the reason why the decoder does not load here.
+    """
+    try:
+        if name == "pyav":
+            from wstal.media.decoders import pyav as decoder
+        elif name == "decord":
+            from wstal.media.decoders import decord as decoder
+        elif name == "torchcodec":
+            from wstal.media.decoders import torchcodec as decoder
+        else:
+            raise WstalError(f"decoder {name!r} is not one of pyav, decord, torchcodec")
+    except (ImportError, RuntimeError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WstalError(
+            f"decoder {name} does not load here ({reason}); install it, or name another one in "
+            "the recipe under frames: decoder (pyav, decord, torchcodec)"
+        ) from error
+    return decoder
+
+
+def read_timeline(path: str | Path, fps: float, decoder: str = "pyav") -> Timeline:
+    """Decode all of `path` and lay the grid of k/`fps` seconds over the frames that came.
+
+    Raises MediaError, naming the file, if it cannot be opened or no frame decodes; WstalError
+    for an unknown decoder.
+    """
+    return lay_grid(load_decoder(decoder).scan(path), fps)
 
 
 def read_frames(
@@ -25,20 +59,20 @@ def read_frames(
     decoder: str = "pyav",
     chunk: int = 64,
 ) -> Iterator[np.ndarray]:
-    """Pictures of the decoded frames `frame_index` (int [N], never decreasing), N in all.
+    """Yield the pictures of the decoded frames `frame_index` (int [N], never decreasing).
 
-    Yields uint8 [n, h, w, 3] (`rgb`) or [n, h, w] (`gray`: what OpenCV makes of the decoded
-    picture), rotation applied, resized to `short_side` with `interpolation`. n is at most
-    `chunk`, less where pictures are large: do not count on it. Raises MediaError if the file
-    does not give all frames, WstalError for arguments out of range.
+    Chunks are uint8 [n, h, w, 3] (`rgb`) or [n, h, w] (`gray`: OpenCV's gray of the decoded
+    picture), rotation applied, resized to `short_side` with `interpolation`; N pictures in all.
+    n is at most `chunk`, and less where pictures are large: do not rely on it. Raises MediaError
+    if the file does not give all frames, WstalError for arguments out of range.
     """
     index = np.asarray(frame_index, dtype=np.int64)
     if len(index) and (index[0] < 0 or (np.diff(index) < 0).any()):
         raise WstalError(f"{path}: frame indices must be 0 or more and never decrease")
     convert = Converter(pixels, short_side, interpolation)
     wanted, counts = np.unique(index, return_counts=True)
-    read = backend(decoder).pictures(path, wanted, convert)
-    return _checked(path, chunked(_repeated(read, counts), chunk), len(index))
+    pictures = load_decoder(decoder).pictures(path, wanted, convert)
+    return _count_frames(path, chunked(_repeat(pictures, counts), chunk), len(index))
 
 
 def open_frames(
@@ -49,9 +83,9 @@ def open_frames(
     interpolation: str = "bilinear",
     chunk: int = 64,
 ) -> Iterator[np.ndarray]:
-    """Pictures on the grid of a file of the frames stage, in order; as `read_frames`.
+    """Yield the pictures on the grid of a file of the frames stage, in order; as `read_frames`.
 
-    They come from the file where it holds pixels, else the video is decoded again.
+    They are read from the file if it holds pictures, else the video is decoded again.
     """
     with h5py.File(frames_file, "r") as file:
         if "rgb" not in file:
@@ -71,12 +105,6 @@ def open_frames(
     yield from read_frames(video, index, **size, decoder=decoder, chunk=chunk)
 
 
-def _repeated(pictures: Iterator[np.ndarray], counts: np.ndarray) -> Iterator[np.ndarray]:
-    for picture, count in zip(pictures, counts, strict=False):
-        for _ in range(count):
-            yield picture
-
-
 def chunked(pictures: Iterator[np.ndarray], chunk: int) -> Iterator[np.ndarray]:
     """Stack pictures, at most `chunk` and at most CHUNK_BYTES at a time."""
     waiting: list[np.ndarray] = []
@@ -89,13 +117,22 @@ def chunked(pictures: Iterator[np.ndarray], chunk: int) -> Iterator[np.ndarray]:
         yield np.stack(waiting)
 
 
-def _checked(path: str | Path, chunks: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
-    done = 0
+def _repeat(pictures: Iterator[np.ndarray], counts: np.ndarray) -> Iterator[np.ndarray]:
+    for picture, count in zip(pictures, counts, strict=False):
+        for _ in range(count):
+            yield picture
+
+
+def _count_frames(
+    path: str | Path, chunks: Iterator[np.ndarray], expected: int
+) -> Iterator[np.ndarray]:
+    """Yield the chunks; raise MediaError after them if they are not `expected` pictures."""
+    count = 0
     for chunk in chunks:
-        done += len(chunk)
+        count += len(chunk)
         yield chunk
-    if done != count:
+    if count != expected:
         raise MediaError(
-            f"{path}: gave {done} of {count} frames of its timeline; if the file changed since "
+            f"{path}: gave {count} of {expected} frames of its timeline; if the file changed since "
             "it was probed, run the probe again"
         )

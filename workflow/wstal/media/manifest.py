@@ -1,4 +1,4 @@
-"""The manifest: one row per annotated video, whatever became of its file."""
+"""The manifest: one row per annotated video, whatever the state of its file."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ COLUMNS = [
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """The rows of a manifest or of one of its shards."""
+    """Read the rows of a manifest or of one of its shards."""
     with Path(path).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def merge_manifest(annotations: Annotations, shards: Iterable[Path]) -> list[dict[str, str]]:
-    """Rows of all shards with their split, in the annotations' order.
+    """Return the rows of all shards with their split, in the annotations' order.
 
-    A video without a row (its shard was probed before it was annotated) is `missing` and says
-    what to do. One of which only features were ever published is left out.
+    A video without a row (its shard was probed before it was annotated) is `missing`, and the
+    reason says what to do. Videos of which only features were published are left out.
     """
     probed = {row["id"]: row for shard in shards for row in read_rows(shard)}
     rows = []

@@ -1,4 +1,4 @@
-"""From a decoded RGB picture to what a recipe asks for: gray or colour, at its size."""
+"""From a decoded RGB picture to what a recipe asks for: upright, gray or colour, at its size."""
 
 from __future__ import annotations
 
@@ -14,8 +14,27 @@ INTERPOLATIONS = {
 }
 
 
+def quarter_turns(degrees: float) -> int:
+    """Return the counter-clockwise quarter turns, 0 to 3, nearest to a rotation in degrees."""
+    return round(degrees / 90) % 4
+
+
+def upright(picture: np.ndarray, degrees: float) -> np.ndarray:
+    """Rotate `[H, W, C]` counter-clockwise by `degrees`, a multiple of 90.
+
+    Phones store how they were held, not a rotated picture.
+    """
+    turns = quarter_turns(degrees)
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+
+def turned_size(width: int, height: int, degrees: float) -> tuple[int, int]:
+    """Return width and height after the rotation."""
+    return (height, width) if quarter_turns(degrees) % 2 else (width, height)
+
+
 def resized(width: int, height: int, short_side: int | None) -> tuple[int, int]:
-    """Width and height with the short side at `short_side`, up or down; None keeps both."""
+    """Return the size with its short side at `short_side`, up or down; None keeps it."""
     if short_side is None:
         return width, height
     scale = short_side / min(width, height)
@@ -29,8 +48,8 @@ class Converter:
     """Callable: RGB uint8 [H, W, 3] -> uint8 [h, w, 3] (`rgb`) or [h, w] (`gray`).
 
     Gray is OpenCV's BGR2GRAY of the decoded picture, taken before the resize as flow programs
-    do. The first picture fixes the size; one of another size (streams may change it) is
-    brought to the same. Raises WstalError for unknown `pixels` or `interpolation`.
+    do. The first picture fixes the size; a later one of another size (streams may change it) is
+    resized to the same. Raises WstalError for unknown `pixels` or `interpolation`.
     """
 
     def __init__(self, pixels: str, short_side: int | None, interpolation: str) -> None:
@@ -38,7 +57,7 @@ class Converter:
             raise WstalError(f"pixels is {pixels!r}; it can be rgb or gray")
         if interpolation not in INTERPOLATIONS:
             raise WstalError(
-                f"interpolation {interpolation!r} is none of {', '.join(INTERPOLATIONS)}"
+                f"interpolation {interpolation!r} is not one of {', '.join(INTERPOLATIONS)}"
             )
         self.gray, self.short_side = pixels == "gray", short_side
         self.interpolation = INTERPOLATIONS[interpolation]
@@ -53,22 +72,3 @@ class Converter:
         if self.size == (width, height):
             return picture
         return cv2.resize(picture, self.size, interpolation=self.interpolation)
-
-
-# FOLDED Pictures turned upright: phones store how they were held, not a turned picture.
-
-
-def quarter_turns(degrees: float) -> int:
-    """Counter-clockwise quarter turns, 0 to 3, of a rotation in degrees (the nearest)."""
-    return round(degrees / 90) % 4
-
-
-def upright(picture: np.ndarray, degrees: float) -> np.ndarray:
-    """Turn `[H, W, C]` counter-clockwise by `degrees`, a multiple of 90."""
-    turns = quarter_turns(degrees)
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
-
-
-def turned_size(width: int, height: int, degrees: float) -> tuple[int, int]:
-    """Width and height once turned."""
-    return (height, width) if quarter_turns(degrees) % 2 else (width, height)

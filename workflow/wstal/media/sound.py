@@ -1,4 +1,4 @@
-"""The one door to sound: any rate and layout to mono, in step with the pictures."""
+"""The one door to sound: any rate and layout to mono, aligned with the pictures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Sound:
 
 
 def read_sound(path: str | Path, rate: int = RATE, resampler: str = "soxr") -> np.ndarray:
-    """The sound as mono float32 [S] at `rate` Hz, in [-1, 1]; see `decode_sound`."""
+    """Return the sound as mono float32 [S] at `rate` Hz, in [-1, 1]; see `decode_sound`."""
     return decode_sound(path, rate, resampler).samples
 
 
@@ -47,12 +47,12 @@ def decode_sound(path: str | Path, rate: int = RATE, resampler: str = "soxr") ->
     """Decode and resample the sound track, sample 0 at the time of the first picture.
 
     Channels are averaged, then resampled by `soxr` (high quality) or `resampy` (kaiser_best,
-    what torchvggish does, about 90 times slower). A track that starts late or has holes is
-    filled with silence, what sounds before the first picture is dropped. Raises NoAudio
-    without a track, MediaError if it does not decode, WstalError for another resampler.
+    what torchvggish uses, about 90 times slower). A late start and holes are filled with
+    silence; sound before the first picture is dropped. Raises NoAudio if there is no track,
+    MediaError if it does not decode, WstalError for another resampler.
     """
     if resampler not in RESAMPLERS:
-        raise WstalError(f"resampler {resampler!r} is none of {', '.join(RESAMPLERS)}")
+        raise WstalError(f"resampler {resampler!r} is not one of {', '.join(RESAMPLERS)}")
     faults, parts, source, resample = Faults(), [], 0, None
     with opened(path) as container:
         stream = sound_stream(container)
@@ -71,7 +71,7 @@ def decode_sound(path: str | Path, rate: int = RATE, resampler: str = "soxr") ->
 
 
 def _picture_time(path: str | Path) -> float:
-    """Second of the first picture on the file's clock; 0 for a file of sound alone."""
+    """Return the first picture's second on the file's clock; 0 for a file without pictures."""
     faults = Faults()
     with opened(path) as container:
         try:
@@ -85,7 +85,7 @@ def _picture_time(path: str | Path) -> float:
 
 
 def _mono(container, stream, offset: float, faults: Faults) -> Iterator[tuple[int, np.ndarray]]:
-    """(sample rate, mono float32 [n]) block by block, holes filled."""
+    """Yield (sample rate, mono float32 [n]) block by block, holes filled."""
     seconds = 0.0  # of sound so far, from the first picture on
     for packet in packets(container, [stream], faults):
         for frame in decoded(packet, faults):
@@ -100,7 +100,7 @@ def _mono(container, stream, offset: float, faults: Faults) -> Iterator[tuple[in
 
 
 def to_mono(frame) -> np.ndarray:
-    """Mean over the channels of an audio frame, float32 [n] in [-1, 1]."""
+    """Return the mean over the channels of an audio frame, float32 [n] in [-1, 1]."""
     array, channels = frame.to_ndarray(), frame.layout.nb_channels
     if not frame.format.is_planar:
         array = array.reshape(-1, channels).T
@@ -122,7 +122,7 @@ class _Soxr:
 
 
 class _Resampy:
-    """Resamples at the end: its filter knows no blocks."""
+    """Resamples everything at the end: its filter does not work block by block."""
 
     def __init__(self, source: int, rate: int) -> None:
         self._rates, self._blocks = (source, rate), [np.zeros(0, np.float32)]

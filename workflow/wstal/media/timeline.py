@@ -1,9 +1,12 @@
-"""The verified timeline of a video: which decoded frame stands at each k/fps second."""
+"""The time grid, and the verified timeline of a video: which decoded frame is at k/fps seconds.
+
+Time 0 is the first decoded frame. Snippets are 16 frames of the grid; snippet l covers the
+seconds [t0 + l*step, t0 + (l+1)*step), step = 16/fps. Files hold seconds, half-open.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,26 +14,21 @@ import numpy as np
 from wstal.base.array_store import OK, PARTIAL
 from wstal.base.errors import WstalError
 from wstal.media.clock import frame_step, frame_times, gaps
-from wstal.media.decoders.scan import Scan, backend
-
-# FOLDED The one time grid: frames at k/fps, snippets of 16 frames, seconds at every file border.
-# FOLDED
-# FOLDED Time 0 is the first decoded frame. Snippet l covers the seconds [t0 + l*step, t0 + (l+1)*step),
-# FOLDED step = 16/fps.
+from wstal.media.scan import Scan
 
 SNIPPET = 16  # frames
 TIE = 1e-6  # seconds; finer differences are floating point, not time
 
 
 def frame_count(duration: float, fps: float) -> int:
-    """N, the number of k >= 0 with k/fps < duration (seconds), at least 1."""
+    """Return N, the number of k >= 0 with k/fps < duration (seconds), at least 1."""
     return max(1, int(np.ceil((duration - TIE) * fps)))
 
 
 def frame_grid(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
-    """The decoded frame nearest to each k/fps: int64 [N] from increasing seconds [F].
+    """Return the decoded frame nearest to each k/fps: int64 [N], from increasing seconds [F].
 
-    Of two frames equally near (within a microsecond) the earlier one is taken.
+    Of two frames that are equally near (within a microsecond) the earlier one is taken.
     """
     times = np.asarray(times, dtype=np.float64)
     if not len(times):
@@ -40,14 +38,14 @@ def frame_grid(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
 
 
 def snippet_count(frames: int, tail: Literal["drop", "repeat"] = "drop") -> int:
-    """T for N frames: whole snippets, at least one (`drop`), or all begun ones (`repeat`)."""
+    """Return T for N frames: whole snippets, at least one (`drop`), or all begun (`repeat`)."""
     if tail not in ("drop", "repeat"):
         raise WstalError(f"tail is {tail!r}; it can be drop or repeat")
     return max(1, frames // SNIPPET if tail == "drop" else -(-frames // SNIPPET))
 
 
 def snippet_step(fps: float) -> float:
-    """Seconds per snippet."""
+    """Return the seconds per snippet."""
     return SNIPPET / fps
 
 
@@ -55,12 +53,12 @@ def snippet_step(fps: float) -> float:
 class Timeline:
     """What decoding a whole video showed.
 
-    `frame_index` int64 [N] names a decoded frame (0-based, in display order) for each grid
-    point; `times` float64 [F] are seconds of all decoded frames from the first one on;
-    `duration` is the last time plus one usual frame step, whatever the header says; `clock`
-    tells where the times come from; `width` and `height` hold after `rotation` (degrees
-    counter-clockwise) was applied; `gaps` counts holes in the times; `start` is the first
-    frame's second on the file's own clock. `status` is ok or partial, `reason` says why.
+    `frame_index` int64 [N] is a decoded frame (0-based, in display order) for each grid point.
+    `times` float64 [F] are the seconds of all decoded frames from the first one on. `duration`
+    is the last time plus one usual frame step, whatever the header says. `clock` says where the
+    times come from. `width` and `height` are those after `rotation` (degrees counter-clockwise).
+    `gaps` counts holes in the times. `start` is the first frame's second on the file's own clock.
+    `status` is ok or partial, `reason` says why.
     """
 
     frame_index: np.ndarray
@@ -86,17 +84,8 @@ class Timeline:
         return self.frames / self.duration
 
 
-def timeline(path: str | Path, fps: float, decoder: str = "pyav") -> Timeline:
-    """Decode all of `path` and lay the k/`fps` grid over what came.
-
-    Raises MediaError, naming the file, if it cannot be opened or no frame decodes; WstalError
-    for an unknown decoder.
-    """
-    return lay_grid(backend(decoder).scan(path), fps)
-
-
 def lay_grid(scan: Scan, fps: float) -> Timeline:
-    """The timeline of a scanned video."""
+    """Return the timeline of a scanned video on the grid of k/`fps` seconds."""
     times, clock = frame_times(scan.pts, scan.dts, scan.rate)
     duration = float(times[-1]) + frame_step(times, scan.rate)
     holes, texts = gaps(times), list(scan.faults)
@@ -109,7 +98,9 @@ def lay_grid(scan: Scan, fps: float) -> Timeline:
         frame_index=frame_grid(times, duration, fps),
         times=times,
         duration=duration,
-        **{"width": scan.width, "height": scan.height, "rotation": scan.rotation},
+        width=scan.width,
+        height=scan.height,
+        rotation=scan.rotation,
         status=PARTIAL if texts else OK,
         reason="; ".join(texts),
         gaps=len(holes),

@@ -1,7 +1,8 @@
 """Networks that turn snippets into feature vectors, and their weights.
 
-Read i3d/ (Inception-I3D), vggish.py (sound), backbone.py with backbones/ (other public networks),
-then weights.py (which weights exist, how a file is identified and read safely).
+Read i3d/ (Inception-I3D), vggish.py (sound), backbone.py with backbones/ and
+torchvision_import.py (other public networks), then weights.py (which weights exist, how a file is
+identified and read safely).
 
 Imports only base.
 """

@@ -1,8 +1,8 @@
-"""decord: the second backend. Exact in sequence, strict about damage, hungry if left alone.
+"""decord, the second decoder: exact in sequence, strict about damage.
 
-A reader decodes ahead without bound while nobody asks, and its random access is wrong in files
-whose index counts packets without a picture. So it is read in sequence, a window at a time and
-at full speed; each window has a fresh reader that must repeat the pictures before it.
+A reader decodes ahead without bound while it waits, and its random access is wrong in files
+whose index counts packets without a picture. So pictures are read in sequence, a window at a
+time; each window has a new reader that must repeat the pictures before it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import decord
 import numpy as np
 
 from wstal.base.errors import MediaError
-from wstal.media.decoders.scan import Scan
+from wstal.media.scan import Scan
 
-WINDOW_BYTES = 128 * 2**20  # decoded pictures per reader, larger files take several
-OVERLAP = 5  # pictures that a fresh reader must repeat before it is believed
+WINDOW_BYTES = 128 * 2**20  # of decoded pictures per reader; larger files need several readers
+OVERLAP = 5  # pictures that a new reader must repeat before it is trusted
 
 
 def scan(path: str | Path) -> Scan:
@@ -43,7 +43,7 @@ def scan(path: str | Path) -> Scan:
 def pictures(
     path: str | Path, wanted: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """The converted pictures of `wanted`; see `Backend`."""
+    """Yield the converted pictures of `wanted`; see `Decoder`."""
     end = int(wanted[-1]) + 1 if len(wanted) else 0
     first, tail, keep = 0, [], set(wanted.tolist())
     while first < end:
@@ -54,12 +54,12 @@ def pictures(
                 converted.append(convert(picture))
             tail = [*tail[1 - OVERLAP :], picture]
             first, room = first + 1, room - picture.nbytes
-        del reader  # before the slow consumer gets its turn
+        del reader  # before the slow consumer continues
         yield from converted
 
 
 def _positioned(path: str | Path, first: int, tail: list[np.ndarray]) -> decord.VideoReader:
-    """A fresh reader whose next picture is `first`, shown by repeating the `tail` before it."""
+    """Return a new reader whose next picture is `first`, verified by the `tail` before it."""
     reader = _reader(path)
     if first:
         reader.seek_accurate(first - len(tail))

@@ -1,4 +1,4 @@
-"""PyAV: the default backend. Bounded memory, explicit faults, keeps what decodes."""
+"""PyAV, the default decoder: bounded memory, explicit faults, keeps what decodes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import av
 import numpy as np
 
 from wstal.base.errors import MediaError
-from wstal.media.decoders.scan import Scan
 from wstal.media.pictures import turned_size, upright
+from wstal.media.scan import Scan
 
-TRUNCATED = 1.0  # seconds that may lack at the end before a file counts as cut short
+TRUNCATED = 1.0  # seconds that may be missing at the end before a file counts as cut short
 
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
-    """The open file; anything FFmpeg says against it becomes a MediaError."""
+    """Open the file; anything that FFmpeg reports about it becomes a MediaError."""
     try:
         # damaged or foreign-encoded titles must not cost the pictures
         container = av.open(str(path), metadata_errors="ignore")
@@ -33,12 +33,12 @@ def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
 
 
 def described(error: Exception) -> str:
-    """FFmpeg's own words for an error."""
+    """Return FFmpeg's own words for an error."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def video_stream(path: str | Path, container: av.container.InputContainer):
-    """The stream a player would show; MediaError if there is none (a cover picture is none)."""
+    """Return the stream a player would show; MediaError if there is none but a cover picture."""
     stream = container.streams.best("video")
     if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
         raise MediaError(f"{path}: has no video stream")
@@ -49,7 +49,7 @@ def video_stream(path: str | Path, container: av.container.InputContainer):
 
 
 def sound_stream(container: av.container.InputContainer):
-    """The sound track that belongs to the video stream, or None; None if nothing decodes it."""
+    """Return the sound track of the video stream; None if there is none, or nothing decodes it."""
     stream = container.streams.best("audio", related=container.streams.best("video"))
     return stream if stream is not None and stream.codec_context is not None else None
 
@@ -61,18 +61,18 @@ class Faults:
         self.packets, self.first, self.stopped = 0, "", ""
 
     def packet(self, error: Exception) -> None:
-        """A packet that did not decode; the rest may."""
+        """Count a packet that did not decode; the rest may."""
         self.packets += 1
         self.first = self.first or described(error)
 
     def texts(self) -> list[str]:
-        """One text per kind of fault."""
+        """Return one text per kind of fault."""
         texts = [f"{self.packets} packets did not decode ({self.first})"] if self.packets else []
         return texts + ([f"the file ends in an error ({self.stopped})"] if self.stopped else [])
 
 
 def packets(container, streams: list, faults: Faults) -> Iterator:
-    """All packets of `streams`; a file that breaks off ends them and is noted."""
+    """Yield all packets of `streams`; a file that breaks off ends them and is noted."""
     while True:
         try:
             yield from container.demux(streams)
@@ -85,7 +85,7 @@ def packets(container, streams: list, faults: Faults) -> Iterator:
 
 
 def decoded(packet, faults: Faults) -> list:
-    """The frames of a packet, none if it does not decode."""
+    """Return the frames of a packet, none if it does not decode."""
     try:
         return packet.decode()
     except av.FFmpegError as error:
@@ -130,7 +130,7 @@ def scan(path: str | Path) -> Scan:
 
 
 def first_time(container: av.container.InputContainer, pts: float) -> float:
-    """Seconds on the file's clock at which the first picture, decoded at `pts`, is shown."""
+    """Return the file's second at which the first picture, decoded at `pts`, is shown."""
     # AVI counts decoding steps: its first picture seems to come late by the decoder's delay
     return pts if np.isfinite(pts) and container.format.name != "avi" else 0.0
 
@@ -138,7 +138,7 @@ def first_time(container: av.container.InputContainer, pts: float) -> float:
 def pictures(
     path: str | Path, wanted: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """The converted pictures of `wanted`; see `Backend`."""
+    """Yield the converted pictures of `wanted`; see `Decoder`."""
     faults, ordinal, waiting = Faults(), -1, iter(wanted.tolist())
     target = next(waiting, None)
     with opened(path) as container:

@@ -1,4 +1,4 @@
-"""torchcodec: a third backend where it loads (it needs FFmpeg's shared libraries).
+"""torchcodec, the third decoder; it loads only where FFmpeg's shared libraries are installed.
 
 It finds frames by presentation time, so it refuses files that store none (AVI).
 """
@@ -12,7 +12,7 @@ import numpy as np
 from torchcodec.decoders import VideoDecoder
 
 from wstal.base.errors import MediaError
-from wstal.media.decoders.scan import Scan
+from wstal.media.scan import Scan
 
 BATCH = 16  # pictures fetched at a time
 
@@ -34,7 +34,7 @@ def scan(path: str | Path) -> Scan:
 def pictures(
     path: str | Path, wanted: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """The converted pictures of `wanted`; see `Backend`."""
+    """Yield the converted pictures of `wanted`; see `Decoder`."""
     keep, ordinal = set(wanted.tolist()), 0
     end = int(wanted[-1]) + 1 if len(wanted) else 0
     for batch in _batches(path, _decoder(path), end):

@@ -1,0 +1,49 @@
+"""What a decoder is, and what it finds out about a video by decoding all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All decoded frames of a video, in display order.
+
+    `pts` and `dts` are seconds [F] on the file's clock, NaN for a frame without one. `rate` is
+    the constant or average frame rate that the file states (0: none). `width` and `height` are
+    the displayed size, after `rotation` (degrees counter-clockwise). `expected` is the number of
+    frames that the header announces (0: none). `start` is the first frame's second on the file's
+    clock. `faults` says in words what went wrong while frames still came. A decoder that rotates
+    pictures itself reports rotation 0; one that does not look at sound reports audio False.
+    """
+
+    pts: np.ndarray
+    dts: np.ndarray
+    rate: float
+    width: int
+    height: int
+    rotation: int
+    expected: int = 0
+    start: float = 0.0
+    audio: bool = False
+    faults: list[str] = field(default_factory=list)
+
+
+class Decoder(Protocol):
+    """A module of `wstal.media.decoders`. It raises MediaError with the file and the fault."""
+
+    def scan(self, path: str | Path) -> Scan:
+        """Decode all of `path` and report what came."""
+
+    def pictures(
+        self, path: str | Path, wanted: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]
+    ) -> Iterator[np.ndarray]:
+        """Yield `convert(picture)` of the decoded frames `wanted` (increasing ordinals).
+
+        A picture is uint8 RGB [H, W, 3], rotation applied.
+        """
