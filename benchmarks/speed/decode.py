@@ -23,8 +23,7 @@ import av
 import cv2
 import decord
 import numpy as np
-from wstal.media.frames import read_frames
-from wstal.media.timeline import timeline
+from wstal.media.frames import read_frames, read_timeline
 
 from benchmarks.record import record_parser, write_record
 
@@ -71,7 +70,7 @@ READERS = {
 
 def speeds(path: str, repeats: int) -> dict[str, dict[str, float]]:
     """Return each reader's frames per second on a clip and its ratio to decord, as medians."""
-    frames = timeline(path, 25).frames
+    frames = read_timeline(path, 25).frames
     wall: dict[str, list[float]] = {name: [] for name in READERS}
     processor: dict[str, list[float]] = {name: [] for name in READERS}
     for _ in range(repeats):
@@ -101,7 +100,7 @@ import sys, time
 from pathlib import Path
 import decord, numpy as np
 from wstal.media.frames import read_frames
-from wstal.media.decoders.scan import backend
+from wstal.media.frames import load_decoder
 name, path, frames = sys.argv[1], sys.argv[2], int(sys.argv[3])
 def peak():  # ru_maxrss would include the memory of the parent process
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -113,7 +112,7 @@ if name == "decord":
         reader.next()
         time.sleep(number == 0)
 else:
-    backend(name.removeprefix("wstal_"))
+    load_decoder(name.removeprefix("wstal_"))
     base = peak()
     decoder = name.removeprefix("wstal_")
     for number, _ in enumerate(read_frames(path, np.arange(frames), short_side=256,

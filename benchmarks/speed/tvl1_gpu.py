@@ -26,7 +26,8 @@ import cv2
 import numpy as np
 import torch
 from wstal.flow import tvl1
-from wstal.flow.definition import TVL1Parameters, check_frames, encode
+from wstal.flow.codes import encode
+from wstal.flow.definition import TVL1Parameters, check_frames
 from wstal.flow.tvl1_backends.cpu import NoCompiler, tvl1_cpu
 from wstal.flow.tvl1_backends.torch import tvl1_torch
 from wstal.flow.tvl1_backends.triton import Launch, tvl1_triton

@@ -1,27 +1,24 @@
 """A video file through the stages of the DAG, as a shard of its own.
 
-Stages of a recipe made ready: networks by stage, digests as the rules give them.
-
-The networks of a recipe with the weights that the DAG would take.
+Networks have the weights that the DAG would take, and codes are the digests that the rules give.
 """
 
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from video_clips import write_clip
-from wstal.apply import extraction
-from wstal.apply.extraction import Extraction, check_weights, prepared, recipe_networks
+from wstal.apply.extraction import Extraction, check_weights, load_networks, prepare
 from wstal.base.array_store import read_attrs
 from wstal.base.code_digest import code_digest
 from wstal.base.errors import MediaError, WstalError
-from wstal.features.i3d_stage import i3d_network
+from wstal.base.stage import LoadedNetwork
+from wstal.features import backbone_stage
 from wstal.features.pack import FeatureFile
-from wstal.features.shard import LoadedNetwork
-from wstal.features.vggish_stage import vggish_network
 from wstal.networks.weights import read_sources, sha256_of
 
 I3D = {
@@ -47,8 +44,7 @@ CODES = dict.fromkeys(["probe", "frames", "audio", "flow", "i3d_rgb", "i3d_flow"
 
 @pytest.fixture(scope="module")
 def networks():
-    loaded = {f"i3d_{s}": i3d_network("untrained", s, 0.0625, {}) for s in ("rgb", "flow")}
-    return loaded | {"vggish": vggish_network("untrained", RECIPE["vggish"], {})}
+    return load_networks(RECIPE, ["rgb", "flow", "audio"], {}, [])
 
 
 @pytest.fixture
@@ -61,7 +57,7 @@ def stages(tmp_path, networks):
 
 
 def features_of(stages, video, path, output):
-    stages.extract(stages.probed(video, path), output)
+    stages.extract(stages.probe(video, path), output)
     with FeatureFile(output) as features:
         return {name: features.read(video, [name]) for name in features.streams}, features.attrs
 
@@ -98,8 +94,8 @@ def test_what_was_made_is_used_again(stages, tmp_path, monkeypatch):
     first, _ = features_of(stages(["rgb"]), "clip", clip, tmp_path / "f.h5")
     told = []
     again = stages(["rgb"], tracks=lambda stage: lambda items: told.append(stage) or items)
-    monkeypatch.setattr("wstal.media.stage.timeline", None)  # would decode
-    monkeypatch.setattr("wstal.features.snippets.i3d_features", None)
+    monkeypatch.setattr("wstal.media.frame_stage.read_timeline", None)  # would decode
+    monkeypatch.setattr("wstal.features.snippets.snippet_features", None)
     second, _ = features_of(again, "clip", clip, tmp_path / "f.h5")
     np.testing.assert_array_equal(first["rgb"], second["rgb"])
     assert told == ["frames", "i3d_rgb"]
@@ -113,7 +109,7 @@ def test_bad_and_absent_files_are_named_with_the_reason(stages, tmp_path):
         (tmp_path / "no.mp4", "missing: no file"),
         (tmp_path, "missing: .* is a folder, name the files in it"),
     ):
-        row = stages().probed("v", path)
+        row = stages().probe("v", path)
         with pytest.raises(MediaError, match=reason):
             stages().extract(row, tmp_path / "f.h5")
     assert not (tmp_path / "f.h5").exists()
@@ -121,12 +117,24 @@ def test_bad_and_absent_files_are_named_with_the_reason(stages, tmp_path):
 
 def test_another_network_takes_its_own_stage(stages, tmp_path, monkeypatch):
     called = []
-    monkeypatch.setattr(extraction, "backbone_shard", lambda *a, **k: called.append(a) or [])
-    recipe = {**RECIPE, "streams": {"rgb": "s3d"}, "s3d": {"weights": "untrained"}}
-    given = {"networks": {"s3d": "network"}, "codes": {**CODES, "s3d": "c"}}
+
+    def extractor(self, settings, job):
+        called.append((self.name, settings, job.network.network))
+        return lambda video: np.zeros((2, 7), np.float32)
+
+    monkeypatch.setattr(backbone_stage.BackboneStage, "extractor", extractor)
+    section = {"weights": "untrained", "short_side": 32, "crop": 32}
+    recipe = {**RECIPE, "streams": {"rgb": "s3d"}, "s3d": section}
+    network = SimpleNamespace(packages=())
+    given = {
+        "networks": {"s3d": LoadedNetwork(network, "w", "id")},
+        "codes": {**CODES, "s3d": "c"},
+    }
     s3d = Extraction("s", recipe, ["rgb"], folder=tmp_path, device=torch.device("cpu"), **given)
-    assert s3d._features("s3d", {"frames": "f.csv"}) == []
-    assert called == [("s3d", "f.csv", "network", {"weights": "untrained"})]
+    clip = write_clip(tmp_path / "clip.mp4", 40)
+    arrays, _ = features_of(s3d, "clip", clip, tmp_path / "f.h5")
+    assert arrays["rgb"].shape == (2, 7)
+    assert called == [("s3d", backbone_stage.BackboneSettings(**section), network)]
 
 
 CPU = torch.device("cpu")
@@ -134,21 +142,19 @@ CPU = torch.device("cpu")
 
 def test_the_demos_stages_are_those_of_the_workflow(project, recipes, tmp_path):
     recipe = recipes["demo_i3d"]
-    stages = prepared("demo_i3d", recipe, ["rgb"], project, tmp_path, CPU, keep_flow=True)
+    stages = prepare("demo_i3d", recipe, ["rgb"], project, tmp_path, CPU, keep_flow=True)
     assert list(stages.networks) == ["i3d_rgb"] and stages.folder == tmp_path / "demo_i3d"
     assert stages.keep_flow and stages.networks["i3d_rgb"].weights.startswith(str(project))
     digest = code_digest(project / "scripts/extract_i3d.py", project / "workflow/wstal")
     assert stages.codes["i3d_rgb"] == digest
     same = {"accepted": {digest: "older"}}
-    again = prepared("demo_i3d", recipe, ["rgb"], project, tmp_path, CPU, **same)
+    again = prepare("demo_i3d", recipe, ["rgb"], project, tmp_path, CPU, **same)
     assert again.codes["i3d_rgb"] == "older"
 
 
 def test_absent_weights_are_refused_with_the_remedy(project, recipes, tmp_path):
     with pytest.raises(WstalError, match="wstal weights"):
-        prepared(
-            "i3d_tvl1", recipes["i3d_tvl1"], ["rgb"], project, tmp_path, CPU, places=[tmp_path]
-        )
+        prepare("i3d_tvl1", recipes["i3d_tvl1"], ["rgb"], project, tmp_path, CPU, places=[tmp_path])
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +163,7 @@ def sources(project):
 
 
 def test_only_what_the_streams_need_is_loaded(recipes, sources, project, tmp_path):
-    networks = recipe_networks(recipes["demo_i3d"], ["rgb", "audio"], sources, [tmp_path, project])
+    networks = load_networks(recipes["demo_i3d"], ["rgb", "audio"], sources, [tmp_path, project])
     assert networks.keys() == {"i3d_rgb", "vggish"}
     shipped = project / "workflow/reference/weights/demo_i3d_rgb.safetensors"
     assert networks["i3d_rgb"].identity == sha256_of(shipped)
@@ -168,7 +174,7 @@ def test_only_what_the_streams_need_is_loaded(recipes, sources, project, tmp_pat
 def test_absent_weights_are_refused_with_the_way_to_get_them(recipes, sources, tmp_path):
     for name, stream in (("i3d_tvl1", "flow"), ("i3d_tvl1", "audio"), ("ave_resnet152", "visual")):
         with pytest.raises(WstalError, match=r"weights fetch .*results/weights"):
-            recipe_networks(recipes[name], [stream], sources, [tmp_path])
+            load_networks(recipes[name], [stream], sources, [tmp_path])
 
 
 def test_other_weights_than_those_of_the_features_are_refused():

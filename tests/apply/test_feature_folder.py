@@ -25,7 +25,7 @@ class Stages:
     def __init__(self, folder, lengths):
         self.folder, self.lengths, self.packed = folder, lengths, None
 
-    def probed(self, video, path):
+    def probe(self, video, path):
         broken = self.lengths[video] == "broken"
         return {
             "id": video,
@@ -33,7 +33,7 @@ class Stages:
             "reason": "cut" if broken else "",
         }
 
-    def streams_of(self, row):
+    def make_streams(self, row):
         length = self.lengths[row["id"]]
         if not isinstance(length, int):
             raise WstalError("cut" if length == "broken" else length)
@@ -155,5 +155,5 @@ def test_a_folder_stands_for_the_videos_below_it(tmp_path):
     twins = [(tmp_path / name).as_posix() for name in ("jump/b.avi", "run/b.AVI")]
     assert list(found) == ["a", *twins]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(WstalError, match=r"empty: no video is below this folder .*\.mp4"):
+    with pytest.raises(WstalError, match=r"empty: there is no video below this folder .*\.mp4"):
         video_ids([tmp_path / "empty"])

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import torch
 from finished_runs import write_acn_runs
-from wstal.apply.localizer import Localizer, applied, attempts, notes_on
+from wstal.apply.localizer import Localizer, apply_run, localize_each, notes_on
 from wstal.apply.results import (
     Localization,
     clock,
@@ -44,14 +44,14 @@ def test_one_bad_video_costs_no_other():
 
     failures = []
     videos = {name: Path(f"{name}.mp4") for name in "abc"}
-    assert list(attempts(localizer, videos, failures)) == ["a", "c"]
+    assert list(localize_each(localizer, videos, failures)) == ["a", "c"]
     assert failures == ["b.mp4: nothing localized, broken: no frame"]
 
 
 def test_a_run_is_refused_before_any_video_is_touched(catalog, project, tmp_path):
     recipe = write_acn_runs(project, tmp_path)
     ready = {"catalog": catalog, "root": project, "cache": tmp_path, "device": torch.device("cpu")}
-    with pytest.raises(WstalError, match="recipe 'small' is none of workflow/config/features"):
+    with pytest.raises(WstalError, match="recipe 'small' is not in workflow/config/features"):
         Localizer(recipe / "acn/seed0", **ready)
     (recipe / "acn-rgb/seed0/proposals.json").unlink()
     with pytest.raises(WstalError, match=r"no proposals.json.*snakemake .*acn-rgb/seed0/prop"):
@@ -77,7 +77,7 @@ def recipe(project, tmp_path_factory):
 def test_the_proposals_are_those_of_the_dag(recipe, name):
     run = read_run(recipe / name / "seed0")
     with FeatureFile(run.features) as features:
-        scores, found = applied(run, features, CPU)
+        scores, found = apply_run(run, features, CPU)
     expected = json.loads((run.path / "proposals.json").read_text())["results"]
     assert as_results(found, scores.videos) == expected
     assert sum(map(len, expected.values())) > 0
@@ -86,7 +86,7 @@ def test_the_proposals_are_those_of_the_dag(recipe, name):
 def test_without_a_localize_config_the_stretches_of_a_class_are_given(recipe):
     run = replace(read_run(recipe / "untrimmednet/seed0"), localize=None)
     with FeatureFile(run.features) as features:
-        scores, found = applied(run, features, CPU)
+        scores, found = apply_run(run, features, CPU)
     assert found.equals(event_detections(scores)) and len(found)
 
 

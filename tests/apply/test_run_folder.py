@@ -13,7 +13,7 @@ import pytest
 from finished_runs import write_acn_runs
 from wstal.apply.run_folder import chosen_streams, read_run, run_recipe, video_recipe
 from wstal.base.errors import WstalError
-from wstal.config.entry import recipe_digest
+from wstal.config.stages import recipe_digest
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_files_of_different_trainings_are_refused(recipe):
         read_run(recipe / "untrimmednet/seed0")
     assert read_run(recipe / "acn-rgb/seed0")  # which takes scores alone
     change(recipe / "acn/seed0/proposals.json", lambda about: about["fused"]["rgb"].update(seed=4))
-    with pytest.raises(WstalError, match="acn-rgb/seed0 was trained anew since"):
+    with pytest.raises(WstalError, match="acn-rgb/seed0 was trained again since"):
         read_run(recipe / "acn/seed0")
 
 
@@ -84,10 +84,10 @@ def test_what_is_missing_beside_a_run_is_named(recipe):
     with pytest.raises(WstalError, match="untrimmednet/seed0/checkpoint.pt is missing"):
         read_run(recipe / "acn-rgb/seed0")
     change(recipe / "acn/seed0/proposals.json", lambda about: about.pop("runs"))
-    with pytest.raises(WstalError, match="does not say which runs it joins"):
+    with pytest.raises(WstalError, match="does not say which runs it fuses"):
         read_run(recipe / "acn/seed0")
     (recipe / "acn/seed0/proposals.json").write_text("[]")
-    with pytest.raises(WstalError, match="is not this project's"):
+    with pytest.raises(WstalError, match="was not written by this project"):
         read_run(recipe / "acn/seed0")
 
 
@@ -124,5 +124,5 @@ def test_a_recipe_is_taken_by_name_and_its_streams_are_chosen(recipes):
     assert chosen_streams(recipe, ["flow", "rgb", "flow"]) == ["flow", "rgb"]
     with pytest.raises(WstalError, match="no stream depth; it has rgb, flow, audio"):
         chosen_streams(recipe, ["rgb", "depth"])
-    with pytest.raises(WstalError, match="'i3d_tvl' is none of .*nearest: i3d_tvl1"):
+    with pytest.raises(WstalError, match="'i3d_tvl' is not in .*nearest: i3d_tvl1"):
         video_recipe(recipes, "i3d_tvl")

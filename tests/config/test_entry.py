@@ -26,15 +26,14 @@ from wstal.config.entry import (
     facts_file,
     features_folder,
     folder_listing,
-    numbers_part,
     own_lists,
     refusal,
-    section_of,
     sound_annotation_files,
     sound_video_files,
     video_files,
     videos_folder,
 )
+from wstal.config.stages import section_of
 from wstal.config.targets import suited_methods
 from wstal.datasets.fetching import PAGES, how_to_get
 from wstal.datasets.folder import read_own_database
@@ -291,30 +290,6 @@ def test_what_own_labels_list_is_known_by_its_content(here):
         ("b,y,train", "c,x;z,test", "d,x,val"),  # a class more for the networks
     ):
         assert listed(*rows) != first
-
-
-def test_sections():
-    assert section_of("i3d_rgb") == section_of("i3d_flow") == "i3d"
-    assert section_of("s3d") == "s3d" and section_of("vggish") == "vggish"
-
-
-def test_what_changes_no_number_is_left_out():
-    recipe = {
-        "dtype": "float32",
-        "frames": {"fps": 25, "decoder": "pyav"},
-        "flow": {"bound": 20, "backend": "auto", "cache_flow": True},
-        "s3d": {"crop": 224, "batch": 8},
-    }
-    numbers = {"frames": {"fps": 25}, "flow": {"bound": 20}, "s3d": {"crop": 224}}
-    assert numbers_part(recipe) == {"dtype": "float32", **numbers}
-
-
-def test_the_keys_of_files_leave_out_the_same(project):
-    from wstal.features import shard
-    from wstal.flow import stage
-
-    assert "batch" in shard._NOT_KEY
-    assert numbers_part({"flow": dict.fromkeys(stage._NOT_KEY)}) == {"flow": {}}
 
 
 def test_a_stream_without_its_section_is_named():

@@ -1,19 +1,98 @@
-"""Digests of the stages as the rules take them, and what changed since."""
+"""The table of stages: its entries are the library's, and no stage depends on what it does not use.
+
+Also what changed since features were made, and what a dry run would do.
+"""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from wstal.base.code_digest import code_digest, import_closure
-from wstal.config.stages import SCRIPTS, changed_code, stage_code
+from wstal.base.stage import Job, LoadedNetwork, StageInput
+from wstal.config.stages import (
+    BACKBONES,
+    NO_NUMBERS,
+    STAGES,
+    changed_code,
+    is_untrained,
+    load_stage,
+    numbers_part,
+    section_of,
+    stage_code,
+    stage_settings,
+    stages_before,
+)
 from wstal.config.why import dry_run_jobs, explain
+
+RUN_ON_ARRAYS = [stage for stage in STAGES if stage != "probe"]
 
 
 def test_every_stage_has_the_script_of_its_rule(project):
     rules = "".join(path.read_text() for path in (project / "rules").glob("*.smk"))
     named = set(re.findall(r"scripts/((?:decode|extract|probe)_\w+)\.py", rules))
-    assert {*SCRIPTS.values(), "extract_backbone"} == named
+    assert {entry.script for entry in STAGES.values()} == named
+
+
+@pytest.mark.parametrize("stage", RUN_ON_ARRAYS)
+def test_the_table_says_what_the_library_does(stage):
+    entry, found = STAGES[stage], load_stage(stage)
+    assert (found.name, found.inputs) == (stage, entry.inputs)
+    assert NO_NUMBERS.get(entry.section, ()) == found.settings.NO_NUMBERS
+
+
+def test_stages_come_after_their_inputs():
+    assert stages_before(["vggish", "i3d_flow"]) == [
+        *("probe", "frames", "audio", "vggish"),
+        *("flow", "i3d_flow"),
+    ]
+
+
+def test_a_stage_receives_its_own_section_and_nothing_else(recipes):
+    settings = stage_settings("i3d_flow", recipes["demo_i3d"])
+    assert type(settings).__name__ == "I3DSettings" and settings.weights.flow == "demo_i3d_flow"
+    assert stage_settings("s3d", recipes["s3d"]).weights == "s3d_kinetics"
+    assert section_of("i3d_rgb") == "i3d" and section_of("imported") == "imported"
+
+
+def test_what_changes_no_number_is_left_out_of_digests():
+    recipe = {
+        "dtype": "float32",
+        "frames": {"fps": 25, "decoder": "pyav"},
+        "flow": {"bound": 20, "backend": "auto", "cache_flow": True},
+        "s3d": {"crop": 224, "batch": 8},
+    }
+    numbers = {"frames": {"fps": 25}, "flow": {"bound": 20}, "s3d": {"crop": 224}}
+    assert numbers_part(recipe) == {"dtype": "float32", **numbers}
+
+
+def test_a_recipe_is_untrained_if_a_network_of_its_streams_is(recipes):
+    assert is_untrained(recipes["i3d_untrained"]) and not is_untrained(recipes["demo_i3d"])
+    unused = recipes["s3d"] | {"i3d": {"weights": {"rgb": "untrained"}}}
+    assert not is_untrained(unused)
+
+
+# Keys under the code "c" of a video with the key or sha256 "source", as they always were: files
+# that are kept in results are found by them.
+KEYS = {
+    "frames": "f63dbd03c4a671e61732f737128e228b58b1dc9df7d22d0a4d3eeda829c3247c",
+    "audio": "bc656400ff6d79e2451e6ab3c72b91e4b17a1579598dde64ee28d8befb93f0e8",
+    "flow": "6c2d60c663c3a5b26c34f0c57d0ebe28d3e623606d5729ef779f7f9d49fb76a9",
+    "i3d_rgb": "e74fa13fc4ff806804950135671c33fd6726cfcecc5968cb418192cdd78c2ba1",
+    "i3d_flow": "3f8d4146656a3ab9ff2d8827086098bd00422d22b9adabe7635578b5f531fb79",
+    "vggish": "668467363653bba1f29f65b370e33817e75bf515b5d5aee32cfc3a2d72238e2a",
+    "s3d": "3e68c4e7d8f40ba33eab5a1c67fdfa77e828e0b06eae9a4767c6a5a497561dd6",
+}
+
+
+def test_keys_are_computed_from_the_same_plain_values(recipes):
+    video, job = StageInput("v", "ok", "", "source", {}), Job("c", Path())
+    network = Job("c", Path(), network=LoadedNetwork(None, "w.pt", "identity"))
+    recipe = recipes["demo_i3d"] | {"s3d": recipes["s3d"]["s3d"]}
+    for stage, key in KEYS.items():
+        given = network if load_stage(stage).weights(stage_settings(stage, recipe)) else job
+        assert load_stage(stage).key(video, stage_settings(stage, recipe), given) == key, stage
 
 
 def test_digests_are_those_of_the_rules(project):
@@ -21,16 +100,61 @@ def test_digests_are_those_of_the_rules(project):
     frames = code_digest(project / "scripts/decode_frames.py", package)
     assert stage_code("frames", project, {}) == frames
     assert stage_code("frames", project, {frames: "older"}) == "older"
-    backbone = "wstal.networks.backbones.s3d"
-    expected = code_digest(project / "scripts/extract_backbone.py", package, [backbone])
+    expected = code_digest(project / "scripts/extract_backbone.py", package, [BACKBONES["s3d"]])
     assert stage_code("s3d", project, {}) == expected
 
 
-@pytest.mark.parametrize("stage", sorted(set(SCRIPTS) - {"probe"}))
-def test_no_feature_hangs_on_how_labels_are_read_and_files_are_found(project, stage):
-    package, script = project / "workflow/wstal", f"{SCRIPTS[stage]}.py"
-    closure = import_closure(project / "scripts" / script, package)
-    assert not [p for p in closure if p.parent.name == "data" or p.stem in ("find", "probing")]
+@pytest.fixture
+def modules(project):
+    """A function from a stage to the modules of its code: `flow/codes`, without `__init__`."""
+    package = project / "workflow/wstal"
+
+    def of(stage):
+        script = project / f"scripts/{STAGES[stage].script}.py"
+        scripts = [script, project / "scripts/stage_job.py"]
+        closure = {f for s in scripts for f in import_closure(s, package, STAGES[stage].loads)}
+        names = {file.relative_to(package).with_suffix("").as_posix() for file in closure}
+        return {name for name in names if not name.endswith("__init__")}, len(closure)
+
+    return of
+
+
+@pytest.mark.parametrize("stage", RUN_ON_ARRAYS)
+def test_no_feature_depends_on_how_labels_are_read_and_files_are_found(modules, stage):
+    found, _ = modules(stage)
+    assert not [name for name in found if name.startswith("datasets/")]
+    assert not found & {"media/find", "media/probe", "media/manifest"}
+
+
+def test_no_stage_depends_on_what_it_does_not_use(modules):
+    rgb, _ = modules("i3d_rgb")
+    assert {name for name in rgb if name.startswith("flow/")} == {"flow/codes"}
+    assert not rgb & {"media/sound", "media/audio_stage", "features/logmel", "networks/vggish"}
+    vggish, count = modules("vggish")
+    assert count <= 22
+    assert not [
+        name for name in vggish if name.startswith(("flow/", "media/decoders", "networks/i3d"))
+    ]
+    frames, audio = modules("frames")[0], modules("audio")[0]
+    assert "media/sound" not in frames and "media/frames" not in audio
+    assert not {"media/decoders/decord", "media/decoders/torchcodec"} & audio
+    flow, _ = modules("flow")
+    assert not [name for name in flow if name.startswith("features/")]
+    torchvision, pytorchvideo = modules("s3d")[0], modules("x3d_m")[0]
+    assert "networks/backbones/torchvision" in torchvision - pytorchvideo
+    assert "networks/backbones/pytorchvideo" in pytorchvideo - torchvision
+
+
+def test_evaluation_depends_on_neither_networks_nor_videos(project):
+    closure = import_closure(project / "scripts/evaluate.py", project / "workflow/wstal")
+    assert not {path.parent.name for path in closure} & {"media", "networks", "features", "train"}
+
+
+def test_what_a_room_exports_by_name_is_imported_from_its_own_module(project):
+    """`from wstal.flow import tvl1` leaves the backends out of a job's code digest."""
+    modules = (project / "workflow/wstal").rglob("[!_]*.py")
+    for path in [*modules, *(project / "scripts").glob("*.py")]:
+        assert not re.search(r"^\s*from wstal\.flow import .*tvl1\b", path.read_text(), re.M), path
 
 
 def test_stages_made_by_other_code_are_named():

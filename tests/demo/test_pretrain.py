@@ -37,7 +37,7 @@ from wstal.demo.pretrain import (
 )
 from wstal.features.snippets import scaled
 from wstal.flow import tvl1
-from wstal.flow.definition import encode
+from wstal.flow.codes import encode
 from wstal.networks.i3d.network import load_i3d
 from wstal.networks.vggish import VGGish, load_vggish
 from wstal.networks.weights import half_state, read_sources, sha256_of, verify

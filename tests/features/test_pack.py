@@ -54,7 +54,7 @@ def row(video, split="train", **more):
 
 
 def attrs():
-    return grid_attrs("demo", "r", RECIPE, {})
+    return grid_attrs("demo", "r", 25, "d" * 64, untrained=True, accepted={})
 
 
 def test_provenance_is_the_streams_own_and_says_what_varies(tmp_path):
@@ -73,13 +73,14 @@ def test_provenance_is_the_streams_own_and_says_what_varies(tmp_path):
         assert features.video_attrs("b")["source_sha256"] == "2f"
 
 
-def test_a_grid_is_untrained_if_a_network_it_uses_is():
-    recipe = {"frames": {"fps": 16}, "i3d": RECIPE["i3d"], "s3d": {"weights": "s"}}
-    used = {"streams": {"visual": "s3d"}}
-    assert grid_attrs("a", "r", recipe | used, {})["weights"] == "pretrained"
-    assert grid_attrs("a", "r", recipe | used, {})["step"] == 1.0
-    recipe["s3d"]["weights"] = "untrained"
-    assert grid_attrs("a", "r", recipe | used, {})["weights"] == "untrained"
+def test_a_grid_says_its_step_and_whether_a_network_is_untrained():
+    trained, random = (
+        grid_attrs("a", "r", 16, "d", untrained=untrained, accepted={"new": "old"})
+        for untrained in (False, True)
+    )
+    assert (trained["step"], trained["snippet"], trained["stride"]) == (1.0, 16, 16)
+    assert (trained["weights"], random["weights"]) == ("pretrained", "untrained")
+    assert trained["accepted_code"] == '{"new":"old"}' and trained["recipe_digest"] == "d"
 
 
 def test_streams_are_packed_on_one_grid(tmp_path):

@@ -1,10 +1,7 @@
-"""Snippets are cut, padded, cropped and scaled as the time grid says.
+"""Snippets are cut, padded, cropped and scaled as the time grid says; rows are those of the grid.
 
-Batches arrive whole and in order, on a GPU too while it computes.
-
-Features are the network's over each snippet alone, whatever the chunks and batches.
-
-The rows of a video are as many as its grid has, of what the opener reads.
+Batches arrive whole and in order, also while a GPU computes. Features are those of each snippet
+alone, whatever the chunks and batches.
 """
 
 from __future__ import annotations
@@ -16,21 +13,21 @@ import torch
 from backbone_cases import decoded_clip
 from torch import nn
 from wstal.base.errors import WstalError
+from wstal.base.stage import join_shards
 from wstal.features.logmel import snippet_windows
-from wstal.features.shard import join_shards
 from wstal.features.snippets import (
     as_taken,
     batches,
     centre_crop,
-    i3d_features,
     read_flow,
     rgb_opener,
     scaled,
     snippet_extractor,
+    snippet_features,
     snippets,
     upload,
-    vggish_features,
 )
+from wstal.features.vggish_stage import vggish_features
 from wstal.networks.i3d.inference import for_inference
 from wstal.networks.i3d.network import untrained_i3d
 from wstal.networks.vggish import untrained_vggish
@@ -149,7 +146,7 @@ def test_i3d(channels, dtype):
     network = untrained_i3d(channels, 0.125)
     chunks = (pictures[i : i + 11] for i in range(0, 50, 11))
     settings = {"crop": 32, "batch": 2, "device": CPU}
-    features = i3d_features(for_inference(network, CPU), chunks, 3, **settings)
+    features = snippet_features(for_inference(network, CPU), chunks, 3, **settings)
     assert features.shape == (3, 128) and features.dtype == np.float32
     middle = pictures[16:32, 4:36, 2:34].astype(np.float32)
     middle = middle / 127.5 - 1 if channels == 3 else middle / 127
@@ -191,7 +188,9 @@ def test_i3d_on_a_gpu_equals_the_cpu(channels, dtype):
     pictures = rng.integers(low, high, (100, 40, 36, channels)).astype(dtype)
     network = untrained_i3d(channels, 0.125)
     features = [
-        i3d_features(for_inference(network, device), [pictures], 6, crop=32, batch=4, device=device)
+        snippet_features(
+            for_inference(network, device), [pictures], 6, crop=32, batch=4, device=device
+        )
         for device in (CPU, torch.device("cuda"))
     ]
     np.testing.assert_allclose(*features, rtol=1e-4, atol=1e-5)
@@ -220,7 +219,7 @@ def test_the_grid_of_the_frames_sets_the_rows_of_any_pictures(video, tail, rows)
 
 
 def test_pictures_have_the_recipes_size_and_progress_knows_how_many_come(video):
-    opener = rgb_opener({"short_side": 32, "interpolation": "bilinear"})
+    opener = rgb_opener(32, "bilinear")
     assert {chunk.shape[1:] for chunk in opener(video)} == {(32, 48, 3)}
     seen = []
 

@@ -1,23 +1,23 @@
-"""The I3D stages over stage files: rows on the time grid, statuses, the entry script.
+"""The network stages over files of the earlier stages, and the scripts that run them.
 
-Flow streamed into Inception-I3D gives what flow kept in files gives.
-
-The entry script of the backbones; what the stage computes, each backbone's test says.
-
-The VGGish stage over stage files: T is the video's, silence stands for absent sound.
+Rows lie on the time grid; flow that is streamed into Inception-I3D gives what kept flow gives;
+VGGish has as many rows, and hears silence where there is no sound. What a backbone computes is
+tested beside the networks.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 import warm_python
-from backbone_cases import RECIPE as RECIPE_backbone_stage
+from backbone_cases import SETTINGS as BACKBONE
 from backbone_cases import decoded_clip
 from textured_motion import sequence
 from wstal.base.array_store import (
@@ -28,27 +28,21 @@ from wstal.base.array_store import (
     read_shard,
     write_shard,
 )
-from wstal.features.i3d_stage import i3d_extractor
+from wstal.base.settings import to_plain
+from wstal.base.stage import Job, LoadedNetwork, StageInput
+from wstal.features.i3d_stage import STAGES as I3D_STAGES
+from wstal.features.i3d_stage import I3DSettings, I3DWeights
 from wstal.features.logmel import snippet_windows
-from wstal.features.shard import StageInput
-from wstal.features.vggish_stage import vggish_extractor
+from wstal.features.vggish_stage import VggishSettings, VggishStage
 from wstal.networks.i3d.inference import TenCrop
 from wstal.networks.i3d.network import untrained_i3d
 from wstal.networks.vggish import untrained_vggish
 from wstal.networks.weights import save_half
 
-RECIPE = {
-    "weights": {"rgb": "untrained", "flow": "untrained"},
-    "width": 0.0625,
-    "short_side": 32,
-    "interpolation": "bilinear",
-    "crop": 32,
-    "snippet": 16,
-    "stride": 16,
-    "tail": "drop",
-    "precision": "fp32",
-    "batch": 2,
-}
+WIDTH = 0.0625
+I3D = I3DSettings(
+    I3DWeights("untrained", "untrained"), width=WIDTH, short_side=32, crop=32, batch=2
+)
 FRAMES = {"long": 40, "short": 5, "single": 1}
 
 
@@ -84,6 +78,14 @@ def video(stages, name):
     return StageInput(name, "ok", "", "k", files)
 
 
+def extractor(stream, settings=I3D, network=None, **options):
+    """The function from a video to its rows, by a seeded random network."""
+    network = network or untrained_i3d({"rgb": 3, "flow": 2}[stream], WIDTH)
+    loaded = LoadedNetwork(network, "untrained", "untrained")
+    job = Job("c", Path(), network=loaded, **options)
+    return I3D_STAGES[f"i3d_{stream}"].extractor(settings, job)
+
+
 def assert_close(ours, expected):
     """On the scale of the largest: random narrow networks give small numbers."""
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-3 * expected.max())
@@ -92,8 +94,7 @@ def assert_close(ours, expected):
 @pytest.mark.parametrize("stream", ["rgb", "flow"])
 @pytest.mark.parametrize(("tail", "rows"), [("drop", [2, 1, 1]), ("repeat", [3, 1, 1])])
 def test_rows_follow_the_time_grid(stages, stream, tail, rows):
-    network = untrained_i3d({"rgb": 3, "flow": 2}[stream], RECIPE["width"])
-    extract = i3d_extractor(stream, network, {**RECIPE, "tail": tail}, torch.device("cpu"))
+    extract = extractor(stream, replace(I3D, tail=tail))
     features = [extract(video(stages, name)) for name in FRAMES]
     assert [len(f) for f in features] == rows
     assert all(f.shape[1] == 64 and np.isfinite(f).all() for f in features)
@@ -108,22 +109,14 @@ def test_progress_is_told_within_a_video(stages, stream):
             seen.append((video, len(chunk), total))
             yield chunk
 
-    network = untrained_i3d({"rgb": 3, "flow": 2}[stream], RECIPE["width"])
-    extract = i3d_extractor(stream, network, RECIPE, torch.device("cpu"), within=within)
-    assert np.array_equal(
-        extract(video(stages, "long")),
-        i3d_extractor(stream, network, RECIPE, torch.device("cpu"))(video(stages, "long")),
-    )
+    long = video(stages, "long")
+    assert np.array_equal(extractor(stream, within=within)(long), extractor(stream)(long))
     assert {name for name, _, _ in seen} == {"long"}
     assert sum(count for _, count, _ in seen) >= 32 and {total for *_, total in seen} == {32}
 
 
 def test_an_open_batch_size_changes_nothing(stages):
-    network = untrained_i3d(3, RECIPE["width"])
-    extracts = (
-        i3d_extractor("rgb", network, {**RECIPE, "batch": batch}, torch.device("cpu"))
-        for batch in (2, None)
-    )
+    extracts = [extractor("rgb", replace(I3D, batch=batch)) for batch in (2, None)]
     features = [extract(video(stages, "long")) for extract in extracts]
     np.testing.assert_allclose(*features, rtol=1e-4, atol=1e-6)
 
@@ -140,8 +133,8 @@ def test_the_second_snippet_of_flow_ends_in_a_repeated_one(stages, tmp_path):
             file.attrs["fps"] = 25.0
             for name, array in arrays.items():
                 file.write(name, array)
-    network = untrained_i3d(2, RECIPE["width"])
-    extract = i3d_extractor("flow", network, RECIPE, torch.device("cpu"))
+    network = untrained_i3d(2, WIDTH)
+    extract = extractor("flow", network=network)
     cut = StageInput("cut", "ok", "", "k", {"frames": frames, "flow": tmp_path / "cut.h5"})
     snippet = np.concatenate([flow[16:], flow[-1:]])[:, :, 3:35].astype(np.float32) / 127
     with torch.no_grad():
@@ -152,9 +145,9 @@ def test_the_second_snippet_of_flow_ends_in_a_repeated_one(stages, tmp_path):
 @pytest.mark.parametrize("stream", ["rgb", "flow"])
 def test_ten_crops_of_whole_pictures_are_averaged(stages, stream):
     """Pictures of 32 x 38: the first corner is a crop of its own, the whole is their mean."""
-    network = untrained_i3d({"rgb": 3, "flow": 2}[stream], RECIPE["width"])
-    ten = {**RECIPE, "crop_mode": "ten"}
-    rows = i3d_extractor(stream, network, ten, torch.device("cpu"))(video(stages, "long"))
+    network = untrained_i3d({"rgb": 3, "flow": 2}[stream], WIDTH)
+    ten = replace(I3D, crop_mode="ten")
+    rows = extractor(stream, ten, network)(video(stages, "long"))
     assert rows.shape == (2, 64)
     if stream == "flow":
         codes = read_arrays(stages["flow"].parent / "long.h5")["flow"][:16]
@@ -162,7 +155,7 @@ def test_ten_crops_of_whole_pictures_are_averaged(stages, stream):
         with torch.no_grad():
             views = [network.features(view) for view in TenCrop(network, 32).crops(x)]
         assert_close(rows[0], torch.cat(views).mean(0).numpy())
-    centre = i3d_extractor(stream, network, RECIPE, torch.device("cpu"))(video(stages, "long"))
+    centre = extractor(stream, network=network)(video(stages, "long"))
     assert np.abs(rows - centre).max() > 1e-2 * centre.max()
 
 
@@ -174,7 +167,7 @@ def script(project, stages, stream, weights, output, **changes):
         "--weights",
         weights,
         "--recipe",
-        json.dumps(RECIPE | changes),
+        json.dumps(to_plain(replace(I3D, **changes))),
     ]
     call += ["--flow", stages["flow"]] if stream == "flow" else []
     call += ["--code", "c", "--device", "cpu", "--output", output]
@@ -183,7 +176,7 @@ def script(project, stages, stream, weights, output, **changes):
 
 def test_script(stages, tmp_path, project):
     weights, output = tmp_path / "own.safetensors", tmp_path / "i3d_flow/shard0.csv"
-    save_half(weights, untrained_i3d(2, RECIPE["width"]), {})
+    save_half(weights, untrained_i3d(2, WIDTH), {})
     done = script(project, stages, "flow", weights, output)
     assert done.returncode == 0, done.stderr
     records = {record.id: record for record in read_shard(output)}
@@ -194,8 +187,8 @@ def test_script(stages, tmp_path, project):
     provenance = json.loads(read_attrs(file)["provenance_json"])
     assert len(provenance["weights"]) == 64 and provenance["device"].startswith("cpu")
     assert provenance["precision"] == {"mode": "fp32", "status": "exact"}
-    extract = i3d_extractor("flow", untrained_i3d(2, 0.0625), RECIPE, torch.device("cpu"))
-    np.testing.assert_allclose(features, extract(video(stages, "long")), rtol=0.02, atol=1e-3)
+    expected = extractor("flow")(video(stages, "long"))
+    np.testing.assert_allclose(features, expected, rtol=0.02, atol=1e-3)
 
 
 def test_script_says_untrained_and_refuses_absent_weights(stages, tmp_path, project):
@@ -227,8 +220,8 @@ FLOW = {
     "bound": 20,
     "params": {"nscales": 1, "warps": 1},
 }
-I3D = {"width": 0.0625, "crop": 32, "tail": "repeat", "batch": 2}
-FRAMES_streamed_flow = {"long": 40, "single": 1, "lost": 0}
+STREAMED = {"width": 0.0625, "crop": 32, "tail": "repeat", "batch": 2}
+MOVING = {"long": 40, "single": 1, "lost": 0}
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +230,7 @@ def frames(tmp_path_factory):
     folder = tmp_path_factory.mktemp("frames")
     records = [Record("lost", "missing", 0, "", "", "k", "no file")]
     for name in ("long", "single"):
-        gray = sequence(FRAMES_streamed_flow[name], 36, 44)
+        gray = sequence(MOVING[name], 36, 44)
         rgb = np.stack([cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) for image in gray])
         path = folder / f"{name}.h5"
         with create_arrays(path, id=name, stage="frames", key=name, provenance={}) as file:
@@ -256,9 +249,7 @@ def extract(frames, project, tmp_path_factory):
     def run(script, *arguments):
         output = tmp_path_factory.mktemp(script) / "shard0.csv"
         call = [sys.executable, project / f"scripts/{script}.py", "--frames", frames]
-        done = warm_python.run(
-            [*call, *arguments, "--output", output, "--device", "cpu"],
-        )
+        done = warm_python.run([*call, *arguments, "--output", output, "--device", "cpu"])
         assert done.returncode == 0, done.stderr
         return output, {record.id: record for record in read_shard(output)}
 
@@ -266,25 +257,22 @@ def extract(frames, project, tmp_path_factory):
 
 
 def streamed(extract, flow=FLOW, flow_code="f", code="i"):
-    return extract(
-        "stream_i3d_flow", "--weights", "untrained", "--recipe", json.dumps(I3D), "--code", code,
-        "--flow-recipe", json.dumps(flow), "--flow-code", flow_code,
-    )  # fmt: skip
+    i3d = ["--weights", "untrained", "--recipe", json.dumps(STREAMED), "--code", code]
+    own = ["--flow-recipe", json.dumps(flow), "--flow-code", flow_code]
+    return extract("stream_i3d_flow", *i3d, *own)
 
 
 @pytest.fixture(scope="module")
 def kept(extract):
     """The same through flow files."""
     flow, _ = extract("extract_flow", "--recipe", json.dumps(FLOW), "--code", "f")
-    return extract(
-        "extract_i3d", "--stream", "flow", "--flow", flow, "--weights", "untrained",
-        "--recipe", json.dumps(I3D), "--code", "i",
-    )  # fmt: skip
+    i3d = ["--weights", "untrained", "--recipe", json.dumps(STREAMED), "--code", "i"]
+    return extract("extract_i3d", "--stream", "flow", "--flow", flow, *i3d)
 
 
 def test_features_and_keys_are_those_of_the_kept_flow(extract, kept):
     (folder, expected), (own, records) = kept, streamed(extract)
-    assert records.keys() == expected.keys() == FRAMES_streamed_flow.keys()
+    assert records.keys() == expected.keys() == MOVING.keys()
     for name, record in records.items():
         assert record == expected[name], name  # status, rows, digest of the values, key, reason
     features = read_arrays(own.parent / "long.h5")["features"]
@@ -292,7 +280,7 @@ def test_features_and_keys_are_those_of_the_kept_flow(extract, kept):
     assert features.shape == (3, 64) and features.std(0).max() > 0
     provenance = json.loads(read_attrs(own.parent / "long.h5")["provenance_json"])
     assert provenance["flow"]["backend"] == "cpu"
-    assert provenance["flow"]["recipe"] == FLOW
+    assert provenance["flow"]["recipe"].items() >= FLOW.items()
     assert {"device", "versions", "weights_sha256"} <= set(provenance["flow"])  # as in flow files
 
 
@@ -302,14 +290,14 @@ def test_the_flow_recipe_and_its_code_are_part_of_the_key(extract, kept):
         assert streamed(extract, **change)[1]["long"].key != key, change
 
 
-def test_script_backbone_stage(project, tmp_path):
+def test_script_of_the_backbones(project, tmp_path):
     output = tmp_path / "r2plus1d/shard0.csv"
     call = [sys.executable, project / "scripts/extract_backbone.py", "--network", "r2plus1d"]
     call += [
         "--frames",
         decoded_clip(tmp_path),
         "--recipe",
-        json.dumps(RECIPE_backbone_stage),
+        json.dumps(to_plain(BACKBONE)),
         "--code",
         "c",
     ]
@@ -323,18 +311,12 @@ def test_script_backbone_stage(project, tmp_path):
     assert absent.returncode and "weights fetch x3d_m_kinetics" in absent.stderr
 
 
-RECIPE_vggish_stage = {
-    "weights": "untrained",
-    "width": 0.0625,
-    "activation": "pre",
-    "postprocess": "none",
-    "batch": 2,
-}
-CPU = torch.device("cpu")
+VGGISH = VggishSettings("untrained", width=WIDTH, activation="pre", batch=2)
 
 
 @pytest.fixture
-def stages_vggish_stage(tmp_path):
+def heard(tmp_path):
+    """Stage files of a video with sound and of one without, and the manifests over them."""
     rng = np.random.default_rng(0)
     sounds = {
         "heard": rng.integers(-9000, 9000, 50_000).astype(np.int16),
@@ -357,48 +339,47 @@ def stages_vggish_stage(tmp_path):
     return paths
 
 
-def video_vggish_stage(stages_vggish_stage, name):
-    files = {stage: path.parent / f"{name}.h5" for stage, path in stages_vggish_stage.items()}
+def heard_video(heard, name):
+    files = {stage: path.parent / f"{name}.h5" for stage, path in heard.items()}
     return StageInput(name, "ok", "", "k", files)
 
 
-def test_rows_are_those_of_the_snippets(stages_vggish_stage):
-    network = untrained_vggish(RECIPE_vggish_stage["width"], "pre")
-    features = vggish_extractor(network, RECIPE_vggish_stage, CPU)(
-        video_vggish_stage(stages_vggish_stage, "heard")
-    )
+def listener(settings=VGGISH, network=None):
+    """The function from a video to its rows, by a seeded random network."""
+    loaded = LoadedNetwork(network or untrained_vggish(WIDTH, "pre"), "untrained", "untrained")
+    return VggishStage().extractor(settings, Job("c", Path(), network=loaded))
+
+
+def test_rows_are_those_of_the_snippets(heard):
+    network = untrained_vggish(WIDTH, "pre")
+    features = listener(network=network)(heard_video(heard, "heard"))
     assert features.shape == (5, 128) and features.dtype == np.float32
-    sound = read_arrays(stages_vggish_stage["audio"].parent / "heard.h5")["sound"] / np.float32(
-        32768
-    )
+    sound = read_arrays(heard["audio"].parent / "heard.h5")["sound"] / np.float32(32768)
     windows = torch.from_numpy(snippet_windows(sound, 5, 0.64))[:, None]
     with torch.no_grad():
         np.testing.assert_allclose(features, network(windows), rtol=1e-4, atol=1e-6)
-    tail = vggish_extractor(network, {**RECIPE_vggish_stage, "tail": "repeat"}, CPU)
-    assert tail(video_vggish_stage(stages_vggish_stage, "heard")).shape == (5, 128)
+    tail = listener(replace(VGGISH, tail="repeat"), network)
+    assert tail(heard_video(heard, "heard")).shape == (5, 128)
 
 
-def test_absent_sound_is_silence(stages_vggish_stage):
-    extract = vggish_extractor(
-        untrained_vggish(RECIPE_vggish_stage["width"], "pre"), RECIPE_vggish_stage, CPU
-    )
-    features = extract(video_vggish_stage(stages_vggish_stage, "mute"))
+def test_absent_sound_is_silence(heard):
+    features = listener()(heard_video(heard, "mute"))
     assert features.shape == (5, 128)
     assert np.ptp(features, axis=0).max() < 1e-6
 
 
-def test_script_vggish_stage(stages_vggish_stage, tmp_path, project):
+def test_script_of_vggish(heard, tmp_path, project):
     output = tmp_path / "vggish/shard0.csv"
     call = [sys.executable, project / "scripts/extract_vggish.py", "--weights", "untrained"]
     call += [
         "--frames",
-        stages_vggish_stage["frames"],
+        heard["frames"],
         "--audio",
-        stages_vggish_stage["audio"],
+        heard["audio"],
         "--output",
         output,
     ]
-    call += ["--recipe", json.dumps(RECIPE_vggish_stage), "--code", "c", "--device", "cpu"]
+    call += ["--recipe", json.dumps(to_plain(VGGISH)), "--code", "c", "--device", "cpu"]
     warm_python.run(call, check=True)
     records = {record.id: record for record in read_shard(output)}
     assert {i: (r.status, r.rows) for i, r in records.items()} == {
@@ -407,28 +388,25 @@ def test_script_vggish_stage(stages_vggish_stage, tmp_path, project):
     }
 
 
-def test_script_with_principal_components(stages_vggish_stage, tmp_path, project):
+def test_script_with_principal_components(heard, tmp_path, project):
     parameters = {"pca_eigen_vectors": np.eye(128), "pca_means": np.full((128, 1), 0.5)}
     torch.save(parameters, tmp_path / "pca.pth")
     call = [sys.executable, project / "scripts/extract_vggish.py", "--weights", "untrained"]
     call += [
         "--frames",
-        stages_vggish_stage["frames"],
+        heard["frames"],
         "--audio",
-        stages_vggish_stage["audio"],
+        heard["audio"],
         "--code",
         "c",
     ]
     call += ["--device", "cpu", "--output", tmp_path / "vggish/shard0.csv", "--recipe"]
-    recipe = json.dumps({**RECIPE_vggish_stage, "postprocess": "pca"})
+    recipe = json.dumps(to_plain(replace(VGGISH, postprocess="pca")))
     refused = warm_python.run([*call, recipe])
-    assert refused.returncode == 2 and "--pca goes with" in refused.stderr
+    assert refused.returncode == 1 and "--pca goes with" in refused.stderr
     warm_python.run([*call, recipe, "--pca", tmp_path / "pca.pth"], check=True)
-    plain = vggish_extractor(
-        untrained_vggish(RECIPE_vggish_stage["width"], "pre"), RECIPE_vggish_stage, CPU
-    )
     file = tmp_path / "vggish/heard.h5"
-    expected = plain(video_vggish_stage(stages_vggish_stage, "heard")) - 0.5
+    expected = listener()(heard_video(heard, "heard")) - 0.5
     np.testing.assert_allclose(read_arrays(file)["features"], expected, atol=1e-5)
     weights = json.loads(read_attrs(file)["provenance_json"])["weights"].split()
     assert weights[0] == "untrained" and len(weights[1]) == 64

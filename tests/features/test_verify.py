@@ -1,22 +1,13 @@
-"""Golden files: from a folder or fetched, refused if they are others.
+"""The verification of weights: it passes on what they give, fails on anything else, says what it skips.
 
-A lower precision is unverified until measured, verified if it passes, refused if it fails.
-
-Sampled snippets are those that the stages cut.
-
-The verification of weights: passes on what they give, fails on anything else, skips aloud.
-
-The expected values are made here by the plain networks, torchvggish's examples and PIL's frames.
+Published files come from a folder or are downloaded, and others are refused. The expected values
+are made here by the plain networks, torchvggish's examples and PIL's frames.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import sys
-from dataclasses import replace
-from typing import get_args
 
 import av
 import numpy as np
@@ -29,28 +20,13 @@ from local_server import serving
 from PIL import Image
 from torchvggish import vggish_input
 from torchvggish.torchvggish import Postprocessor
-from video_clips import number_of, write_clip
-from wstal.base.device import device_name
+from video_clips import write_clip
 from wstal.base.errors import WstalError
-from wstal.base.settings import field_types
-from wstal.features.i3d_stage import I3DSettings
-from wstal.features.verify import (
-    Absent,
-    GoldenFiles,
-    Verdict,
-    judge,
-    precision_stamp,
-    sample_snippets,
-    verdict_path,
-    weight_checks,
-    weights_in,
-    write_verdict,
-)
-from wstal.networks.backbones import r2plus1d
-from wstal.networks.i3d import inference as i3d_inference
-from wstal.networks.i3d.network import InceptionI3D, untrained_i3d
+from wstal.features.verify import Absent, GoldenFiles, weight_checks, weights_in
+from wstal.networks.backbone import find_backbone
+from wstal.networks.i3d.network import InceptionI3D
 from wstal.networks.vggish import VGGish
-from wstal.networks.weights import WeightFile, save_half
+from wstal.networks.weights import WeightFile
 
 NUMBERS = np.arange(6.0).reshape(2, 3)
 
@@ -146,124 +122,6 @@ def test_weights(tmp_path):
         weights_in(tmp_path, sources, "net")
 
 
-CPU = torch.device("cpu")
-GOOD = Verdict("bf16", device_name(CPU), torch.__version__, "sha", 4, 0.99995, 0.01)
-
-
-def snippets(count, channels=3):
-    rng = np.random.default_rng(0)
-    return [rng.integers(0, 256, (count, 16, 32, 32, channels)).astype(np.uint8)]
-
-
-def test_the_exact_mode_is_judged_equal_to_itself():
-    verdict = judge(untrained_i3d(3, 0.125), "sha", snippets(2), "fp32", CPU)
-    assert verdict.snippets == 2 and verdict.passed
-    assert verdict.cosine == pytest.approx(1, abs=1e-12) and verdict.relative_error == 0
-
-
-def test_the_figures_are_the_worst_cosine_and_the_error_over_all(monkeypatch):
-    """Of features known in advance: exact ones, and others at a known angle."""
-    exact, found = torch.tensor([[1.0, 0], [0, 2]]), torch.tensor([[1.0, 0], [1, 2]])
-
-    class Known:
-        def __init__(self, mode):
-            self.given = exact if mode == "fp32" else found
-
-        def features(self, x):
-            return self.given
-
-    monkeypatch.setattr("wstal.features.verify.for_inference", lambda n, d, m: Known(m))
-    verdict = judge(None, "sha", snippets(2), "bf16", CPU)
-    assert verdict.cosine == pytest.approx(2 / 5**0.5)
-    assert verdict.relative_error == pytest.approx((1 / 5) ** 0.5)
-    assert not verdict.passed
-
-
-def test_untrained_weights_and_no_snippets_are_no_measurement():
-    network = untrained_i3d(3, 0.0625)
-    with pytest.raises(WstalError, match="trained weights"):
-        judge(network, "untrained", snippets(1), "bf16", CPU)
-    with pytest.raises(WstalError, match="no snippet"):
-        judge(network, "sha", [], "bf16", CPU)
-
-
-def status(*arguments):
-    return precision_stamp(*arguments)["precision"]
-
-
-def test_stamps(tmp_path):
-    weights = tmp_path / "net.pt"
-    for recipe in ({}, {"precision": "fp32"}):
-        assert status(recipe, weights, "sha", CPU)["status"] == "exact"
-    lower = {"precision": "bf16"}
-    assert status(lower, weights, "sha", CPU)["status"] == "unverified"
-    path = write_verdict(weights, GOOD, CPU)
-    assert path == verdict_path(weights, "bf16", CPU) and path.parent == tmp_path
-    stamp = status(lower, weights, "sha", CPU)
-    assert stamp["status"] == "verified" and stamp["cosine"] == 0.99995
-    assert status(lower, weights, "other weights", CPU)["status"] == "unverified"
-    assert status(lower, weights, "sha", torch.device("cuda"))["status"] == "unverified"
-
-
-@pytest.mark.parametrize("change", [{"device": "NVIDIA A100"}, {"torch": "2.5.0"}])
-def test_a_verdict_of_another_device_or_torch_is_no_verdict_here(tmp_path, change):
-    for cosine in (0.99995, 0.9):
-        write_verdict(tmp_path / "net.pt", replace(GOOD, cosine=cosine, **change), CPU)
-        stamp = status({"precision": "bf16"}, tmp_path / "net.pt", "sha", CPU)
-        assert stamp == {"mode": "bf16", "status": "unverified"}
-
-
-def test_a_failed_gate_stops_the_extraction(tmp_path):
-    weights = tmp_path / "net.pt"
-    write_verdict(weights, replace(GOOD, cosine=0.9998), CPU)
-    with pytest.raises(WstalError, match=r"0\.999800.*Use precision: fp32"):
-        precision_stamp({"precision": "bf16"}, weights, "sha", CPU)
-
-
-@pytest.mark.parametrize("content", ["not json", "[]", '{"cosine": 1}'])
-def test_a_damaged_verdict_is_named(tmp_path, content):
-    verdict_path(tmp_path / "net.pt", "bf16", CPU).write_text(content)
-    with pytest.raises(WstalError, match=r"net\.pt\.bf16\.cpu\.json is no verdict"):
-        precision_stamp({"precision": "bf16"}, tmp_path / "net.pt", "sha", CPU)
-
-
-@pytest.mark.parametrize("stream", ["rgb", "flow"])
-def test_script(tmp_path, project, stream):
-    clip, weights = tmp_path / "clip.mp4", tmp_path / "own.safetensors"
-    write_clip(clip, 40, size=(64, 48))
-    save_half(weights, untrained_i3d({"rgb": 3, "flow": 2}[stream], 0.0625), {})
-    call = [sys.executable, "-m", "wstal", "check-precision", "--stream", stream]
-    call += ["--weights", weights, "--width", "0.0625", "--precision", "bf16", "--device", "cpu"]
-    call += ["--videos", clip, "--snippets", "2", "--short-side", "48", "--crop", "32"]
-    done = warm_python.run(call, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    verdict = json.loads(verdict_path(weights, "bf16", CPU).read_text())
-    assert verdict["snippets"] == 2 and 0.9 < verdict["cosine"] < 1
-    assert verdict["passed"] == (verdict["cosine"] > 0.9999)
-    assert done.returncode == (0 if verdict["passed"] else 1), done.stderr
-    assert ("pass" if verdict["passed"] else "fail") in done.stdout
-
-
-def test_a_recipe_takes_the_modes_that_there_are():
-    modes = get_args(field_types(I3DSettings)["precision"])
-    assert modes == tuple(i3d_inference.PRECISIONS)
-
-
-@pytest.mark.parametrize(("stream", "channels"), [("rgb", 3), ("flow", 2)])
-@pytest.mark.parametrize(("frames", "count"), [(40, 2), (33, 2), (70, 3), (5, 1)])
-def test_count_and_shape(tmp_path, stream, channels, frames, count):
-    clip = write_clip(tmp_path / "clip.mp4", frames, size=(80, 48))
-    found = list(sample_snippets(clip, stream, 3, short_side=48, crop=32))
-    assert len(found) == count
-    assert {each.shape for each in found} == {(16, 32, 32, channels)}
-    assert {each.dtype for each in found} == {np.dtype({"rgb": "u1", "flow": "i1"}[stream])}
-
-
-def test_frames_follow_each_other(tmp_path):
-    clip = write_clip(tmp_path / "clip.mp4", 60, size=(160, 160))
-    found = np.concatenate(list(sample_snippets(clip, "rgb", 2, short_side=160, crop=160)))
-    assert [number_of(picture) for picture in found] == list(range(32))
-
-
 WIDTH = 0.0625
 NAMES = ("i3d_rgb_imagenet", "i3d_flow_imagenet", "r2plus1d_kinetics", "vggish", "vggish_pca")
 
@@ -333,8 +191,11 @@ def made(tmp_path_factory):
     with torch.inference_mode():
         x = torch.from_numpy(pixels.reshape(2, 16, 32, 32, 3)).permute(0, 4, 1, 2, 3)
         arrays = {"i3d_rgb": networks["i3d_rgb_imagenet"].features(x / 127.5 - 1)}
-        mean, std = (torch.tensor(v)[:, None, None, None] for v in (r2plus1d.MEAN, r2plus1d.STD))
-        arrays["r2plus1d"] = r2plus1d.features(
+        mean, std = (
+            torch.tensor(v)[:, None, None, None]
+            for v in (find_backbone("r2plus1d").mean, find_backbone("r2plus1d").std)
+        )
+        arrays["r2plus1d"] = find_backbone("r2plus1d").features(
             networks["r2plus1d_kinetics"], (x / 255 - mean) / std
         )
         heard = vggish_input.waveform_to_examples(sound_of(clip) / 32768.0, 16000, False)
@@ -456,7 +317,7 @@ def test_other_weights_fail(expected, tmp_path):
     assert checks["I3D joint, logits"].status == "skip"
 
 
-def test_script_weight_checks(made, tmp_path, project):
+def test_script(made, tmp_path, project):
     root, golden = made
     (tmp_path / "golden.yaml").write_text(yaml.safe_dump(golden))
     sources = {n: {"network": n, "file": f"{n}.pt", "unhashed": True, "url": "u"} for n in NAMES}

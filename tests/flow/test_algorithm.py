@@ -1,4 +1,4 @@
-""""""
+"""The flow that a recipe names, and the alternatives to TV-L1: DIS and RAFT."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 from textured_motion import sequence, texture
 from wstal.base.errors import WstalError
 from wstal.flow import tvl1
-from wstal.flow.algorithm import flow_algorithm
+from wstal.flow.algorithm import FlowSettings, flow_algorithm
 from wstal.flow.chunks import flow_chunks
-from wstal.flow.definition import encode
+from wstal.flow.codes import encode
 from wstal.flow.other import dis, load_raft, raft
+from wstal.networks.torchvision_import import import_torchvision
 
 FRAMES = sequence(2, 40, 48)
 
 
 def test_tvl1_with_the_recipes_parameters_and_all_of_them_recorded():
-    recipe = {"algorithm": "tvl1", "backend": "auto", "params": {"warps": 2}}
-    algorithm = flow_algorithm(recipe)
+    algorithm = flow_algorithm(FlowSettings(params={"warps": 2}))
     np.testing.assert_array_equal(algorithm.flow(FRAMES), tvl1(FRAMES, warps=2))
     assert algorithm.attrs["backend"] == "cpu"
     assert algorithm.attrs["semantics"] == "opencv_cpu"
@@ -30,41 +30,42 @@ def test_tvl1_with_the_recipes_parameters_and_all_of_them_recorded():
 
 
 def test_semantics_and_backend_are_passed_on():
-    recipe = {"algorithm": "tvl1", "backend": "torch", "semantics": "opencv_cuda"}
-    algorithm = flow_algorithm(recipe | {"params": {"warps": 1, "nscales": 1}})
+    params = {"warps": 1, "nscales": 1}
+    settings = FlowSettings(backend="torch", semantics="opencv_cuda", params=params)
+    algorithm = flow_algorithm(settings)
     expected = tvl1(FRAMES, "torch", "opencv_cuda", warps=1, nscales=1)
     np.testing.assert_array_equal(algorithm.flow(FRAMES), expected)
 
 
 def test_dis_is_labelled_as_such():
-    algorithm = flow_algorithm({"algorithm": "dis", "params": {"preset": "fast"}})
+    algorithm = flow_algorithm(FlowSettings("dis", params={"preset": "fast"}))
     assert algorithm.attrs["algorithm"] == algorithm.attrs["semantics"] == "dis"
     assert algorithm.flow(FRAMES).shape == (1, 40, 48, 2)
 
 
 def test_raft_is_asked_for_by_name_and_needs_weights():
     with pytest.raises(WstalError, match="weights"):
-        flow_algorithm({"algorithm": "raft"}).flow(FRAMES)
+        flow_algorithm(FlowSettings("raft")).flow(FRAMES)
 
 
 def test_unknown_names_fail_before_any_video_is_read():
     with pytest.raises(WstalError, match="tvl1, dis, raft"):
-        flow_algorithm({"algorithm": "farneback"})
+        flow_algorithm(FlowSettings("farneback"))
     with pytest.raises(WstalError, match="no parameter 'warp'"):
-        flow_algorithm({"algorithm": "tvl1", "params": {"warp": 3}})
+        flow_algorithm(FlowSettings(params={"warp": 3}))
 
 
 def test_what_is_computed_as_a_tensor_is_encoded_to_the_same_codes():
-    recipe = {"algorithm": "tvl1", "backend": "torch", "params": {"warps": 1, "nscales": 1}}
-    algorithm = flow_algorithm(recipe)
+    settings = FlowSettings(backend="torch", params={"warps": 1, "nscales": 1})
+    algorithm = flow_algorithm(settings)
     codes = np.concatenate(list(flow_chunks([FRAMES], algorithm.flow, bound=20)))
     expected = tvl1(FRAMES, "torch", warps=1, nscales=1)
     np.testing.assert_array_equal(codes, encode(expected, 20))
 
 
 def test_a_gpu_is_given_more_pairs_at_a_time():
-    assert flow_algorithm({"algorithm": "tvl1", "backend": "triton"}, device="cuda").pairs == 1024
-    assert flow_algorithm({"algorithm": "dis"}).pairs == 64
+    assert flow_algorithm(FlowSettings(backend="triton"), device="cuda").pairs == 1024
+    assert flow_algorithm(FlowSettings("dis")).pairs == 64
 
 
 def test_a_shift_is_found_in_px_right_and_down():
@@ -109,8 +110,7 @@ def test_absent_weights_are_refused_with_the_place_to_get_them():
 
 
 def test_weights_are_loaded_and_used(tmp_path):
-    from wstal.networks.backbone import torchvision
-
+    torchvision = import_torchvision()
     torch.manual_seed(0)
     made = torchvision.models.optical_flow.raft_small(weights=None)
     torch.save(made.state_dict(), tmp_path / "raft.pth")

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from wstal.base.errors import WstalError
-from wstal.flow.definition import TVL1Parameters, check_frames, decode, encode
+from wstal.flow.codes import decode, encode
+from wstal.flow.definition import TVL1Parameters, check_frames
 
 
 def test_bytes_stay_and_fractions_are_scaled():

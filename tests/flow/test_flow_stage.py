@@ -6,9 +6,9 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from threading import Semaphore
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -25,44 +25,34 @@ from wstal.base.array_store import (
     write_shard,
 )
 from wstal.base.errors import MediaError
+from wstal.base.stage import Job, StageInput
 from wstal.flow import chunks as chunks_module
 from wstal.flow import stage, tvl1
+from wstal.flow.algorithm import FlowSettings
 from wstal.flow.chunks import flow_chunks
-from wstal.flow.definition import decode, encode
+from wstal.flow.codes import decode, encode
+from wstal.flow.stage import FlowStage
 
-RECIPE = {
-    "algorithm": "tvl1",
-    "backend": "auto",
-    "semantics": "opencv_cpu",
-    "short_side": 32,
-    "interpolation": "bilinear",
-    "bound": 20,
-    "cache_flow": True,
-    "params": {"warps": 1},
-}
+SETTINGS = FlowSettings(short_side=32, params={"warps": 1})
 VIDEO = sequence(40, 32, 40)
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, monkeypatch):
     """Run the stage over records; `videos` maps a frames file's stem to its gray chunks."""
 
-    def run(records, videos, recipe=RECIPE, code="code", **settings):
-        def open_gray(path):
+    def run(records, videos, settings=SETTINGS, code="code", **options):
+        def open_frames(path, **size):
+            assert size == {"pixels": "gray", "short_side": 32, "interpolation": "bilinear"}
             chunks = videos[path.stem]
             if isinstance(chunks, Exception):
                 raise chunks
             return chunks
 
+        monkeypatch.setattr(stage, "open_frames", open_frames)
         write_shard(tmp_path / "frames/shard0.csv", records)
-        made = stage.flow_shard(
-            tmp_path / "frames/shard0.csv",
-            recipe,
-            code=code,
-            directory=tmp_path / "flow",
-            open_gray=open_gray,
-            **settings,
-        )
+        job = Job(code, tmp_path / "flow", **options)
+        made = FlowStage().shard({"frames": tmp_path / "frames/shard0.csv"}, settings, job)
         return {record.id: record for record in made}
 
     return run
@@ -125,19 +115,19 @@ def test_kept_while_recipe_and_code_hold_whoever_computes(run, tmp_path):
     videos = {"a": [VIDEO[:3]]}
     key = run([record("a")], videos)["a"].key
     made = (tmp_path / "flow/a.h5").stat().st_mtime_ns
-    assert run([record("a")], videos, RECIPE | {"backend": "torch"})["a"].key == key
+    assert run([record("a")], videos, replace(SETTINGS, backend="torch"))["a"].key == key
     assert (tmp_path / "flow/a.h5").stat().st_mtime_ns == made
-    assert run([record("a")], videos, RECIPE | {"bound": 10})["a"].key != key
+    assert run([record("a")], videos, replace(SETTINGS, bound=10))["a"].key != key
     assert run([record("a")], videos, code="edited")["a"].key != key
 
 
 def test_memory_does_not_grow_with_the_video(run):
-    recipe = RECIPE | {"algorithm": "dis", "params": {}}
+    settings = FlowSettings("dis", short_side=32)
 
     def peak(name, frames):
         chunks = (VIDEO[:32].copy() for _ in range(frames // 32))
         tracemalloc.start()
-        run([record(name)], {name: chunks}, recipe)
+        run([record(name)], {name: chunks}, settings)
         top = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return top
@@ -150,18 +140,18 @@ LONG_VIDEO = """
 import sys
 from pathlib import Path
 import numpy as np
-from wstal.flow.stage import flow_shard
+from wstal.flow import stage
 from wstal.base.array_store import Record, write_shard
+from wstal.base.stage import Job
 
 folder, chunks = Path(sys.argv[1]), int(sys.argv[2])
 write_shard(folder / "frames.csv", [Record("v", "ok", 50 * chunks, "", "v.h5", "k")])
 frames = np.add.outer(np.arange(50), np.add.outer(np.arange(240), np.arange(320))).astype(np.uint8)
 rounds = {name: 1 for name in ("nscales", "warps", "inner_iterations", "outer_iterations")}
-recipe = {"algorithm": "tvl1", "short_side": 240, "bound": 20, "params": rounds}
-made = flow_shard(
-    folder / "frames.csv", recipe, code="c", directory=folder / "flow", threads=2,
-    open_gray=lambda path: (frames.copy() for _ in range(chunks)),
-)
+stage.open_frames = lambda path, **size: (frames.copy() for _ in range(chunks))
+settings = stage.FlowSettings(short_side=240, params=rounds)
+job = Job("c", folder / "flow", threads=2)
+made = stage.FlowStage().shard({"frames": folder / "frames.csv"}, settings, job)
 assert made[0].rows == 50 * chunks - 1
 # Not ru_maxrss, which starts with what the parent process held.
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -184,17 +174,18 @@ def test_an_hour_of_320x240_fits_into_a_gigabyte_and_a_half(tmp_path):
 
 
 def test_learned_weights_count_by_their_content(tmp_path):
-    video = SimpleNamespace(source="s")
+    video, job = StageInput("v", "ok", "", "s", {}), Job("c", tmp_path)
     files = [tmp_path / name for name in ("a.pth", "copy.pth", "other.pth")]
     for path, content in zip(files, (b"1", b"1", b"2"), strict=True):
         path.write_bytes(content)
-    recipe = {"algorithm": "raft", "bound": 20, "params": {}}
+    settings = FlowSettings("raft")
     first, copy, other = (
-        stage.flow_key(video, recipe | {"params": {"weights": str(path)}}, "c") for path in files
+        FlowStage().key(video, replace(settings, params={"weights": str(path)}), job)
+        for path in files
     )
     assert first == copy != other
-    assert stage.weights_digest(recipe) == ""
-    assert stage.flow_key(video, recipe, "c") != first
+    assert stage.weights_digest(settings) == ""
+    assert FlowStage().key(video, settings, job) != first
 
 
 def counting_flow(frames):

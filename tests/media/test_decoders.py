@@ -1,6 +1,6 @@
-"""The second backend gives what PyAV gives, also window by window.
+"""The default decoder on good and damaged files, with OpenCV's as the reference.
 
-The default backend on good and damaged files, with OpenCV's decoder as the oracle.
+The second decoder gives what PyAV gives, also window by window.
 
 Backends by name.
 """
@@ -19,9 +19,7 @@ from video_clips import number_of, rotate_header, write_clip
 from wstal.base.errors import MediaError, WstalError
 from wstal.media.decoders import decord, pyav
 from wstal.media.decoders.pyav import pictures, scan
-from wstal.media.decoders.scan import backend
-from wstal.media.frames import read_frames
-from wstal.media.timeline import timeline
+from wstal.media.frames import load_decoder, read_frames, read_timeline
 
 CLIPS = {
     "constant": {"count": 60},
@@ -36,7 +34,7 @@ CLIPS = {
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_same_frames_at_the_same_times(tmp_path, name, suffix):
     path = write_clip(tmp_path / f"a{suffix}", **CLIPS[name])
-    ours, theirs = timeline(path, 25), timeline(path, 25, "decord")
+    ours, theirs = read_timeline(path, 25), read_timeline(path, 25, "decord")
     assert ours.frames == CLIPS[name]["count"]
     assert np.allclose(ours.times, theirs.times, atol=2e-4)
     assert np.array_equal(ours.frame_index, theirs.frame_index)
@@ -52,7 +50,7 @@ def same_pictures(path, index, **settings):
 
 def test_rotation(tmp_path):
     path = rotate_header(write_clip(tmp_path / "a.mp4", 8), 90)
-    ours, theirs = timeline(path, 25), timeline(path, 25, "decord")
+    ours, theirs = read_timeline(path, 25), read_timeline(path, 25, "decord")
     assert (theirs.width, theirs.height) == (ours.width, ours.height) == (96, 160)
     same_pictures(path, ours.frame_index)
 
@@ -62,9 +60,9 @@ def test_real_clips_agree_to_the_bit(reference):
     for path in sorted((reference / "data" / "videos").iterdir()):
         if path.name == "corrupted.mp4":
             with pytest.raises(MediaError, match="corrupted.mp4.*pyav"):
-                timeline(path, 25, "decord")
+                read_timeline(path, 25, "decord")
             continue
-        ours, theirs = timeline(path, 5), timeline(path, 5, "decord")
+        ours, theirs = read_timeline(path, 5), read_timeline(path, 5, "decord")
         assert np.array_equal(ours.frame_index, theirs.frame_index), path
         assert np.allclose(ours.times, theirs.times, atol=1e-4), path
         assert (ours.width, ours.height) == (theirs.width, theirs.height)
@@ -98,9 +96,8 @@ MEMORY = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from wstal.media.frames import read_frames
-from wstal.media.decoders.scan import backend
-backend(sys.argv[2])
+from wstal.media.frames import load_decoder, read_frames
+load_decoder(sys.argv[2])
 def peak():  # KiB; ru_maxrss would start with what the parent process held
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
@@ -220,10 +217,10 @@ def test_damaged_bytes_never_escape_as_another_error(tmp_path):
 
 
 def test_by_name():
-    assert backend("pyav") is pyav
-    assert backend("decord") is decord
+    assert load_decoder("pyav") is pyav
+    assert load_decoder("decord") is decord
     with pytest.raises(WstalError, match="opencv.*pyav, decord, torchcodec"):
-        backend("opencv")
+        load_decoder("opencv")
 
 
 def test_one_that_does_not_load_says_why(monkeypatch):
@@ -234,12 +231,12 @@ def test_one_that_does_not_load_says_why(monkeypatch):
         "wstal.media.decoders.torchcodec", raising=False
     )  # a test before may have it
     with pytest.raises(WstalError, match="torchcodec does not load here .*torchcodec.*recipe"):
-        backend("torchcodec")
+        load_decoder("torchcodec")
 
 
 @pytest.fixture
 def torchcodec():
-    """The third backend, where it loads."""
+    """The third decoder, where it loads."""
     try:
         from wstal.media.decoders import torchcodec
     except (ImportError, RuntimeError, OSError) as error:
@@ -250,7 +247,7 @@ def torchcodec():
 @pytest.mark.parametrize("name", ["slow", "variable"])
 def test_torchcodec_gives_the_same_frames_at_the_same_times(torchcodec, tmp_path, name):
     path = write_clip(tmp_path / "a.mp4", **CLIPS[name])
-    ours, theirs = timeline(path, 25), timeline(path, 25, "torchcodec")
+    ours, theirs = read_timeline(path, 25), read_timeline(path, 25, "torchcodec")
     assert np.allclose(ours.times, theirs.times)
     assert np.array_equal(ours.frame_index, theirs.frame_index)
     a = read_frames(path, ours.frame_index)

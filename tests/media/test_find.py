@@ -58,7 +58,7 @@ def test_one_file(folder, video, path):
 def test_duplicates_are_told_and_a_path_decides(folder):
     assert found(folder, "twice") == (
         "twice.mp4",
-        "2 files carry this id, not used: b/twice.mkv",
+        "2 files have this id, not used: b/twice.mkv",
     )
     assert found(folder, "b/path") == ("b/path.mp4", "")
     assert found(folder, "path")[0] == "path.mp4"

@@ -10,13 +10,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from decoded_videos import Probed, decode_frames
 from video_clips import number_of, write_clip
 from wstal.base.errors import MediaError, WstalError
 from wstal.media import frames
+from wstal.media.frame_stage import FrameSettings
 from wstal.media.frames import open_frames, read_frames
 from wstal.media.pictures import Converter, quarter_turns, resized, turned_size, upright
-from wstal.media.probe import ProbedVideo
-from wstal.media.stage import decode_frames
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +65,8 @@ def test_frames_that_do_not_come_are_an_error(clip):
 
 @pytest.mark.parametrize("cache", [False, True])
 def test_open_frames_from_pixels_or_the_video(clip, tmp_path, cache):
-    recipe = {"fps": 12.5, "decoder": "pyav", "cache_frames": cache}
-    video = ProbedVideo("a", clip, "0" * 64, "ok", "")
-    (record,) = decode_frames([video], tmp_path, recipe, "code")
+    settings = FrameSettings(fps=12.5, cache_frames=cache)
+    (record,) = decode_frames([Probed("a", clip)], tmp_path, settings)
     direct = np.concatenate(list(read_frames(clip, np.arange(0, 40, 2), short_side=64)))
     opened = list(open_frames(tmp_path / record.path, short_side=64, chunk=7))
     assert [len(chunk) for chunk in opened] == [7, 7, 6]
@@ -114,18 +113,18 @@ def test_unknown_wishes_are_refused_by_name(pixels, name):
         Converter(pixels, 60, name)
 
 
-PICTURE_video_rotation = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+SMALL_PICTURE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 OPENCV = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270, -90, -180])
 def test_turns_counter_clockwise_as_opencv(degrees):
-    turned = upright(PICTURE_video_rotation, degrees)
-    assert np.array_equal(turned, cv2.rotate(PICTURE_video_rotation, OPENCV[degrees % 360]))
+    turned = upright(SMALL_PICTURE, degrees)
+    assert np.array_equal(turned, cv2.rotate(SMALL_PICTURE, OPENCV[degrees % 360]))
     assert turned.flags.c_contiguous
     assert turned_size(3, 2, degrees) == turned.shape[1::-1]
 
 
 def test_upright_pictures_are_not_touched():
-    assert upright(PICTURE_video_rotation, 0) is PICTURE_video_rotation
+    assert upright(SMALL_PICTURE, 0) is SMALL_PICTURE
     assert [quarter_turns(d) for d in (0, 360, 89.9, -90, 450)] == [0, 0, 1, 3, 1]

@@ -7,19 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import warm_python
+from decoded_videos import Probed, decode_audio, decode_frames
 from video_clips import number_of, write_clip
 from wstal.base.array_store import read_arrays, read_attrs, read_shard
-from wstal.media import stage
+from wstal.media import frame_stage
+from wstal.media.audio_stage import AudioSettings
+from wstal.media.frame_stage import FrameSettings
 from wstal.media.frames import open_frames
-from wstal.media.probe import ProbedVideo, file_sha256
-from wstal.media.stage import decode_audio, decode_frames
+from wstal.media.probe import file_sha256
 
-FRAMES = {"fps": 25, "decoder": "pyav", "cache_frames": False}
+FRAMES = FrameSettings()
 
 
 def probed(path, status="ok", reason=""):
     sha256 = file_sha256(path) if path.is_file() else ""
-    return ProbedVideo(path.stem, path, sha256, status, reason)
+    return Probed(path.stem, path, sha256, status, reason)
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def videos(tmp_path):
 
 
 def test_frames(videos, tmp_path):
-    records = {r.id: r for r in decode_frames(videos, tmp_path / "out", FRAMES, "code")}
+    records = {r.id: r for r in decode_frames(videos, tmp_path / "out", FRAMES)}
     assert {i: r.status for i, r in records.items()} == {
         **{"good": "ok", "silent": "ok", "cut": "partial"},
         **{"rotten": "broken", "gone": "missing"},
@@ -63,37 +65,39 @@ def test_frames(videos, tmp_path):
 
 def test_files_are_kept_while_their_key_holds(videos, tmp_path, monkeypatch):
     calls = []
-    real = stage.timeline
-    monkeypatch.setattr(stage, "timeline", lambda *a: calls.append(a[0].stem) or real(*a))
+    real = frame_stage.read_timeline
+    monkeypatch.setattr(
+        frame_stage, "read_timeline", lambda *a: calls.append(a[0].stem) or real(*a)
+    )
     good = videos[:1]
-    first = decode_frames(good, tmp_path / "out", FRAMES, "code")
-    assert decode_frames(good, tmp_path / "out", {**FRAMES, "decoder": "decord"}, "code") == first
+    first = decode_frames(good, tmp_path / "out", FRAMES)
+    assert decode_frames(good, tmp_path / "out", FrameSettings(decoder="decord")) == first
     assert calls == ["good"]
     decode_frames(good, tmp_path / "out", FRAMES, "new code")
-    decode_frames(good, tmp_path / "out", {**FRAMES, "fps": 10}, "new code")
+    decode_frames(good, tmp_path / "out", FrameSettings(fps=10), "new code")
     assert calls == ["good"] * 3
 
 
 def test_a_moved_video_is_followed(videos, tmp_path):
-    (record,) = decode_frames(videos[:1], tmp_path / "out", FRAMES, "code")
+    (record,) = decode_frames(videos[:1], tmp_path / "out", FRAMES)
     moved = videos[0].path.rename(tmp_path / "moved.mkv")
-    video = ProbedVideo("good", moved, videos[0].sha256, "ok", "")
-    assert decode_frames([video], tmp_path / "out", FRAMES, "code") == [record]
+    video = videos[0]._replace(path=moved)
+    assert decode_frames([video], tmp_path / "out", FRAMES) == [record]
     pictures = np.concatenate(list(open_frames(tmp_path / "out" / record.path)))
     assert [number_of(p) for p in pictures] == list(range(25))
 
 
 @pytest.mark.parametrize("decoder", ["pyav", "decord"])
 def test_cached_pixels(videos, tmp_path, decoder):
-    recipe = {"fps": 12.5, "decoder": decoder, "cache_frames": True}
-    (record,) = decode_frames(videos[:1], tmp_path / "out", recipe, "code")
+    settings = FrameSettings(fps=12.5, decoder=decoder, cache_frames=True)
+    (record,) = decode_frames(videos[:1], tmp_path / "out", settings)
     rgb = read_arrays(tmp_path / "out" / record.path, ["rgb"])["rgb"]
     assert rgb.shape == (13, 96, 160, 3)
     assert [number_of(p) for p in rgb] == list(range(0, 25, 2))
 
 
 def test_audio(videos, tmp_path, monkeypatch):
-    records = {r.id: r for r in decode_audio(videos, tmp_path / "out", {"rate": 16000}, "code")}
+    records = {r.id: r for r in decode_audio(videos, tmp_path / "out", AudioSettings())}
     assert {i: r.status for i, r in records.items()} == {
         **{"good": "ok", "silent": "no_audio", "cut": "no_audio"},
         **{"rotten": "no_audio", "gone": "missing"},
@@ -119,7 +123,7 @@ def test_scripts(videos, tmp_path, project):
     probe = tmp_path / "manifest" / "shard0.csv"
     source = ["--annotations", tmp_path / "annotations.json", "--videos", tmp_path]
     run("probe_videos.py", *source, "--output", probe)
-    for kind, recipe in (("frames", FRAMES), ("audio", {"rate": 16000})):
+    for kind, recipe in (("frames", {"fps": 25}), ("audio", {"rate": 16000})):
         output = tmp_path / kind / "shard0.csv"
         made = ["--recipe", json.dumps(recipe), "--code", "c", "--output", output]
         run(f"decode_{kind}.py", "--probe", probe, *made)

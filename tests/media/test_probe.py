@@ -1,9 +1,4 @@
-"""A probe measures and never raises.
-
-Rows of the probe as the decoding stages read them.
-
-Probe rows, their cache and their way back.
-"""
+"""A probe measures and never raises; its rows, their cache, and how later stages read them."""
 
 from __future__ import annotations
 
@@ -18,9 +13,10 @@ from video_clips import rotate_header, write_clip
 from wstal.base.files import write_csv
 from wstal.datasets.annotations import Annotations
 from wstal.media import probe as probing
-from wstal.media.manifest import COLUMNS as COLUMNS_manifest
+from wstal.media.frame_stage import FrameStage
+from wstal.media.manifest import COLUMNS as MANIFEST_COLUMNS
 from wstal.media.manifest import merge_manifest, read_rows
-from wstal.media.probe import COLUMNS, probe, probe_videos, read_probe
+from wstal.media.probe import COLUMNS, probe, probe_videos
 
 
 def test_good_file(tmp_path):
@@ -79,9 +75,13 @@ def test_a_row_says_if_there_is_anything_to_decode(tmp_path):
         writer.writeheader()
         for status in ("ok", "no_audio", "partial", "missing", "broken"):
             writer.writerow({"id": status, "path": f"/clips, new/{status}.mp4", "status": status})
-    videos = read_probe(path)
-    assert [v.id for v in videos if v.usable] == ["ok", "no_audio", "partial"]
-    assert str(videos[0].path) == "/clips, new/ok.mp4"
+    videos, passed = FrameStage().read({"probe": path})
+    assert [video.id for video in videos] == ["ok", "no_audio", "partial"]
+    assert str(videos[0].files["video"]) == "/clips, new/ok.mp4"
+    assert [(record.id, record.status) for record in passed] == [
+        ("missing", "missing"),
+        ("broken", "broken"),
+    ]
 
 
 def rows_of(folder, ids, code="1"):
@@ -111,9 +111,9 @@ def test_rows(tmp_path):
     write_csv(tmp_path / "probe.csv", COLUMNS, [bad, good, gone])
     with (tmp_path / "probe.csv").open() as file:
         assert next(csv.reader(file)) == COLUMNS
-    videos = read_probe(tmp_path / "probe.csv")
-    assert [video.usable for video in videos] == [False, True, False]
-    assert videos[1].path == clip
+    videos, passed = FrameStage().read({"probe": tmp_path / "probe.csv"})
+    assert [record.id for record in passed] == ["bad", "gone"]
+    assert [video.files["video"] for video in videos] == [clip]
 
 
 def test_unchanged_files_are_not_decoded_again(tmp_path, monkeypatch):
@@ -136,7 +136,7 @@ def test_duplicates_stand_in_the_reason(tmp_path):
     make_videos(tmp_path)
     write_clip(tmp_path / "videos" / "good.mkv", 5)
     (row,) = rows_of(tmp_path, ["good"])
-    assert "2 files carry this id, not used: good.mp4" in row["reason"]
+    assert "2 files have this id, not used: good.mp4" in row["reason"]
 
 
 def test_a_file_that_may_not_be_read_is_broken(tmp_path, monkeypatch):
@@ -162,7 +162,7 @@ ENTRY = {"duration": None, "labels": ["x"], "annotations": []}
 
 
 def test_every_annotated_video_has_a_row_with_its_split(tmp_path):
-    probed = {name: "" for name in COLUMNS_manifest if name != "split"}
+    probed = {name: "" for name in MANIFEST_COLUMNS if name != "split"}
     rows = [
         probed | {"id": "b", "status": "ok", "duration": "2.5", "fps": "25"},
         probed | {"id": "zz", "status": "ok"},
@@ -177,7 +177,7 @@ def test_every_annotated_video_has_a_row_with_its_split(tmp_path):
         ("b", "test", "ok"),
     ]
     assert "run again" in merged[0]["reason"] and merged[0]["duration"] == "0"
-    write_csv(tmp_path / "manifest.csv", COLUMNS_manifest, merged)
+    write_csv(tmp_path / "manifest.csv", MANIFEST_COLUMNS, merged)
     assert read_rows(tmp_path / "manifest.csv")[1]["fps"] == "25"
 
 

@@ -1,18 +1,7 @@
 """Backbones: pictures normalised as in training, public files loaded exactly, others refused.
 
-S3D: the vector is what its classifier sees.
-
-R(2+1)D-18: the vector is what its classifier sees.
-
-ResNet-152: the vector is what the classifier sees of each picture, averaged.
-
-I3D-R50: every second frame is seen; the vector is what the classifier sees.
-
-SlowFast-R50: two pathways of one snippet; the vector is what the classifier sees.
-
-X3D-M: the vector is what its classifier sees.
-
-torchvision and pytorchvideo import, whatever build of torchvision is installed.
+The vector of each network is what its classifier sees; torchvision and pytorchvideo import, whatever
+build of torchvision is installed.
 """
 
 from __future__ import annotations
@@ -32,31 +21,39 @@ from backbone_cases import (
     vector_of,
 )
 from wstal.base.errors import WstalError
-from wstal.networks import backbone as torchvision_guard
-from wstal.networks.backbone import load_backbone, torchvision
-from wstal.networks.backbones import r2plus1d, resnet152, s3d
-from wstal.networks.backbones.slowfast_r50 import pathways
+from wstal.networks.backbone import find_backbone, load_backbone
+from wstal.networks.backbones import MODULES
+from wstal.networks.backbones.pytorchvideo import pathways
+from wstal.networks.torchvision_import import define_missing_operators, import_torchvision
 
+torchvision = import_torchvision()
 models = torchvision.models
 PRESETS = {
-    resnet152: models.ResNet152_Weights.IMAGENET1K_V1,
-    s3d: models.video.S3D_Weights.KINETICS400_V1,
-    r2plus1d: models.video.R2Plus1D_18_Weights.KINETICS400_V1,
+    "resnet152": models.ResNet152_Weights.IMAGENET1K_V1,
+    "s3d": models.video.S3D_Weights.KINETICS400_V1,
+    "r2plus1d": models.video.R2Plus1D_18_Weights.KINETICS400_V1,
 }
 
 
-@pytest.mark.parametrize("module", PRESETS)
-def test_torchvisions_own_presets_agree(module):
-    preset = PRESETS[module].transforms()
-    assert tuple(preset.mean) == module.MEAN and tuple(preset.std) == module.STD
+def test_each_backbone_is_in_the_file_that_its_name_leads_to():
+    for name in MODULES:
+        assert len(find_backbone(name).mean) == 3, name
+    with pytest.raises(WstalError, match="'r3d' is not one of resnet152, s3d"):
+        load_backbone("r3d", "untrained")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_torchvisions_own_presets_agree(name):
+    preset, backbone = PRESETS[name].transforms(), find_backbone(name)
+    assert tuple(preset.mean) == backbone.mean and tuple(preset.std) == backbone.std
 
 
 @torch.inference_mode()
 def test_pictures_are_normalised_as_the_weights_were_trained():
-    network = untrained("r2plus1d")
+    network, backbone = untrained("r2plus1d"), find_backbone("r2plus1d")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 32, 32, 3)).astype(np.float32)
-    seen = ((pixels / 255 - r2plus1d.MEAN) / r2plus1d.STD).transpose(0, 4, 1, 2, 3)
-    expected = r2plus1d.features(network.network, torch.from_numpy(seen).float())
+    seen = ((pixels / 255 - backbone.mean) / backbone.std).transpose(0, 4, 1, 2, 3)
+    expected = backbone.features(network.network, torch.from_numpy(seen).float())
     ours = network.features(torch.from_numpy(pixels / 127.5 - 1).permute(0, 4, 1, 2, 3))
     assert_equal(ours, expected)
     assert ours.shape == (2, network.feature_size) and not network.training
@@ -85,52 +82,32 @@ def test_untrained_is_seeded_and_leaves_the_generator_alone():
 
 
 @torch.inference_mode()
-def test_the_classifier_on_the_vector_gives_the_logits():
+def test_s3ds_classifier_on_the_vector_gives_the_logits():
     network, vector = vector_of("s3d", x := snippet(16, 224))
     assert_equal(network.classifier(vector[..., None, None, None]).flatten(1), network(x))
 
 
-def test_rows_of_a_clip(tmp_path):
-    assert_rows_of_a_clip("s3d", tmp_path)
-
-
 @torch.inference_mode()
-def test_the_classifier_on_the_vector_gives_the_logits_r2plus1d():
+def test_r2plus1ds_classifier_on_the_vector_gives_the_logits():
     network, vector = vector_of("r2plus1d", x := snippet(16, 48))
     assert_equal(network.fc(vector), network(x))
 
 
-def test_rows_of_a_clip_r2plus1d(tmp_path):
-    assert_rows_of_a_clip("r2plus1d", tmp_path)
-
-
 @torch.inference_mode()
-def test_the_classifier_on_the_vector_gives_the_mean_logits():
+def test_resnet152s_classifier_on_the_vector_gives_the_mean_logits():
     network, vector = vector_of("resnet152", x := snippet(3, 64))
     expected = network(x[0].transpose(0, 1)).mean(0, keepdim=True)
     assert_equal(network.fc(vector), expected)
 
 
-def test_rows_of_a_clip_resnet152(tmp_path):
-    assert_rows_of_a_clip("resnet152", tmp_path)
-
-
 @torch.inference_mode()
-def test_the_classifier_on_the_vector_gives_the_logits_i3d_r50():
+def test_i3d_r50s_classifier_on_the_vector_gives_the_logits():
     network, vector = vector_of("i3d_r50", x := snippet(16, 224))
     assert_equal(network.blocks[-1].proj(vector), network(x[:, :, ::2]))
 
 
-def test_rows_of_a_clip_i3d_r50(tmp_path):
-    assert_rows_of_a_clip("i3d_r50", tmp_path)
-
-
-def test_the_layout_is_that_of_the_published_model():
-    assert_published_layout("i3d_r50")
-
-
 @torch.inference_mode()
-def test_the_classifier_on_the_vector_gives_the_logits_slowfast_r50():
+def test_slowfasts_classifier_on_the_vector_gives_the_logits():
     """At the 32 frames that the published head pools over."""
     network, vector = vector_of("slowfast_r50", x := snippet(32, 224))
     assert_equal(network.blocks[-1].proj(vector), network(pathways(x)))
@@ -143,26 +120,20 @@ def test_slow_frames_are_those_of_training():
     assert slow.flatten().tolist() == [0, 4, 8, 13, 17, 22, 26, 31]
 
 
-def test_rows_of_a_clip_slowfast_r50(tmp_path):
-    assert_rows_of_a_clip("slowfast_r50", tmp_path)
-
-
-def test_the_layout_is_that_of_the_published_model_slowfast_r50():
-    assert_published_layout("slowfast_r50")
-
-
 @torch.inference_mode()
-def test_the_classifier_on_the_vector_gives_the_probabilities():
+def test_x3ds_classifier_on_the_vector_gives_the_probabilities():
     network, vector = vector_of("x3d_m", x := snippet(16, 224))
     assert_equal(network.blocks[-1].proj(vector).softmax(1), network(x))
 
 
-def test_rows_of_a_clip_x3d_m(tmp_path):
-    assert_rows_of_a_clip("x3d_m", tmp_path)
+@pytest.mark.parametrize("name", MODULES)
+def test_rows_of_a_clip(name, tmp_path):
+    assert_rows_of_a_clip(name, tmp_path)
 
 
-def test_the_layout_is_that_of_the_published_model_x3d_m():
-    assert_published_layout("x3d_m")
+@pytest.mark.parametrize("name", ["i3d_r50", "slowfast_r50", "x3d_m"])
+def test_the_layout_is_that_of_the_published_model(name):
+    assert_published_layout(name)
 
 
 def test_torchvision_backbones_run():
@@ -187,7 +158,7 @@ def test_pytorchvideo_backbone_computes():
 
 
 def test_defines_only_what_is_absent():
-    assert torchvision_guard.define_missing_operators() == []
+    assert define_missing_operators() == []
     for name in ("nms", "qnms"):
         assert hasattr(torch.ops.torchvision, name)
 
@@ -202,7 +173,7 @@ def test_a_torchvision_imported_before_is_left_alone():
         "    for n in ('nms', 'qnms'):\n"
         "        torch.library.define(f'torchvision::{n}', s)\n"
         "    import torchvision\n"
-        "from wstal.networks.backbone import torchvision as guarded\n"
-        "assert guarded is torchvision\n"
+        "from wstal.networks.torchvision_import import import_torchvision\n"
+        "assert import_torchvision() is torchvision\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

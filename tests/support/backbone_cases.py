@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from functools import cache
 from pathlib import Path
 
 import torch
+from decoded_videos import Probed, decode_frames
 from video_clips import write_clip
-from wstal.base.array_store import read_arrays, read_attrs, write_shard
-from wstal.features.backbone_stage import backbone_extractor
-from wstal.features.shard import features_shard
-from wstal.media.probe import ProbedVideo
-from wstal.media.stage import decode_frames
-from wstal.networks.backbone import SnippetNetwork, load_backbone
+from wstal.base.array_store import read_arrays, read_attrs
+from wstal.base.stage import Job, LoadedNetwork
+from wstal.features.backbone_stage import STAGES, BackboneSettings
+from wstal.media.frame_stage import FrameSettings
+from wstal.networks.backbone import SnippetNetwork, find_backbone, load_backbone
 
-RECIPE = {"short_side": 64, "interpolation": "bilinear", "crop": 64, "tail": "drop", "batch": 2}
+SETTINGS = BackboneSettings("untrained", short_side=64, crop=64, batch=2)
 
 
 @cache
@@ -33,10 +32,9 @@ def snippet(frames: int, size: int) -> torch.Tensor:
 @torch.inference_mode()
 def vector_of(name: str, x: torch.Tensor) -> tuple[torch.nn.Module, torch.Tensor]:
     """The public network, and the backbone's vector of `x`."""
-    module = importlib.import_module(f"wstal.networks.backbones.{name}")
-    network = untrained(name).network
-    vector = module.features(network, x)
-    assert vector.shape == (len(x), module.FEATURES)
+    backbone, network = find_backbone(name), untrained(name).network
+    vector = backbone.features(network, x)
+    assert vector.shape == (len(x), backbone.size)
     return network, vector
 
 
@@ -49,9 +47,7 @@ def assert_equal(ours: torch.Tensor, expected: torch.Tensor) -> None:
 def decoded_clip(folder) -> Path:
     """The frames manifest of a video file of 40 pictures, two snippets and a half."""
     clip = write_clip(folder / "clip.mp4", 40, size=(96, 64))
-    video = ProbedVideo("clip", clip, "sha", "ok", "")
-    records = decode_frames([video], folder / "frames", {"fps": 25, "cache_frames": True}, "c")
-    write_shard(folder / "frames/shard0.csv", records)
+    decode_frames([Probed("clip", clip)], folder / "frames", FrameSettings(cache_frames=True))
     return folder / "frames/shard0.csv"
 
 
@@ -60,11 +56,8 @@ def assert_rows_of_a_clip(name: str, folder) -> None:
     """A video file through the stage: two rows, the second the network's of frames 16 to 31."""
     frames = decoded_clip(folder)
     network = untrained(name)
-    records = features_shard(
-        name, {"frames": frames}, backbone_extractor(network, RECIPE, torch.device("cpu")),
-        RECIPE, weights="untrained", device="cpu", code="c", directory=folder / name,
-        packages=network.packages,
-    )  # fmt: skip
+    job = Job("c", folder / name, network=LoadedNetwork(network, "untrained", "untrained"))
+    records = STAGES[name].shard({"frames": frames}, SETTINGS, job)
     file = folder / name / records[0].path
     provenance = json.loads(read_attrs(file)["provenance_json"])
     assert set(network.packages) < set(provenance["versions"])

@@ -27,8 +27,8 @@ from wstal.base.array_store import create_arrays, has_key
 from wstal.base.files import write_json
 from wstal.demo.clips import MOTIONS, SOUNDS, render_clip, render_sound
 from wstal.features.logmel import log_mel
-from wstal.flow import tvl1
-from wstal.flow.definition import decode, encode
+from wstal.flow.codes import decode, encode
+from wstal.flow.tvl1_backends.backend import tvl1
 from wstal.networks.i3d.network import InceptionI3D
 from wstal.networks.vggish import EMBEDDING, VGGish
 from wstal.networks.weights import half_state, load_state, save_half, sha256_of
