@@ -61,7 +61,7 @@ def test_short_and_repeated_tails():
 
 def test_no_pictures_are_zeros():
     assert indices(numbered(0), 1, 4) == [[0] * 16]
-    with pytest.raises(WstalError, match="no pictures"):
+    with pytest.raises(WstalError, match="no chunk of pictures"):
         list(snippets(iter([]), 1, 2))
 
 
