@@ -11,9 +11,9 @@ from textured_motion import sequence, texture
 from wstal.base.errors import WstalError
 from wstal.flow import tvl1
 from wstal.flow.algorithm import FlowSettings, flow_algorithm
+from wstal.flow.alternatives import dis, load_raft, raft
 from wstal.flow.chunks import flow_chunks
 from wstal.flow.codes import encode
-from wstal.flow.other import dis, load_raft, raft
 from wstal.networks.torchvision_import import import_torchvision
 
 FRAMES = sequence(2, 40, 48)

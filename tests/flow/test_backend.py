@@ -1,12 +1,7 @@
-"""Which backend is chosen, that the choice is told, and what tvl1 refuses.
+"""The choice of a backend, and every backend against OpenCV's fields.
 
-A GPU whose Triton flow is wrong, or does not come about, is known before it is used.
-
-Every backend against OpenCV's fields kept in tests/golden (made by make_tvl1_opencv.py).
-
-The reference backend is OpenCV itself, called with its own defaults.
-
-Launches shrink to the pairs that go on, end with the last, and never leave one out.
+Those are in tests/golden (made by make_tvl1_opencv.py). A GPU on which Triton gives wrong flow, or
+none, is recognised before it is used.
 """
 
 from __future__ import annotations
@@ -24,7 +19,6 @@ from wstal.base.errors import WstalError
 from wstal.flow import resolve_backend, tvl1
 from wstal.flow.definition import TVL1Parameters
 from wstal.flow.tvl1_backends import backend
-from wstal.flow.tvl1_backends import backend as self_check
 from wstal.flow.tvl1_backends import torch as tvl1_torch
 from wstal.flow.tvl1_backends import triton as tvl1_triton
 from wstal.flow.tvl1_backends.backend import SHIFT, moving_texture, triton_trouble
@@ -70,14 +64,12 @@ def with_triton(monkeypatch):
 
     def pretend(there):
         monkeypatch.setitem(sys.modules, "triton", ModuleType("triton") if there else None)
-        self_check.triton_trouble.cache_clear()
-        if there:
-            monkeypatch.setattr(backend, "triton_trouble", lambda device, semantics: "")
-        else:
-            monkeypatch.setattr(backend, "triton_trouble", self_check.triton_trouble)
+        trouble = (lambda device, semantics: "") if there else triton_trouble
+        monkeypatch.setattr(backend, "triton_trouble", trouble)
+        triton_trouble.cache_clear()
 
     yield pretend
-    self_check.triton_trouble.cache_clear()
+    triton_trouble.cache_clear()
 
 
 def test_on_a_gpu_auto_is_triton_or_says_why_not(with_triton):
@@ -173,7 +165,7 @@ def test_what_fails_to_compile_is_a_reason(gpu):
     with pytest.warns(UserWarning, match="by torch, a hundred times slower"):
         reason = resolve_backend(device="cuda").reason
     assert "Triton 3.1.0 (3.4 or newer is needed)" in reason and "RuntimeError: no PTX" in reason
-    assert self_check.TOLERANCE <= 0.05
+    assert backend.TOLERANCE <= 0.05
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +246,7 @@ def test_a_late_look_launches_more_never_fewer():
     assert launches == [(30, 100), (30, 100), (30, 64), (30, 16), (30, FEW)] and result == 0
 
 
-def test_those_that_go_on_after_the_plan_are_told():
+def test_those_that_go_on_after_the_plan_are_counted():
     assert ran([90, 80], [30, 10], late=True) == (100, [(30, 100), (10, 100)])
 
 

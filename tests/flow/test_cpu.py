@@ -1,7 +1,4 @@
-"""The C++ backend: OpenCV's result, whatever the instruction set, threads, sizes and motion.
-
-Compiling on first use: the cache, its key, races, and what fails plainly.
-"""
+"""The C++ backend: OpenCV's flow for any instruction set, threads and sizes; its compilation."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from textured_motion import end_point_error, pairs, sequence, texture
 from wstal.base.errors import WstalError
 from wstal.flow import tvl1
 from wstal.flow.definition import TVL1Parameters, check_frames
-from wstal.flow.tvl1_backends import cpu as shared_library
+from wstal.flow.tvl1_backends import cpu
 from wstal.flow.tvl1_backends.cpu import (
     NoCompiler,
     cache_folder,
@@ -49,9 +46,16 @@ def test_full_defaults_are_opencvs_over_sixteen_pairs():
 
 def test_parameters_mean_what_they_mean_in_opencv():
     params = {
-        "tau": 0.2, "lambda_": 0.08, "theta": 0.4, "nscales": 2, "warps": 2, "epsilon": 0.02,
-        "inner_iterations": 7, "outer_iterations": 4, "scale_step": 0.5,
-    }  # fmt: skip
+        "tau": 0.2,
+        "lambda_": 0.08,
+        "theta": 0.4,
+        "nscales": 2,
+        "warps": 2,
+        "epsilon": 0.02,
+        "inner_iterations": 7,
+        "outer_iterations": 4,
+        "scale_step": 0.5,
+    }
     assert errors(pairs(3, 60, 81), **params).mean() < 1e-3
 
 
@@ -193,7 +197,7 @@ def test_an_included_file_is_part_of_the_key(tmp_path):
 def test_another_cpu_on_a_shared_home_compiles_its_own(tmp_path, monkeypatch):
     path = source(tmp_path, 5)
     load_library((path,))
-    monkeypatch.setattr(shared_library, "cpu_identity", lambda: "another model")
+    monkeypatch.setattr(cpu, "cpu_identity", lambda: "another model")
     load_library.cache_clear()
     load_library((path,))
     assert len(list(cache_folder().iterdir())) == 2
@@ -218,7 +222,7 @@ def test_a_source_that_does_not_compile_shows_the_compilers_words(tmp_path):
     assert not list(cache_folder().iterdir())
 
 
-def test_no_compiler_is_said_so(monkeypatch, tmp_path):
+def test_a_missing_compiler_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", "nowhere")
     with pytest.raises(NoCompiler, match="no C\\+\\+ compiler"):

@@ -1,7 +1,4 @@
-"""The torch backend against OpenCV and the C++ one.
-
-Torch resampling against OpenCV, and the CUDA module's rules by hand.
-"""
+"""The torch backend against OpenCV and the C++ backend, its resampling against OpenCV."""
 
 from __future__ import annotations
 

@@ -81,8 +81,12 @@ def test_a_look_that_comes_a_round_late_as_a_gpus_does_changes_nothing(monkeypat
 
 
 def test_constant_images_do_not_move():
-    flow = tvl1_triton(check_frames(np.full((2, 16, 20), 9, np.uint8)), TVL1Parameters(),
-                       device=DEVICE, launch=Launch(strips=4))  # fmt: skip
+    flow = tvl1_triton(
+        check_frames(np.full((2, 16, 20), 9, np.uint8)),
+        TVL1Parameters(),
+        device=DEVICE,
+        launch=Launch(strips=4),
+    )
     assert not flow.any()
 
 

@@ -1,8 +1,6 @@
-"""The iteration's kernels against the torch backend's iteration and a plain loop of its tests.
+"""TV-L1's Triton kernels against the torch backend: iteration, judgement, median, warp, resizing.
 
-The median filter by Triton against that in torch, and its network by the 0-1 principle.
-
-Warp and resizing by Triton against those in torch.
+The median's sorting network is tested by the 0-1 principle.
 """
 
 from __future__ import annotations
@@ -19,8 +17,8 @@ from wstal.flow.definition import TVL1Parameters
 from wstal.flow.tvl1_backends import torch as resampling
 from wstal.flow.tvl1_backends.torch import _Iteration
 from wstal.flow.tvl1_backends.triton import _resize
-from wstal.flow.tvl1_backends.triton_iteration import iterate, judge, muster
-from wstal.flow.tvl1_backends.triton_pictures import median, tiles, warp
+from wstal.flow.tvl1_backends.triton_kernels import iterate, judge, muster, warp
+from wstal.flow.tvl1_backends.triton_median import median, tiles
 
 pytestmark = MARKS
 PAIRS, HEIGHT, WIDTH = 2, 20, 69
@@ -77,10 +75,25 @@ def run(fields, duals, image, steps, halo, cut, smooth=None, order=(0, 1, -1), *
     order = torch.tensor(order, dtype=torch.int32, device=DEVICE)
     p = PARAMETERS
     iterate[(across * down, len(order))](
-        state, state if smooth is None else smooth, terms, change, order, *marks,
-        PAIRS, HEIGHT, WIDTH, across, halo // 2, steps, p.lambda_ * p.theta, p.theta, p.tau / p.theta,
-        STRIPS=strips, ROWS=rows, num_warps=strips,
-    )  # fmt: skip
+        state,
+        state if smooth is None else smooth,
+        terms,
+        change,
+        order,
+        *marks,
+        PAIRS,
+        HEIGHT,
+        WIDTH,
+        across,
+        halo // 2,
+        steps,
+        p.lambda_ * p.theta,
+        p.theta,
+        p.tau / p.theta,
+        STRIPS=strips,
+        ROWS=rows,
+        num_warps=strips,
+    )
     return state.unflatten(3, (HEIGHT, PITCH))[..., :WIDTH].cpu(), change.cpu()
 
 
@@ -123,9 +136,19 @@ def judged(changes, marks, *, cuda=False, begun=0, enough=1.0, count=0.0):
     count = torch.tensor([count], dtype=torch.float64, device=DEVICE)
     order = torch.tensor([0, -1], dtype=torch.int32, device=DEVICE)
     judge[(2,)](
-        change.to(DEVICE), order, *arrays, count, tiles, halo, len(changes), begun, enough,
-        CUDA=cuda, PARTS=4, num_warps=1,
-    )  # fmt: skip
+        change.to(DEVICE),
+        order,
+        *arrays,
+        count,
+        tiles,
+        halo,
+        len(changes),
+        begun,
+        enough,
+        CUDA=cuda,
+        PARTS=4,
+        num_warps=1,
+    )
     return [array.item() for array in arrays], count.item()
 
 
@@ -174,23 +197,23 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from wstal.flow import median_kernel, picture_kernels, tvl1_kernels
+from wstal.flow.tvl1_backends import triton_kernels, triton_median
 
 floats = "state smooth terms change images gradients table source target weight_x weight_y"
 marks = "going again turn smoothed near_x near_y order left"
 types = {n: "*fp32" for n in floats.split()} | {n: "*i32" for n in marks.split()}
 types |= {n: "fp32" for n in "limit theta rate enough gain".split()} | {"count": "*fp64"}
 for kernel, constants, warps, *registers in (
-    (tvl1_kernels.iterate, {"STRIPS": 16, "ROWS": 4}, 16),
-    (tvl1_kernels.iterate, {"STRIPS": 8, "ROWS": 4}, 8, 128),
-    (tvl1_kernels.judge, {"CUDA": False, "PARTS": 64}, 4),
-    (tvl1_kernels.judge, {"CUDA": True, "PARTS": 64}, 4),
-    (tvl1_kernels.muster, {"PAIRS": 1024}, 4),
-    (picture_kernels.warp, {"CUDA": False, "BLOCK": 256}, 4),
-    (picture_kernels.warp, {"CUDA": True, "BLOCK": 256}, 4),
-    (median_kernel.median, {"SIDE": 3, "BLOCK": 128}, 4),
-    (median_kernel.median, {"SIDE": 5, "BLOCK": 128}, 4),
-    (picture_kernels.resize, {"BLOCK": 256}, 4),
+    (triton_kernels.iterate, {"STRIPS": 16, "ROWS": 4}, 16),
+    (triton_kernels.iterate, {"STRIPS": 8, "ROWS": 4}, 8, 128),
+    (triton_kernels.judge, {"CUDA": False, "PARTS": 64}, 4),
+    (triton_kernels.judge, {"CUDA": True, "PARTS": 64}, 4),
+    (triton_kernels.muster, {"PAIRS": 1024}, 4),
+    (triton_kernels.warp, {"CUDA": False, "BLOCK": 256}, 4),
+    (triton_kernels.warp, {"CUDA": True, "BLOCK": 256}, 4),
+    (triton_median.median, {"SIDE": 3, "BLOCK": 128}, 4),
+    (triton_median.median, {"SIDE": 5, "BLOCK": 128}, 4),
+    (triton_kernels.resize, {"BLOCK": 256}, 4),
 ):
     names = kernel.arg_names
     signature = {n: "constexpr" if n in constants else types.get(n, "i32") for n in names}
@@ -204,7 +227,7 @@ for kernel, constants, warps, *registers in (
     made = triton.compile(source, GPUTarget("cuda", 90, 32), options)
     assert made.asm["cubin"], kernel
     assert made.metadata.shared <= 64 * 1024, kernel
-    if kernel is tvl1_kernels.iterate:
+    if kernel is triton_kernels.iterate:
         # Lanes lie along rows from load to store, two columns an access; anything else halves it.
         assert "convert_layout" not in made.asm["ttgir"]
         assert made.asm["ptx"].count("ld.global.v2") == 40
@@ -229,9 +252,17 @@ def filtered(flow, side, block=128, **marks):
         state[turn, :2, pair] = pad(flow[pair], (0, pitch - width), value=66.0).flatten(1)
     smooth = torch.full((2, pairs, height * pitch), 55.0, device=DEVICE)
     median[(-(-tiles(height, width) // block), pairs + 1, 2)](
-        state.to(DEVICE), smooth, order, *marks, pairs, height, width,
-        SIDE=side, BLOCK=block, num_warps=4,
-    )  # fmt: skip
+        state.to(DEVICE),
+        smooth,
+        order,
+        *marks,
+        pairs,
+        height,
+        width,
+        SIDE=side,
+        BLOCK=block,
+        num_warps=4,
+    )
     found = smooth.transpose(0, 1).unflatten(2, (height, pitch)).cpu()
     assert (found[..., width:] == 55).all()
     return found[..., :width], marks[3].tolist()
@@ -302,75 +333,54 @@ def test_the_network_by_the_0_1_principle(side, row):
         assert np.array_equal(medians.numpy(), expected.astype(np.float32))
 
 
-PAIRS_picture_kernels, HEIGHT_picture_kernels, WIDTH_picture_kernels = 2, 17, 23
-PITCH_picture_kernels = 24  # a row's length in memory
-
-
 def mark(*values):
     return torch.tensor(values, dtype=torch.int32, device=DEVICE)
 
 
-def flow_state(flow, turns):
-    """State `[2, 6, B, H * pitch]` that holds `flow` `[B, 2, H, W]` where each pair's turn says."""
-    state = torch.full(
-        (2, 6, PAIRS_picture_kernels, HEIGHT_picture_kernels * PITCH_picture_kernels), 77.0
-    )
-    for pair, turn in enumerate(turns):
-        state[turn, :2, pair] = pad(
-            flow[pair], (0, PITCH_picture_kernels - WIDTH_picture_kernels), value=55.0
-        ).flatten(1)
-    return state.to(DEVICE)
-
-
 @pytest.mark.parametrize("cuda", [False, True])
 def test_warp_reads_image_and_gradient_between_pixels_and_outside(cuda):
+    pairs, height, width, pitch = 2, 17, 23, 24
     generator = torch.Generator().manual_seed(0)
-    images = (
-        torch.rand(
-            PAIRS_picture_kernels + 1,
-            HEIGHT_picture_kernels,
-            WIDTH_picture_kernels,
-            generator=generator,
-        )
-        * 255
-    )
-    flow = (
-        torch.randn(
-            PAIRS_picture_kernels,
-            2,
-            HEIGHT_picture_kernels,
-            WIDTH_picture_kernels,
-            generator=generator,
-        )
-        * 4
-    )
+    images = torch.rand(pairs + 1, height, width, generator=generator) * 255
+    flow = torch.randn(pairs, 2, height, width, generator=generator) * 4
     flow[0, :, 0, 0], flow[1, :, 5, 5] = 1e6, -1e6  # far outside on either side
     gradients = torch.stack(resampling.central_gradient(images))
-    y, x = torch.meshgrid(
-        torch.arange(HEIGHT_picture_kernels), torch.arange(WIDTH_picture_kernels), indexing="ij"
-    )
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     read = resampling.CubicWarp(torch.stack([images, *gradients], dim=1)[1:], cuda)
     u, v = flow.unbind(1)
     i, ix, iy = read(x + u, y + v).unbind(1)
     rho = i - ix * u - iy * v - images[:-1]
     expected = torch.stack([ix, iy, rho, 1 / (ix * ix + iy * iy).clamp(min=1e-20)])
 
+    turns = (1, 0)
+    state = torch.full((2, 6, pairs, height * pitch), 77.0)
+    for pair, turn in enumerate(turns):
+        state[turn, :2, pair] = pad(flow[pair], (0, pitch - width), value=55.0).flatten(1)
     table = torch.stack(resampling.cubic_weights(torch.arange(32) / 32, -0.75), 1).contiguous()
-    terms = torch.full(
-        (4, PAIRS_picture_kernels, HEIGHT_picture_kernels * PITCH_picture_kernels),
-        torch.nan,
-        device=DEVICE,
-    )
+    terms = torch.full((4, pairs, height * pitch), torch.nan, device=DEVICE)
     order, going, again, smoothed = mark(7, 7), mark(0, 0), mark(3, 3), mark(1, 1)
-    count = torch.ones(PAIRS_picture_kernels, dtype=torch.float64, device=DEVICE)
-    warp[(2, PAIRS_picture_kernels)](
-        images.to(DEVICE), gradients.to(DEVICE), flow_state(flow, (1, 0)), terms,
-        table.to(DEVICE), order, going, again, mark(1, 0), smoothed, count, PAIRS_picture_kernels, HEIGHT_picture_kernels,
-        WIDTH_picture_kernels, CUDA=cuda, BLOCK=256,
-    )  # fmt: skip
-    terms = terms.unflatten(2, (HEIGHT_picture_kernels, PITCH_picture_kernels)).cpu()
-    assert (terms[..., WIDTH_picture_kernels:] == 0).all()
-    terms = terms[..., :WIDTH_picture_kernels]
+    count = torch.ones(pairs, dtype=torch.float64, device=DEVICE)
+    warp[(2, pairs)](
+        images.to(DEVICE),
+        gradients.to(DEVICE),
+        state.to(DEVICE),
+        terms,
+        table.to(DEVICE),
+        order,
+        going,
+        again,
+        mark(*turns),
+        smoothed,
+        count,
+        pairs,
+        height,
+        width,
+        CUDA=cuda,
+        BLOCK=256,
+    )
+    terms = terms.unflatten(2, (height, pitch)).cpu()
+    assert (terms[..., width:] == 0).all()
+    terms = terms[..., :width]
     torch.testing.assert_close(terms, expected, rtol=1e-3, atol=1e-2)
     error = (terms[2] - expected[2]).abs()
     assert error[u.abs() < 100].max() < 1e-3
@@ -382,20 +392,9 @@ def test_warp_reads_image_and_gradient_between_pixels_and_outside(cuda):
 @pytest.mark.parametrize("cuda", [False, True])
 @pytest.mark.parametrize("size", [(14, 18), (22, 29)])
 def test_resize_is_torchs(cuda, size):
-    images = (
-        torch.rand(
-            3,
-            HEIGHT_picture_kernels,
-            WIDTH_picture_kernels,
-            generator=torch.Generator().manual_seed(2),
-        )
-        * 255
-    )
-    ratios = (
-        (1.25, 1.25)
-        if size[0] < HEIGHT_picture_kernels
-        else (HEIGHT_picture_kernels / size[0], WIDTH_picture_kernels / size[1])
-    )
+    height, width = 17, 23
+    images = torch.rand(3, height, width, generator=torch.Generator().manual_seed(2)) * 255
+    ratios = (1.25, 1.25) if size[0] < height else (height / size[0], width / size[1])
     expected = resampling.resize(images, size, ratios, cuda) * 0.8
     found = _resize(images.to(DEVICE), size, ratios, cuda, 0.8).cpu()
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)

@@ -64,11 +64,11 @@ def flow_algorithm(
     if name == "tvl1":
         return _tvl1(settings, params, device, threads)
     if name == "dis":
-        from wstal.flow.other import dis
+        from wstal.flow.alternatives import dis
 
         return FlowAlgorithm(partial(dis, **params), _attrs(name, "opencv", "", "dis", params))
     if name == "raft":
-        from wstal.flow.other import raft
+        from wstal.flow.alternatives import raft
 
         flow = partial(raft, device=device, **params)
         return FlowAlgorithm(flow, _attrs(name, "torch", "", "raft", params))

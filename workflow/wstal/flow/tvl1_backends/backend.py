@@ -1,4 +1,4 @@
-"""Who computes TV-L1 here, and the one function that has it computed."""
+"""The public function `tvl1`, and the choice of the backend that computes it."""
 
 from __future__ import annotations
 
@@ -12,62 +12,72 @@ import numpy as np
 from wstal.base.errors import WstalError
 from wstal.flow.definition import SEMANTICS, TVL1Parameters, check_frames
 
-# FOLDED Does the Triton backend give the torch backend's flow on this GPU? Asked once per process.
-
-TOLERANCE = 0.05  # px, mean end-point error: what backends may differ by at the default settings
-SHIFT = (1.5, -0.75)  # px to the right and down between the two pictures
-
-
-def moving_texture(height: int = 72, width: int = 96) -> np.ndarray:
-    """Two float32 pictures `[2, H, W]` in 0..255 of one smooth texture, moved by SHIFT."""
-    y, x = np.mgrid[:height, :width].astype(np.float64)
-    pictures = []
-    for step in (0, 1):
-        u, v = x - step * SHIFT[0], y - step * SHIFT[1]
-        waves = np.sin(0.35 * u + 0.1 * v) + np.sin(0.08 * u - 0.3 * v) + np.sin(0.17 * (u + v))
-        pictures.append(127.5 + 40 * waves)
-    return np.stack(pictures).astype(np.float32)
-
-
-@cache
-def triton_trouble(device: str, semantics: str) -> str:
-    """Why Triton's flow cannot be used on this device, empty if it can.
-
-    It is computed for one pair beside the torch backend's, so that a driver or a Triton that
-    compiles the kernels wrongly is found before a shard is computed with them. Whatever goes
-    wrong in compiling or running them is a reason, never an error.
-    """
-    try:
-        import triton
-    except ImportError as error:
-        return f"Triton cannot be imported ({error}): install triton"
-    if not device.startswith("cuda"):
-        return ""  # its interpreter, for tests: nothing is compiled that could be wrong
-    from wstal.flow.tvl1_backends.torch import tvl1_torch
-    from wstal.flow.tvl1_backends.triton import tvl1_triton
-
-    frames, parameters = moving_texture(), TVL1Parameters()
-    try:
-        found = tvl1_triton(frames, parameters, semantics, device=device)
-    except Exception as error:  # of many kinds: compiler, driver, memory
-        what = f"Triton {triton.__version__} (3.4 or newer is needed) fails on {device}"
-        return f"{what}: {type(error).__name__}: {error}"
-    wanted = tvl1_torch(frames, parameters, semantics, device=device)
-    apart = float((found - wanted).norm(dim=-1).mean())
-    if not apart < TOLERANCE:
-        return f"Triton's flow on {device} is {apart:.3g} px off the torch backend's"
-    return ""
-
-
 if TYPE_CHECKING:
-    from torch import Tensor  # seconds to import, and most backends need none of it
+    from torch import Tensor  # slow to import, and two of four backends work without it
 
 BACKENDS = ("auto", "cpu", "opencv", "torch", "triton")
+TOLERANCE = 0.05  # px, largest mean end-point error between backends at the default settings
+SHIFT = (1.5, -0.75)  # px to the right and down between the two trial pictures
+
+
+def tvl1(
+    frames: np.ndarray,
+    backend: str = "auto",
+    semantics: str = "opencv_cpu",
+    *,
+    threads: int | None = None,
+    device: str | None = None,
+    on_device: bool = False,
+    **params: Any,
+) -> np.ndarray | Tensor:
+    """Return the TV-L1 optical flow between consecutive gray frames.
+
+    Args:
+        frames: `[N, H, W]` uint8, or floating point in 0..1; sides of at least 3 px.
+        backend: `cpu` (C++), `opencv`, `torch`, `triton`, or `auto` (see `resolve_backend`).
+        semantics: `opencv_cpu`, the result of `cv::optflow::DualTVL1OpticalFlow`, is the flow of
+            the original I3D; `opencv_cuda`, of `cv::cuda::OpticalFlowDual_TVL1`, that of denseflow.
+        threads: pairs computed at a time by `cpu`; default `$OMP_NUM_THREADS`, else all
+            CPUs of the process. The result does not depend on it.
+        device: of `torch` and `triton`; default `cuda` for `triton`, else `cpu`.
+        on_device: let these two return a tensor on their device.
+        params: changes to the defaults of `TVL1Parameters`.
+
+    Returns:
+        `[N-1, H, W, 2]` float32, px to the right and down: a pixel at (x, y) of frame k is at
+        (x, y) + flow[k, y, x] in frame k + 1.
+
+    Raises:
+        WstalError: frames of another shape or type, or with NaN; an unknown name or value.
+    """
+    parameters = TVL1Parameters.of(**params)
+    images = check_frames(frames)
+    device = device or ("cuda" if backend == "triton" else "cpu")
+    name = resolve_backend(backend, semantics, parameters, device).name
+    if name == "cpu":
+        from wstal.flow.tvl1_backends.cpu import tvl1_cpu
+
+        return tvl1_cpu(images, parameters, semantics, threads=threads)
+    if name == "opencv":
+        from wstal.flow.tvl1_backends.opencv import tvl1_opencv
+
+        return tvl1_opencv(images, parameters, semantics)
+    if name == "triton":
+        from wstal.flow.tvl1_backends.triton import tvl1_triton
+
+        if trouble := triton_trouble(device, semantics):
+            raise WstalError(f"flow backend triton: {trouble}; or choose another backend")
+        flow = tvl1_triton(images, parameters, semantics, device=device)
+    else:
+        from wstal.flow.tvl1_backends.torch import tvl1_torch
+
+        flow = tvl1_torch(images, parameters, semantics, device=device)
+    return flow if on_device else flow.cpu().numpy()
 
 
 @dataclass(frozen=True)
 class Backend:
-    """The backend that computes, and why it was chosen (empty: it was asked for by name)."""
+    """A backend, and the reason for its choice (empty if it was chosen by name)."""
 
     name: str
     reason: str = ""
@@ -79,13 +89,13 @@ def resolve_backend(
     parameters: TVL1Parameters | None = None,
     device: str = "cpu",
 ) -> Backend:
-    """What `backend` stands for on this machine, to be recorded beside the flow.
+    """Return the backend that `backend` means on this machine, to be recorded beside the flow.
 
-    `auto` is the Triton backend where `device` is a GPU, and torch there if Triton is not
-    installed or gives another flow on a trial pair (`self_check`). On the CPU it is the C++
-    backend; where there is no compiler OpenCV, tens of times slower; either with a warning.
-    `gamma > 0` only OpenCV and torch compute: it goes to one of those. A backend named outright
-    is never replaced.
+    `auto` is Triton if `device` is a GPU, else C++. Torch replaces Triton if that is not installed
+    or gives another flow for a trial pair (`triton_trouble`), and OpenCV (for `opencv_cuda`, torch)
+    replaces C++ without a compiler; both with a warning. `gamma > 0` goes to torch on a GPU, else
+    to OpenCV (`opencv_cuda`: torch). A backend chosen by name is never replaced. Raises WstalError
+    for an unknown name.
     """
     if backend not in BACKENDS:
         raise WstalError(f"flow backend {backend!r} is not one of {', '.join(BACKENDS)}")
@@ -122,57 +132,42 @@ def _compiler_trouble() -> str:
     return ""
 
 
-def tvl1(
-    frames: np.ndarray,
-    backend: str = "auto",
-    semantics: str = "opencv_cpu",
-    *,
-    threads: int | None = None,
-    device: str | None = None,
-    on_device: bool = False,
-    **params: Any,
-) -> np.ndarray | Tensor:
-    """TV-L1 optical flow between consecutive gray frames.
+@cache
+def triton_trouble(device: str, semantics: str) -> str:
+    """Return why Triton's flow cannot be used on this device; empty if it can.
 
-    Args:
-        frames: `[N, H, W]` uint8, or floating point in 0..1; sides of at least 3 px.
-        backend: `cpu` (C++), `opencv`, `torch`, `triton`, or `auto` (see `resolve_backend`).
-        semantics: `opencv_cpu` is what `cv::optflow::DualTVL1OpticalFlow` computes, the flow
-            of the original I3D; `opencv_cuda` what `cv::cuda::OpticalFlowDual_TVL1` does, the
-            flow of denseflow.
-        threads: pairs computed at a time by `cpu`; default `$OMP_NUM_THREADS`, else all
-            CPUs of the process. The result does not depend on it.
-        device: where `torch` and `triton` compute; default `cuda` for `triton`, else `cpu`.
-        on_device: let these two return their tensor where it is.
-        params: changes to the defaults of `TVL1Parameters`.
-
-    Returns:
-        `[N-1, H, W, 2]` float32: px to the right and down; a pixel at (x, y) of frame k is
-        found at (x, y) + flow[k, y, x] in frame k + 1.
-
-    Raises:
-        WstalError: frames of another shape or type, or with NaN; an unknown name or value.
+    One pair is computed by Triton and by torch, so that a driver or a Triton that compiles the
+    kernels wrongly is found before a shard is computed. Any failure to compile or run them is a
+    reason, never an error. Computed once per process.
     """
-    parameters = TVL1Parameters.of(**params)
-    images = check_frames(frames)
-    device = device or ("cuda" if backend == "triton" else "cpu")
-    name = resolve_backend(backend, semantics, parameters, device).name
-    if name == "cpu":
-        from wstal.flow.tvl1_backends.cpu import tvl1_cpu
+    try:
+        import triton
+    except ImportError as error:
+        return f"Triton cannot be imported ({error}): install triton"
+    if not device.startswith("cuda"):
+        return ""  # the interpreter, for tests, compiles nothing
+    from wstal.flow.tvl1_backends.torch import tvl1_torch
+    from wstal.flow.tvl1_backends.triton import tvl1_triton
 
-        return tvl1_cpu(images, parameters, semantics, threads=threads)
-    if name == "opencv":
-        from wstal.flow.tvl1_backends.opencv import tvl1_opencv
+    frames, parameters = moving_texture(), TVL1Parameters()
+    try:
+        found = tvl1_triton(frames, parameters, semantics, device=device)
+    except Exception as error:  # of many kinds: compiler, driver, memory
+        what = f"Triton {triton.__version__} (3.4 or newer is needed) fails on {device}"
+        return f"{what}: {type(error).__name__}: {error}"
+    wanted = tvl1_torch(frames, parameters, semantics, device=device)
+    apart = float((found - wanted).norm(dim=-1).mean())
+    if not apart < TOLERANCE:
+        return f"Triton's flow on {device} is {apart:.3g} px off the torch backend's"
+    return ""
 
-        return tvl1_opencv(images, parameters, semantics)
-    if name == "triton":
-        from wstal.flow.tvl1_backends.triton import tvl1_triton
 
-        if trouble := triton_trouble(device, semantics):
-            raise WstalError(f"flow backend triton: {trouble}; or choose another backend")
-        flow = tvl1_triton(images, parameters, semantics, device=device)
-    else:
-        from wstal.flow.tvl1_backends.torch import tvl1_torch
-
-        flow = tvl1_torch(images, parameters, semantics, device=device)
-    return flow if on_device else flow.cpu().numpy()
+def moving_texture(height: int = 72, width: int = 96) -> np.ndarray:
+    """Return two float32 pictures `[2, H, W]` in 0..255 of a smooth texture that moves by SHIFT."""
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    pictures = []
+    for step in (0, 1):
+        u, v = x - step * SHIFT[0], y - step * SHIFT[1]
+        waves = np.sin(0.35 * u + 0.1 * v) + np.sin(0.08 * u - 0.3 * v) + np.sin(0.17 * (u + v))
+        pictures.append(127.5 + 40 * waves)
+    return np.stack(pictures).astype(np.float32)

@@ -1,4 +1,4 @@
-"""TV-L1 by OpenCV's own CPU implementation: the reference, and the slow fall-back."""
+"""TV-L1 by OpenCV's CPU implementation: the reference, and the slow fall back."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from wstal.flow.definition import TVL1Parameters
 def tvl1_opencv(
     frames: np.ndarray, parameters: TVL1Parameters, semantics: str = "opencv_cpu"
 ) -> np.ndarray:
-    """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]` in 0..255."""
-    import cv2  # here, so that a machine without it can use the other backends
+    """Return the flow `[N-1, H, W, 2]`, float32 px, between gray frames `[N, H, W]` in 0..255.
+
+    Raises WstalError for other semantics than `opencv_cpu`, and without opencv-contrib.
+    """
+    import cv2  # here, so that machines without OpenCV can use the other backends
 
     if semantics != "opencv_cpu":
         raise WstalError(f"backend opencv computes semantics opencv_cpu, not {semantics}")
     if not hasattr(cv2, "optflow"):
         raise WstalError(
-            "OpenCV has no optflow module here: install opencv-contrib-python-headless, or "
+            "OpenCV has no module optflow: install opencv-contrib-python-headless, or "
             "choose flow backend cpu or torch"
         )
     flow = np.empty((len(frames) - 1, *frames.shape[1:], 2), np.float32)
-    # Its pyramid stays shortened after a small image, so each call starts afresh.
+    # A solver keeps the shortened pyramid of a small image: each call makes a new one.
     solver = cv2.optflow.DualTVL1OpticalFlow_create(
         tau=parameters.tau,
         lambda_=parameters.lambda_,
@@ -37,7 +40,7 @@ def tvl1_opencv(
         medianFiltering=parameters.median_filtering,
         useInitialFlow=False,
     )
-    # It multiplies floating-point images by 255.
+    # OpenCV multiplies floating-point images by 255.
     images = frames.astype(np.float32) / np.float32(255)
     for pair in range(len(flow)):
         flow[pair] = solver.calc(images[pair], images[pair + 1], None)

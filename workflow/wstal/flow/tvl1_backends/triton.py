@@ -1,8 +1,8 @@
-"""TV-L1 on NVIDIA GPUs by Triton kernels: many pairs at a time, several iterations per launch.
+"""TV-L1 on NVIDIA GPUs by Triton kernels: many pairs at a time, several iterations a launch.
 
-Pairs stop one by one, as the test after each of their iterations says; the decision is taken on
-the device (`tvl1_kernels.judge`). The host looks only once a round of iterations how many go on,
-at what the round before left, while the next is already queued; so many are launched after it.
+A pair ends when the test after one of its iterations says so; the device decides that
+(`triton_kernels.judge`). Once a round of iterations the host reads how many pairs go on. It reads
+the result of the round before, while the next one is queued already, and launches that many.
 """
 
 from __future__ import annotations
@@ -28,96 +28,35 @@ from wstal.flow.tvl1_backends.torch import (
     pyramid_sizes,
 )
 
-# FOLDED Launches for the pairs that go on, round by round, as CUDA graphs where there are any.
-
-FEW = 8  # pairs: fewer take as long
-
-
-def power(number: int) -> int:
-    """The least power of two that is not less."""
-    return 1 << (number - 1).bit_length()
-
-
-class Rounds:
-    """Rounds of launches until no pair goes on; the host looks one round behind the device."""
-
-    def __init__(self, left: Tensor, pairs: int, graphs: bool) -> None:
-        self.left, self.pairs, self.graphs = left, pairs, graphs and left.is_cuda
-        self.recorded: dict[tuple[int, int], torch.cuda.CUDAGraph | None] = {}
-        if left.is_cuda:
-            self.seen = torch.empty(2, dtype=left.dtype, pin_memory=True)
-            self.looks = [torch.cuda.Event(), torch.cuda.Event()]
-
-    def run(self, launch: Callable[[int, int], None], plan: Sequence[int]) -> int:
-        """`launch` for each number of iterations in `plan` and as many pairs as may go on; how
-        many may still go on after the last, 0 if all are seen to have ended."""
-        slots = self.pairs
-        for number, iterations in enumerate(plan):
-            self._launch(launch, iterations, slots)
-            if (left := self._left(number)) == 0:
-                return 0
-            if left is not None:
-                slots = min(slots, max(FEW, power(left)))
-        return slots
-
-    def _launch(self, launch: Callable[[int, int], None], iterations: int, slots: int) -> None:
-        key = (iterations, slots)
-        if not self.graphs or key not in self.recorded:
-            self.recorded[key] = None
-            launch(*key)  # also compiles, which must not happen while recording
-            return
-        if self.recorded[key] is None:
-            self.recorded[key] = self._record(launch, key)
-        self.recorded[key].replay()
-
-    def _record(
-        self, launch: Callable[[int, int], None], key: tuple[int, int]
-    ) -> torch.cuda.CUDAGraph:
-        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            # Other threads may use the GPU meanwhile (streamed features).
-            graph.capture_begin(capture_error_mode="thread_local")
-            launch(*key)
-            graph.capture_end()
-        return graph
-
-    def _left(self, number: int) -> int | None:
-        """How many pairs went on after the round before, on a CPU after this one."""
-        if not self.left.is_cuda:
-            return int(self.left)
-        self.seen[number % 2].copy_(self.left[0], non_blocking=True)
-        self.looks[number % 2].record()
-        if number == 0:
-            return None
-        self.looks[(number - 1) % 2].synchronize()
-        return int(self.seen[(number - 1) % 2])
-
-
-ROUND = 30  # iterations between two looks where the parameters set none (even: see `judge`)
+ROUND = 30  # iterations of a round if the parameters set none; even, see `judge`
 BLOCK = 256  # pixels of a program of the warp and resizing kernels
-TILES = 128  # of a program of the median filter: one a thread
-PLANES = 40  # of a frame's size that a pair takes, the pyramid included
-TRANSFER = 10  # a launch reads and writes a tile in the time of so many iterations (estimate)
+TILES = 128  # of a program of the median filter, one a thread
+PLANES = 40  # memory of a pair in frames, including the pyramid
+TRANSFER = 10  # iterations that take as long as a launch's reading and writing (estimate)
 LANES = 32  # threads of a warp; each has two columns
+FEW = 8  # pairs; fewer take as long
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How the work is cut. Two tiles of 32x64 px share an SM of the Hopper kind: one computes
-    while the other loads or waits. More pairs hide the few that need many iterations."""
+    """How the work is divided.
 
-    batch: int | None = None  # pairs at a time; None: GPU_PAIRS, fewer where memory is short
+    Two tiles of 32x64 px share a multiprocessor of the Hopper generation: one computes while the
+    other loads or waits. More pairs hide the few that need many iterations. Raises WstalError for
+    an odd halo.
+    """
+
+    batch: int | None = None  # pairs at a time; None: GPU_PAIRS, or fewer if memory is short
     strips: int = 8  # of a tile, a warp each; a power of two
     rows: int = 4  # of a strip
     halo: int | None = None  # margin in px (even), also iterations per launch; None: by the size
-    registers: int | None = 128  # of a thread, at most; None: as many as the compiler likes
+    registers: int | None = 128  # of a thread, at most; None: no limit
     graphs: bool = True  # a round of launches as one CUDA graph
 
     def __post_init__(self) -> None:
         if self.halo and self.halo % 2:
             raise WstalError(
-                f"a launch's halo must be even, two columns being read at a time, not {self.halo}"
+                f"a launch's halo must be even, as two columns are read at once, not {self.halo}"
             )
 
     @property
@@ -134,11 +73,11 @@ def tvl1_triton(
     device: str | torch.device = "cuda",
     launch: Launch | None = None,
 ) -> Tensor:
-    """Flow `[N-1, H, W, 2]` float32 px between gray frames `[N, H, W]` in 0..255, on `device`.
+    """Return the flow `[N-1, H, W, 2]`, float32 px on `device`, of gray `[N, H, W]` in 0..255.
 
-    A pair's result does not depend on the others. On the CPU it runs under Triton's interpreter
-    only (TRITON_INTERPRET=1), for tests. Raises WstalError where there is no illumination
-    field (`gamma > 0`), and on a CPU otherwise.
+    A pair's result does not depend on the others. On the CPU, it needs Triton's interpreter
+    (TRITON_INTERPRET=1), for tests. Raises WstalError without a GPU or the interpreter, and for
+    `gamma > 0`: there is no illumination field.
     """
     if parameters.gamma:
         raise WstalError("flow backend triton has no illumination field: gamma must be 0")
@@ -156,7 +95,7 @@ def tvl1_triton(
 
 
 def _fitting_pairs(images: Tensor) -> int:
-    """Up to GPU_PAIRS, in at most half of the free memory."""
+    """Return up to GPU_PAIRS, as many as fit into half of the free memory."""
     if not images.is_cuda:
         return GPU_PAIRS
     cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
@@ -193,11 +132,11 @@ def _resize(
     gain: float = 1.0,
     out: Tensor | None = None,
 ) -> Tensor:
-    """Bilinear `[N, H, W]` -> `[N, *size]`, times `gain`; `ratios` as `resampling.resize`.
+    """Resize `[N, H, W]` bilinearly to `[N, *size]`, times `gain`; `ratios` as in `torch.resize`.
 
-    With `out` `[N, height * pitch]`, into planes as of `tvl1_kernels`.
+    `out` `[N, height * pitch]`, if given, receives planes as `triton_kernels` describes them.
     """
-    from wstal.flow.tvl1_backends.triton_pictures import resize
+    from wstal.flow.tvl1_backends.triton_kernels import resize
 
     height, width = images.shape[1:]
     pitch = size[1] if out is None else out.shape[1] // size[0]
@@ -212,8 +151,10 @@ def _resize(
 
 
 def best_halo(size: tuple[int, int], tile: tuple[int, int], iterations: int = ROUND) -> int:
-    """The margin at which a round of `iterations` of a frame `size` takes least: a wider one means
-    fewer launches, of more tiles."""
+    """Return the margin with which a round of `iterations` of a frame `size` takes least time.
+
+    A wider margin means fewer launches of more tiles.
+    """
 
     def cost(halo: int) -> int:
         tiles = 1
@@ -225,7 +166,7 @@ def best_halo(size: tuple[int, int], tile: tuple[int, int], iterations: int = RO
 
 
 class _Scale:
-    """All warps of a batch of pairs at one scale."""
+    """All warps of a batch of pairs at one scale of the pyramid."""
 
     def __init__(
         self, images: Tensor, parameters: TVL1Parameters, cuda: bool, launch: Launch
@@ -256,28 +197,28 @@ class _Scale:
         self.rounds = Rounds(self.left, self.pairs, launch.graphs)
 
     def flow(self) -> Tensor:
-        """The current flow `[2, B, H, W]`."""
+        """Return the current flow `[2, B, H, W]`."""
         turn = (self.turn == 0)[:, None]
         flow = torch.where(turn, *self.state[:, :2]).unflatten(2, (self.height, self.pitch))
         return flow[..., : self.width].contiguous()
 
     def solve(self) -> None:
-        """Every warp from the flow in `state` on."""
+        """Do every warp, starting from the flow in `state`."""
         for _ in range(self.parameters.warps):
             self.warp()
             if slots := self.rounds.run(self.round, self.plan()):
-                self.iterate(0, 0, slots)  # those that ended within the very last launch
+                self.iterate(0, 0, slots)  # for pairs that ended within the last launch
 
     def plan(self) -> list[int]:
-        """Iterations of each round."""
+        """Return the iterations of each round."""
         if not self.cuda:
             return [self.parameters.inner_iterations] * self.parameters.outer_iterations
         whole, rest = divmod(self.parameters.iterations, ROUND)
         return [ROUND] * whole + [rest] * bool(rest)
 
     def round(self, iterations: int, slots: int) -> None:
-        """The median filter, then so many iterations, of the first `slots` pairs in `order`."""
-        from wstal.flow.tvl1_backends.triton_iteration import muster
+        """Do the median filter, then `iterations`, for the first `slots` pairs in `order`."""
+        from wstal.flow.tvl1_backends.triton_kernels import muster
 
         if not self.cuda and self.parameters.median_filtering > 1:
             self.median(slots)
@@ -286,37 +227,150 @@ class _Scale:
         muster[(1,)](self.going, self.order, self.left, self.pairs, PAIRS=power(self.pairs))
 
     def warp(self) -> None:
-        from wstal.flow.tvl1_backends.triton_pictures import warp
+        from wstal.flow.tvl1_backends.triton_kernels import warp
 
         warp[(-(-self.height * self.pitch // BLOCK), self.pairs)](
-            self.images, self.gradients, self.state, self.terms, self.table, self.order,
-            self.going, self.again, self.turn, self.smoothed, self.count, self.pairs, self.height,
-            self.width, CUDA=self.cuda, BLOCK=BLOCK,
-        )  # fmt: skip
+            self.images,
+            self.gradients,
+            self.state,
+            self.terms,
+            self.table,
+            self.order,
+            self.going,
+            self.again,
+            self.turn,
+            self.smoothed,
+            self.count,
+            self.pairs,
+            self.height,
+            self.width,
+            CUDA=self.cuda,
+            BLOCK=BLOCK,
+        )
 
     def median(self, slots: int) -> None:
-        from wstal.flow.tvl1_backends.triton_pictures import median, tiles
+        from wstal.flow.tvl1_backends.triton_median import median, tiles
 
         median[(-(-tiles(self.height, self.width) // TILES), slots, 2)](
-            self.state, self.smooth, self.order, self.going, self.again, self.turn,
-            self.smoothed, self.pairs, self.height, self.width,
-            SIDE=self.parameters.median_filtering, BLOCK=TILES, num_warps=4,
-        )  # fmt: skip
+            self.state,
+            self.smooth,
+            self.order,
+            self.going,
+            self.again,
+            self.turn,
+            self.smoothed,
+            self.pairs,
+            self.height,
+            self.width,
+            SIDE=self.parameters.median_filtering,
+            BLOCK=TILES,
+            num_warps=4,
+        )
 
     def iterate(self, steps: int, begun: int, slots: int) -> None:
-        """`steps` iterations, and the judgement on them."""
-        from wstal.flow.tvl1_backends.triton_iteration import iterate, judge
+        """Do `steps` iterations, and decide which pairs go on."""
+        from wstal.flow.tvl1_backends.triton_kernels import iterate, judge
 
         p, launch, parts = self.parameters, self.launch, self.change.shape[2]
         marks = (self.order, self.going, self.again, self.turn, self.smoothed)
         iterate[(self.tiles, slots)](
-            self.state, self.smooth, self.terms, self.change, *marks, self.pairs, self.height,
-            self.width, self.across, self.halo // 2, steps, p.lambda_ * p.theta, p.theta,
-            p.tau / p.theta, STRIPS=launch.strips, ROWS=launch.rows, num_warps=launch.strips,
-            num_stages=1, maxnreg=launch.registers,
-        )  # fmt: skip
+            self.state,
+            self.smooth,
+            self.terms,
+            self.change,
+            *marks,
+            self.pairs,
+            self.height,
+            self.width,
+            self.across,
+            self.halo // 2,
+            steps,
+            p.lambda_ * p.theta,
+            p.theta,
+            p.tau / p.theta,
+            STRIPS=launch.strips,
+            ROWS=launch.rows,
+            num_warps=launch.strips,
+            num_stages=1,
+            maxnreg=launch.registers,
+        )
         enough = p.epsilon**2 * (self.height * self.width)
         judge[(slots,)](
-            self.change, *marks, self.count, parts, self.halo, steps, begun, enough,
-            CUDA=self.cuda, PARTS=power(parts), num_warps=4,
-        )  # fmt: skip
+            self.change,
+            *marks,
+            self.count,
+            parts,
+            self.halo,
+            steps,
+            begun,
+            enough,
+            CUDA=self.cuda,
+            PARTS=power(parts),
+            num_warps=4,
+        )
+
+
+class Rounds:
+    """Rounds of launches until no pair goes on, recorded as CUDA graphs if there are any.
+
+    The host reads the number of pairs one round behind the device.
+    """
+
+    def __init__(self, left: Tensor, pairs: int, graphs: bool) -> None:
+        self.left, self.pairs, self.graphs = left, pairs, graphs and left.is_cuda
+        self.recorded: dict[tuple[int, int], torch.cuda.CUDAGraph | None] = {}
+        if left.is_cuda:
+            self.seen = torch.empty(2, dtype=left.dtype, pin_memory=True)
+            self.looks = [torch.cuda.Event(), torch.cuda.Event()]
+
+    def run(self, launch: Callable[[int, int], None], plan: Sequence[int]) -> int:
+        """Call `launch(iterations, pairs)` for each round in `plan`, with the pairs that may go on.
+
+        Returns how many may still go on after the last round, 0 if all have ended.
+        """
+        slots = self.pairs
+        for number, iterations in enumerate(plan):
+            self._launch(launch, iterations, slots)
+            if (left := self._left(number)) == 0:
+                return 0
+            if left is not None:
+                slots = min(slots, max(FEW, power(left)))
+        return slots
+
+    def _launch(self, launch: Callable[[int, int], None], iterations: int, slots: int) -> None:
+        key = (iterations, slots)
+        if not self.graphs or key not in self.recorded:
+            self.recorded[key] = None
+            launch(*key)  # also compiles, which must not happen during recording
+            return
+        if self.recorded[key] is None:
+            self.recorded[key] = self._record(launch, key)
+        self.recorded[key].replay()
+
+    def _record(
+        self, launch: Callable[[int, int], None], key: tuple[int, int]
+    ) -> torch.cuda.CUDAGraph:
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            # Other threads may use the GPU at the same time (streamed features).
+            graph.capture_begin(capture_error_mode="thread_local")
+            launch(*key)
+            graph.capture_end()
+        return graph
+
+    def _left(self, number: int) -> int | None:
+        """Return how many pairs went on after the previous round; on a CPU, after this one."""
+        if not self.left.is_cuda:
+            return int(self.left)
+        self.seen[number % 2].copy_(self.left[0], non_blocking=True)
+        self.looks[number % 2].record()
+        if number == 0:
+            return None
+        self.looks[(number - 1) % 2].synchronize()
+        return int(self.seen[(number - 1) % 2])
+
+
+def power(number: int) -> int:
+    """Return the least power of two that is at least `number`."""
+    return 1 << (number - 1).bit_length()

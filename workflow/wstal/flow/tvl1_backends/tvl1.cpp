@@ -23,7 +23,7 @@
 
 namespace {
 
-struct Parameters {  // mirrored in tvl1_cpu.py
+struct Parameters {  // mirrored in cpu.py
     double tau, lambda, theta, epsilon, scale_step;
     int nscales, warps, inner, outer, median, cuda;
     int sweep;  // iterations in one at most; 0: by the size of the cache
