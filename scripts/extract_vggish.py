@@ -3,7 +3,7 @@
 Examples (folder R is results/demo/demo_i3d, W is workflow/reference/weights):
   python scripts/extract_vggish.py --frames R/frames/shard0.csv --audio R/audio/shard0.csv \\
       --weights W/demo_vggish.safetensors --recipe @vggish.json --code x --output out/shard0.csv
-  (with `postprocess: pca8` in the recipe, add --pca vggish_pca_params-970ea276.pth)
+  # with `postprocess: pca8` in the recipe, add --pca vggish_pca_params-970ea276.pth
 """
 
 import argparse
