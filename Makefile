@@ -19,12 +19,14 @@ export OMP_NUM_THREADS ?= 1
 # Material to compare with (reference outputs, real clips), where a checkout has it beside it.
 export WSTAL_REFERENCE ?= $(realpath $(wildcard ../shared))
 
-.PHONY: setup demo demo-all test test-slow test-gpu lint why watch verify-weights lock clean
+.PHONY: setup demo demo-all test test-slow test-gpu lint why watch verify-weights environments \
+  lock clean
 
 setup: .venv/installed
 
 .venv/installed: pyproject.toml envs/install.py $(wildcard envs/lock/*.txt)
 	$(PYTHON) envs/install.py
+	@test ! -e .git || git config core.hooksPath .githooks
 	touch $@
 
 demo: setup
@@ -58,6 +60,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports
 
 why: setup
 	@$(BIN)/wstal why $(TARGET)
@@ -68,7 +71,12 @@ watch: setup
 verify-weights: setup
 	@$(BIN)/wstal weights verify $(if $(VERIFY_FROM),--from "$(VERIFY_FROM)")
 
-lock: setup
+# After a change of the dependencies in pyproject.toml.
+environments:
+	$(PYTHON) envs/install.py --conda
+
+# The versions in .venv become the locked ones.
+lock: setup environments
 	$(BIN)/python envs/install.py --lock
 
 clean:

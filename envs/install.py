@@ -7,15 +7,18 @@ configured package index offers no CPU build, PyTorch's own CPU index is used.
 Examples:
   python3 envs/install.py            make or update .venv
   python3 envs/install.py --lock     write the versions in .venv to envs/lock/
+  python3 envs/install.py --conda    write environment.yml and envs/*.yaml from pyproject.toml
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -76,9 +79,43 @@ def lock() -> None:
     LIBRARY_LOCK.write_text("\n".join(pinned.values()) + "\n")
 
 
-if __name__ == "__main__":
+def conda_files() -> dict[Path, str]:
+    """Return the content of environment.yml and of each envs/*.yaml, from pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    python = project["project"]["requires-python"]
+    ranges = {re.split(r"[<>=]", item)[0]: item for item in project["project"]["dependencies"]}
+    about = "Everything, for a machine with an NVIDIA GPU: conda env create --file environment.yml"
+    everything = [*ranges.values(), "--editable ."]
+    files = {ROOT / "environment.yml": conda_file(about, python, everything, name="wstal")}
+    for name, part in project["tool"]["wstal"]["environments"].items():
+        items = [ranges[package] for package in part["packages"]]
+        files[ROOT / f"envs/{name}.yaml"] = conda_file(part["about"], python, items)
+    return files
+
+
+def conda_file(about: str, python: str, items: list[str], name: str | None = None) -> str:
+    """Return a conda environment of Python and of pip requirements, as YAML."""
+    head = [f"# {about}", "# Written from pyproject.toml by `make environments`."]
+    head += [f"name: {name}"] if name else []
+    head += ["channels:", "  - conda-forge", "dependencies:", f"  - python{python}"]
+    return "\n".join([*head, "  - pip", "  - pip:", *(f'      - "{each}"' for each in items), ""])
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--lock", action="store_true", help="write envs/lock/ from .venv")
-    lock() if parser.parse_args().lock else install()
+    parser.add_argument("--conda", action="store_true", help="write environment.yml, envs/*.yaml")
+    args = parser.parse_args()
+    if args.conda:
+        for path, text in conda_files().items():
+            path.write_text(text)
+    if args.lock:
+        lock()
+    if not (args.lock or args.conda):
+        install()
+
+
+if __name__ == "__main__":
+    main()
