@@ -32,7 +32,14 @@ from wstal.evaluate.events import (
 )
 from wstal.evaluate.ground_truth import GroundTruth, coverage_of
 from wstal.evaluate.matching import match
-from wstal.evaluate.protocols import Prepared, Protocol, listed_videos, notices, prepare, unscored
+from wstal.evaluate.protocols import (
+    Prepared,
+    Protocol,
+    count_unscored,
+    find_list_problems,
+    listed_videos,
+    prepare,
+)
 
 COLUMNS = ["protocol", "checkpoint", "metric", "class", "value", "gt", "predictions", "coverage"]
 ALL = "all"  # the class column of a mean over classes
@@ -68,7 +75,7 @@ def run_rows(
             f"the paper protocol {paper.name} scores {paper.task}, protocol {protocol.name} "
             f"{protocol.task}; choose a paper protocol of the same task"
         )
-    for line in notices(truth, protocol):
+    for line in find_list_problems(truth, protocol):
         warn(line)
     if protocol.task == "events":
         if scores is None:
@@ -114,7 +121,7 @@ def read_scored_detections(
 ) -> pd.DataFrame:
     """Read known detections; `warn` receives how many the protocol does not score, if any."""
     found = read_known_detections(truth, path)
-    if line := unscored(truth, protocol, found):
+    if line := count_unscored(truth, protocol, found):
         warn(f"{path}: {line}")
     return found
 

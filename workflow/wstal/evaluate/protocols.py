@@ -1,8 +1,8 @@
-"""Protocols: every convention that moves an mAP, named, in one small mapping each.
+"""Protocols: every convention that changes an mAP, in one small mapping each.
 
-A protocol says which videos count, in which units, what becomes of ambiguous segments, of
-doubly annotated ones and of videos without features, and which thresholds are averaged.
-`prepare` turns ground truth and predictions in seconds into what `match` scores.
+A protocol states which videos count, in which units, how ambiguous segments, repeated annotations
+and videos without features are treated, and which thresholds are averaged. `prepare` turns ground
+truth and predictions in seconds into what `match` scores.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Protocol:
             self.average_indices(average)
 
     def average_indices(self, average: str) -> list[int]:
-        """Positions in `tious` that an average takes in; ValueError if its ends are not there."""
+        """Return the indices in `tious` of an average; raise ValueError if its ends are missing."""
         if not _AVERAGE.fullmatch(average):
             raise ValueError(f"average {average!r} is not a range of thresholds such as 0.1:0.7")
         low, high = (float(end) for end in average.split(":"))
@@ -73,9 +73,10 @@ class Protocol:
         return inside
 
     def misfit(self, step: float | None, t0: float | None = None) -> str:
-        """Why whole snippets do not suit features of this `step` and `t0`; empty if they do.
+        """Return why whole snippets do not fit features of this `step` and `t0`; empty if they do.
 
-        Seconds; None stands for not known, and is trusted. Seconds suit any features.
+        Both are in seconds; None means unknown, and is accepted. A protocol in seconds fits any
+        features.
         """
         if self.units == "seconds":
             return ""
@@ -93,7 +94,7 @@ class Protocol:
         return ""
 
     def on_subset(self, subset: str) -> Protocol:
-        """The same protocol on all videos of another subset."""
+        """Return the same protocol on all videos of another subset."""
         return replace(self, subsets=(subset,), list=None, exclude=(), videos=None)
 
 
@@ -110,7 +111,7 @@ def protocol_from(mapping: Mapping[str, Any]) -> Protocol:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is scored: frames in the protocol's units, and how much of the expected it is."""
+    """What is scored: frames in the protocol's units, and their coverage."""
 
     ground_truth: pd.DataFrame
     predictions: pd.DataFrame
@@ -120,7 +121,7 @@ class Prepared:
 
 
 def listed_videos(truth: GroundTruth, protocol: Protocol) -> list[str]:
-    """Ids of the protocol's videos, sorted; raises WstalError if its list is not there."""
+    """Return the sorted ids of the protocol's videos; raise WstalError if its list is missing."""
     ids = set(truth.ids(protocol.subsets))
     if protocol.list is not None:
         if protocol.list not in truth.lists:
@@ -132,25 +133,25 @@ def listed_videos(truth: GroundTruth, protocol: Protocol) -> list[str]:
     return sorted(ids - set(protocol.exclude))
 
 
-def notices(truth: GroundTruth, protocol: Protocol) -> list[str]:
-    """Lines on a list that is not as long as the protocol says, or lacks what it excludes."""
-    said, videos = [], listed_videos(truth, protocol)
+def find_list_problems(truth: GroundTruth, protocol: Protocol) -> list[str]:
+    """Return warnings on a list of another length than stated, and on unknown excluded ids."""
+    problems, videos = [], listed_videos(truth, protocol)
     if protocol.videos is not None and len(videos) != protocol.videos:
-        said.append(
+        problems.append(
             f"{truth.source}: protocol {protocol.name} is for {protocol.videos} videos and finds "
             f"{len(videos)}"
         )
     if absent := sorted(set(protocol.exclude) - set(truth.subset)):
-        said.append(
+        problems.append(
             f"{truth.source} has no video {', '.join(absent[:3])}, which protocol "
             f"{protocol.name} excludes ({len(absent)} of {len(protocol.exclude)} absent): "
-            "are its ids spelled otherwise?"
+            "are its ids spelled differently?"
         )
-    return said
+    return problems
 
 
-def unscored(truth: GroundTruth, protocol: Protocol, predictions: pd.DataFrame) -> str:
-    """How many detections are of videos that the protocol does not score; empty for none."""
+def count_unscored(truth: GroundTruth, protocol: Protocol, predictions: pd.DataFrame) -> str:
+    """Return a warning that counts detections of videos that are not scored; empty for none."""
     outside = predictions[~predictions["video_id"].isin(listed_videos(truth, protocol))]
     if not len(outside):
         return ""
@@ -166,13 +167,13 @@ def prepare(
     protocol: Protocol,
     usable: set[str] | None = None,
 ) -> Prepared:
-    """Ground truth and predictions as the protocol scores them.
+    """Return ground truth and predictions as the protocol scores them.
 
-    `predictions` are in seconds, of known videos and labels (`check_detections`). `usable`
-    are the videos with features; None means all. Under `restricted` the others are taken out
-    of the ground truth, under `missing_is_miss` their instances count as missed.
+    `predictions` are in seconds, of known videos and labels (`check_detections`). `usable` are
+    the videos with features; None means all. Under `restricted` the others leave the ground truth,
+    under `missing_is_miss` their instances count as missed.
 
-    Raises WstalError if the protocol asks for an ambiguous or video list that is absent.
+    Raises WstalError if the protocol needs a list of ambiguous segments or videos that is missing.
     """
     videos = listed_videos(truth, protocol)
     instances = truth.segments(videos)
@@ -201,7 +202,7 @@ def prepare(
 
 
 def _without_duplicates(instances: pd.DataFrame, duplicates: Mapping[str, str]) -> pd.DataFrame:
-    """Instances of a class that repeat, second for second, one of the class it is mapped to."""
+    """Instances without those that repeat, at the same times, one of the class they map to."""
     key = ["video_id", "t_start", "t_end"]
     drop = pd.Series(False, index=instances.index)
     for repeated, original in duplicates.items():
@@ -214,8 +215,8 @@ def _without_duplicates(instances: pd.DataFrame, duplicates: Mapping[str, str]) 
 def _in_units(frame: pd.DataFrame, protocol: Protocol, *, whole: bool) -> pd.DataFrame:
     """Times in the protocol's units; ground truth in whole snippets (half to even).
 
-    Predictions keep their resolution but for the sixth decimal, so that those made on the
-    snippet grid are whole again after their trip through seconds.
+    Predictions are rounded to the sixth decimal only, so that those made on the snippet grid are
+    whole again after their conversion to seconds.
     """
     if protocol.units == "seconds":
         return frame
@@ -225,7 +226,7 @@ def _in_units(frame: pd.DataFrame, protocol: Protocol, *, whole: bool) -> pd.Dat
 
 
 def overlaps_any(predictions: pd.DataFrame, segments: pd.DataFrame) -> np.ndarray:
-    """Whether each prediction shares any time with a segment of its video, of whatever class."""
+    """Return whether each prediction overlaps a segment of its video, of any class: bool `[N]`."""
     hit = np.zeros(len(predictions), dtype=bool)
     start, end = predictions["t_start"].to_numpy(float), predictions["t_end"].to_numpy(float)
     rows = predictions.groupby("video_id").indices
