@@ -8,7 +8,16 @@ the headline: map_table.py, summary.py. Beside them: baselines.py, bootstrap.py
 Imports only base.
 """
 
-from wstal.evaluate.average_precision import detection_map
-from wstal.evaluate.events import event_accuracy
+from importlib import import_module
+from typing import Any
 
-__all__ = ["detection_map", "event_accuracy"]
+_MODULES = {"detection_map": "average_precision", "event_accuracy": "events"}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    # By name, so that reading detections imports no scoring and has none in its code digest.
+    # Inside the package import them from their own modules.
+    if name in _MODULES:
+        return getattr(import_module(f"wstal.evaluate.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
