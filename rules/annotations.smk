@@ -93,7 +93,7 @@ rule probe:
         videos=from_dataset(videos_folder),
         shards=setting("shards"),
         listing=listing,
-        code=code_digest("scripts/probe_videos.py"),
+        code=stage_digest("probe"),
     shell:
         "python scripts/probe_videos.py --annotations {input.videos:q}"
         " --videos {params.videos:q} --shard {wildcards.shard} --shards {params.shards}"

@@ -32,7 +32,7 @@ from wstal.config.entry import (
     weights_path,
 )
 from wstal.config.layers import read_yaml, split_run
-from wstal.config.stages import BACKBONES, numbers_part
+from wstal.config.stages import BACKBONES, numbers_part, stage_code
 from wstal.config.targets import misspelt, no_method, suited_methods, unsuited
 from wstal.datasets.readers import label_choices
 from wstal.tables.settings import table_figures, table_runs

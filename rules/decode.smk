@@ -17,7 +17,7 @@ rule frames:
         frames=recipe_part("frames"),
     params:
         numbers=recipe_numbers("frames"),
-        code=code_digest("scripts/decode_frames.py"),
+        code=stage_digest("frames"),
     shell:
         "python scripts/decode_frames.py --probe {input} --recipe {resources.frames:q}"
         " --code {params.code} --output {output} > {log} 2>&1"
@@ -37,7 +37,7 @@ rule audio:
         "../envs/video.yaml"
     params:
         recipe=recipe_part("audio"),
-        code=code_digest("scripts/decode_audio.py"),
+        code=stage_digest("audio"),
     shell:
         "python scripts/decode_audio.py --probe {input} --recipe {params.recipe:q}"
         " --code {params.code} --output {output} > {log} 2>&1"

@@ -40,7 +40,7 @@ rule i3d_rgb:
         numbers=recipe_numbers("i3d"),
         weights=weights("i3d", "rgb", path=False),
         identity=weights_identity("i3d", "rgb"),
-        code=code_digest("scripts/extract_i3d.py"),
+        code=stage_digest("i3d_rgb"),
     shell:
         "python scripts/extract_i3d.py --stream rgb --frames {input.frames}"
         " --weights {params.weights} --recipe {resources.i3d:q} --device {resources.device}"
@@ -69,7 +69,7 @@ rule i3d_flow:
         numbers=recipe_numbers("i3d"),
         weights=weights("i3d", "flow", path=False),
         identity=weights_identity("i3d", "flow"),
-        code=code_digest("scripts/extract_i3d.py"),
+        code=stage_digest("i3d_flow"),
     shell:
         "python scripts/extract_i3d.py --stream flow --frames {input.frames} --flow {input.flow}"
         " --weights {params.weights} --recipe {resources.i3d:q} --device {resources.device}"
@@ -97,7 +97,7 @@ rule backbone:
         numbers=recipe_numbers("{backbone}"),
         weights=weights("{backbone}", path=False),
         identity=weights_identity("{backbone}"),
-        code=backbone_digest("scripts/extract_backbone.py"),
+        code=backbone_digest,
     shell:
         "python scripts/extract_backbone.py --network {wildcards.backbone} --frames {input.frames}"
         " --weights {params.weights} --recipe {resources.backbone:q} --device {resources.device}"
@@ -128,7 +128,7 @@ rule vggish:
         weights=weights("vggish", path=False),
         pca=options(pca="--pca"),
         identity=weights_identity("vggish"),
-        code=code_digest("scripts/extract_vggish.py"),
+        code=stage_digest("vggish"),
     shell:
         "python scripts/extract_vggish.py --frames {input.frames} --audio {input.audio}"
         " --weights {params.weights} {params.pca} --recipe {resources.vggish:q}"

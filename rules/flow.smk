@@ -22,7 +22,7 @@ rule flow:
         flow=recipe_part("flow"),
     params:
         numbers=recipe_numbers("flow"),
-        code=code_digest("scripts/extract_flow.py"),
+        code=stage_digest("flow"),
     shell:
         "python scripts/extract_flow.py --frames {input} --recipe {resources.flow:q}"
         " --device {resources.device} --code {params.code} --output {output} > {log} 2>&1"
@@ -52,8 +52,8 @@ rule i3d_flow_streamed:
         numbers=recipe_numbers("i3d", "flow"),
         weights=weights("i3d", "flow", path=False),
         identity=weights_identity("i3d", "flow"),
-        code=code_digest("scripts/extract_i3d.py"),
-        flow_code=code_digest("scripts/extract_flow.py"),
+        code=stage_digest("i3d_flow"),
+        flow_code=stage_digest("flow"),
     shell:
         "python scripts/stream_i3d_flow.py --frames {input.frames} --weights {params.weights}"
         " --recipe {resources.i3d:q} --flow-recipe {resources.flow:q} --device {resources.device}"

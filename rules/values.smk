@@ -16,13 +16,15 @@ def method_digest(script, module):
     return digest
 
 
-def backbone_digest(script):
-    """Digest of a script that imports the file of a backbone by name."""
+@cache
+def stage_digest(stage):
+    """Digest of a stage's code: its script and what workflow/wstal/config/stages.py names."""
+    return stage_code(stage, ROOT, config["accept_code"], CACHE / "code.json")
 
-    def digest(wildcards):
-        return code_digest(script, BACKBONES[wildcards.backbone])
 
-    return digest
+def backbone_digest(wildcards):
+    """Digest of the code of the stage that is named like its backbone."""
+    return stage_digest(wildcards.backbone)
 
 
 def method_of(wildcards):

@@ -35,6 +35,25 @@ def test_every_stage_has_the_script_of_its_rule(project):
     assert {entry.script for entry in STAGES.values()} == named
 
 
+def test_the_rules_of_the_stages_are_those_of_the_table(project):
+    """A rule whose code is a stage's runs its script on its inputs with its section."""
+    text = "\n".join(path.read_text() for path in (project / "rules").glob("*.smk"))
+    checked = set()
+    for rule in re.split(r"^rule ", text, flags=re.M)[1:]:
+        code = re.search(r' code=(?:stage_digest\("(\w+)"\)|(backbone_digest)),', rule)
+        if not code or "flow_code=" in rule:  # streamed flow has a script of its own
+            continue
+        name = code[1] or "s3d"
+        stage = STAGES[name]
+        assert f"scripts/{stage.script}.py" in rule, name
+        for before in stage.inputs:
+            assert f"/{before.replace('probe', 'manifest')}/shard" in rule, name
+        section = stage.section if code[1] else "{backbone}"
+        assert not section or f'recipe_part("{section}")' in rule, name
+        checked.add(name)
+    assert checked == {*STAGES} - {*BACKBONES} | {"s3d"}
+
+
 @pytest.mark.parametrize("stage", RUN_ON_ARRAYS)
 def test_the_table_says_what_the_library_does(stage):
     entry, found = STAGES[stage], load_stage(stage)

@@ -12,13 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wstal.base.code_digest import code_digest
 from wstal.base.files import canonical_json
 from wstal.base.settings import from_plain
-from wstal.base.stage import Stage
 from wstal.networks.backbones import MODULES as BACKBONES
+
+if TYPE_CHECKING:
+    from wstal.base.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,16 @@ def stage_settings(stage: str, recipe: Mapping[str, Any]) -> Any:
     return from_plain(load_stage(stage).settings, recipe[section], section)
 
 
-def stage_code(stage: str, root: Path, accepted: Mapping[str, str]) -> str:
+def stage_code(
+    stage: str, root: Path, accepted: Mapping[str, str], cache: Path | None = None
+) -> str:
     """Return the digest of a stage's code in the checkout `root`, as the rules give it to jobs.
 
-    `accepted` has digests that were declared equal to an older one, which is then returned.
+    `accepted` has digests that were declared equal to an older one, which is then returned;
+    `cache` is that of `code_digest`.
     """
-    entry = STAGES[stage]
-    digest = code_digest(root / f"scripts/{entry.script}.py", root / "workflow/wstal", entry.loads)
+    entry, package = STAGES[stage], root / "workflow/wstal"
+    digest = code_digest(root / f"scripts/{entry.script}.py", package, entry.loads, cache)
     return accepted.get(digest, digest)
 
 
