@@ -16,7 +16,7 @@ from wstal.base.code_digest import code_digest
 from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program, track
 from wstal.datasets.annotations import read_annotations
-from wstal.datasets.folder import named_files, read_folder_annotations
+from wstal.datasets.folder import read_csv_names, read_folder_annotations
 from wstal.media.find import shard_of
 from wstal.media.probe import COLUMNS, probe_videos
 
@@ -39,7 +39,7 @@ def main(args: argparse.Namespace) -> None:
         args.videos,
         cache=args.output.parent / "cache",
         code=code_digest(__file__, Path(wstal.__file__).parent),
-        files=named_files(args.annotations) if own else files,
+        files=read_csv_names(args.annotations) if own else files,
         track=track("probe"),
     )
     write_csv(args.output, COLUMNS, rows)

@@ -18,11 +18,11 @@ from wstal.config.entry import (
 from wstal.datasets.annotations import read_annotations, training_view, videos_view
 from wstal.datasets.folder import (
     find_doubtful_labels,
-    named_files,
-    own_files,
+    read_csv_names,
     read_folder_annotations,
     read_own_database,
     read_own_labels,
+    read_video_names,
     video_id,
 )
 from wstal.datasets.readers import read_dataset
@@ -49,8 +49,8 @@ def test_labels_and_segments_become_the_database(labels, tmp_path):
         "annotations": [],
     }
     assert found.ground_truth("test").values.tolist() == [["sub/b", 1.5, 2.0, "run"]]
-    assert named_files(labels) == {"a": "a.mp4", "sub/b": "sub/b", "c.x": "c.x"}
-    assert named_files(tmp_path / "none") == {}
+    assert read_csv_names(labels) == {"a": "a.mp4", "sub/b": "sub/b", "c.x": "c.x"}
+    assert read_csv_names(tmp_path / "none") == {}
 
 
 def test_videos_and_labels_are_listed_without_looking_at_segments(labels, project, tmp_path):
@@ -96,7 +96,7 @@ def test_files_are_read_as_spreadsheets_write_them(tmp_path, text):
         "a": ["jump", "run"],
         "c": ["run"],
     }
-    assert named_files(path) == {"a": "a", "c": "c"}
+    assert read_csv_names(path) == {"a": "a", "c": "c"}
 
 
 def test_times_have_decimal_commas_where_cells_have_semicolons(labels, tmp_path):
@@ -186,7 +186,7 @@ def test_another_encoding_says_how_to_save_it(tmp_path):
     path.write_bytes("video,labels,split\nKöln,run,train\n".encode("latin-1"))
     with pytest.raises(WstalError, match="is not UTF-8 .* save it as CSV UTF-8"):
         read_folder_annotations(path)
-    assert len(named_files(path)) == 1
+    assert len(read_csv_names(path)) == 1
 
 
 def video(subset, *annotations, **more):
@@ -228,7 +228,7 @@ def test_it_is_the_database_that_two_csv_files_give(write, tmp_path):
     assert {entry["duration"] for entry in found.database.values()} == {9.5}
     assert found.classes == ["jump", "run"]
     ids = ["a", "b", "c", "sub/d"]
-    assert list(own_files(tmp_path / "mine.json")) == list(own_files(files[0])) == ids
+    assert list(read_video_names(tmp_path / "mine.json")) == list(read_video_names(files[0])) == ids
     assert read_own_labels(*files) == (read_folder_annotations(*files), [])
 
 
@@ -298,7 +298,7 @@ def test_a_file_that_is_not_json_is_refused_and_has_no_ids(tmp_path):
     path.write_text("video,labels")
     with pytest.raises(WstalError, match=r"mine.json is not JSON"):
         read_own_database(path)
-    assert own_files(path) == own_files(tmp_path / "none.json") == {}
+    assert read_video_names(path) == read_video_names(tmp_path / "none.json") == {}
 
 
 def dataset(**keys):

@@ -12,7 +12,7 @@ from typing import Any
 from wstal.base.errors import WstalError
 from wstal.config.stages import section_of
 from wstal.datasets.annotations import data_digest, training_view, videos_view
-from wstal.datasets.folder import SUFFIX, own_files, read_own_labels
+from wstal.datasets.folder import SUFFIX, read_own_labels, read_video_names
 from wstal.datasets.readers import check_choices
 from wstal.media.find import shard_listing
 
@@ -282,7 +282,7 @@ def video_listing(name: str, dataset: Dataset) -> list[str]:
         return [""] * dataset["shards"]
     named = None
     if dataset["kind"] == "folder":
-        named = own_files(annotation_files(name, dataset)[0])
+        named = read_video_names(annotation_files(name, dataset)[0])
     return shard_listing(videos_folder(name, dataset), dataset["shards"], named)
 
 

@@ -65,10 +65,10 @@ def read_own_labels(
     return read_folder_annotations(labels, segments), []
 
 
-def own_files(labels: str | Path) -> dict[str, str]:
+def read_video_names(labels: str | Path) -> dict[str, str]:
     """Return {id: name as written} in either form; empty if the file is missing or unreadable."""
     if Path(labels).suffix.lower() != SUFFIX:
-        return named_files(labels)
+        return read_csv_names(labels)
     try:
         return {video_id(name): name for name in _read_json(Path(labels))["database"]}
     except (WstalError, KeyError, TypeError):
@@ -173,7 +173,7 @@ def _add_segment(database: dict, classes: list[str], row: dict[str, str], where:
     database[video]["annotations"].append({"segment": [start, end], "label": label})
 
 
-def named_files(labels: str | Path) -> dict[str, str]:
+def read_csv_names(labels: str | Path) -> dict[str, str]:
     """Return {id: name} as labels.csv has it; empty if the file or its column is missing."""
     if not Path(labels).is_file():
         return {}
