@@ -18,7 +18,7 @@ BANDS, LOWEST_HZ, HIGHEST_HZ = 64, 125.0, 7500.0
 LOG_OFFSET = 0.01
 EXAMPLE_FRAMES = 96
 EXAMPLE_SECONDS = 0.96
-_CHUNK = 256  # frames transformed at a time: they stay in the cache
+_CHUNK = 256  # frames transformed at a time: they fit into the CPU cache
 
 
 def _mel(hertz: np.ndarray | float) -> np.ndarray:
@@ -27,9 +27,9 @@ def _mel(hertz: np.ndarray | float) -> np.ndarray:
 
 @cache
 def mel_matrix() -> np.ndarray:
-    """Weights of the mel bands on the transform's bins, float64 `[257, 64]`.
+    """Return the weights of the mel bands on the transform's bins, float64 `[257, 64]`.
 
-    Triangles are linear in mel, not in hertz; the constant bin has no weight (HTK).
+    Triangles are linear in mel, not in hertz; the constant bin has weight 0 (HTK).
     """
     bins = _mel(np.linspace(0.0, RATE / 2, TRANSFORM // 2 + 1))[:, None]
     edges = np.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), BANDS + 2)
@@ -40,17 +40,17 @@ def mel_matrix() -> np.ndarray:
 
 
 def log_mel(sound: np.ndarray) -> np.ndarray:
-    """Log-mel frames of `sound [..., S]` at 16 kHz: float32 `[..., 1 + (S - 400) // 160, 64]`.
+    """Return log-mel frames of `sound [..., S]`, float32 `[..., 1 + (S - 400) // 160, 64]`.
 
-    Incomplete frames at the end are left out, as torchvggish does; a sound shorter than one
-    window has no frames.
+    The sound is at 16 kHz. Incomplete frames at the end are left out, as in torchvggish; a sound
+    shorter than one window has no frames.
     """
     sound = np.asarray(sound, np.float32)
     if sound.shape[-1] < WINDOW:
         return np.empty((*sound.shape[:-1], 0, BANDS), np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(sound, WINDOW, axis=-1)[..., ::HOP, :]
     out = np.empty((*frames.shape[:-1], BANDS), np.float32)
-    # float64: the log would amplify rounding of a loud tone into the silent bands (2e-4).
+    # float64: the log would amplify the rounding of a loud tone in silent bands (2e-4).
     hann = 0.5 - 0.5 * np.cos(2 * np.pi / WINDOW * np.arange(WINDOW))
     for start in range(0, frames.shape[-2], _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -60,9 +60,9 @@ def log_mel(sound: np.ndarray) -> np.ndarray:
 
 
 def snippet_windows(sound: np.ndarray, rows: int, step: float) -> np.ndarray:
-    """One VGGish example per video snippet: float32 `[rows, 96, 64]`.
+    """Return one VGGish example per video snippet: float32 `[rows, 96, 64]`.
 
-    Example l is the 0.96 s centred on `step * (l + 0.5)` seconds of `sound [S]` at 16 kHz,
+    Example l is the 0.96 s centred on `step * (l + 0.5)` seconds of `sound [S]` at 16 kHz, with
     zeros beyond its ends. With a step of 0.96 s these are torchvggish's own examples.
     """
     samples = (EXAMPLE_FRAMES - 1) * HOP + WINDOW

@@ -24,7 +24,7 @@ class DecodingStage(Stage):
     def read(self, shards: Mapping[str, Path]) -> tuple[list[StageInput], list[Record]]:
         """Read the rows of a probe; a video's file is its `video`, its source the file's sha256.
 
-        This stands apart from `wstal.media.probe`: the digest of these stages, and with it every
+        It is not in `wstal.media.probe`, because the digest of these stages, and with it every
         feature's key, must not depend on how labels are read and files are found.
         """
         videos, passed = [], []
