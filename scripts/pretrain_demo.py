@@ -11,15 +11,12 @@ Examples (folder W is workflow/reference/weights):
   python scripts/pretrain_demo.py --network vggish --output W/demo_vggish.safetensors
 """
 
-from __future__ import annotations
-
 import argparse
-import json
 from pathlib import Path
 
 import torch
 from wstal.base.errors import WstalError
-from wstal.commands.console import Add, Program, json_argument, track
+from wstal.commands.console import WEIGHTS, Add, Program, json_argument, track
 from wstal.demo.pretrain import (
     ClipPool,
     pretrain_flow,
@@ -30,12 +27,10 @@ from wstal.demo.pretrain import (
 )
 from wstal.networks.i3d.network import load_i3d
 
-CONFIG = Path(__file__).resolve().parent.parent / "workflow/reference/weights/pretrain.json"
-
 
 def add_arguments(add: Add) -> None:
     add("--network", choices=["flow", "rgb", "vggish"], required=True)
-    add("--config", type=json_argument, default=json.loads(CONFIG.read_text()))
+    add("--config", type=json_argument, default=f"@{WEIGHTS}/pretrain.json", help="JSON or @file")
     add("--pool", type=Path, default=Path("results/weights/clips.h5"))
     add("--teacher", type=Path, help="flow weights that RGB learns from")
     add("--output", type=Path, required=True, help="a .safetensors file")
