@@ -82,7 +82,7 @@ rule macs:
         "../envs/gpu.yaml"
     params:
         recipe=setting("recipe"),
-        code=method_digest("scripts/count_macs.py", "network"),
+        code=method_digest("scripts/count_macs.py", "loss"),
     shell:
         "python scripts/count_macs.py --checkpoint {input} --dataset {wildcards.dataset}"
         " --recipe {params.recipe} --run {wildcards.run} --output {output} > {log} 2>&1"

@@ -24,7 +24,7 @@ rule train:
     params:
         config=run_part(),
         given=options(upstream="--upstream", initial="--initial"),
-        code=method_digest("scripts/train.py", "network"),
+        code=method_digest("scripts/train.py", "loss"),
     shell:
         "python scripts/train.py --features {input.features} --annotations {input.labels}"
         " {params.given} --config {params.config:q} --seed {wildcards.seed}"
@@ -55,7 +55,7 @@ rule score:
     params:
         splits=scored_splits,
         given=options(upstream="--upstream"),
-        code=method_digest("scripts/score.py", "network"),
+        code=method_digest("scripts/score.py", "loss"),
     shell:
         "python scripts/score.py --features {input.features} --checkpoint {input.checkpoint}"
         " --splits {params.splits} {params.given} --device {resources.device}"

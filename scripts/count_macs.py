@@ -16,7 +16,8 @@ from wstal.commands.console import Add, Program
 from wstal.evaluate.summary import COLUMNS
 from wstal.methods.macs import count_macs
 from wstal.train import checkpoint
-from wstal.train.scoring import load_model
+from wstal.train.loop import run_config
+from wstal.train.scoring import load_network
 
 
 def add_arguments(add: Add) -> None:
@@ -29,10 +30,11 @@ def add_arguments(add: Add) -> None:
 
 def main(args: argparse.Namespace) -> None:
     content = checkpoint.load(args.checkpoint)
-    model = load_model(content, torch.device("cpu"))
-    # A model that reads a fixed number of snippets is counted on a video of just so many.
-    length = content["config"]["model"].get("test_length") or args.length
-    found = count_macs(model, sum(content["dims"].values()), length)
+    config = run_config(content["config"])
+    network = load_network(content, config, torch.device("cpu"))
+    # A network that reads a fixed number of snippets is counted on a video of so many.
+    length = config.method.snippets_scored(config.run) or args.length
+    found = count_macs(network, sum(content["dims"].values()), length)
     note = "counted from the model"
     if found.total > found.layers:
         note += f"; {found.total / 1e6:.2f}M with attention over {length} snippets"

@@ -8,10 +8,12 @@ Examples:
 import argparse
 from pathlib import Path
 
+from wstal.base.settings import from_plain
 from wstal.commands.console import Add, Program, json_argument
 from wstal.config.catalog import load_catalog
 from wstal.methods.acn.figures import regression_figure, system_overview
-from wstal.methods.acn.network import build
+from wstal.methods.acn.localize import LocalizeSettings
+from wstal.methods.acn.loss import TRAINING, LossSettings
 from wstal.plots.style import save
 
 
@@ -25,11 +27,13 @@ def add_arguments(add: Add) -> None:
 
 def main(args: argparse.Namespace) -> None:
     fused, stream = args.configs or configs(args.dataset)
-    model = build(stream, {"flow": args.width}, num_classes=1)
+    network = TRAINING.build(TRAINING.read_run(stream), {"flow": args.width}, 1)
+    run, loss = TRAINING.read_run(fused), from_plain(LossSettings, fused["loss"])
+    localize = from_plain(LocalizeSettings, fused["localize"])
     args.folder.mkdir(parents=True, exist_ok=True)
     for kind in args.formats:
-        save(system_overview(fused), args.folder / f"acn_figure1.{kind}")
-        save(regression_figure(model), args.folder / f"acn_figure2.{kind}")
+        save(system_overview(run, loss, localize), args.folder / f"acn_figure1.{kind}")
+        save(regression_figure(network), args.folder / f"acn_figure2.{kind}")
 
 
 def configs(dataset: str) -> list[dict]:

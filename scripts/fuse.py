@@ -14,11 +14,13 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from wstal.base.settings import from_plain
 from wstal.commands.console import Add, Program, json_argument, log
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.localize.detections import summary, write_proposals, write_proposals_by_iteration
 from wstal.localize.scores import read_scores, write_scores
 from wstal.methods.acn.fusion import fuse_histories, fuse_proposals, fuse_scores
+from wstal.methods.acn.localize import LocalizeSettings
 
 
 def add_arguments(add: Add) -> None:
@@ -30,18 +32,18 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    settings = args.config["fusion"]
+    settings = from_plain(LocalizeSettings, args.config).fusion
     files = {"rgb": args.rgb[0], "flow": args.flow[0]}
     scores = fuse_scores({name: read_scores(path) for name, path in files.items()})
     runs = {name: path.absolute().parents[1].name for name, path in files.items()}
     scores = replace(scores, provenance={**scores.provenance, "runs": runs})
     for index in (1, 3):
         flow, rgb = (read_detections(paths[index]) for paths in (args.flow, args.rgb))
-        found = fuse_proposals(flow, rgb, **settings)
+        found = fuse_proposals(flow, rgb, settings)
         write_proposals(args.output[index], found, scores, args.config)
         log(summary(scores, found))
     histories = (read_detections_by_iteration(paths[2]) for paths in (args.flow, args.rgb))
-    fused = fuse_histories(*histories, **settings)
+    fused = fuse_histories(*histories, settings)
     pairs = ((replace(scores, iteration=n), frame) for n, frame in fused.items())
     write_proposals_by_iteration(args.output[2], pairs, args.config)
     write_scores(args.output[0], scores)

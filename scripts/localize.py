@@ -6,13 +6,14 @@ Examples:
 """
 
 import argparse
-import importlib
 from pathlib import Path
 
+from wstal.base.settings import from_plain
 from wstal.commands.console import Add, Program, json_argument, log, track
 from wstal.localize.detections import summary, write_proposals, write_proposals_by_iteration
 from wstal.localize.events import constant_attention
 from wstal.localize.scores import ScoreHistory, read_scores
+from wstal.methods.contract import localization_half
 
 
 def add_arguments(add: Add) -> None:
@@ -26,18 +27,19 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    method = importlib.import_module(f"wstal.methods.{args.method}.localize")
+    method = localization_half(args.method)
+    settings = from_plain(method.settings, args.config)
     scores = read_scores(args.scores)
-    found = method.localize(scores, args.config)
+    found = method.localize(scores, settings)
     write_proposals(args.output, found, scores, args.config)
     log(summary(scores, found))
     if args.constant_attention:
         flat = constant_attention(scores)
-        found = method.localize(flat, args.config)
+        found = method.localize(flat, settings)
         write_proposals(args.constant_attention, found, flat, args.config)
     if args.by_iteration:
         history = track("localize", "iteration")(ScoreHistory(args.scores_by_iteration))
-        pairs = ((each, method.localize(each, args.config)) for each in history)
+        pairs = ((each, method.localize(each, settings)) for each in history)
         write_proposals_by_iteration(args.by_iteration, pairs, args.config)
 
 

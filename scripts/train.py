@@ -11,7 +11,6 @@ Examples:
 """
 
 import argparse
-import importlib
 from pathlib import Path
 
 from wstal.base.device import lease
@@ -20,7 +19,7 @@ from wstal.datasets.annotations import read_annotations
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores
 from wstal.train import checkpoint
-from wstal.train.data import joined
+from wstal.train.data import merge_scores
 from wstal.train.run import RunFiles, train_run
 
 
@@ -41,16 +40,23 @@ def add_arguments(add: Add) -> None:
 
 def main(args: argparse.Namespace) -> None:
     files = RunFiles(args.checkpoint, args.log, args.scores_by_iteration)
-    method = importlib.import_module(f"wstal.methods.{args.config['method']}.network")
     labels = read_annotations(args.annotations)
-    upstream = joined(read_scores(path) for path in args.upstream)
+    upstream = merge_scores(read_scores(path) for path in args.upstream)
     initial = checkpoint.load(args.initial) if args.initial else None
     with lease(args.device) as device, FeatureFile(args.features) as features:
         notes = train_run(
-            method, features, labels, args.config, files, seed=args.seed, code=args.code,
-            device=device, save_every=args.save_every, upstream=upstream, initial=initial,
+            features,
+            labels,
+            args.config,
+            files,
+            seed=args.seed,
+            code=args.code,
+            device=device,
+            save_every=args.save_every,
+            upstream=upstream,
+            initial=initial,
             track=track("train", "block"),
-        )  # fmt: skip
+        )
     for note in notes:
         log(note)
 

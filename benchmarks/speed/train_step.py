@@ -20,9 +20,17 @@ from statistics import median
 import torch
 import yaml
 from wstal.config.layers import resolve_run
-from wstal.methods.co2net import network as co2net
+from wstal.methods.co2net import CO2Net
 from wstal.methods.contract import Batch
-from wstal.train.loop import autocast, build_optimizer, compiled, keep_freed_memory, update
+from wstal.train.loop import (
+    RunConfig,
+    autocast,
+    build_optimizer,
+    compiled,
+    keep_freed_memory,
+    run_config,
+    update,
+)
 
 from benchmarks.record import record_parser, write_record
 from benchmarks.speed.reference.co2net_step import Step, criterion
@@ -31,14 +39,14 @@ CONFIG = Path(__file__).resolve().parents[2] / "workflow/config/methods/co2net.y
 WANTED = 1.5
 
 
-def our_step(model: torch.nn.Module, config: dict, batch: Batch) -> Callable[[], float]:
+def our_step(model: torch.nn.Module, config: RunConfig, batch: Batch) -> Callable[[], float]:
     """Return a function that makes one update of the trainer and returns the loss."""
-    optimizer = build_optimizer(model, config["train"])
-    context = autocast(config["train"]["precision"], batch.features.device)
-    forward = compiled(model, config["train"]["compile"])
+    optimizer = build_optimizer(model, config.train)
+    context = autocast(config.train.precision, batch.features.device)
+    forward = compiled(model, config.train.compile)
 
     def step() -> float:
-        total, _ = update(co2net, forward, optimizer, batch, config, context)
+        total, _ = update(config, forward, optimizer, batch, context)
         return total.item()
 
     return step
@@ -51,13 +59,13 @@ def seconds(step: Callable[[], float]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def same_loss(reference: Step, model: torch.nn.Module, batch: Batch, config: dict) -> float:
+def same_loss(reference: Step, model: torch.nn.Module, batch: Batch, config: RunConfig) -> float:
     """Return the absolute difference of the two losses with equal weights, without dropout."""
     with torch.no_grad():
         theirs, _ = criterion(
             reference.model.eval()(batch.features), batch.labels, batch.pairs, reference.divisor
         )
-        ours, _ = co2net.loss(model.eval()(batch.features), batch, config)
+        ours, _ = config.method.loss(model.eval()(batch.features), batch, config.loss)
     reference.model.train()
     model.train()
     return abs(float(theirs) - float(ours))
@@ -79,13 +87,14 @@ def main() -> None:
     kept = keep_freed_memory()
     config = resolve_run(yaml.safe_load(CONFIG.read_text()), "thumos14", None)
     config["train"] |= {"precision": args.precision, "compile": args.compile}
+    config = run_config(config)
     device = torch.device(args.device)
     labels = torch.eye(20)[torch.arange(args.batch) // 2 % 20]
     features = torch.rand(args.batch, args.length, 2048)
     batch = Batch(features.to(device), labels.to(device), min(3, args.batch // 2))
     reference = Step()
     reference.model.to(device)
-    model = co2net.CO2Net.from_official(reference.model.state_dict(), 20).to(device)
+    model = CO2Net.from_official(reference.model.state_dict(), 20).to(device)
     difference = same_loss(reference, model, batch, config)
     steps = {
         "reference": lambda: reference(batch.features, batch.labels, batch.pairs),

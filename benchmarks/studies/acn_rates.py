@@ -19,10 +19,9 @@ from wstal.config.layers import merged
 from wstal.datasets.annotations import read_annotations
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores
-from wstal.methods.acn import network as acn
-from wstal.methods.contract import Batch, apply
+from wstal.methods.contract import Batch
 from wstal.train.data import TrainingSet
-from wstal.train.loop import Trainer
+from wstal.train.loop import Trainer, run_config
 
 from benchmarks.record import record_parser, write_record
 
@@ -46,8 +45,8 @@ def measured(trainer: Trainer) -> dict[str, Any]:
         upstream = {name: x[None, rows] for name, x in data.upstream_rows.items()}
         upstream |= {name: x[one] for name, x in data.upstream_videos.items()}
         batch = Batch(data.rows[None, rows], data.labels[one], 0, None, upstream)
-        output = apply(model, batch.features, None, upstream)
-        losses.append(acn.loss(output, batch, trainer.config)[0].item())
+        output = trainer.config.method.forward(model, batch.features, None, upstream)
+        losses.append(trainer.config.method.loss(output, batch, trainer.config.loss)[0].item())
         shifts.append(output.extra["shifts"][0].abs().mean((1, 2)) / model.anchors)
     model.train()
     return {"loss": np.mean(losses), "moved": torch.stack(shifts).mean(0).tolist()}
@@ -71,9 +70,9 @@ def main() -> None:
         base = catalog.run_config(args.dataset, f"acn-{stream}")
         found = results[stream] = {}
         for name, change in {"start": {}, **SETTINGS}.items():
-            config = merged(base, {"train": change})
-            data = TrainingSet(features, labels, config, cpu, upstream)
-            trainer = Trainer(acn, data, features.dims, config, 0, cpu)
+            config = run_config(merged(base, {"train": change}))
+            data = TrainingSet(features, labels, [stream], config.data, cpu, upstream)
+            trainer = Trainer(config, data, features.dims, 0, cpu)
             while name != "start" and trainer.iteration < trainer.iterations:
                 trainer.step()
             found[name] = measured(trainer)

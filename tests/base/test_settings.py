@@ -9,7 +9,14 @@ from typing import Annotated, Literal
 import pytest
 from annotated_types import Ge, MinLen
 from wstal.base.errors import WstalError
-from wstal.base.settings import defaults, field_types, from_plain, settings_class, to_plain
+from wstal.base.settings import (
+    SettingsError,
+    defaults,
+    field_types,
+    from_plain,
+    settings_class,
+    to_plain,
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,7 @@ class NmsSettings:
 
     def __post_init__(self) -> None:
         if self.kind == "hard" and self.sigma != 0.3:
-            raise ValueError("sigma belongs to soft")
+            raise SettingsError("sigma belongs to soft")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-""""""
+"""Convolution over time by every route, the attention unit and dropout."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 from wstal.layers import convolution as module
-from wstal.layers.convolution import conv3, worthwhile
-from wstal.layers.layers import (
-    AttentionUnit,
-    Dropout,
-    TemporalConv,
-    average_over_time,
-    linear_as_centre_tap,
-    windows,
-)
+from wstal.layers.attention import AttentionUnit
+from wstal.layers.convolution import TemporalConv, conv3, is_large, windows
+from wstal.layers.dropout import Dropout
+from wstal.methods.co2net.network import average_over_time, linear_as_centre_tap
 
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (5, 1), (3, 2), (5, 3), (3, 20)])
@@ -56,7 +51,7 @@ def test_the_fast_route_gives_what_the_usual_one_gives(monkeypatch):
     layer, x = TemporalConv(700, 700), torch.randn(5, 40, 700)
     with torch.no_grad():
         fast = layer(x)
-        monkeypatch.setattr("wstal.layers.layers.worthwhile", lambda *_: False)
+        monkeypatch.setattr("wstal.layers.convolution.is_large", lambda *_: False)
         torch.testing.assert_close(fast, layer(x), rtol=0, atol=1e-4)
 
 
@@ -76,11 +71,11 @@ def test_initial_weights_span_hes_range():
 
 def test_attention_of_half_where_dropout_hits_the_logit():
     torch.manual_seed(0)
-    unit, x = AttentionUnit(6, 4), torch.randn(40, 50, 6)
+    unit, x = AttentionUnit(6, 4, dropout=0.5, logit_dropout=0.5), torch.randn(40, 50, 6)
     share = (unit.train()(x) == 0.5).float().mean().item()
     assert share == pytest.approx(0.5, abs=0.05)
     assert (unit.eval()(x) != 0.5).all()
-    without = AttentionUnit(6, 4, logit_dropout=0).train()(x)
+    without = AttentionUnit(6, 4, dropout=0.5, logit_dropout=0).train()(x)
     assert (without != 0.5).all()
 
 
@@ -140,7 +135,7 @@ def test_evaluation_and_zero_change_nothing():
 @pytest.mark.parametrize("onednn", [True, False])
 def test_large_products_equal_the_usual_layer_with_gradients(onednn, monkeypatch):
     monkeypatch.setattr(module, "ONEDNN", onednn and module.ONEDNN)
-    monkeypatch.setattr(module, "LARGE", 0)
+    monkeypatch.setattr(module, "LARGE_PRODUCT", 0)
     torch.manual_seed(0)
     shapes = ((3, 9, 40), (17, 40), (17,))
     inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
@@ -198,12 +193,12 @@ def test_rounding_in_single_precision_stays_near_the_direct_sum():
 def test_only_large_single_precision_sequences_on_the_cpu_take_this_route():
     weight = torch.empty(3, 1024, 1024)
     large = torch.empty(2, 60, 1024)
-    assert worthwhile(large, weight)
-    assert not worthwhile(large.double(), weight.double())
-    assert not worthwhile(torch.empty(1, 4, 1024), weight)
-    assert not worthwhile(large, weight[:1])
+    assert is_large(large, weight)
+    assert not is_large(large.double(), weight.double())
+    assert not is_large(torch.empty(1, 4, 1024), weight)
+    assert not is_large(large, weight[:1])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert not worthwhile(large, weight)
+        assert not is_large(large, weight)
 
 
 def test_inputs_that_need_no_gradient_get_none():

@@ -1,13 +1,14 @@
-""""""
+"""From sequences to segments: thresholds, runs, contrast and suppression."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from wstal.base.errors import WstalError
-from wstal.localize.nms import hard_nms, overlap, soft_nms, suppress_overlaps
+from wstal.localize.nms import NmsSettings, hard_nms, overlap, soft_nms, suppress_overlaps
 from wstal.localize.outer_inner import outer_inner
-from wstal.localize.segments import kept_classes, runs, runs_above, softmax, upsampled
+from wstal.localize.segments import ThresholdSettings, kept_classes, runs, runs_above, softmax
 
 
 def test_classes_below_the_threshold_fall_away_unless_all_do():
@@ -49,27 +50,8 @@ def test_runs_that_are_too_short_fall_away():
     assert runs_above(sequence, grid, shortest=3).tolist() == [[5, 8]]
 
 
-def test_a_snippets_value_stands_where_it_starts():
-    assert upsampled(np.array([0.0, 1.0, 3.0]), 2).tolist() == [0, 0.5, 1, 2, 3, 3]
-    assert upsampled(np.array([0.0, 4.0]), 4)[:5].tolist() == [0, 1, 2, 3, 4]
-
-
-def test_or_at_its_middle():
-    found = upsampled(np.array([0.0, 1.0, 3.0]), 2, "centre")
-    assert found.tolist() == [0, 0.25, 0.75, 1.5, 2.5, 3]
-    assert upsampled(np.array([1.0, 1.0, 0.0]), 20, "centre").sum() == pytest.approx(40)
-
-
-def test_one_point_per_snippet_changes_nothing():
-    values = np.random.default_rng(0).random(9).astype(np.float32)
-    for align in ("start", "centre"):
-        assert upsampled(values, 1, align).tolist() == values.astype(float).tolist()
-        assert upsampled(values[:1], 3, align).tolist() == [values[0]] * 3
-
-
-def test_other_alignments_are_refused():
-    with pytest.raises(WstalError, match="'end' is not one of start, centre"):
-        upsampled(np.zeros(3), 2, "end")
+def test_thresholds_include_both_ends():
+    assert ThresholdSettings(0.1, 0.9, 3).grid().tolist() == pytest.approx([0.1, 0.5, 0.9])
 
 
 def by_hand(scores, start, stop, margin):
@@ -93,12 +75,12 @@ def test_matches_the_definition_on_random_segments():
 
 def test_without_surroundings_the_outside_counts_as_zero():
     scores = np.full((5, 1), 2.0)
-    assert outer_inner(scores, np.array([[0, 5]])).tolist() == [[2.0]]
+    assert outer_inner(scores, np.array([[0, 5]]), 0.25).tolist() == [[2.0]]
     assert outer_inner(scores, np.array([[2, 3]]), 0.0).tolist() == [[2.0]]
 
 
 def test_no_segments():
-    assert outer_inner(np.zeros((5, 2)), np.empty((0, 2), int)).shape == (0, 2)
+    assert outer_inner(np.zeros((5, 2)), np.empty((0, 2), int), 0.25).shape == (0, 2)
 
 
 def fixed_by_hand(scores, start, stop, margin):
@@ -127,8 +109,6 @@ def test_at_the_start_of_the_video_half_of_the_surroundings_are_missing():
     segment = np.array([[0, 10]])
     assert outer_inner(scores, segment, 0.2).item() == pytest.approx(1 - 0.5)
     assert outer_inner(scores, segment, 0.2, "fixed").item() == pytest.approx(1 - 1.0 / 4)
-    with pytest.raises(WstalError, match="not one of existing, fixed"):
-        outer_inner(scores, segment, 0.2, "all")
 
 
 def test_overlap_with_and_without_the_extra_snippet():
@@ -178,16 +158,13 @@ def test_hard_suppression_keeps_what_overlaps_no_more_than_the_limit():
 def test_the_configured_suppression_is_the_one_that_runs():
     segments = np.array([[0.0, 10.0], [0.0, 5.0], [8.0, 20.0]])
     scores = np.array([0.5, 0.9, 0.4])
-    nms = {"kind": "hard", "sigma": 0.3, "iou": 0.4, "plus_one": False}
+    nms = NmsSettings(kind="hard", sigma=0.3, iou=0.4, plus_one=False)
     order, kept = suppress_overlaps(segments, scores, nms)
     assert order.tolist() == [1, 2] and kept.tolist() == [0.9, 0.4]
-    order, decayed = suppress_overlaps(segments, scores, {**nms, "kind": "soft"})
+    order, decayed = suppress_overlaps(segments, scores, replace(nms, kind="soft"))
     expected = soft_nms(segments, scores, 0.3)
     assert order.tolist() == expected[0].tolist() and decayed.tolist() == expected[1].tolist()
-    with_one = {**nms, "iou": 0.54, "plus_one": True}  # 6 shared of 11 beside 5 of 10
+    with_one = replace(nms, iou=0.54, plus_one=True)  # 6 shared of 11 beside 5 of 10
     assert suppress_overlaps(segments, scores, with_one)[0].tolist() == [1, 2]
-    assert suppress_overlaps(segments, scores, {**with_one, "plus_one": False})[0].tolist() == [
-        1,
-        0,
-        2,
-    ]
+    without = replace(with_one, plus_one=False)
+    assert suppress_overlaps(segments, scores, without)[0].tolist() == [1, 0, 2]

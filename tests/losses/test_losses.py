@@ -1,22 +1,21 @@
-""""""
+"""The losses that several methods share."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from wstal.base.errors import WstalError
 from wstal.losses.coactivity import coactivity_loss
 from wstal.losses.mil import (
-    background_only,
-    mil_loss,
     probability_loss,
     snippets_kept,
     suppress,
     video_logits,
 )
 from wstal.losses.opposite import opposite_loss
-from wstal.methods.co2net.loss import norm_loss
+from wstal.losses.weighted import weighted_sum
+from wstal.methods.cavf.loss import background_only
+from wstal.methods.co2net.loss import mil_loss, norm_loss
 
 
 def test_k_is_a_floor_and_at_least_one():
@@ -46,22 +45,17 @@ def test_targets_are_spread_over_labels_and_background():
 def test_suppression_anchors_at_the_smallest_logit():
     cas = torch.tensor([[[3.0, -1.0, 1.0]]])
     half = torch.tensor([[0.5]])
-    assert suppress(cas, half).tolist() == [[[1.0, -1.0, 0.0]]]
+    assert suppress(cas, half, "anchored").tolist() == [[[1.0, -1.0, 0.0]]]
     assert suppress(cas, half, "product").tolist() == [[[1.5, -0.5, 0.5]]]
-    assert torch.equal(suppress(cas, torch.ones(1, 1)), cas)
+    assert torch.equal(suppress(cas, torch.ones(1, 1), "anchored"), cas)
 
 
 def test_suppression_passes_gradient_to_minimum_and_attention():
     cas = torch.tensor([[[3.0, -1.0]]], requires_grad=True)
     attention = torch.tensor([[0.25]], requires_grad=True)
-    suppress(cas, attention)[0, 0, 0].backward()
+    suppress(cas, attention, "anchored")[0, 0, 0].backward()
     assert cas.grad.tolist() == [[[0.25, 0.75]]]
     assert attention.grad.tolist() == [[4.0]]
-
-
-def test_unknown_suppression_is_refused():
-    with pytest.raises(WstalError, match="not one of anchored, product"):
-        suppress(torch.zeros(1, 1, 2), torch.zeros(1, 1), "minimum")
 
 
 def test_k_may_be_rounded_up_and_counts_no_padding():
@@ -177,10 +171,8 @@ def test_a_video_of_nothing_is_at_distance_one_and_moves_nothing():
 
 def test_norm_is_a_mean_and_in_the_paper_a_sum_over_time():
     attentions = torch.tensor([[[0.2, 0.4]], [[0.6, 0.8]]])
-    assert norm_loss(attentions).item() == pytest.approx(0.5)
+    assert norm_loss(attentions, "mean").item() == pytest.approx(0.5)
     assert norm_loss(attentions, "l1").item() == pytest.approx(1.0)
-    with pytest.raises(WstalError, match="not one of mean, l1"):
-        norm_loss(attentions, "l2")
 
 
 def test_opposite_is_zero_where_attention_and_background_add_up_to_one():
@@ -197,7 +189,7 @@ def test_with_equal_weights_norm_and_opposite_cancel_below_the_background():
     cas = torch.zeros(1, 2, 4, dtype=torch.float64)
     cas[0, 1, -1] = 3.0
     attention = torch.tensor([[[0.3, 0.6]]], dtype=torch.float64, requires_grad=True)
-    (norm_loss(attention) + opposite_loss(attention, cas)).backward()
+    (norm_loss(attention, "mean") + opposite_loss(attention, cas)).backward()
     assert attention.grad[0, 0].tolist() == pytest.approx([0.0, 1.0])
 
 
@@ -215,9 +207,6 @@ def test_the_readings_of_the_guide_loss_in_closed_form():
     raw = (1 - 0.2 - 0.0, abs(1 - 0.5 - torch.tensor(3.0).log().item()))
     found = opposite_loss(attention, cas, background="logit").item()
     assert found == pytest.approx(sum(raw) / 2)
-    for wrong in ({"background": "odds"}, {"reduction": "max"}):
-        with pytest.raises(WstalError, match="is not one of"):
-            opposite_loss(attention, cas, **wrong)
 
 
 def test_detached_attention_only_teaches_the_background():
@@ -226,3 +215,14 @@ def test_detached_attention_only_teaches_the_background():
         attention = torch.full((1, 1, 3), 0.3, requires_grad=True)
         opposite_loss(attention, cas, detach=detach).backward()
         assert (attention.grad is None) == detach and cas.grad.abs().sum() > 0
+
+
+def test_terms_are_added_in_the_order_of_their_names_and_those_of_weight_zero_left_out():
+    calls = []
+    terms = {
+        name: lambda name=name: calls.append(name) or torch.tensor(float(len(calls)))
+        for name in ("b", "a", "c")
+    }
+    total, found = weighted_sum({"b": 2.0, "c": 0, "a": 0.5}, terms)
+    assert calls == ["a", "b"] and list(found) == ["a", "b"]
+    assert total == 0.5 * 1 + 2 * 2 and found["b"] == 2

@@ -1,7 +1,4 @@
-"""CO2-Net against outputs of the official implementation, and the yardstick step with it.
-
-Every run the config names, and the tables made of them.
-"""
+"""CO2-Net against outputs of the official implementation, and every run that its YAML names."""
 
 from __future__ import annotations
 
@@ -12,16 +9,25 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from method_configs import method_yaml, small_config
 from official_recipe import load_module, official_inputs, official_weights
-from small_set import small_config
 from wstal.base.errors import WstalError
 from wstal.config.layers import resolve_run
-from wstal.config.validation import check_run
-from wstal.methods.co2net import network as co2net
-from wstal.methods.co2net.network import CO2Net, CO2Output, Descriptor, build_fusion, official_names
+from wstal.methods.co2net import CO2Net
+from wstal.methods.co2net.loss import LossSettings, WeightSettings, loss
+from wstal.methods.co2net.network import (
+    CO2Output,
+    Descriptor,
+    NetworkSettings,
+    RunSettings,
+    attentions,
+    build,
+    build_fusion,
+    official_names,
+)
 from wstal.methods.contract import Batch
 from wstal.train.data import TrainingSet
-from wstal.train.loop import Trainer
+from wstal.train.loop import Trainer, run_config
 
 TERMS = {
     "mil_orig": "mil_orig",
@@ -29,12 +35,6 @@ TERMS = {
     "coactivity": "cas_sim",
     "mutual": "mutual",
 }
-
-
-@pytest.fixture(scope="module")
-def config(project):
-    text = (project / "workflow/config/methods/co2net.yaml").read_text()
-    return resolve_run(yaml.safe_load(text), "thumos14", None)
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +113,12 @@ def test_activitynet_variant(fixtures, weights):
 
 @pytest.mark.parametrize("which", ["ours", "plain"])
 @pytest.mark.parametrize("case", ["loss8", "loss4"])
-def test_loss_and_gradient_norms_of_the_official_criterion(
-    which, case, request, fixtures, config, step
-):
+def test_loss_and_gradient_norms_of_the_official_criterion(which, case, request, fixtures, step):
     expected, model = fixtures[case], request.getfixturevalue(which)
     labels, pairs = torch.from_numpy(expected["labels"]), int(expected["num_pairs"])
     x = official_inputs(len(labels), int(expected["T"]), key=1)
     if which == "ours":
-        total, terms = co2net.loss(model(x), Batch(x, labels, pairs), config)
+        total, terms = loss(model(x), Batch(x, labels, pairs), LossSettings())
         checked = {TERMS[n]: t for n, t in terms.items() if n in TERMS}
         names = {str(n): official_names().get(str(n)) for n in expected["params"]}
         for ours_name, parts in (("norm", "norm"), ("guide", "guide")):
@@ -147,13 +145,14 @@ def test_loss_and_gradient_norms_of_the_official_criterion(
             assert float(found) == pytest.approx(norm, rel=1e-4, abs=1e-9), (name, official)
 
 
-def test_losses_and_gradients_in_double_precision(fixtures, config):
+def test_losses_and_gradients_in_double_precision(fixtures):
     expected = fixtures["loss_small"]
     names = ("feat", "cas", "v_atn", "f_atn")
     leaves = {n: torch.from_numpy(expected[n]).requires_grad_() for n in names}
     rgb, flow = leaves["v_atn"].squeeze(-1), leaves["f_atn"].squeeze(-1)
     output = CO2Output(leaves["cas"], (rgb + flow) / 2, rgb, flow, leaves["feat"])
-    total, terms = co2net.loss(output, Batch(None, torch.from_numpy(expected["labels"]), 3), config)
+    batch = Batch(None, torch.from_numpy(expected["labels"]), 3)
+    total, terms = loss(output, batch, LossSettings())
     names = {**TERMS, "norm": "norm_mean3", "guide": "guide_mean3"}
     for name, value in terms.items():
         assert value.item() == pytest.approx(float(expected[f"term_{names[name]}"]), abs=1e-12)
@@ -165,7 +164,7 @@ def test_losses_and_gradients_in_double_precision(fixtures, config):
 
 
 @pytest.mark.parametrize("pool_kernel", [1, 5])
-def test_from_official_equals_the_plain_network_on_other_weights(step, config, pool_kernel):
+def test_from_official_equals_the_plain_network_on_other_weights(step, pool_kernel):
     torch.manual_seed(11)
     network = step.Network(6, dim=16, pool_kernel=pool_kernel).eval()
     state = {f"module.{n}": v for n, v in reversed(network.state_dict().items())}
@@ -174,15 +173,15 @@ def test_from_official_equals_the_plain_network_on_other_weights(step, config, p
     output, theirs = model(x), network(x)
     for name, value in as_dict(output).items():
         np.testing.assert_allclose(value, theirs[name].detach(), atol=1e-5, err_msg=name)
-    total, _ = co2net.loss(output, Batch(x, labels, 3), config)
+    total, _ = loss(output, Batch(x, labels, 3), LossSettings())
     assert total.item() == pytest.approx(step.criterion(theirs, labels, 3, 7)[0].item(), abs=1e-5)
 
 
-def test_no_parameter_is_dead(config):
+def test_no_parameter_is_dead():
     torch.manual_seed(0)
     model = CO2Net(4, (12, 12))
     x, labels = torch.rand(4, 20, 24), torch.eye(4)[[0, 0, 1, 1]]
-    total, _ = co2net.loss(model(x), Batch(x, labels, 2), config)
+    total, _ = loss(model(x), Batch(x, labels, 2), LossSettings())
     total.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
@@ -211,27 +210,25 @@ def test_official_checkpoints_of_other_widths_are_refused(step, prefix, shape, m
         CO2Net.from_official(state, 4)
 
 
-def test_configs_that_cannot_be_built_are_refused(config):
-    with pytest.raises(WstalError, match="joins two streams"):
-        co2net.build({**config, "streams": ["rgb"]}, {"rgb": 8}, 3)
-    with pytest.raises(WstalError, match="even"):
-        CO2Net(3, (8, 8), pool_kernel=4)
+def test_an_average_over_an_even_number_of_snippets_is_refused(step):
+    with pytest.raises(WstalError, match="pool_kernel 4 is even"):
+        CO2Net.from_official(step.Network(4, dim=8).state_dict(), 4, pool_kernel=4)
 
 
 def test_attention_can_be_left_out():
-    output = CO2Net(3, (8, 8), attention=False)(torch.rand(2, 9, 16))
+    output = CO2Net(3, (8, 8), NetworkSettings(attention=False))(torch.rand(2, 9, 16))
     assert torch.equal(output.attention, torch.ones(2, 9))
     assert torch.equal(output.attention_flow, output.attention)
 
 
-def test_a_term_of_weight_zero_is_not_computed(config):
-    weights = dict.fromkeys(config["loss"]["weights"], 0) | {"mil_orig": 2.0}
+def test_a_term_of_weight_zero_is_not_computed():
+    weights = WeightSettings(mil_orig=2.0, mil_supp=0, coactivity=0, mutual=0, norm=0, guide=0)
     output = SimpleNamespace(
         logits=torch.rand(2, 9, 4), attention=torch.rand(2, 9), attention_rgb=torch.rand(2, 9),
         attention_flow=torch.rand(2, 9), features=None,
     )  # fmt: skip
     batch = Batch(None, torch.eye(3)[:2], 1)
-    total, terms = co2net.loss(output, batch, {"loss": {**config["loss"], "weights": weights}})
+    total, terms = loss(output, batch, LossSettings(weights=weights))
     assert list(terms) == ["mil_orig"]
     assert total == 2 * terms["mil_orig"]
 
@@ -246,16 +243,16 @@ VARIANTS = [
 
 @pytest.fixture(scope="module")
 def model(project):
-    return yaml.safe_load((project / "workflow/config/methods/co2net.yaml").read_text())
+    return method_yaml(project, "co2net")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_takes_finite_steps(variant, features, project):
     file, annotations = features
-    config = small_config(project, variant)
-    config["train"]["log_interval"] = 1
-    data = TrainingSet(file, annotations, config, torch.device("cpu"))
-    trainer = Trainer(co2net, data, file.dims, config, 0, torch.device("cpu"))
+    cpu = torch.device("cpu")
+    config = run_config(small_config(project, variant, train={"log_interval": 1}))
+    data = TrainingSet(file, annotations, config.run.streams, config.data, cpu)
+    trainer = Trainer(config, data, file.dims, 0, cpu)
     before = [p.clone() for p in trainer.model.parameters()]
     for _ in range(3):
         trainer.step()  # raises if the loss is not finite
@@ -266,36 +263,6 @@ def test_every_variant_takes_finite_steps(variant, features, project):
 
 def test_the_list_above_is_complete(model):
     assert set(model["variants"]) == set(VARIANTS) - {None}
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_differs_from_the_method_and_fits_the_schema(variant, model):
-    for dataset in ["", *model["datasets"]]:
-        config = resolve_run(model, dataset, variant)
-        assert check_run("co2net", config, "test") == config  # no value hides in the schema
-        if variant:
-            assert config != resolve_run(model, dataset, None)
-
-
-def keys(mapping, prefix=()):
-    for key, value in mapping.items():
-        yield (*prefix, key)
-        if isinstance(value, dict):
-            yield from keys(value, (*prefix, key))
-
-
-def test_overlays_set_only_keys_that_the_method_has(model):
-    known = set(keys({k: v for k, v in model.items() if k not in ("datasets", "variants")}))
-    for kind in ("datasets", "variants"):
-        for name, overlay in model[kind].items():
-            assert set(keys(overlay)) <= known, name
-
-
-def test_unknown_keys_are_refused(model):
-    config = resolve_run(model, "", None)
-    config["loss"]["topK"] = 3
-    with pytest.raises(WstalError, match="topK"):
-        check_run("co2net", config, "co2net.yaml")
 
 
 def test_settings_of_the_official_scripts(model):
@@ -339,10 +306,10 @@ def test_tables_name_known_runs_for_every_row_of_ours(number, project, model, ca
             assert "reading" in row["note"]
 
 
-def test_more_streams_are_two_modalities(project):
-    config = small_config(project, "audio")
-    dims = {"rgb": 6, "flow": 5, "audio": 3}
-    assert co2net.build(config, dims, 2).dims == [11, 3]
+def test_more_streams_are_two_modalities():
+    run = RunSettings(streams=("rgb", "flow", "audio"))
+    assert build(run, {"rgb": 6, "flow": 5, "audio": 3}, 2).dims == [11, 3]
+    assert attentions(run) == {"rgb+flow": "attention_rgb", "audio": "attention_flow"}
 
 
 def test_as_written_takes_the_papers_text_wherever_the_code_differs(model):
@@ -351,18 +318,22 @@ def test_as_written_takes_the_papers_text_wherever_the_code_differs(model):
     assert config["loss"]["norm"] == "mean"  # the printed sum leaves no attention
     assert config["model"]["bare_descriptors"] and config["model"]["logit_dropout"] == 0
     assert config["model"]["attention_dropout"] == config["model"]["dropout"] == 0.7
-    built = co2net.build(config, {"rgb": 16, "flow": 16}, 3)
+    built = build(run_config(config).run, {"rgb": 16, "flow": 16}, 3)
     assert built.attention_rgb.layers[2].p == built.attention_flow.layers[2].p == 0.7
-    official = co2net.build(resolve_run(model, "thumos14", None), {"rgb": 16, "flow": 16}, 3)
+    official = build(RunSettings(), {"rgb": 16, "flow": 16}, 3)
     assert official.attention_rgb.layers[2].p == 0.5
 
 
 NAMES = ("ccm", "add", "concat", "ssma", "se")
 
 
+def fusion_of(name, dims, **settings):
+    return build_fusion(dims, NetworkSettings(fusion=name, **settings))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_and_gradients_reach_every_parameter(name):
-    fusion = build_fusion(name, (6, 6))
+    fusion = fusion_of(name, (6, 6))
     fused = fusion(torch.rand(2, 9, 6), torch.rand(2, 9, 6))
     assert fused.rgb.shape == fused.flow.shape == (2, 9, 6)
     assert fused.joint.shape == (2, 9, fusion.joint_dim)
@@ -373,14 +344,14 @@ def test_shapes_and_gradients_reach_every_parameter(name):
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "add"])
 def test_streams_of_different_widths(name):
-    fused = build_fusion(name, (6, 4))(torch.rand(2, 9, 6), torch.rand(2, 9, 4))
+    fused = fusion_of(name, (6, 4))(torch.rand(2, 9, 6), torch.rand(2, 9, 4))
     assert (fused.rgb.shape[-1], fused.flow.shape[-1]) == (6, 4)
 
 
 @pytest.mark.parametrize("main", ["global", "local"])
 @pytest.mark.parametrize("aux", ["global", "local"])
 def test_consensus_by_hand(main, aux):
-    fusion = build_fusion("ccm", (3, 3), main=main, aux=aux).eval()
+    fusion = fusion_of("ccm", (3, 3), main=main, aux=aux).eval()
     rgb, flow = torch.rand(1, 5, 3), torch.rand(1, 5, 3)
     gate = torch.sigmoid(fusion.rgb.main(rgb) * fusion.rgb.aux(flow))
     fused = fusion(rgb, flow)
@@ -391,19 +362,19 @@ def test_consensus_by_hand(main, aux):
 
 def test_simple_fusions():
     rgb, flow = torch.rand(1, 5, 3), torch.rand(1, 5, 3)
-    assert torch.equal(build_fusion("add", (3, 3))(rgb, flow).joint, rgb + flow)
-    assert torch.equal(build_fusion("concat", (3, 3))(rgb, flow).joint[..., 3:], flow)
+    assert torch.equal(fusion_of("add", (3, 3))(rgb, flow).joint, rgb + flow)
+    assert torch.equal(fusion_of("concat", (3, 3))(rgb, flow).joint[..., 3:], flow)
 
 
 def test_squeeze_and_excitation_gates_a_channel_alike_at_all_times():
     rgb, flow = torch.rand(1, 5, 32) + 0.1, torch.rand(1, 5, 32) + 0.1
-    ratio = build_fusion("se", (32, 32))(rgb, flow).rgb / rgb
+    ratio = fusion_of("se", (32, 32))(rgb, flow).rgb / rgb
     torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
     assert ratio.min() > 0 and ratio.max() < 1
 
 
 def test_the_gate_of_squeeze_and_excitation_starts_as_every_other_layer_does():
-    gate = build_fusion("se", (512, 512)).gate
+    gate = fusion_of("se", (512, 512)).gate
     for layer, channels in ((gate[0], 1024), (gate[2], 64)):
         bound = (6 / channels) ** 0.5  # He: gain sqrt 2, uniform
         assert torch.equal(layer.bias, torch.zeros_like(layer.bias))
@@ -412,7 +383,7 @@ def test_the_gate_of_squeeze_and_excitation_starts_as_every_other_layer_does():
 
 
 def test_ssma_gates_each_position_and_halves_the_width():
-    fusion = build_fusion("ssma", (32, 32)).eval()
+    fusion = fusion_of("ssma", (32, 32)).eval()
     rgb, flow = torch.rand(1, 9, 32) + 0.1, torch.rand(1, 9, 32) + 0.1
     fused = fusion(rgb, flow)
     ratio = fused.rgb / rgb
@@ -426,10 +397,6 @@ def test_the_papers_bare_descriptors_are_linear():
     torch.testing.assert_close(layer(2 * x) - layer(x), layer(x) - layer(0 * x), atol=1e-5, rtol=0)
 
 
-def test_mistakes_are_named():
-    with pytest.raises(WstalError, match="'bilinear' is not one of ccm, add"):
-        build_fusion("bilinear", (4, 4))
+def test_streams_of_different_widths_cannot_be_added():
     with pytest.raises(WstalError, match="equal width, got 4 and 6"):
-        build_fusion("add", (4, 6))
-    with pytest.raises(WstalError, match="'middle' is not one of global, local"):
-        build_fusion("ccm", (4, 4), main="middle")
+        fusion_of("add", (4, 6))

@@ -19,7 +19,8 @@ from evaluation_cases import (
     write_detections,
     write_truth,
 )
-from small_set import small_config, write_small_set
+from method_configs import small_config
+from small_set import write_small_set
 from wstal.datasets.annotations import training_view, write_annotations
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.evaluate.map_table import COLUMNS

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 import yaml
 from small_set import write_small_set
+from wstal.base.settings import from_plain, to_plain
 from wstal.config.layers import merged, resolve_run
 from wstal.evaluate.detections import read_detections
 from wstal.features.pack import FeatureFile
 from wstal.localize.detections import write_proposals
 from wstal.localize.scores import read_scores, write_scores
 from wstal.methods.acn.fusion import fuse_proposals, fuse_scores
-from wstal.train.data import joined
+from wstal.methods.acn.localize import FusionSettings
+from wstal.methods.contract import localization_half
+from wstal.train.data import merge_scores
 from wstal.train.run import RunFiles, train_run
 from wstal.train.scoring import score_checkpoint
 
@@ -37,7 +39,7 @@ def write_acn_runs(project: Path, root: Path) -> Path:
         upstream = None
         if variant:
             scores = [recipe / "untrimmednet/seed0" / f"scores{part}.h5" for part in ("_train", "")]
-            upstream = joined(read_scores(file) for file in scores)
+            upstream = merge_scores(read_scores(file) for file in scores)
         _write_run(project, path, annotations, method, variant, folder, upstream)
     _write_fused(recipe)
     return recipe
@@ -48,19 +50,15 @@ def _write_run(project, path, annotations, method, variant, folder, upstream) ->
     full = merged(resolve_run(yaml.safe_load(text), "thumos14", variant), CUT[method])
     config = {key: value for key, value in full.items() if key != "localize"}
     files = RunFiles(folder / "checkpoint.pt", folder / "log.csv", folder / "intervals.h5")
-    model, localize = (
-        importlib.import_module(f"wstal.{p}.{method}") for p in ("models", "localize")
-    )
     with FeatureFile(path) as features:
-        train_run(
-            model, features, annotations, config, files,
-            seed=0, code="x", device=CPU, upstream=upstream,
-        )  # fmt: skip
+        made = {"seed": 0, "code": "x", "device": CPU, "upstream": upstream}
+        train_run(features, annotations, config, files, **made)
         for part, splits in (("_train", ["train"]), ("", ["val", "test"])):
             scores = score_checkpoint(files.checkpoint, features, splits, CPU, upstream=upstream)
             write_scores(folder / f"scores{part}.h5", scores)
     scores = read_scores(folder / "scores.h5")
-    found = localize.localize(scores, full["localize"])
+    half = localization_half(method)
+    found = half.localize(scores, from_plain(half.settings, full["localize"]))
     write_proposals(folder / "proposals.json", found, scores, full["localize"])
 
 
@@ -70,6 +68,6 @@ def _write_fused(recipe: Path) -> None:
     scores = fuse_scores({s: read_scores(f / "scores.h5") for s, f in folders.items()})
     scores = replace(scores, provenance={**scores.provenance, "runs": names})
     rgb, flow = (read_detections(folders[s] / "proposals.json") for s in ("rgb", "flow"))
-    config = {"fusion": {"iou": 0.4, "discount": 0.5}}
-    found = fuse_proposals(flow, rgb, **config["fusion"])
+    found = fuse_proposals(flow, rgb, FusionSettings())
+    config = {"fusion": to_plain(FusionSettings())}
     write_proposals(recipe / "acn/seed0/proposals.json", found, scores, config)

@@ -49,18 +49,3 @@ def write_small_set(
                 "annotations": [{"segment": segment, "label": names[label]}],
             }
     return path, Annotations(names, database)
-
-
-def small_config(project: Path, variant: str | None = None) -> dict:
-    """The demo's CO2-Net config (or a variant of it) cut down to the small set."""
-    import yaml
-    from wstal.config.layers import merged, resolve_run
-
-    text = (project / "workflow/config/methods/co2net.yaml").read_text()
-    config = resolve_run(yaml.safe_load(text), "demo", variant)
-    cut = {
-        "model": {"width": 8, "attention_width": 4},
-        "data": {"length": 12, "batch": 6, "pairs": 2},
-        "train": {"iterations": 12, "score_interval": 5, "log_interval": 4},
-    }
-    return merged(config, cut)

@@ -1,4 +1,4 @@
-""""""
+"""The training videos of a run in memory, and the batches drawn from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small_set import small_config, write_small_set
+from method_configs import small_config
+from small_set import write_small_set
 from wstal.base.errors import WstalError
 from wstal.datasets.annotations import Annotations, training_view
 from wstal.features.pack import FeatureFile
@@ -16,13 +17,20 @@ from wstal.methods.contract import Batch
 from wstal.train.data import (
     Standardization,
     TrainingSet,
-    joined,
-    of_video,
+    merge_scores,
     snippet_arrays,
+    upstream_of_video,
     video_arrays,
 )
+from wstal.train.loop import run_config
+from wstal.train.sampling import DataSettings
 
 CPU = torch.device("cpu")
+
+
+def training_set(project, features, annotations, upstream=None, **data):
+    config = run_config(small_config(project, data=data))
+    return TrainingSet(features, annotations, config.run.streams, config.data, CPU, upstream)
 
 
 @pytest.fixture
@@ -34,9 +42,7 @@ def small(tmp_path):
 
 def test_batches_hold_rows_of_the_drawn_videos(small, project):
     features, annotations = small
-    config = small_config(project)
-    config["data"]["standardize"] = "none"
-    data = TrainingSet(features, training_view(annotations), config, CPU)
+    data = training_set(project, features, training_view(annotations), standardize="none")
     batch = data.draw(np.random.default_rng(0))
     assert isinstance(batch, Batch)
     assert batch.features.shape == (6, 12, 12) and batch.pairs == 2
@@ -48,9 +54,7 @@ def test_batches_hold_rows_of_the_drawn_videos(small, project):
 
 def test_each_video_keeps_its_own_label(small, project):
     features, annotations = small
-    config = small_config(project)
-    config["data"] |= {"standardize": "none", "length": 40}
-    data = TrainingSet(features, annotations, config, CPU)
+    data = training_set(project, features, annotations, standardize="none", length=40)
     batch = data.draw(np.random.default_rng(1))
     for rows, label in zip(batch.features, batch.labels, strict=True):
         first = rows[0].numpy()
@@ -62,7 +66,7 @@ def test_each_video_keeps_its_own_label(small, project):
 
 def test_only_training_videos_are_resident(small, project):
     features, annotations = small
-    data = TrainingSet(features, annotations, small_config(project), CPU)
+    data = training_set(project, features, annotations)
     assert set(data.ids) == set(annotations.ids("train"))
     assert len(data.rows) == data.lengths.sum()
     torch.testing.assert_close(data.rows.mean(0), torch.zeros(12), atol=1e-5, rtol=0)
@@ -70,19 +74,17 @@ def test_only_training_videos_are_resident(small, project):
 
 def test_what_the_data_do_not_offer_is_said(tmp_path, project):
     path, annotations = write_small_set(tmp_path, train=4, classes=3)  # classes 1 and 2: one video
-    config = small_config(project)
     with FeatureFile(path) as features:
-        notes = TrainingSet(features, annotations, config, CPU).notes
+        notes = training_set(project, features, annotations).notes
         assert notes == ["classes with a single training video train without pairs: class1, class2"]
-        config["data"]["min_snippets"] = 19
-        notes = TrainingSet(features, annotations, config, CPU).notes
+        notes = training_set(project, features, annotations, min_snippets=19).notes
         assert any("fewer than 19 snippets left out" in note for note in notes)
 
 
 def test_a_single_video_trains_without_pairs_and_says_so(tmp_path, project):
     path, annotations = write_small_set(tmp_path, train=1, classes=2)
     with FeatureFile(path) as features:
-        data = TrainingSet(features, annotations, small_config(project), CPU)
+        data = training_set(project, features, annotations)
     assert data.draw(np.random.default_rng(0)).pairs == 0
     assert "no class has two training videos: the run trains without pairs" in data.notes
     assert "classes without a training video: class1" in data.notes
@@ -92,14 +94,13 @@ def test_no_training_video_is_an_error(small, project):
     features, annotations = small
     empty = Annotations(annotations.classes, {})
     with pytest.raises(WstalError, match="no training video has features"):
-        TrainingSet(features, empty, small_config(project), CPU)
+        training_set(project, features, empty)
 
 
 def test_whole_videos_are_padded_with_zeros_under_a_mask(small, project):
     features, annotations = small
-    config = small_config(project)
-    config["data"] |= {"standardize": "none", "length": None, "order": "epochs", "pairs": 0}
-    data = TrainingSet(features, training_view(annotations), config, CPU)
+    settings = DataSettings(length=None, batch=6)
+    data = TrainingSet(features, training_view(annotations), ["rgb", "flow"], settings, CPU)
     batch = data.draw(np.random.default_rng(0))
     lengths = batch.mask.sum(1)
     assert batch.features.shape[1] == lengths.max() and len(set(lengths.tolist())) > 1
@@ -112,20 +113,20 @@ def test_whole_videos_are_padded_with_zeros_under_a_mask(small, project):
 
 def test_upstream_scores_follow_the_snippets(small, project):
     features, annotations = small
-    config = small_config(project)
-    config["data"]["standardize"] = "none"
     videos = {
         v: VideoScores(rows[:, :4], rows[:, 0], rows[0, :3])
         for v in annotations.ids("train")
         for rows in [features.read(v, ["rgb", "flow"])]
     }
     upstream = Scores(annotations.classes, videos)
-    data = TrainingSet(features, annotations, config, CPU, upstream)
+    data = training_set(project, features, annotations, upstream, standardize="none")
     batch = data.draw(np.random.default_rng(0))
     assert torch.equal(batch.upstream["cas"], batch.features[..., :4])
     assert torch.equal(batch.upstream["attention"], batch.features[..., 0])
     assert batch.upstream["video_score"].shape == (6, 3)
-    assert data.digest() != TrainingSet(features, annotations, config, CPU).digest()
+    assert (
+        data.digest() != training_set(project, features, annotations, standardize="none").digest()
+    )
 
 
 def test_training_rows_get_zero_mean_and_unit_spread():
@@ -139,11 +140,6 @@ def test_training_rows_get_zero_mean_and_unit_spread():
 def test_none_changes_nothing():
     rows = torch.randn(4, 3)
     assert Standardization.of(rows, "none")(rows) is rows
-
-
-def test_unknown_mode_is_refused():
-    with pytest.raises(WstalError, match="'test' is not one of none, train"):
-        Standardization.of(torch.zeros(2, 2), "test")
 
 
 def scores(**lengths):
@@ -176,14 +172,14 @@ def test_arrays_over_time_are_stacked_in_the_order_of_the_videos():
 
 
 def test_one_video_has_a_batch_axis():
-    found = of_video(scores(a=3), "a", 3)
+    found = upstream_of_video(scores(a=3), "a", 3)
     assert found["cas"].shape == (1, 3, 3) and found["video_score"].shape == (1, 2)
     assert "boundaries" not in found
 
 
 def test_no_upstream_gives_nothing():
     assert snippet_arrays(None, {"a": 3}) == {} and video_arrays(None, ["a"]) == {}
-    assert joined([]) is None
+    assert merge_scores([]) is None
 
 
 def test_what_does_not_fit_is_named():
@@ -191,8 +187,8 @@ def test_what_does_not_fit_is_named():
         snippet_arrays(scores(a=3), {"b": 3})
     with pytest.raises(WstalError, match="video a has 4 snippets, its upstream scores 3"):
         snippet_arrays(scores(a=3), {"a": 4})
-    with pytest.raises(WstalError, match="hold the video a"):
-        joined([scores(a=3), scores(a=3, b=2)])
-    assert set(joined([scores(a=3), scores(b=2)]).videos) == {"a", "b"}
+    with pytest.raises(WstalError, match="contain video a"):
+        merge_scores([scores(a=3), scores(a=3, b=2)])
+    assert set(merge_scores([scores(a=3), scores(b=2)]).videos) == {"a", "b"}
     with pytest.raises(WstalError, match="different classes"):
-        joined([scores(a=3), replace(scores(b=2), classes=["y", "x"])])
+        merge_scores([scores(a=3), replace(scores(b=2), classes=["y", "x"])])

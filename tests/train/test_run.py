@@ -1,20 +1,22 @@
-""""""
+"""Runs from features to files: written, killed, resumed, started from another's weights."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import h5py
 import pandas as pd
 import pytest
 import torch
-from small_set import small_config, write_small_set
+from method_configs import small_config
+from small_set import write_small_set
 from torch import nn
 from wstal.base.errors import WstalError
 from wstal.datasets.annotations import training_view
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import ScoreHistory
-from wstal.methods.co2net import network as co2net
+from wstal.methods.co2net.loss import TRAINING
 from wstal.train import checkpoint
 from wstal.train import run as run_module
 from wstal.train.log_summary import log_summary
@@ -28,32 +30,27 @@ class Killed(Exception):
 
 
 @pytest.fixture
-def train(tmp_path, project):
+def train(tmp_path, project, monkeypatch):
     original, annotations = write_small_set(tmp_path)
 
-    def run(
-        name, *, kill_after=None, code="c0de", seed=0, save_every=3, view=training_view(annotations),
-        path=original, config=small_config(project),
-    ):  # fmt: skip
+    def run(name, *, kill_after=None, view=None, path=original, config=None, **changes):
         folder = tmp_path / name
         names = ("checkpoint.pt", "log.csv", "scores_by_iteration.h5")
         files = RunFiles(*(folder / n for n in names))
         steps = iter(range(10**6))
 
-        class Watched:
-            build = staticmethod(co2net.build)
+        def watched_loss(*args):
+            if kill_after is not None and next(steps) >= kill_after:
+                raise Killed
+            return TRAINING.loss(*args)
 
-            @staticmethod
-            def loss(*args):
-                if kill_after is not None and next(steps) >= kill_after:
-                    raise Killed
-                return co2net.loss(*args)
-
+        watched = replace(TRAINING, loss=watched_loss)
+        monkeypatch.setattr("wstal.train.loop.training_half", lambda name: watched)
+        settings = config or small_config(project)
+        options = {"seed": 0, "code": "c0de", "device": CPU, "save_every": 3} | changes
         with FeatureFile(path) as features:
-            notes = train_run(
-                Watched, features, view, config, files,
-                seed=seed, code=code, device=CPU, save_every=save_every,
-            )  # fmt: skip
+            labels = view or training_view(annotations)
+            notes = train_run(features, labels, settings, files, **options)
         return files, notes
 
     return run
@@ -95,7 +92,7 @@ def test_an_unfinished_run_of_other_code_or_seed_is_not_continued(train):
             train("x", kill_after=7)
         files, notes = train("x", **change)
         assert notes == [
-            f"an unfinished run was not continued, it differs in: {next(iter(change))}"
+            f"an unfinished run was not continued, because it differs in: {next(iter(change))}"
         ]
         assert ScoreHistory(files.scores).iterations == [5, 10, 12]
         files.checkpoint.unlink()
@@ -185,7 +182,7 @@ def test_an_unfinished_run_on_other_data_is_not_continued(train, tmp_path, proje
     (tmp_path / "other").mkdir()
     path, view = change(tmp_path / "other")
     files, notes = train("x", path=path, view=training_view(view), config=config)
-    assert notes == [f"an unfinished run was not continued, it differs in: {named}"]
+    assert notes == [f"an unfinished run was not continued, because it differs in: {named}"]
     fresh, _ = train("fresh", path=path, view=training_view(view), config=config)
     assert files.checkpoint.read_bytes() == fresh.checkpoint.read_bytes()
     assert files.scores.read_bytes() == fresh.scores.read_bytes()
@@ -266,7 +263,7 @@ def test_what_starts_anew_is_said():
     model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 4))
     before = model[1].weight.clone()
     (note,) = initialize(model, source.state_dict())
-    assert note.endswith("drawn anew: 1.bias, 1.weight")
+    assert note.startswith("drawn anew") and note.endswith(": 1.bias, 1.weight")
     assert torch.equal(model[1].weight, before)
 
 

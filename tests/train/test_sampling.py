@@ -1,7 +1,10 @@
+"""Which videos and which of their snippets a batch contains."""
+
 import numpy as np
 import pytest
 from wstal.base.errors import WstalError
 from wstal.train.sampling import (
+    DataSettings,
     EpochSampler,
     PairSampler,
     build_sampler,
@@ -108,9 +111,9 @@ def test_a_restored_epoch_goes_on_where_it_was():
 
 def test_the_data_section_names_the_sampler():
     labels, nonzero = np.eye(4), np.ones(4, dtype=bool)
-    settings = {"batch": 2, "pairs": 0, "order": "epochs"}
-    assert isinstance(build_sampler(labels, settings, nonzero), EpochSampler)
-    with pytest.raises(WstalError, match="cannot draw data.pairs 1"):
-        build_sampler(labels, settings | {"pairs": 1}, nonzero)
-    with pytest.raises(WstalError, match="not one of random, epochs"):
-        build_sampler(labels, settings | {"order": "sorted"}, nonzero)
+    epochs = DataSettings(length=None, batch=2, order="epochs")
+    assert isinstance(build_sampler(labels, epochs, nonzero), EpochSampler)
+    random = DataSettings(length=None, batch=2, order="random", pairs=1)
+    assert isinstance(build_sampler(labels, random, nonzero), PairSampler)
+    with pytest.raises(WstalError, match="cannot draw pairs, but pairs is 1"):
+        DataSettings(length=None, batch=2, order="epochs", pairs=1)

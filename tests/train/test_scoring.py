@@ -1,19 +1,24 @@
-""""""
+"""Checkpoints, and trained networks applied to whole videos."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from small_set import small_config, write_small_set
+from method_configs import small_config
+from small_set import write_small_set
 from wstal.base.errors import WstalError
 from wstal.features.pack import FeatureFile
-from wstal.methods.co2net import network as co2net
-from wstal.methods.contract import Output
+from wstal.methods.co2net.network import NetworkSettings
+from wstal.methods.contract import Output, RunSettings, TrainingHalf
 from wstal.train import checkpoint
 from wstal.train.data import Standardization
+from wstal.train.loop import run_config
 from wstal.train.run import RunFiles, train_run
-from wstal.train.scoring import Scorer, score_checkpoint, video_score
+from wstal.train.scoring import Scorer, load_network, score_checkpoint, video_score
 
 
 def test_round_trip_with_weights_only(tmp_path):
@@ -47,13 +52,14 @@ def test_versions_are_plain_text():
 
 
 CPU = torch.device("cpu")
+NOTHING = Standardization(torch.empty(0), torch.empty(0))
 
 
 def test_video_score_is_the_softmax_of_the_strongest_eighth():
     cas = torch.randn(17, 4, dtype=torch.float64)
     raw = np.sort(cas.numpy(), axis=0)[-3:].mean(0)  # ceil(17 / 8)
     expected = np.exp(raw) / np.exp(raw).sum()
-    np.testing.assert_allclose(video_score(cas), expected[:-1], rtol=1e-12)
+    np.testing.assert_allclose(video_score(cas, "logits"), expected[:-1], rtol=1e-12)
     np.testing.assert_allclose(video_score(cas, "probability"), raw[:-1], rtol=1e-12)
 
 
@@ -62,30 +68,29 @@ def test_a_checkpoint_scores_val_and_test_as_the_model_does(tmp_path, project):
     files = RunFiles(tmp_path / "c.pt", tmp_path / "l.csv", tmp_path / "s.h5")
     config = small_config(project)
     with FeatureFile(path) as features:
-        train_run(co2net, features, annotations, config, files, seed=0, code="", device=CPU)
+        train_run(features, annotations, config, files, seed=0, code="", device=CPU)
         scores = score_checkpoint(files.checkpoint, features, ["val", "test"], CPU)
         x = torch.from_numpy(features.read("v09", ["rgb", "flow"]))
     assert set(scores.videos) == {"v08", "v09", "v10"}
     assert scores.iteration == 12 and scores.step == 0.64 and scores.activation == "logits"
     assert scores.provenance["config"]["method"] == "co2net"
     content = checkpoint.load(files.checkpoint)
-    model = co2net.build(config, {"rgb": 6, "flow": 6}, 3).eval()
-    model.load_state_dict(content["model"])
+    model = load_network(content, run_config(config), CPU)
     with torch.no_grad():
         output = model(Standardization(**content["standardization"])(x)[None])
     video = scores.videos["v09"]
     np.testing.assert_allclose(video.cas, output.logits[0], atol=1e-6)
     np.testing.assert_allclose(video.attentions["flow"], output.attention_flow[0], atol=1e-6)
-    np.testing.assert_allclose(video.video_score, video_score(output.logits[0]), atol=1e-6)
+    np.testing.assert_allclose(
+        video.video_score, video_score(output.logits[0], "logits"), atol=1e-6
+    )
 
 
 def test_features_of_another_width_are_refused(tmp_path, project):
     path, annotations = write_small_set(tmp_path)
     files = RunFiles(tmp_path / "c.pt", tmp_path / "l.csv", tmp_path / "s.h5")
     with FeatureFile(path) as features:
-        train_run(
-            co2net, features, annotations, small_config(project), files, seed=0, code="", device=CPU
-        )
+        train_run(features, annotations, small_config(project), files, seed=0, code="", device=CPU)
     (tmp_path / "wide").mkdir()
     wide, _ = write_small_set(tmp_path / "wide", dim=7)
     with FeatureFile(wide) as features, pytest.raises(WstalError, match="trained on features of"):
@@ -102,11 +107,10 @@ def test_features_of_another_width_are_refused(tmp_path, project):
 )
 def test_co2nets_attentions_have_the_names_of_the_streams(tmp_path, project, streams, names):
     path, annotations = write_small_set(tmp_path)
-    config = small_config(project) | {"streams": streams}
-    model = co2net.build(config, {"rgb": 6, "flow": 6, "audio": 3}, 3)
-    nothing = Standardization(torch.empty(0), torch.empty(0))
+    config = run_config(small_config(project, streams=streams))
+    model = config.method.build(config.run, {"rgb": 6, "flow": 6, "audio": 3}, 3)
     with FeatureFile(path) as features:
-        scorer = Scorer(features, ["v09"], streams, annotations.classes, nothing, CPU)
+        scorer = Scorer(config, features, ["v09"], annotations.classes, NOTHING, CPU)
         attentions = scorer(model, 1).videos["v09"].attentions
         output = model.eval()(torch.from_numpy(features.read("v09", streams))[None])
     assert set(attentions) == names
@@ -114,18 +118,35 @@ def test_co2nets_attentions_have_the_names_of_the_streams(tmp_path, project, str
 
 
 class Fixed(torch.nn.Module):
-    activation = "probability"
-
     def forward(self, x):
         cas = torch.full((1, x.shape[1], 4), 0.25)
         return Output(cas, cas[..., 0], x, {"video_score": torch.tensor([[0.1, 0.2, 0.3]])})
 
 
-def test_a_method_may_bring_its_own_video_score_and_keeps_its_mode(tmp_path):
+@dataclass(frozen=True)
+class FixedRun(RunSettings):
+    streams: tuple[str, ...] = ("rgb",)
+    model: NetworkSettings = NetworkSettings()
+
+
+FIXED = SimpleNamespace(
+    run=FixedRun(),
+    method=TrainingHalf(
+        name="fixed",
+        run_settings=FixedRun,
+        loss_settings=NetworkSettings,
+        build=lambda run, dims, classes: Fixed(),
+        loss=lambda output, batch, settings: (output.cas.sum(), {}),
+        activation="probability",
+        video_score="video_score",
+    ),
+)
+
+
+def test_a_method_may_have_its_own_video_score_and_keeps_its_mode(tmp_path):
     path, annotations = write_small_set(tmp_path, t0=0.32)
     with FeatureFile(path) as features:
-        nothing = Standardization(torch.empty(0), torch.empty(0))
-        scorer = Scorer(features, ["v09"], ["rgb"], annotations.classes, nothing, CPU)
+        scorer = Scorer(FIXED, features, ["v09"], annotations.classes, NOTHING, CPU)
         model = Fixed().train()
         scores = scorer(model, 7, seed=3)
     assert model.training and scores.iteration == 7 and scores.provenance == {"seed": 3}

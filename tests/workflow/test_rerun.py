@@ -329,7 +329,7 @@ def test_an_accepted_digest_keeps_what_the_old_code_made(copy, finished_project)
     pairs = {}
     for script in ("scripts/train.py", "scripts/score.py"):
         new, old = (
-            code_digest(root / script, root / "workflow/wstal", ["wstal.methods.co2net.network"])
+            code_digest(root / script, root / "workflow/wstal", ["wstal.methods.co2net.loss"])
             for root in (copy.root, finished_project.root)
         )
         assert new != old

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from wstal.apply.results import Localization
 from wstal.apply.run_folder import RunFolder, read_run, run_recipe
 from wstal.base.device import device_name
 from wstal.base.errors import WstalError
+from wstal.base.settings import from_plain
 from wstal.config.catalog import Catalog
 from wstal.config.stages import changed_code
 from wstal.evaluate.detections import read_detections
@@ -26,6 +26,8 @@ from wstal.localize.detections import write_proposals
 from wstal.localize.events import event_detections
 from wstal.localize.scores import Scores
 from wstal.methods.acn.fusion import fuse_proposals, fuse_scores
+from wstal.methods.acn.localize import LocalizeSettings
+from wstal.methods.contract import localization_half
 from wstal.train import checkpoint
 from wstal.train.scoring import score_checkpoint
 
@@ -45,8 +47,8 @@ def apply_run(
     scores.require_finite()
     if run.localize is None:
         return scores, event_detections(scores)
-    method = importlib.import_module(f"wstal.methods.{run.about['config']['method']}.localize")
-    return scores, method.localize(scores, run.localize)
+    method = localization_half(run.about["config"]["method"])
+    return scores, method.localize(scores, from_plain(method.settings, run.localize))
 
 
 def _scores(run: RunFolder, features: FeatureFile, device: torch.device) -> Scores:
@@ -65,7 +67,8 @@ def _fused(
             path = Path(folder) / "proposals.json"
             write_proposals(path, detections, scores[stream], part.localize)
             proposals[stream] = read_detections(path)
-    fused = fuse_proposals(proposals["flow"], proposals["rgb"], **run.localize["fusion"])
+    fusion = from_plain(LocalizeSettings, run.localize).fusion
+    fused = fuse_proposals(proposals["flow"], proposals["rgb"], fusion)
     return fuse_scores(scores), fused
 
 

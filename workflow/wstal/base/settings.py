@@ -20,9 +20,21 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from annotated_types import Ge, Gt, Le, Lt
+
 from wstal.base.errors import WstalError
 
 T = TypeVar("T")
+
+Count = Annotated[int, Ge(1)]
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+DropoutRate = Annotated[float, Ge(0), Lt(1)]
+
+
+class SettingsError(WstalError, ValueError):
+    """Settings that contradict each other, raised by a settings class's own `__post_init__`."""
 
 
 def from_plain(cls: type[T], plain: Mapping[str, Any], where: str = "") -> T:
@@ -42,7 +54,7 @@ def from_plain(cls: type[T], plain: Mapping[str, Any], where: str = "") -> T:
     values = {key: _build(types[key], value, key_path(where, key)) for key, value in plain.items()}
     try:
         return cls(**values)
-    except ValueError as error:  # of the class's own check across its fields
+    except SettingsError as error:
         raise WstalError(f"{where}: {error}" if where else str(error)) from error
 
 

@@ -1,23 +1,78 @@
-"""Width-3 convolution over time by Winograd's minimal filtering F(4, 3).
+"""Convolution over time, and the two faster routes that it takes on a CPU.
 
-Four outputs of a three-tap filter take 12 products done directly and 6 after fixed linear
-changes of the input tiles (B^T), the filter (G) and the results (A^T) (Lavin & Gray 2016, with
-interpolation points 0, 1, -1, 2, -2 and infinity): half the arithmetic, forward and in both
-gradients. The result is that of the direct sum up to rounding (about 1e-6 relative in float32).
+Sequences are time-major, `[B, T, D]`. Long sequences with neighbouring taps go through Winograd's
+minimal filtering, all others are one matrix product over windows; both leave the products to the
+faster of the two libraries that torch brings. The results are equal up to rounding.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-# FOLDED Matrix products on the CPU by the faster of the two libraries that torch brings.
-# FOLDED
-# FOLDED torch sends float32 products to MKL, which leaves the wide vector units of AMD processors idle;
-# FOLDED oneDNN, which torch uses for convolutions, does not (2.2 times faster there). Its entry point is
-# FOLDED the operator that torch's compiler emits; where it is absent the usual one serves.
 
+class TemporalConv(nn.Module):
+    """Convolution over time, stride 1, zero-padded to the same length: `[B, T, D] -> [B, T, E]`.
+
+    The weight is tap-major, `[kernel, E, D]`; its taps lie `dilation` snippets apart. On the CPU
+    long sequences take Winograd's route (where the taps are neighbours) and others one matrix
+    product over windows: the same result to rounding, and faster.
+    """
+
+    def __init__(
+        self, channels: int, out_channels: int, kernel: int = 3, *, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.weight = nn.Parameter(torch.empty(kernel, out_channels, channels))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        bound = he_bound(kernel * channels)
+        nn.init.uniform_(self.weight, -bound, bound)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`[B, T, D] -> [B, T, E]`; zero, and not computed, where `mask [B, T]` is false.
+
+        There `x` has to be zero, as it is beyond the ends.
+        """
+        kernel = len(self.weight)
+        if mask is not None:
+            taps = windows(x, kernel, self.dilation)[mask]
+            out = linear(taps, self.weight.mT.flatten(0, 1).mT, self.bias)
+            return out.new_zeros(*mask.shape, len(self.bias)).index_put((mask,), out)
+        if kernel == 1:
+            return linear(x, self.weight[0], self.bias)
+        if self.dilation == 1 and is_large(x, self.weight):
+            return conv3(x, self.weight, self.bias)
+        if x.device.type == "cpu":
+            taps = windows(x, kernel, self.dilation)
+            return linear(taps, self.weight.mT.flatten(0, 1).mT, self.bias)
+        weight, reach = self.weight.permute(1, 2, 0), kernel // 2 * self.dilation
+        out = functional.conv1d(x.mT, weight, self.bias, padding=reach, dilation=self.dilation)
+        return out.mT
+
+
+def windows(x: Tensor, size: int, dilation: int = 1) -> Tensor:
+    """Each snippet beside its neighbours, zeros beyond the ends: `[B, T, D] -> [B, T, size D]`.
+
+    The neighbours lie `dilation` snippets apart.
+    """
+    reach, length = size // 2 * dilation, x.shape[1]
+    padded = functional.pad(x, (0, 0, reach, reach))
+    starts = range(0, size * dilation, dilation)
+    return torch.cat([padded[:, start : start + length] for start in starts], -1)
+
+
+def he_bound(fan_in: int) -> float:
+    """Half-width of He's uniform initialization (gain sqrt 2), as the official code's."""
+    return math.sqrt(6 / fan_in)
+
+
+# Matrix products. torch sends float32 products to MKL, which leaves the wide vector units of AMD
+# processors idle; oneDNN, which torch uses for convolutions, does not (2.2 times faster there). Its
+# entry point is the operator that torch's compiler emits; where it is absent the usual one serves.
 ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 LARGE_PRODUCT = 1 << 22  # multiplications; below, calling costs more than computing
 
@@ -61,15 +116,19 @@ class _Linear(torch.autograd.Function):
         return grad_x, grad_weight, grad_bias
 
 
+# Winograd's minimal filtering F(4, 3) (Lavin & Gray 2016, with interpolation points 0, 1, -1, 2, -2
+# and infinity). Four outputs of a three-tap filter take 12 products done directly and 6 after fixed
+# linear changes of the input tiles (B^T), the filter (G) and the results (A^T): half the
+# arithmetic, forward and in both gradients. The result is that of the direct sum up to rounding
+# (about 1e-6 relative in float32).
 TILE = 4  # outputs per tile
 POINTS = 6
-LARGE_CONVOLUTION = (
-    1 << 26
-)  # multiplications per tap; below, the changes of basis cost more than they save
+# Multiplications per tap; below, the changes of basis cost more than they save.
+LARGE_CONVOLUTION = 1 << 26
 
 
-def worthwhile(x: Tensor, weight: Tensor) -> bool:
-    """Whether `conv3` is the faster way to convolve `x` `[B, T, D]` with `weight` `[K, E, D]`."""
+def is_large(x: Tensor, weight: Tensor) -> bool:
+    """Return whether `conv3` is the faster way: `x` `[B, T, D]`, `weight` `[K, E, D]`."""
     return (
         len(weight) == 3
         and x.device.type == "cpu"

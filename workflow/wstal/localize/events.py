@@ -1,4 +1,4 @@
-"""Detections of runs that name a class for every second: what their answers look like in time."""
+"""Two readings of scores beside a method's own: seconds with a class each, and no attention."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from wstal.localize.segments import runs
 
 
 def event_detections(scores: Scores) -> pd.DataFrame:
-    """Stretches whose likeliest class is the same and not background, scored by its mean `cas`.
+    """Return the stretches whose likeliest class is the same action, scored by its mean `cas`.
 
-    A frame video_id, t_start, t_end (seconds), label, score.
+    They are what a run that names a class for every second finds. A frame video_id, t_start, t_end
+    (seconds), label, score.
     """
     return detection_frame(scores, _stretches)
 
@@ -29,14 +30,11 @@ def _stretches(video: VideoScores) -> np.ndarray:
     return all_rows(found)
 
 
-# FOLDED The same localization without what the model learned about time.
-
-
 def constant_attention(scores: Scores) -> Scores:
-    """Scores with one attention at every snippet: what classification alone would find.
+    """Return scores with one attention at every snippet: what classification alone would find.
 
-    It is 1, for attentions that are no shares but unbounded the highest of all videos: one that
-    passes any threshold.
+    The attention is 1, or the highest of all videos where attentions are unbounded: it passes any
+    threshold.
     """
     top = max([1.0, *(float(v.attention.max()) for v in scores.videos.values())])
     videos = {

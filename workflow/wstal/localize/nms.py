@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+from wstal.base.settings import Positive, Share
+
+
+@dataclass(frozen=True)
+class NmsSettings:
+    """Suppression of overlapping segments of one class."""
+
+    kind: Literal["soft", "hard"]  # Gaussian soft-NMS or hard NMS
+    sigma: Positive  # soft: a score decays by exp(-IoU^2 / sigma)
+    iou: Share  # hard: overlap above which the weaker segment goes
+    plus_one: bool  # quirk of CO2-Net's code: lengths and intersections in snippets, plus one
+
+
+def suppress_overlaps(
+    segments: np.ndarray, scores: np.ndarray, settings: NmsSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the order `[M]` of the segments `[N, 2]` that stay, and their scores `[M]`."""
+    extra = 1.0 if settings.plus_one else 0.0
+    if settings.kind == "soft":
+        return soft_nms(segments, scores, settings.sigma, extra)
+    keep = hard_nms(segments, scores, settings.iou, extra)
+    return keep, scores[keep]
 
 
 def overlap(segment: np.ndarray, others: np.ndarray, extra: float = 0.0) -> np.ndarray:
@@ -56,14 +79,3 @@ def hard_nms(
         keep.append(best)
         order = order[overlap(segments[best], segments[order], extra) <= iou]
     return np.array(keep, dtype=np.int64)
-
-
-def suppress_overlaps(
-    segments: np.ndarray, scores: np.ndarray, nms: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Order and scores after the suppression that a config's `nms` section names."""
-    extra = 1.0 if nms["plus_one"] else 0.0
-    if nms["kind"] == "soft":
-        return soft_nms(segments, scores, nms["sigma"], extra)
-    keep = hard_nms(segments, scores, nms["iou"], extra)
-    return keep, scores[keep]

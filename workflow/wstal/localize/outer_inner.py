@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
-from wstal.base.errors import WstalError
+Points = Literal["existing", "fixed"]
 
 
 def outer_inner(
-    scores: np.ndarray, segments: np.ndarray, margin: float = 0.25, points: str = "existing"
+    scores: np.ndarray, segments: np.ndarray, margin: float, points: Points = "existing"
 ) -> np.ndarray:
     """Mean inside minus mean just outside: `scores` `[T, K]`, `segments` int `[N, 2]` -> `[N, K]`.
 
@@ -17,8 +19,6 @@ def outer_inner(
     where it is empty its mean counts as 0. With `fixed` points the mean is over as many as there
     would be without the ends: what lies beyond counts as 0. Segments are half-open ranges.
     """
-    if points not in ("existing", "fixed"):
-        raise WstalError(f"outer points {points!r} is not one of existing, fixed")
     length = len(scores)
     total = np.zeros((length + 1, scores.shape[1]))
     np.cumsum(scores, axis=0, dtype=np.float64, out=total[1:])

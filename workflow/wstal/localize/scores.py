@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import h5py
 import numpy as np
@@ -15,7 +15,8 @@ from wstal.base.array_store import safe_name
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
 
-ACTIVATIONS = ("logits", "probability")
+Activation = Literal["logits", "probability"]  # what `cas` holds
+ACTIVATIONS = get_args(Activation)
 _PREFIX = "attention_"
 
 
@@ -54,7 +55,7 @@ class Scores:
 
     classes: list[str]
     videos: dict[str, VideoScores]
-    activation: str = "logits"
+    activation: Activation = "logits"
     iteration: int = 0
     t0: float = 0.0
     step: float = 0.64

@@ -1,17 +1,38 @@
-"""Runs of consecutive snippets."""
+"""From sequences over time to segments: which classes, above which thresholds, which runs."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from wstal.base.errors import WstalError
+from wstal.base.settings import Count, NonNegative
 
 
-def runs(active: np.ndarray) -> np.ndarray:
-    """Maximal runs of True in `[T]` as int64 `[N, 2]`, half-open `[first, last + 1)`."""
-    padded = np.concatenate(([0], np.asarray(active, dtype=np.int8), [0]))
-    edges = np.diff(padded)
-    return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)
+@dataclass(frozen=True)
+class ThresholdSettings:
+    """Equally spaced thresholds, both ends included."""
+
+    start: NonNegative
+    stop: NonNegative
+    num: Count
+
+    def grid(self) -> np.ndarray:
+        """Return the thresholds, float64 `[num]`."""
+        return np.linspace(self.start, self.stop, self.num)
+
+
+def kept_classes(video_scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Classes of at least `threshold`, or the best one if there is none."""
+    kept = np.flatnonzero(video_scores >= threshold)
+    return kept if len(kept) else np.array([int(np.argmax(video_scores))])
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, float64."""
+    x = np.asarray(x, dtype=np.float64)
+    weights = np.exp(x - x.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
 
 
 def runs_above(
@@ -37,34 +58,8 @@ def runs_above(
     return pooled[pooled[:, 1] - pooled[:, 0] >= shortest]
 
 
-# FOLDED Which classes of a video are localized at all.
-
-
-def kept_classes(video_scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Classes of at least `threshold`, or the best one if there is none."""
-    kept = np.flatnonzero(video_scores >= threshold)
-    return kept if len(kept) else np.array([int(np.argmax(video_scores))])
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, float64."""
-    x = np.asarray(x, dtype=np.float64)
-    weights = np.exp(x - x.max(-1, keepdims=True))
-    return weights / weights.sum(-1, keepdims=True)
-
-
-# FOLDED Snippet scores on a finer grid, so that segments may begin and end within a snippet.
-
-
-def upsampled(sequence: np.ndarray, factor: int, align: str = "start") -> np.ndarray:
-    """`[T]` -> float64 `[T factor]`, linear between snippets; at the ends a value stays.
-
-    Point k spans [k, k+1) / factor snippets. With `start` it takes the value at k / factor, a
-    snippet's own value standing where the snippet starts, as in ACM-Net's code (every segment is
-    thereby found about half a snippet early); with `centre` a snippet's value stands at its middle.
-    """
-    if align not in ("start", "centre"):
-        raise WstalError(f"align {align!r} is not one of start, centre")
-    points = np.arange(len(sequence) * factor)
-    place = points / factor if align == "start" else (points + 0.5) / factor - 0.5
-    return np.interp(place, np.arange(len(sequence)), np.asarray(sequence, dtype=np.float64))
+def runs(active: np.ndarray) -> np.ndarray:
+    """Maximal runs of True in `[T]` as int64 `[N, 2]`, half-open `[first, last + 1)`."""
+    padded = np.concatenate(([0], np.asarray(active, dtype=np.int8), [0]))
+    edges = np.diff(padded)
+    return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from wstal.base.errors import WstalError
-
+Suppression = Literal["anchored", "product"]
 EPS = 1e-7  # inside the logarithm of a probability
 
 
@@ -23,7 +24,7 @@ def snippets_kept(
     return max(1, -(-length // divisor) if round_up else length // divisor)
 
 
-def suppress(cas: Tensor, attention: Tensor, mode: str = "anchored") -> Tensor:
+def suppress(cas: Tensor, attention: Tensor, mode: Suppression) -> Tensor:
     """Background-suppressed class activation sequence `[B, T, C+1]` from attention `[B, T]`.
 
     `anchored` pulls each snippet's logits towards the smallest of them, m: A (S - m) + m, with
@@ -32,8 +33,6 @@ def suppress(cas: Tensor, attention: Tensor, mode: str = "anchored") -> Tensor:
     """
     if mode == "product":
         return attention.unsqueeze(-1) * cas
-    if mode != "anchored":
-        raise WstalError(f"suppression {mode!r} is not one of anchored, product")
     floor = cas.amin(-1, keepdim=True)
     return attention.unsqueeze(-1) * (cas - floor) + floor
 
@@ -52,18 +51,6 @@ def video_logits(cas: Tensor, k: int | Tensor, mask: Tensor | None = None) -> Te
     return ordered.masked_fill(beyond[:, None], 0).sum(-1) / k[:, None]
 
 
-def mil_loss(cas: Tensor, labels: Tensor, k: int, *, background: float) -> Tensor:
-    """Cross-entropy of the video-level prediction, mean over the batch.
-
-    cas `[B, T, C+1]` logits, labels `[B, C]`; `background` is the target of the last class: 1
-    for the original sequence (every untrimmed video has background), 0 for the suppressed one.
-    differs from paper: it does not state these background targets; the code has them.
-    """
-    target = torch.cat([labels, labels.new_full((len(labels), 1), background)], 1)
-    target = target / (target.sum(1, keepdim=True) + 1e-4)
-    return -(target * video_logits(cas, k).log_softmax(1)).sum(1).mean()
-
-
 def probability_loss(probabilities: Tensor, targets: Tensor, eps: float = EPS) -> Tensor:
     """-sum_c y_c log(p_c + eps), mean over the batch, for `[B, C+1]` each.
 
@@ -71,8 +58,3 @@ def probability_loss(probabilities: Tensor, targets: Tensor, eps: float = EPS) -
     """
     targets = targets / targets.sum(1, keepdim=True).clamp_min(1)
     return -(targets * (probabilities + eps).log()).sum(1).mean()
-
-
-def background_only(labels: Tensor) -> Tensor:
-    """`[B, C]` -> `[B, 1]`: 1 for a video that shows none of the classes."""
-    return (labels.sum(1, keepdim=True) == 0).to(labels.dtype)

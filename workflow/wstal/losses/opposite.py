@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 
-from wstal.base.errors import WstalError
+Background = Literal["probability", "logit"]
+Reduction = Literal["mean", "sum"]
 
 
 def opposite_loss(
     attentions: Tensor,
     cas: Tensor,
     *,
-    background: str = "probability",
-    reduction: str = "mean",
+    background: Background = "probability",
+    reduction: Reduction = "mean",
     detach: bool = False,
 ) -> Tensor:
     """Mean |1 - A - background| over stacked attentions `[N, B, T]`, cas `[B, T, C+1]` logits.
@@ -22,10 +25,6 @@ def opposite_loss(
     `sum` (ACM-Net's code); always the mean over videos and attentions. Gradient flows to both
     sides; with `detach` not to the attentions (ACM-Net's code).
     """
-    if background not in ("probability", "logit"):
-        raise WstalError(f"background {background!r} is not one of probability, logit")
-    if reduction not in ("mean", "sum"):
-        raise WstalError(f"reduction {reduction!r} is not one of mean, sum")
     last = (cas.softmax(-1) if background == "probability" else cas)[..., -1]
     gap = (1 - (attentions.detach() if detach else attentions) - last).abs()
     return gap.mean() if reduction == "mean" else gap.sum(-1).mean()

@@ -22,7 +22,7 @@ _DAMAGED = (OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeE
 
 
 def versions() -> dict[str, str]:
-    """What the run was computed with."""
+    """Return the versions that a run is computed with."""
     return {
         "wstal": wstal.__version__,
         "python": platform.python_version(),
@@ -35,8 +35,8 @@ def versions() -> dict[str, str]:
 def save(path: str | Path, content: dict[str, Any]) -> None:
     """Write a checkpoint atomically.
 
-    It goes through an open file, not a name: torch would write the name into the archive and
-    equal runs would differ.
+    It goes through an open file: given a name, torch writes the name into the archive, and equal
+    runs differ.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         torch.save(_canonical({"format": FORMAT, **content}), file)
@@ -45,7 +45,7 @@ def save(path: str | Path, content: dict[str, Any]) -> None:
 def _canonical(value: Any) -> Any:
     """The same content as new plain containers and one object per text.
 
-    A pickle shows which of its objects were one; those of a resumed run were loaded, not made.
+    A pickle shows which of its objects were one, and a resumed run loads what others create.
     """
     if isinstance(value, str):
         return sys.intern(str(value))
@@ -59,7 +59,7 @@ def _canonical(value: Any) -> Any:
 def load(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint; raises WstalError if the file is not one of this project's.
 
-    Every tensor lies on the CPU, where the states of random generators must be; models and
+    Every tensor is on the CPU, where the states of random generators must be; networks and
     optimizers copy theirs to where their parameters are.
     """
     try:

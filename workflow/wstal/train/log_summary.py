@@ -1,4 +1,4 @@
-"""What training logged near its end, over the seeds of a run."""
+"""Means of what training logged near its end, over the seeds of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLUMNS = ["value", "mean", "sd", "n", "iterations"]
 
 
 def log_summary(logs: Mapping[str, pd.DataFrame], share: float = 0.1) -> pd.DataFrame:
-    """Mean of every logged value over the last `share` of the updates, then over seeds.
+    """Return the mean of every logged value over the last `share` of the updates, then over seeds.
 
     `logs` holds log.csv of each seed by its path. Returns value, mean, sd (between seeds), n and
     the iterations averaged over. Raises WstalError for a log without rows.

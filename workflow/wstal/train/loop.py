@@ -7,146 +7,95 @@ import json
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
-from wstal.methods.contract import Batch, apply, as_float32, named_attentions
+from wstal.base.settings import Count, NonNegative, Positive, SettingsError, from_plain
+from wstal.methods.contract import (
+    Batch,
+    RunSettings,
+    TrainingHalf,
+    as_float32,
+    training_half,
+)
 from wstal.train.data import TrainingSet
+from wstal.train.sampling import DataSettings
 
-# FOLDED A model as it evaluates, in the midst of training.
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Without dropout and gradients; the model is put back into the mode it was in."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(training)
+Precision = Literal["fp32", "tf32", "bf16"]
+Compile = Literal["none", "default", "reduce-overhead"]
 
 
-# FOLDED Memory that one training step frees kept for the next.
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """Steps of the learning rate."""
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h of glibc
-_NEVER = 2**31 - 1
+    # Shares of the training after which the rate is multiplied by the factor.
+    at: tuple[Annotated[float, Gt(0), Lt(1)], ...]
+    factor: Positive
 
 
-def keep_freed_memory() -> bool:
-    """Tell the C library not to hand freed memory back to the system; whether it obeyed.
+@dataclass(frozen=True)
+class TrainSettings:
+    """The `train` section: the optimization; either iterations or epochs is a number."""
 
-    A CPU training step allocates and frees the same gigabyte of activations again and again;
-    by default every large block is mapped anew and its pages cleared one fault at a time, which
-    takes longer than the elementwise operations that fill it. Only glibc knows the call; with
-    any other C library nothing changes. It holds for the whole process.
+    lr: Positive  # learning rate at the start
+    weight_decay: NonNegative
+    # Updates (with epochs: epochs) between two scorings of the test videos, for the paper reading.
+    score_interval: Count
+    iterations: Count | None = None  # updates; the last iterate is the strict reading's model
+    epochs: Count | None = None  # training in passes over the videos instead
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # weight decay: L2 term; adamw: decoupled
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0  # of sgd
+    schedule: ScheduleSettings | None = None  # null: the rate is constant
+    log_interval: Count = 50  # updates between two rows of log.csv
+    precision: Precision = "fp32"  # tf32 and bf16 trade accuracy for speed, on a GPU
+    compile: Compile = "none"  # torch.compile's mode; reduce-overhead uses CUDA graphs
+
+    def __post_init__(self) -> None:
+        if (self.iterations is None) == (self.epochs is None):
+            raise SettingsError(
+                f"iterations is {self.iterations} and epochs is {self.epochs}; give one of them, "
+                "and null for the other"
+            )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A run's resolved config as its method, its data and the loop take it."""
+
+    method: TrainingHalf
+    run: RunSettings  # the method's own: streams, `model` and the other keys of the top level
+    loss: Any  # the method's own
+    data: DataSettings
+    train: TrainSettings
+
+
+def run_config(plain: Mapping[str, Any]) -> RunConfig:
+    """Build a run's settings from its resolved config, a checked plain tree.
+
+    Its `localize` section, if it is there, has no part in training. Raises WstalError naming the
+    key that the method cannot take.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return False
-    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, _NEVER))
-
-
-# FOLDED The optimizer of a run.
-
-
-def build_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """Adam, SGD (weight decay as an L2 term) or AdamW (decoupled), in torch's single fused pass.
-
-    Weights that are not to be trained stay out. Raises WstalError for an unknown optimizer.
-    """
-    kind, options = settings["optimizer"], {"weight_decay": settings["weight_decay"]}
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-    if kind not in kinds:
-        raise WstalError(f"optimizer {kind!r} is not one of {', '.join(kinds)}")
-    if kind == "sgd":
-        options["momentum"] = settings["momentum"]
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
-    # A run that only passes scores on has nothing to train, which torch's optimizers refuse.
-    trained = trained or [torch.zeros(1, requires_grad=True)]
-    return kinds[kind](trained, lr=settings["lr"], fused=True, **options)
-
-
-def learning_rate(settings: Mapping[str, Any], progress: float) -> float:
-    """The rate after the share `progress` of the training: `lr` times `factor` per step passed."""
-    schedule = settings["schedule"]
-    if schedule is None:
-        return settings["lr"]
-    passed = sum(progress >= at for at in schedule["at"])
-    return settings["lr"] * schedule["factor"] ** passed
-
-
-# FOLDED Random number generators of a run: seeded together, saved and restored together.
-
-
-def seed_all(seed: int) -> np.random.Generator:
-    """Seed python, numpy and torch; return the generator that draws the batches.
-
-    Convolutions on a GPU then take deterministic algorithms, as in the official CO2-Net code.
-    """
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    return np.random.default_rng(seed)
-
-
-def random_state(generator: np.random.Generator) -> dict[str, Any]:
-    """State of the batch generator and of torch, as CPU tensors and text.
-
-    GPUs have a part in it once the process has used one.
-    """
-    return {
-        "batches": json.dumps(generator.bit_generator.state),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
-    }
-
-
-def restore_random_state(state: dict[str, Any], generator: np.random.Generator) -> None:
-    """Set `generator` and torch back to a saved state, whatever device its tensors lie on.
-
-    Raises WstalError if the state is of another number of GPUs than there are.
-    """
-    count = torch.cuda.device_count() if state["cuda"] else 0
-    if len(state["cuda"]) != count:
-        raise WstalError(
-            f"the random state was saved with {len(state['cuda'])} GPUs, {count} are visible; "
-            "continue with as many (CUDA_VISIBLE_DEVICES), or remove the unfinished checkpoint"
-        )
-    generator.bit_generator.state = json.loads(state["batches"])
-    torch.set_rng_state(state["torch"].cpu())
-    if count:
-        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
-
-
-PRECISIONS = ("fp32", "tf32", "bf16")
-
-
-class Method(Protocol):
-    """What a module of `wstal.methods` offers.
-
-    It may also have `prepare(model, data, config)`, called once before training with the
-    TrainingSet: for weights that start from the training features.
-    """
-
-    def build(self, config: Mapping[str, Any], dims: Mapping[str, int], classes: int) -> nn.Module:
-        """The untrained model."""
-
-    def loss(
-        self, output: NamedTuple, batch: Batch, config: Mapping[str, Any]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Total loss and its terms."""
+    method = training_half(plain["method"])
+    config = RunConfig(
+        method=method,
+        run=method.read_run(plain),
+        loss=from_plain(method.loss_settings, plain["loss"], "loss"),
+        data=from_plain(DataSettings, plain["data"], "data"),
+        train=from_plain(TrainSettings, plain["train"], "train"),
+    )
+    method.check(config.run, config.data.length, config.loss)
+    return config
 
 
 class Trainer:
-    """A model, its optimizer and its random state, stepped one batch at a time.
+    """A network, its optimizer and its random state, stepped one batch at a time.
 
     Everything that decides the next step is in `state()`: a trainer restored from it continues
     as if it had never stopped, bit for bit on a CPU.
@@ -154,25 +103,23 @@ class Trainer:
 
     def __init__(
         self,
-        method: Method,
+        config: RunConfig,
         data: TrainingSet,
         dims: Mapping[str, int],
-        config: Mapping[str, Any],
         seed: int,
         device: torch.device,
     ) -> None:
-        self.method, self.data, self.config, self.device = method, data, config, device
+        self.config, self.data, self.device = config, data, device
         self.generator = seed_all(seed)
-        self.model = method.build(config, dims, len(data.classes)).to(device).train()
-        if hasattr(method, "prepare"):
-            method.prepare(self.model, data, config)
-        settings = config["train"]
+        method, settings = config.method, config.train
+        self.model = method.build(config.run, dims, len(data.classes)).to(device).train()
+        method.prepare(self.model, data, config.run)
         self.optimizer = build_optimizer(self.model, settings)
-        self.autocast = autocast(settings["precision"], device)
-        self.forward = compiled(self.model, settings.get("compile", "none"))
-        epoch = data.updates_per_epoch if settings["epochs"] else 1
-        self.iterations = (settings["epochs"] or settings["iterations"]) * epoch
-        self.score_interval = settings["score_interval"] * epoch
+        self.autocast = autocast(settings.precision, device)
+        self.forward = compiled(self.model, settings.compile)
+        epoch = data.updates_per_epoch if settings.epochs else 1
+        self.iterations = (settings.epochs or settings.iterations) * epoch
+        self.score_interval = settings.score_interval * epoch
         self.iteration = 0
         self.log: list[dict[str, float]] = []
         self.total: Tensor | None = None  # loss of the last step
@@ -181,14 +128,12 @@ class Trainer:
         """One update of the weights; logged at every `train.log_interval`."""
         progress = self.iteration / self.iterations
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config["train"], progress)
+            group["lr"] = learning_rate(self.config.train, progress)
         batch = self.data.draw(self.generator)._replace(progress=progress)
-        total, terms = update(
-            self.method, self.forward, self.optimizer, batch, self.config, self.autocast
-        )
+        total, terms = update(self.config, self.forward, self.optimizer, batch, self.autocast)
         self.iteration += 1
         self.total = total.detach()
-        if self.iteration % self.config["train"]["log_interval"] == 0:
+        if self.iteration % self.config.train.log_interval == 0:
             self._record(total, terms, batch)
 
     def _record(self, total: Tensor, terms: Mapping[str, Tensor], batch: Batch) -> None:
@@ -196,17 +141,19 @@ class Trainer:
         row |= {name: term.item() for name, term in terms.items()}
         # Attention that sinks to zero is the known failure of this family of losses. Dropout of
         # its logits, which sets half of it to 0.5, would hide that.
+        method = self.config.method
         with evaluating(self.model), self.autocast:
-            output = apply(self.model, batch.features, batch.mask, batch.upstream)
+            output = method.forward(self.model, batch.features, batch.mask, batch.upstream)
         row["mean_attention"] = output.attention.float().mean().item()
-        for name, attention in named_attentions(output).items():
-            row[f"mean_attention_{name}"] = attention.float().mean().item()
+        for name in method.attentions(self.config.run).values():
+            attention = method.value(output, name, "attentions")
+            row[f"mean_{name}"] = attention.float().mean().item()
         if not torch.isfinite(total):
             raise self._diverged(f"the loss is {row['total']} ({row})")
         self.log.append(row)
 
     def require_finite(self) -> None:
-        """Raises WstalError unless the last loss and every weight are finite."""
+        """Raise WstalError unless the last loss and every weight are finite."""
         if self.total is not None and not torch.isfinite(self.total):
             raise self._diverged(f"the loss is {self.total.item()}")
         for name, weight in self.model.named_parameters():
@@ -234,7 +181,7 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state()` gave."""
+        """Continue from what `state()` returned."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         restore_random_state(state["random"], self.generator)
@@ -243,19 +190,19 @@ class Trainer:
 
 
 def update(
-    method: Method,
-    model: nn.Module,
+    config: RunConfig,
+    network: nn.Module,
     optimizer: torch.optim.Optimizer,
     batch: Batch,
-    config: Mapping[str, Any],
     context: AbstractContextManager,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """One update of the weights on a batch, under `autocast`'s context; loss and terms."""
+    """Update the weights on a batch, under `autocast`'s context; return the loss and its terms."""
+    method = config.method
     with context:
-        output = apply(model, batch.features, batch.mask, batch.upstream)
-    if config["train"]["precision"] == "bf16":
+        output = method.forward(network, batch.features, batch.mask, batch.upstream)
+    if config.train.precision == "bf16":
         output = as_float32(output)
-    total, terms = method.loss(output, batch, config)
+    total, terms = method.total_loss(output, batch, config.loss)
     optimizer.zero_grad(set_to_none=True)
     if total.requires_grad:  # not where a run only passes scores on
         total.backward()
@@ -263,25 +210,115 @@ def update(
     return total, terms
 
 
-def compiled(model: nn.Module, mode: str) -> nn.Module:
-    """The model as torch.compile makes it, sharing its weights; `none` leaves it as it is.
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Turn dropout and gradients off; put the network back into the mode it was in."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(training)
 
-    `reduce-overhead` replays forward and backward as CUDA graphs: it pays where launching the
+
+def compiled(model: nn.Module, mode: Compile) -> nn.Module:
+    """Return the network as torch.compile makes it, with the same weights; `none`: itself.
+
+    `reduce-overhead` replays forward and backward as CUDA graphs: it pays off where launching the
     kernels takes longer than running them, for batches of one shape.
     """
     return model if mode == "none" else torch.compile(model, mode=mode)
 
 
-def autocast(precision: str, device: torch.device) -> AbstractContextManager:
-    """The context of the forward pass; losses are always computed in float32.
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:
+    """Return the context of the forward pass; losses are always computed in float32.
 
     `tf32` lets an NVIDIA GPU round the factors of matrix products; `bf16` stores activations
     and products in bfloat16.
     """
-    if precision not in PRECISIONS:
-        raise WstalError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+def build_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """Return Adam, SGD or AdamW over the weights that are trained, in torch's single fused pass."""
+    options = {"lr": settings.lr, "weight_decay": settings.weight_decay}
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    if settings.optimizer == "sgd":
+        options["momentum"] = settings.momentum
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    # A run that only passes scores on has nothing to train, which torch's optimizers refuse.
+    trained = trained or [torch.zeros(1, requires_grad=True)]
+    return kinds[settings.optimizer](trained, fused=True, **options)
+
+
+def learning_rate(settings: TrainSettings, progress: float) -> float:
+    """Return the rate after the share `progress` of the training."""
+    if settings.schedule is None:
+        return settings.lr
+    passed = sum(progress >= at for at in settings.schedule.at)
+    return settings.lr * settings.schedule.factor**passed
+
+
+def seed_all(seed: int) -> np.random.Generator:
+    """Seed python, numpy and torch; return the generator that draws the batches.
+
+    From then on convolutions on a GPU are deterministic, as in the official CO2-Net code.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    return np.random.default_rng(seed)
+
+
+def random_state(generator: np.random.Generator) -> dict[str, Any]:
+    """Return the state of the batch generator and of torch, as CPU tensors and text.
+
+    It includes the GPUs' once the process has used one.
+    """
+    return {
+        "batches": json.dumps(generator.bit_generator.state),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+    }
+
+
+def restore_random_state(state: dict[str, Any], generator: np.random.Generator) -> None:
+    """Set `generator` and torch back to a saved state, whatever device its tensors lie on.
+
+    Raises WstalError if the state was saved with another number of GPUs.
+    """
+    count = torch.cuda.device_count() if state["cuda"] else 0
+    if len(state["cuda"]) != count:
+        raise WstalError(
+            f"the random state was saved with {len(state['cuda'])} GPUs, {count} are visible; "
+            "continue with as many (CUDA_VISIBLE_DEVICES), or remove the unfinished checkpoint"
+        )
+    generator.bit_generator.state = json.loads(state["batches"])
+    torch.set_rng_state(state["torch"].cpu())
+    if count:
+        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h of glibc
+_NEVER = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Tell the C library not to hand freed memory back to the system; return whether it does.
+
+    A CPU training step allocates and frees the same gigabyte of activations again and again;
+    by default every large block is mapped anew and its pages cleared one fault at a time, which
+    takes longer than the elementwise operations that fill it. Only glibc knows the call; with
+    any other C library nothing changes. The whole process is affected.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, _NEVER))

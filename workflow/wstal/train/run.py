@@ -18,37 +18,8 @@ from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, read_scores, write_iterations, write_scores
 from wstal.train import checkpoint
 from wstal.train.data import TrainingSet
-from wstal.train.loop import Method, Trainer, keep_freed_memory
+from wstal.train.loop import Trainer, keep_freed_memory, run_config
 from wstal.train.scoring import Scorer
-
-# FOLDED A run that starts from the weights of another (`init_from`).
-
-
-@torch.no_grad()
-def initialize(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Copy the weights that the model has under the same name and shape; say which it lacks.
-
-    Raises WstalError if there is none: the runs are of different kinds.
-    """
-    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    shared = {n: v for n, v in weights.items() if n in own and own[n].shape == v.shape}
-    if not shared:
-        raise WstalError(
-            "init_from: no weight of that run has the name and shape of one of this run's; "
-            "name a run of the same method and widths"
-        )
-    for name, value in shared.items():
-        own[name].copy_(value)
-    left = sorted(set(own) - set(shared))
-    return [f"not in the run this one starts from, drawn anew: {', '.join(left)}"] if left else []
-
-
-def weights_digest(weights: Mapping[str, Tensor]) -> str:
-    """One text that stands for a model's weights."""
-    return data_digest(
-        part for name, value in weights.items() for part in (name, value.cpu().numpy())
-    )
-
 
 Track = Callable[[Iterable], Iterable]
 
@@ -90,7 +61,6 @@ class RunFiles:
 
 
 def train_run(
-    method: Method,
     features: FeatureFile,
     annotations: Annotations,
     config: Mapping[str, Any],
@@ -106,10 +76,11 @@ def train_run(
 ) -> list[str]:
     """Train one seed of a run and write its checkpoint, log and scores by iteration.
 
-    A run that was killed continues from its last save (every `save_every` iterations, by default
-    at each scoring interval) if config, code, seed and data are the same, and ends in the same
-    bytes; otherwise it starts anew. At each scoring interval and at the end the videos of val
-    and test are scored, for whoever chooses an iteration on either; their labels are never read.
+    `config` is the run's resolved config, a checked plain tree. A run that was killed continues
+    from its last save (every `save_every` iterations, by default at each scoring interval) if
+    config, code, seed and data are the same, and ends in the same bytes; otherwise it starts anew.
+    At each scoring interval and at the end the videos of val and test are scored, so that
+    evaluation can choose an iteration on either; their labels are never read.
 
     `upstream` are all videos' scores under the run that `scores_from` names, `initial` is the
     content of the checkpoint that `init_from` names. Returns notes for the user.
@@ -117,18 +88,13 @@ def train_run(
     if device.type == "cpu":
         keep_freed_memory()
     remove_left_over(files.checkpoint.parent)
-    data = TrainingSet(features, annotations, config, device, upstream)
-    trainer = Trainer(method, data, features.dims, config, seed, device)
+    settings = run_config(config)
+    streams = settings.run.streams
+    data = TrainingSet(features, annotations, streams, settings.data, device, upstream)
+    trainer = Trainer(settings, data, features.dims, seed, device)
     start_notes = initialize(trainer.model, initial["model"]) if initial else []
-    scorer = Scorer(
-        features,
-        features.ids("val") + features.ids("test"),
-        data.streams,
-        data.classes,
-        data.standardization,
-        device,
-        upstream,
-    )
+    ids = features.ids("val") + features.ids("test")
+    scorer = Scorer(settings, features, ids, data.classes, data.standardization, device, upstream)
     identity = {
         "config": dict(config),
         "code": code,
@@ -145,7 +111,7 @@ def train_run(
     }
     notes = data.notes + start_notes + resume(trainer, files, identity)
     save_every, last = save_every or trainer.score_interval, trainer.iterations
-    for block in track(blocks(trainer.iteration, last, config["train"]["log_interval"])):
+    for block in track(blocks(trainer.iteration, last, settings.train.log_interval)):
         for _ in range(block.start, block.stop):
             trainer.step()
             if trainer.iteration % trainer.score_interval == 0 or trainer.iteration == last:
@@ -159,13 +125,39 @@ def train_run(
 
 
 def blocks(start: int, stop: int, size: int) -> list[Block]:
-    """`start`..`stop` in blocks that end at multiples of `size`."""
+    """Split `start`..`stop` into blocks that end at multiples of `size`."""
     edges = [start, *range((start // size + 1) * size, stop, size), stop]
     return [Block(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
 
 
+@torch.no_grad()
+def initialize(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """Copy the weights that the model has under the same name and shape; name the others.
+
+    Raises WstalError if there are none: the runs are of different kinds.
+    """
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    shared = {n: v for n, v in weights.items() if n in own and own[n].shape == v.shape}
+    if not shared:
+        raise WstalError(
+            "init_from: no weight of that run has the name and shape of one of this run's; "
+            "name a run of the same method and widths"
+        )
+    for name, value in shared.items():
+        own[name].copy_(value)
+    left = sorted(set(own) - set(shared))
+    return [f"drawn anew, not in the run this one starts from: {', '.join(left)}"] if left else []
+
+
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """Return a digest of a model's weights."""
+    return data_digest(
+        part for name, value in weights.items() for part in (name, value.cpu().numpy())
+    )
+
+
 def resume(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> list[str]:
-    """Restore the trainer from an unfinished run of the same identity; say what was done."""
+    """Restore the trainer from an unfinished run of the same identity; return notes."""
     if not files.part.is_file():
         shutil.rmtree(files.score_parts, ignore_errors=True)
         return []
@@ -179,17 +171,17 @@ def resume(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> li
         changed = changed or _unreadable(files.score_part(iteration) for iteration in scored)
     if changed:
         shutil.rmtree(files.score_parts, ignore_errors=True)
-        return [f"an unfinished run was not continued, it differs in: {', '.join(changed)}"]
+        return [f"an unfinished run was not continued, because it differs in: {', '.join(changed)}"]
     trainer.restore(saved)
     for part in files.score_parts.glob("*.h5"):
-        # The name of a file that was being written when the run was killed is no number.
+        # A file that was being written when the run was killed does not have a number for a name.
         if not part.stem.isdigit() or int(part.stem) > trainer.iteration:
             part.unlink()
     return [f"continued at iteration {trainer.iteration}"]
 
 
 def _unreadable(parts: Iterable[Path]) -> list[str]:
-    """What is wrong with scores that should be there: without them the outputs would lack some."""
+    """What is wrong with scores that should exist: without them the outputs would be incomplete."""
     faults = []
     for part in parts:
         try:

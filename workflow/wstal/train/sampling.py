@@ -1,57 +1,48 @@
-"""Which videos and which of their snippets a training batch holds."""
+"""Which videos and which of their snippets a training batch contains."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge
 
-from wstal.base.errors import WstalError
-
-
-def stratified_snippets(lengths: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Random snippet indices on a grid: lengths `[B]` -> int64 `[B, count]`.
-
-    The rule of the official CO2-Net code: with grid points g_i = i L / count, index i is drawn
-    uniformly from floor(g_i)..floor(g_{i+1}), *both* included, the last one from
-    floor(g_i)..L-1. A video of exactly `count` snippets is taken as it is, a shorter one
-    repeats snippets.
-    """
-    lengths = np.asarray(lengths, dtype=np.int64)[:, None]
-    first = np.arange(count) * lengths // count
-    last = np.concatenate([first[:, 1:], lengths - 1], axis=1)
-    drawn = rng.integers(first, last, endpoint=True)
-    return np.where(lengths == count, np.arange(count), drawn)
+from wstal.base.settings import Count, SettingsError
 
 
-def whole_videos(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every snippet of each video: lengths `[B]` -> indices int64 `[B, T]` and mask bool `[B, T]`.
+@dataclass(frozen=True)
+class DataSettings:
+    """The `data` section: batches."""
 
-    T is the longest length; where the mask is false the index repeats the last snippet.
-    """
-    lengths = np.asarray(lengths, dtype=np.int64)[:, None]
-    place = np.arange(lengths.max())
-    return np.minimum(place, lengths - 1), place < lengths
+    # Snippets drawn from each video; null: whole videos, padded to the longest of the batch.
+    length: Annotated[int, Ge(2)] | None
+    batch: Count  # videos in a batch
+    pairs: Annotated[int, Ge(0)] = 0  # pairs of videos of one class among them
+    # random: videos are drawn with replacement | epochs: every video once, in random order
+    order: Literal["random", "epochs"] = "epochs"
+    min_snippets: Count = 1  # training videos with fewer are left out
+    # none: features unchanged | train: the training set's mean and spread removed, per channel
+    standardize: Literal["none", "train"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.order == "epochs" and self.pairs:
+            raise SettingsError(
+                f"order: epochs takes every video once and cannot draw pairs, but pairs is "
+                f"{self.pairs}; set pairs to 0 or order to random"
+            )
 
 
 def build_sampler(
-    labels: np.ndarray, settings: Mapping[str, Any], nonzero: np.ndarray
+    labels: np.ndarray, settings: DataSettings, nonzero: np.ndarray
 ) -> PairSampler | EpochSampler:
-    """The sampler of a run's `data` section; raises WstalError for one that cannot be.
+    """Return the sampler of a run's videos.
 
     labels `[V, C]`; `nonzero` `[V]` marks the videos whose features are not all zero.
     """
-    if settings["order"] == "random":
-        return PairSampler(labels, settings["batch"], settings["pairs"], nonzero)
-    if settings["order"] != "epochs":
-        raise WstalError(f"data.order {settings['order']!r} is not one of random, epochs")
-    if settings["pairs"]:
-        raise WstalError(
-            f"data.order: epochs takes every video once, it cannot draw data.pairs "
-            f"{settings['pairs']}; set pairs to 0 or order to random"
-        )
-    return EpochSampler(len(labels), settings["batch"])
+    if settings.order == "epochs":
+        return EpochSampler(len(labels), settings.batch)
+    return PairSampler(labels, settings.batch, settings.pairs, nonzero)
 
 
 class EpochSampler:
@@ -61,7 +52,7 @@ class EpochSampler:
 
     def __init__(self, videos: int, batch: int) -> None:
         self.videos, self.batch = videos, batch
-        self.order: list[int] = []  # what is left of the epoch
+        self.order: list[int] = []  # the rest of the epoch
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Video indices int64 `[batch]`, or fewer at the end of an epoch."""
@@ -71,11 +62,11 @@ class EpochSampler:
         return np.array(chosen, dtype=np.int64)
 
     def state(self) -> list[int]:
-        """What the next draws depend on besides the generator."""
+        """Return what the next draws depend on besides the generator."""
         return list(self.order)
 
     def restore(self, state: list[int]) -> None:
-        """Continue from what `state()` gave."""
+        """Continue from what `state()` returned."""
         self.order = list(state)
 
 
@@ -84,7 +75,7 @@ class PairSampler:
 
     labels `[V, C]`. A pair is two different videos of a class drawn uniformly, with replacement,
     among the classes that have two; the rest of the batch is drawn uniformly, with replacement,
-    from all videos. `eligible` `[V]` marks the videos that may stand in a pair.
+    from all videos. `eligible` `[V]` marks the videos that may be in a pair.
     """
 
     def __init__(
@@ -113,8 +104,33 @@ class PairSampler:
         return np.concatenate([*chosen, rest])
 
     def state(self) -> list[int]:
-        """Nothing: every draw depends on the generator alone."""
+        """Return nothing: every draw depends on the generator alone."""
         return []
 
     def restore(self, state: list[int]) -> None:
-        """Continue from what `state()` gave."""
+        """Continue from what `state()` returned."""
+
+
+def stratified_snippets(lengths: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Random snippet indices on a grid: lengths `[B]` -> int64 `[B, count]`.
+
+    The rule of the official CO2-Net code: with grid points g_i = i L / count, index i is drawn
+    uniformly from floor(g_i)..floor(g_{i+1}), *both* included, the last one from
+    floor(g_i)..L-1. A video of exactly `count` snippets is taken as it is, a shorter one
+    repeats snippets.
+    """
+    lengths = np.asarray(lengths, dtype=np.int64)[:, None]
+    first = np.arange(count) * lengths // count
+    last = np.concatenate([first[:, 1:], lengths - 1], axis=1)
+    drawn = rng.integers(first, last, endpoint=True)
+    return np.where(lengths == count, np.arange(count), drawn)
+
+
+def whole_videos(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every snippet of each video: lengths `[B]` -> indices int64 `[B, T]` and mask bool `[B, T]`.
+
+    T is the longest length; where the mask is false the index repeats the last snippet.
+    """
+    lengths = np.asarray(lengths, dtype=np.int64)[:, None]
+    place = np.arange(lengths.max())
+    return np.minimum(place, lengths - 1), place < lengths

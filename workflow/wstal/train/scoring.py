@@ -1,9 +1,8 @@
-"""A trained model applied to whole videos."""
+"""A trained network applied to whole videos."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +13,30 @@ from torch import Tensor, nn
 from wstal.base.errors import WstalError
 from wstal.datasets.annotations import data_digest
 from wstal.features.pack import FeatureFile
-from wstal.localize.scores import Scores, VideoScores
-from wstal.methods.contract import apply, named_attentions
+from wstal.localize.scores import Activation, Scores, VideoScores
 from wstal.train import checkpoint
-from wstal.train.data import Standardization, of_video
-from wstal.train.loop import evaluating
+from wstal.train.data import Standardization, upstream_of_video
+from wstal.train.loop import RunConfig, evaluating, run_config
 
 
 class Scorer:
-    """Scores the videos of a feature file with a model, all snippets of a video at once.
+    """Scores the videos of a feature file with a run's network, all snippets of a video at once.
 
-    `upstream` are their scores under the run that the model builds on, if there is one.
+    `upstream` are their scores under the run that `scores_from` names, if it names one.
     """
 
     def __init__(
         self,
+        config: RunConfig,
         features: FeatureFile,
         ids: Iterable[str],
-        streams: list[str],
         classes: list[str],
         standardization: Standardization,
         device: torch.device,
         upstream: Scores | None = None,
     ) -> None:
-        self.upstream = upstream
-        self.features, self.ids, self.streams = features, list(ids), streams
+        self.method, self.run, self.upstream = config.method, config.run, upstream
+        self.features, self.ids, self.streams = features, list(ids), list(config.run.streams)
         self.classes, self.standardization, self.device = classes, standardization, device
 
     def __call__(
@@ -48,13 +46,13 @@ class Scorer:
         track: Callable[[Iterable], Iterable] = iter,
         **provenance: object,
     ) -> Scores:
-        """Scores of every video; the model is put back into the mode it was in."""
+        """Return the scores of every video; put the network back into the mode it was in."""
         with evaluating(model):
             videos = {video: self._score(model, video) for video in track(self.ids)}
         return Scores(
             classes=self.classes,
             videos=videos,
-            activation=model.activation,
+            activation=self.method.activation,
             iteration=iteration,
             t0=float(self.features.attrs["t0"]),
             step=float(self.features.attrs["step"]),
@@ -62,7 +60,7 @@ class Scorer:
         )
 
     def digest(self) -> str:
-        """What is scored: ids, features and upstream scores."""
+        """Return a digest of what is scored: ids, features and upstream scores."""
         return data_digest(part for video in self.ids for part in self._parts(video))
 
     def _parts(self, video: str) -> list[str | np.ndarray]:
@@ -71,29 +69,34 @@ class Scorer:
         return [video, rows, *(part for name, a in given.items() for part in (name, a))]
 
     def _given(self, video: str, count: int) -> dict[str, np.ndarray]:
-        return of_video(self.upstream, video, count) if self.upstream else {}
+        return upstream_of_video(self.upstream, video, count) if self.upstream else {}
 
     def _score(self, model: nn.Module, video: str) -> VideoScores:
         x = torch.from_numpy(self.features.read(video, self.streams)).to(self.device)
         given = self._given(video, len(x))
         upstream = {name: torch.from_numpy(a).to(self.device) for name, a in given.items()}
-        output = apply(model, self.standardization(x)[None], None, upstream)
-        own = output.extra.get("video_score")
-        names = getattr(model, "attention_names", {})  # where they are not those of the output
-        score = video_score(output.cas[0], model.activation) if own is None else own[0]
+        method, run = self.method, self.run
+        output = method.forward(model, self.standardization(x)[None], None, upstream)
+        if method.video_score is None:
+            score = video_score(output.cas[0], method.activation)
+        else:
+            score = method.value(output, method.video_score, "video_score")[0]
+        attentions = {
+            name: method.value(output, field, "attentions")
+            for name, field in method.attentions(run).items()
+        }
+        stored = {name: method.value(output, name, "stored") for name in method.stored(run)}
         return VideoScores(
             cas=_array(output.cas),
             attention=_array(output.attention),
             video_score=score.float().cpu().numpy(),
-            attentions={
-                names.get(name, name): _array(a) for name, a in named_attentions(output).items()
-            },
-            extra={name: _array(output.extra[name]) for name in getattr(model, "stored", ())},
+            attentions={name: _array(value) for name, value in attentions.items()},
+            extra={name: _array(value) for name, value in stored.items()},
         )
 
 
-def video_score(cas: Tensor, activation: str = "logits", divisor: int = 8) -> Tensor:
-    """Class probabilities of a video `[C]` from its unsuppressed sequence `[T, C+1]`.
+def video_score(cas: Tensor, activation: Activation, divisor: int = 8) -> Tensor:
+    """Return the class probabilities of a video `[C]` from its unsuppressed sequence `[T, C+1]`.
 
     Mean of the top ceil(T / 8) per class; for logits the softmax over C+1 follows. It is what
     the official CO2-Net code ranks videos by for its classification mAP.
@@ -107,11 +110,9 @@ def _array(x: Tensor) -> np.ndarray:
     return x[0].float().cpu().numpy()
 
 
-def load_model(content: dict[str, Any], device: torch.device) -> nn.Module:
-    """The trained model of a checkpoint's content, in evaluation mode."""
-    config = content["config"]
-    method = importlib.import_module(f"wstal.methods.{config['method']}.network")
-    model = method.build(config, content["dims"], len(content["classes"]))
+def load_network(content: Mapping[str, Any], config: RunConfig, device: torch.device) -> nn.Module:
+    """Return the trained network of a checkpoint's content, in evaluation mode."""
+    model = config.method.build(config.run, content["dims"], len(content["classes"]))
     model.load_state_dict(content["model"])
     return model.to(device).eval()
 
@@ -124,16 +125,17 @@ def score_checkpoint(
     track: Callable[[Iterable], Iterable] = iter,
     upstream: Scores | None = None,
 ) -> Scores:
-    """Scores of the splits' videos under a checkpoint.
+    """Return the scores of the splits' videos under a checkpoint.
 
     `upstream` are their scores under the run that the config's `scores_from` names. Raises
     WstalError if the features have other widths than those it was trained on, and if it was
     trained on scores that are not given.
     """
     content = checkpoint.load(path)
-    if (source := content["config"].get("scores_from")) and upstream is None:
-        raise WstalError(f"{path} was trained on the scores of {source}: give those too")
-    streams = list(content["config"]["streams"])
+    config = run_config(content["config"])
+    if config.run.scores_from and upstream is None:
+        raise WstalError(f"{path} was trained on the scores of {config.run.scores_from}; give them")
+    streams = config.run.streams
     widths = {name: features.dims.get(name) for name in streams}
     if widths != {name: content["dims"][name] for name in streams}:
         raise WstalError(
@@ -141,14 +143,7 @@ def score_checkpoint(
             f"{widths}; score with the recipe the run was trained on"
         )
     ids = [video for split in splits for video in features.ids(split)]
-    scorer = Scorer(
-        features,
-        ids,
-        streams,
-        content["classes"],
-        Standardization(**content["standardization"]),
-        device,
-        upstream,
-    )
+    standardization = Standardization(**content["standardization"])
+    scorer = Scorer(config, features, ids, content["classes"], standardization, device, upstream)
     about = {key: content[key] for key in ("seed", "code", "config", "features", "versions")}
-    return scorer(load_model(content, device), content["iteration"], track, **about)
+    return scorer(load_network(content, config, device), content["iteration"], track, **about)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from wstal.methods.acn.loss import areas_of
-from wstal.methods.acn.network import ACN, RegressionNetwork
+from wstal.methods.acn.localize import LocalizeSettings
+from wstal.methods.acn.loss import LossSettings
+from wstal.methods.acn.network import ACN, RegressionNetwork, RunSettings
+from wstal.methods.acn.proposals import areas_of
 from wstal.plots.style import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
 
 COLOURS = {"rgb": RGB, "flow": FLOW}
@@ -21,19 +22,18 @@ SCORES = ("class probability S", "attention A, video score v")
 LINE = {"color": FUSED, "lw": 0.8, "arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0}
 
 
-def system_overview(config: Mapping[str, Any]) -> Figure:
-    """Figure 1: from the streams' features to detections. `config` is the fused run's."""
-    settings, fusion = config["localize"], config["localize"]["fusion"]
-    alpha, anchors = config["loss"]["alpha"], ", ".join(map(str, config["model"]["anchors"]))
-    attention = settings["attention"]
-    floor = f"its training quantile {attention['quantile']:g}"
-    floor = floor if attention["mode"] == "quantile" else f"{attention['value']:g}"
+def system_overview(run: RunSettings, loss: LossSettings, settings: LocalizeSettings) -> Figure:
+    """Draw figure 1: from the streams' features to detections. The settings are the fused run's."""
+    attention, fusion, alpha = settings.attention, settings.fusion, loss.alpha
+    anchors = ", ".join(map(str, run.model.anchors))
+    floor = f"its training quantile {attention.quantile:g}"
+    floor = floor if attention.mode == "quantile" else f"{attention.value:g}"
     figure, axes = _canvas((12, 4), (0, 136), (0, 44))
     for row, stream in ((30, "flow"), (6, "rgb")):
         colour = COLOURS[stream]
         chain = [
             _box(axes, (1, row), (13, 8), [f"{stream} features", "[T, D]"], colour),
-            _box(axes, (20, row), (25, 8), [config["scores_from"], *SCORES], colour),
+            _box(axes, (20, row), (25, 8), [run.scores_from, *SCORES], colour),
             _box(axes, (51, row), (25, 8), ["regression networks", f"P = {anchors}"], colour),
             _box(
                 axes,
@@ -41,10 +41,10 @@ def system_overview(config: Mapping[str, Any]) -> Figure:
                 (28, 12),
                 [
                     "selection",
-                    f"v > {settings['class_threshold']:g}, S ≥ {settings['scp_threshold']:g}",
+                    f"v > {settings.class_threshold:g}, S ≥ {settings.scp_threshold:g}",
                     f"A ≥ {floor}",
                     "best proposal over each location",
-                    f"score −L, NMS {settings['nms_iou']:g}",
+                    f"score −L, NMS {settings.nms_iou:g}",
                 ],
                 colour,
             ),
@@ -58,15 +58,15 @@ def system_overview(config: Mapping[str, Any]) -> Figure:
         axes.annotate("", (115, 23 if row > 20 else 21), (109, row + 4), arrowprops=LINE)
     formula = f"L = {alpha:g} L_OIC + {1 - alpha:g} (L_c − 1)"
     _box(axes, (58, 18), (34, 8), ["training", formula, "mean over selected proposals"], FUSED)
-    rule = [f"rgb: score × {fusion['discount']:g},", f"kept where IoU < {fusion['iou']:g}"]
+    rule = [f"rgb: score × {fusion.discount:g},", f"kept where IoU < {fusion.iou:g}"]
     _box(axes, (115, 16), (20, 12), ["fusion", "all flow proposals", *rule], GROUND_TRUTH)
     return figure
 
 
 def regression_figure(model: ACN, shown: int = 8) -> Figure:
-    """Figure 2: the regression network of each anchor, and the areas of a refined proposal.
+    """Draw figure 2: the regression network of each anchor, and the areas of a refined proposal.
 
-    The proposal is that of the anchor of `shown` snippets (or the next one there is).
+    The proposal is that of the anchor of `shown` snippets (or the nearest to it).
     """
     figure, (top, below) = plt.subplots(
         2, 1, figsize=(9, 5.4), height_ratios=[2.4, 2], constrained_layout=True
@@ -78,7 +78,7 @@ def regression_figure(model: ACN, shown: int = 8) -> Figure:
 
 
 def layer_lines(network: RegressionNetwork) -> list[str]:
-    """What each layer of a network is, as text."""
+    """Describe each layer of a network."""
     lines = []
     for layer in network.layers:
         kernel, out, channels = layer.weight.shape

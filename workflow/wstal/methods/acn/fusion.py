@@ -11,18 +11,17 @@ import pandas as pd
 from wstal.base.errors import WstalError
 from wstal.localize.nms import overlap
 from wstal.localize.scores import Scores, VideoScores
+from wstal.methods.acn.localize import FusionSettings
 
 KEY = ["video_id", "label"]
 
 
-def fuse_proposals(
-    flow: pd.DataFrame, rgb: pd.DataFrame, iou: float = 0.4, discount: float = 0.5
-) -> pd.DataFrame:
-    """All flow proposals, and the RGB proposals that add something, their scores discounted.
+def fuse_proposals(flow: pd.DataFrame, rgb: pd.DataFrame, settings: FusionSettings) -> pd.DataFrame:
+    """Return all flow proposals and the RGB proposals that add to them, scores discounted.
 
     Frames video_id, t_start, t_end (seconds), label, score = -L in [-1, 1]. An RGB proposal is
-    kept if its IoU with every flow proposal of its video and class is below `iou`; nothing is
-    suppressed afterwards. A discount needs scores of one sign, so the fused scores are
+    kept if its IoU with every flow proposal of its video and class is below `iou`; there is no
+    suppression afterwards. A discount needs scores of one sign, so the fused scores are
     s' = (1 - L) / 2, those of RGB times `discount`. Order: flow's, then RGB's.
     """
     of_flow = {key: _segments(group) for key, group in flow.groupby(KEY, sort=False)}
@@ -32,10 +31,10 @@ def fuse_proposals(
         if key in of_flow:
             # Every RGB proposal against every flow proposal: [N, 1] with [M, 2] -> [N, M].
             ious = overlap(_segments(group).T[:, :, None], of_flow[key])
-            keep[group.index] = ious.max(1) < iou
+            keep[group.index] = ious.max(1) < settings.iou
     parts = [
         flow.assign(score=(1 + flow["score"]) / 2),
-        rgb[keep].assign(score=discount * (1 + rgb["score"][keep]) / 2),
+        rgb[keep].assign(score=settings.discount * (1 + rgb["score"][keep]) / 2),
     ]
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
@@ -43,10 +42,9 @@ def fuse_proposals(
 def fuse_histories(
     flow: Mapping[int, pd.DataFrame],
     rgb: Mapping[int, pd.DataFrame],
-    iou: float = 0.4,
-    discount: float = 0.5,
+    settings: FusionSettings,
 ) -> dict[int, pd.DataFrame]:
-    """`fuse_proposals` at every iteration that both streams have, in order.
+    """Return `fuse_proposals` at every iteration that both streams have, in order.
 
     Raises WstalError if they share none.
     """
@@ -56,18 +54,19 @@ def fuse_histories(
             f"the streams were scored at different iterations ({sorted(flow)} and {sorted(rgb)}); "
             "give both the same train.score_interval"
         )
-    return {n: fuse_proposals(flow[n], rgb[n], iou, discount) for n in shared}
+    return {n: fuse_proposals(flow[n], rgb[n], settings) for n in shared}
 
 
 def fuse_scores(streams: Mapping[str, Scores]) -> Scores:
-    """The mean of the streams' scores; each stream's attention is kept under its name.
+    """Return the mean of the streams' scores; each stream's attention is kept under its name.
 
     Raises WstalError if they are not of the same videos, classes and snippets.
     """
     first = next(iter(streams.values()))
     for name, scores in streams.items():
+        about, expected = vars(scores), vars(first)
         for what in ("classes", "activation", "t0", "step"):
-            if getattr(scores, what) != getattr(first, what):
+            if about[what] != expected[what]:
                 raise WstalError(f"the streams' {what} differ ({name}); score both anew")
         if scores.videos.keys() != first.videos.keys():
             raise WstalError(f"the streams were scored on different videos ({name}); score anew")
@@ -81,11 +80,13 @@ def _mean_scores(streams: Mapping[str, Scores], video: str) -> VideoScores:
     if len({v.cas.shape for v in own.values()}) > 1:
         raise WstalError(f"video {video}: the streams differ in snippets; score both anew")
 
-    def mean(name: str) -> np.ndarray:
-        return np.mean([getattr(v, name) for v in own.values()], axis=0)
-
     attentions = {name: v.attention for name, v in own.items()}
-    return VideoScores(mean("cas"), mean("attention"), mean("video_score"), attentions)
+    return VideoScores(
+        cas=np.mean([v.cas for v in own.values()], axis=0),
+        attention=np.mean(list(attentions.values()), axis=0),
+        video_score=np.mean([v.video_score for v in own.values()], axis=0),
+        attentions=attentions,
+    )
 
 
 def _segments(frame: pd.DataFrame) -> np.ndarray:

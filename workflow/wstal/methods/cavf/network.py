@@ -1,42 +1,163 @@
-"""CAVF: cross-attentional audio-visual fusion (Lee et al., ICLR 2021).
+"""CAVF's network: audio and picture attend to each other in stages, then are classified.
 
-Audio and picture attend to each other in stages, an open-max classifier reads their
-concatenation. There is no public code: what the paper leaves open is resolved here, each
-resolution a switch (docs/cavf.md tells why).
+An open-max classifier reads their concatenation. There is no public code: "paper" is what the
+paper states, "open" marks what it leaves open and is resolved here (docs/cavf.md gives the
+reasons), "W-TALC" is what that method's code does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wstal.base.errors import WstalError
-from wstal.layers.layers import Dropout
-from wstal.losses.coactivity import coactivity_loss
-from wstal.losses.mil import background_only, probability_loss, snippets_kept, video_logits
-from wstal.methods.cavf.loss import (
-    active_share,
-    agreed_class,
-    continuity_loss,
-    gaussian,
-    pseudo_loss,
-    uniform,
-)
-from wstal.methods.contract import Batch, Output
+from wstal.base.settings import Count, DropoutRate, Positive, SettingsError
+from wstal.layers.dropout import Dropout
+from wstal.methods import contract
+from wstal.methods.contract import Output
 
-# FOLDED Cross-attention of two sequences: each is gathered by what it has in common with the other.
-# FOLDED
-# FOLDED CAVF (Lee et al., ICLR 2021), section 3.2. Sequences are time-major, `[B, T, D]`, where the paper
-# FOLDED writes columns.
-
-SKIPS = ("none", "prev", "dense")
+SLOPE = 0.01  # of the embeddings' leaky ReLU: the paper names none, so the usual one
 # A snippet without sound may be embedded as zeros, where the gradient of a unit vector is
-# 1 / epsilon: the usual 1e-12 would be all that Adam ever sees of such a layer.
+# 1 / epsilon: with the usual 1e-12 Adam sees nothing else of such a layer.
 EPSILON = 1e-3
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The `model` section: the network."""
+
+    modality: Literal["av", "audio", "visual"] = "av"  # both modalities, or one alone (Table 1)
+    audio_width: Count = 1024  # d_xu, of the embedded audio; each modality has its own (Table 8)
+    visual_width: Count = 1024  # d_xv, of the embedded visual modality
+    # Stages of cross-attention, 0 to 3 in Table 1; 0: the embeddings side by side.
+    stages: Annotated[int, Ge(0)] = 2
+    # What a stage adds: nothing, the output of the stage before, of all before (Tables 3 and 7).
+    skip: Literal["none", "prev", "dense"] = "dense"
+    # The first so many stages, and the embeddings, keep the weights of init_from (Table 7).
+    freeze_stages: Annotated[int, Ge(0)] = 0
+    # Factor of the correlation inside the softmax (paper: 1); more sharpens attention, which
+    # starts out nearly uniform.
+    attention_scale: Positive = 1.0
+    # Background as the open rest, or as one class among others (Tables 2 and 10).
+    classifier: Literal["openmax", "softmax"] = "openmax"
+    # Before the classifier (paper), and before the features that are compared (W-TALC).
+    dropout: DropoutRate = 0.7
+
+    def __post_init__(self) -> None:
+        if self.freeze_stages > (self.stages if self.modality == "av" else 0):
+            raise SettingsError(
+                f"freeze_stages is {self.freeze_stages}, but with modality {self.modality} there "
+                f"are {self.stages if self.modality == 'av' else 0} stages"
+            )
+
+
+@dataclass(frozen=True)
+class RunSettings(contract.RunSettings):
+    """The top level of a CAVF run's config."""
+
+    # All but the audio stream together are the visual modality.
+    streams: contract.Streams = ("audio", "rgb", "flow")
+    audio: str = "audio"  # which of the streams is the audio modality
+    model: NetworkSettings = NetworkSettings()
+
+
+class CAVF(nn.Module):
+    """CAVF on `[B, T, D]`, the streams of widths `dims` side by side.
+
+    `audio` is the index of the audio stream (None: there is none), the others together are the
+    visual modality. One modality alone has one embedding and no attention. Frozen stages and the
+    embeddings below them are not trained.
+    """
+
+    def __init__(
+        self, num_classes: int, dims: Sequence[int], audio: int | None, settings: NetworkSettings
+    ) -> None:
+        super().__init__()
+        _check_streams(settings.modality, audio, len(dims))
+        self.dims, self.audio = list(dims), audio
+        audio_dim = 0 if audio is None else dims[audio]
+        given = {"audio": audio_dim, "visual": sum(dims) - audio_dim}
+        widths = {"audio": settings.audio_width, "visual": settings.visual_width}
+        both = settings.modality == "av"
+        self.modalities = ["audio", "visual"] if both else [settings.modality]
+        self.embeddings = nn.ModuleDict(
+            {name: _Embedding(given[name], widths[name]) for name in self.modalities}
+        )
+        if both:
+            self.fusion = CrossAttentionStages(settings)
+        width = sum(widths[name] for name in self.modalities)
+        self.dropout = Dropout(settings.dropout)
+        self.classifier = CLASSIFIERS[settings.classifier](width, num_classes)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.xavier_uniform_(parameter)
+        if settings.freeze_stages:
+            self.embeddings.requires_grad_(False)
+            self.fusion.stages[: settings.freeze_stages].requires_grad_(False)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
+        """`[B, T, D]` -> Output: probabilities, mu as attention, class logits h in extra."""
+        streams = list(x.split(self.dims, -1))
+        parts = {} if self.audio is None else {"audio": streams.pop(self.audio)}
+        if streams:
+            parts["visual"] = torch.cat(streams, -1)
+        fused = [self.embeddings[name](parts[name]) for name in self.modalities]  # X_u, X_v
+        if len(fused) == 2:
+            fused = self.fusion(*fused, mask)
+        features = self.dropout(torch.cat(list(fused), -1))  # X_att, Eq. 4
+        found = self.classifier(features)
+        return Output(
+            found.probabilities, found.foreground, features, {"class_logits": found.class_logits}
+        )
+
+
+class _Embedding(nn.Sequential):
+    """A fully connected layer and a leaky ReLU, `[B, T, D] -> [B, T, E]`."""
+
+    def __init__(self, dim: int, width: int) -> None:
+        super().__init__(nn.Linear(dim, width), nn.LeakyReLU(SLOPE))
+
+
+# Cross-attention of two sequences (section 3.2). Sequences are time-major, `[B, T, D]`, where the
+# paper writes columns.
+
+
+class CrossAttentionStages(nn.Module):
+    """Cross-attentions in a row, each with its own weight and `skip` connections.
+
+    `dense` adds the outputs of all earlier stages (the embeddings are the stage before the
+    first), `prev` that of the last alone, `none` nothing. Eq. 3 may be read with the attended
+    sequence inside the sum, t times at stage t; it is taken once.
+    """
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.skip, widths = settings.skip, (settings.audio_width, settings.visual_width)
+        self.stages = nn.ModuleList(
+            CrossAttention(*widths, settings.attention_scale) for _ in range(settings.stages)
+        )
+
+    def forward(
+        self, audio: Tensor, visual: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Both sequences after the last stage, each of its own width."""
+        history = [(audio, visual)]
+        for stage in self.stages:
+            attended = stage(*history[-1], mask)
+            kept = {"none": [], "prev": history[-1:], "dense": history}[self.skip]
+            audio, visual = (
+                torch.tanh(sum((earlier[m] for earlier in kept), attended[m])) for m in (0, 1)
+            )  # Eq. 3
+            history.append((audio, visual))
+        return history[-1]
 
 
 class CrossAttention(nn.Module):
@@ -44,10 +165,10 @@ class CrossAttention(nn.Module):
 
     `scale` multiplies the correlation. differs from paper, where it is 1: with unit vectors of
     1024 channels and Xavier's weights a correlation spreads by 0.03, so that attention starts
-    out uniform to within 14 % and the weights have to grow before it is any more than that.
+    out uniform to within 14 % and the weights have to grow before it is more than that.
     """
 
-    def __init__(self, audio_width: int, visual_width: int, scale: float = 1.0) -> None:
+    def __init__(self, audio_width: int, visual_width: int, scale: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(visual_width, audio_width))  # W, transposed
         self.scale = scale
@@ -77,45 +198,8 @@ def _unit(x: Tensor) -> Tensor:
     return functional.normalize(x, dim=-1, eps=EPSILON)
 
 
-class CrossAttentionStages(nn.Module):
-    """`stages` cross-attentions in a row, each with its own weight and `skip` connections.
-
-    `dense` adds the outputs of all earlier stages (the embeddings are the stage before the
-    first), `prev` that of the last alone, `none` nothing. Eq. 3 may be read with the attended
-    sequence inside the sum, t times at stage t; it is taken once.
-    """
-
-    def __init__(
-        self, audio_width: int, visual_width: int, stages: int, skip: str, scale: float = 1.0
-    ) -> None:
-        super().__init__()
-        if skip not in SKIPS:
-            raise WstalError(f"skip {skip!r} is not one of {', '.join(SKIPS)}")
-        self.skip = skip
-        self.stages = nn.ModuleList(
-            CrossAttention(audio_width, visual_width, scale) for _ in range(stages)
-        )
-
-    def forward(
-        self, audio: Tensor, visual: Tensor, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Both sequences after the last stage, each of its own width."""
-        history = [(audio, visual)]
-        for stage in self.stages:
-            attended = stage(*history[-1], mask)
-            kept = {"none": [], "prev": history[-1:], "dense": history}[self.skip]
-            audio, visual = (
-                torch.tanh(sum((earlier[m] for earlier in kept), attended[m])) for m in (0, 1)
-            )  # Eq. 3
-            history.append((audio, visual))
-        return history[-1]
-
-
-# FOLDED Classifiers of snippets: background as the open rest, or as one class among others.
-
-
 class Classified(NamedTuple):
-    """What a classifier says of each snippet; background is last."""
+    """A classifier's outputs for each snippet; background is last."""
 
     probabilities: Tensor  # [B, T, C+1], sums to 1
     foreground: Tensor  # [B, T], 1 - the background's probability
@@ -125,8 +209,8 @@ class Classified(NamedTuple):
 class OpenMax(nn.Module):
     """CAVF, section 3.3: is it any class (mu), and if so which (p_ac)?
 
-    mu p_ac over the classes and 1 - mu for the background: no class stands for background, it
-    is where none of the others is.
+    mu p_ac over the classes and 1 - mu for the background: background is not a class, it is where
+    none of the classes is.
     """
 
     def __init__(self, width: int, num_classes: int) -> None:
@@ -156,156 +240,20 @@ class SoftMax(nn.Module):
         return Classified(probabilities, 1 - probabilities[..., -1], logits[..., :-1])
 
 
-def build_classifier(name: str, width: int, num_classes: int) -> nn.Module:
-    """The classifier called `name`; raises WstalError for an unknown name."""
-    kinds = {"openmax": OpenMax, "softmax": SoftMax}
-    if name not in kinds:
-        raise WstalError(f"classifier {name!r} is not one of {', '.join(kinds)}")
-    return kinds[name](width, num_classes)
+CLASSIFIERS = {"openmax": OpenMax, "softmax": SoftMax}
 
 
-SLOPE = 0.01  # of the embeddings' leaky ReLU: the paper names none, so the usual one
-MODALITIES = ("av", "audio", "visual")
-
-
-class CAVF(nn.Module):
-    """CAVF on `[B, T, D]`, the streams of widths `dims` side by side.
-
-    `audio` is the index of the audio stream (None: there is none), the others together are the
-    visual modality. `modality` is av, or audio or visual alone: one embedding, no attention.
-    The first `frozen` stages and the embeddings below them are not trained.
-    """
-
-    activation = "probability"
-
-    def __init__(
-        self,
-        num_classes: int,
-        dims: Sequence[int],
-        audio: int | None = 0,
-        *,
-        modality: str = "av",
-        audio_width: int = 1024,
-        visual_width: int = 1024,
-        stages: int = 2,
-        skip: str = "dense",
-        freeze_stages: int = 0,
-        attention_scale: float = 1.0,
-        classifier: str = "openmax",
-        dropout: float = 0.7,
-    ) -> None:
-        super().__init__()
-        _check(modality, audio, len(dims), stages, freeze_stages)
-        self.dims, self.audio = list(dims), audio
-        audio_dim = 0 if audio is None else dims[audio]
-        given = {"audio": audio_dim, "visual": sum(dims) - audio_dim}
-        widths = {"audio": audio_width, "visual": visual_width}
-        self.modalities = ["audio", "visual"] if modality == "av" else [modality]
-        self.embeddings = nn.ModuleDict(
-            {name: _Embedding(given[name], widths[name]) for name in self.modalities}
-        )
-        if modality == "av":
-            self.fusion = CrossAttentionStages(
-                audio_width, visual_width, stages, skip, attention_scale
-            )
-        width = sum(widths[name] for name in self.modalities)
-        self.dropout = Dropout(dropout)
-        self.classifier = build_classifier(classifier, width, num_classes)
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(parameter)
-            else:
-                nn.init.xavier_uniform_(parameter)
-        if freeze_stages:
-            self.embeddings.requires_grad_(False)
-            self.fusion.stages[:freeze_stages].requires_grad_(False)
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
-        """`[B, T, D]` -> Output: probabilities, mu as attention, class logits h in extra."""
-        streams = list(x.split(self.dims, -1))
-        parts = {} if self.audio is None else {"audio": streams.pop(self.audio)}
-        if streams:
-            parts["visual"] = torch.cat(streams, -1)
-        fused = [self.embeddings[name](parts[name]) for name in self.modalities]  # X_u, X_v
-        if len(fused) == 2:
-            fused = self.fusion(*fused, mask)
-        features = self.dropout(torch.cat(list(fused), -1))  # X_att, Eq. 4
-        found = self.classifier(features)
-        return Output(
-            found.probabilities, found.foreground, features, {"class_logits": found.class_logits}
-        )
-
-
-class _Embedding(nn.Sequential):
-    """A fully connected layer and a leaky ReLU, `[B, T, D] -> [B, T, E]`."""
-
-    def __init__(self, dim: int, width: int) -> None:
-        super().__init__(nn.Linear(dim, width), nn.LeakyReLU(SLOPE))
-
-
-def _check(modality: str, audio: int | None, streams: int, stages: int, frozen: int) -> None:
-    if modality not in MODALITIES:
-        raise WstalError(f"modality {modality!r} is not one of {', '.join(MODALITIES)}")
+def _check_streams(modality: str, audio: int | None, streams: int) -> None:
     if modality != "visual" and audio is None:
         raise WstalError(
             f"modality {modality} needs an audio stream, and `streams` has none of the name that "
-            "`audio` says; on features without sound run cavf-visual_only"
+            "`audio` gives; on features without sound run cavf-visual_only"
         )
     if modality != "audio" and streams == (audio is not None):
         raise WstalError(f"modality {modality} needs a stream beside audio in `streams`")
-    if frozen > (stages if modality == "av" else 0):
-        raise WstalError(f"freeze_stages {frozen}: there are {stages} stages, modality {modality}")
 
 
-def build(config: Mapping[str, Any], dims: Mapping[str, int], num_classes: int) -> CAVF:
-    """The model of a resolved run config; `dims` gives each stream's width."""
-    streams = list(config["streams"])
-    audio = streams.index(config["audio"]) if config["audio"] in streams else None
-    return CAVF(num_classes, [dims[name] for name in streams], audio, **config["model"])
-
-
-def loss(
-    output: Output, batch: Batch, config: Mapping[str, Any]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted total and the unweighted terms; a term of weight 0 is not computed.
-
-    `pseudo_active`, the share of snippets that the pseudo localization would act on, is always
-    among the terms and never in the total.
-    """
-    settings, labels, mask = config["loss"], batch.labels, batch.mask
-    weights, p = settings["weights"], output.cas
-    window = settings["continuity"]
-    near = settings["pseudo"]
-    agreed = agreed_class(p, uniform(near["neighbours"]), near["threshold"], mask)
-    compute = {
-        "mil": lambda: classification_loss(p, labels, settings, mask),
-        "coactivity": lambda: coactivity_loss(
-            output.features, output.extra["class_logits"], labels, batch.pairs, mask=mask
-        ),
-        "continuity": lambda: continuity_loss(
-            output.attention,
-            p,
-            labels,
-            gaussian(window["neighbours"], window["sigma"], normalize=window["normalize"]),
-            mask,
-        ),
-        "pseudo": lambda: pseudo_loss(p, *agreed, mask),
-    }
-    terms = {name: compute[name]() for name, weight in weights.items() if weight}
-    total = sum(weights[name] * term for name, term in terms.items())
-    return total, terms | {"pseudo_active": active_share(agreed[1], mask)}
-
-
-def classification_loss(
-    probabilities: Tensor, labels: Tensor, settings: Mapping[str, Any], mask: Tensor | None = None
-) -> Tensor:
-    """Cross-entropy of each class's k strongest snippets' mean probability, background included.
-
-    The paper has no formula for it. A video of background alone has that one target; beside the
-    classes of any other, background has the weight `mil_background`: 0 (two thirds of AVE's
-    clips show nothing but their event) to 1, as much as a class.
-    """
-    background = background_only(labels).clamp_min(settings["mil_background"])
-    k = snippets_kept(probabilities.shape[1], settings["topk"], mask, round_up=True)
-    video = video_logits(probabilities, k, mask)
-    return probability_loss(video, torch.cat([labels, background], 1))
+def build(run: RunSettings, dims: Mapping[str, int], num_classes: int) -> CAVF:
+    """Return the untrained network of a run; `dims` gives each stream's width."""
+    audio = run.streams.index(run.audio) if run.audio in run.streams else None
+    return CAVF(num_classes, [dims[name] for name in run.streams], audio, run.model)

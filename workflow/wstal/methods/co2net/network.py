@@ -1,40 +1,70 @@
-"""CO2-Net: cross-modal consensus network (Hong et al., ACM MM 2021).
+"""CO2-Net's network: two streams gate each other's channels, attend over time, are classified.
 
-Two streams gate each other's channels (CCM), each has an attention over time, a classifier
-reads their fusion. Where the paper and the official code (commit e879687) differ, the code is
-the default and the paper a switch.
+The cross-modal consensus module (CCM) gates the channels of each stream by what both streams
+contain; each gated stream has an attention over time; a classifier reads their fusion. "Code" is
+the official implementation, commit e879687. Where it and the paper differ, the code is the default
+and the paper's reading is a setting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import torch
+from annotated_types import MinLen
 from torch import Tensor, nn
+from torch.nn import functional
 
 from wstal.base.errors import WstalError
-from wstal.layers.layers import (
-    SLOPE,
-    AttentionUnit,
-    Dropout,
-    TemporalConv,
-    average_over_time,
-    linear_as_centre_tap,
-)
-from wstal.losses.coactivity import coactivity_loss
-from wstal.losses.mil import mil_loss, snippets_kept, suppress
-from wstal.losses.opposite import opposite_loss
-from wstal.methods.co2net.loss import mutual_loss, norm_loss
-from wstal.methods.contract import Batch
+from wstal.base.settings import Count, DropoutRate, SettingsError
+from wstal.layers.attention import SLOPE, AttentionUnit
+from wstal.layers.convolution import TemporalConv, he_bound
+from wstal.layers.dropout import Dropout
+from wstal.methods import contract
 
-# FOLDED Ways to join two feature streams before attention and classification.
-# FOLDED
-# FOLDED CO2-Net's cross-modal consensus module and the alternatives of its Table 6. Each takes the two
-# FOLDED streams and returns them as the attention units see them, and joined as the classifier does.
-
-SCOPES = ("global", "local")
+Scope = Literal["global", "local"]
 REDUCTION = 16  # bottleneck of SSMA and squeeze-and-excitation in their papers
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The `model` section: the network."""
+
+    # Width of the fused features; null: sum of the streams' widths (2048 for I3D), as in the code.
+    width: Count | None = None
+    # Width inside the attention units; null: half of their stream's (512), as in the code.
+    attention_width: Count | None = None
+    # How the streams are joined (Table 6).
+    fusion: Literal["ccm", "add", "concat", "ssma", "se"] = "ccm"
+    main: Scope = "global"  # descriptor of the main stream in the CCM (Table 5)
+    aux: Scope = "local"  # descriptor of the auxiliary stream in the CCM (Table 5)
+    bare_descriptors: bool = False  # true: no leaky ReLU and dropout on them (paper, Eq. 1-2)
+    attention: bool = True  # false: no attention units; attention is 1 at every snippet
+    attention_dropout: DropoutRate = 0.5  # inside the attention units (code); paper: 0.7
+    logit_dropout: DropoutRate = 0.5  # on the attention's logit (code); the paper has none: 0
+    dropout: DropoutRate = 0.7  # around the classifier (paper and code)
+    # Odd number of snippets that logits and attentions are averaged over; 1: none. The code has
+    # 13 on ActivityNet.
+    pool_kernel: Count = 1
+
+    def __post_init__(self) -> None:
+        if self.pool_kernel % 2 == 0:
+            raise SettingsError(f"pool_kernel {self.pool_kernel} is even; a mean needs a centre")
+
+
+@dataclass(frozen=True)
+class RunSettings(contract.RunSettings):
+    """The top level of a CO2-Net run's config."""
+
+    # Two modalities: the last stream is one, all before it together are the other.
+    streams: Annotated[tuple[str, ...], MinLen(2)] = ("rgb", "flow")
+    model: NetworkSettings = NetworkSettings()
+
+
+# The cross-modal consensus module and the alternatives of Table 6. Each takes the two streams and
+# returns them as the attention units see them, and joined as the classifier does.
 
 
 class Fused(NamedTuple):
@@ -46,16 +76,14 @@ class Fused(NamedTuple):
 
 
 class Descriptor(nn.Module):
-    """What one stream says about each channel: of the whole video, or of each snippet.
+    """One stream's description of each channel: of the whole video, or of each snippet.
 
-    differs from paper: leaky ReLU and dropout are in the official code, not in Eq. 1-2;
-    `bare=True` leaves them out.
+    differs from paper: leaky ReLU and dropout are in the code, not in Eq. 1-2; `bare` leaves them
+    out.
     """
 
-    def __init__(self, channels: int, out_channels: int, scope: str, *, bare: bool = False) -> None:
+    def __init__(self, channels: int, out_channels: int, scope: Scope, *, bare: bool) -> None:
         super().__init__()
-        if scope not in SCOPES:
-            raise WstalError(f"descriptor scope {scope!r} is not one of {', '.join(SCOPES)}")
         self.scope = scope
         make = linear_as_centre_tap if scope == "global" else TemporalConv
         self.project = make(channels, out_channels)
@@ -68,19 +96,30 @@ class Descriptor(nn.Module):
         return self.after(self.project(x))
 
 
-class CrossModalConsensus(nn.Module):
-    """CCM (CO2-Net, section 3.2): the main stream, its channels gated by what both streams say.
+def linear_as_centre_tap(channels: int, out_channels: int) -> TemporalConv:
+    """The centre tap of a zero-padded convolution of width 3, for sequences of one snippet.
 
-    Dropout falls on both descriptors before their product, so in training three quarters of
-    the gate stand at 0.5.
+    The outer taps only ever meet padding and are left out; the initial range is still that of
+    the convolution (fan-in 3 D), from which the code starts.
+    """
+    layer = TemporalConv(channels, out_channels, kernel=1)
+    bound = he_bound(3 * channels)
+    nn.init.uniform_(layer.weight, -bound, bound)
+    return layer
+
+
+class CrossModalConsensus(nn.Module):
+    """CCM (section 3.2): the main stream, its channels gated by both streams' descriptors.
+
+    Dropout falls on both descriptors before their product, so in training three quarters of the
+    gate are 0.5.
     """
 
-    def __init__(
-        self, dim: int, aux_dim: int, main: str = "global", aux: str = "local", *, bare: bool
-    ) -> None:
+    def __init__(self, dim: int, aux_dim: int, settings: NetworkSettings) -> None:
         super().__init__()
-        self.main = Descriptor(dim, dim, main, bare=bare)  # M_G, Eq. 1
-        self.aux = Descriptor(aux_dim, dim, aux, bare=bare)  # M_L, Eq. 2
+        bare = settings.bare_descriptors
+        self.main = Descriptor(dim, dim, settings.main, bare=bare)  # M_G, Eq. 1
+        self.aux = Descriptor(aux_dim, dim, settings.aux, bare=bare)  # M_L, Eq. 2
 
     def forward(self, main: Tensor, aux: Tensor) -> Tensor:
         """`[B, T, D], [B, T, D_aux] -> [B, T, D]`."""
@@ -90,13 +129,11 @@ class CrossModalConsensus(nn.Module):
 class ConsensusFusion(nn.Module):
     """A CCM per stream, each the other's auxiliary."""
 
-    def __init__(
-        self, dims: tuple[int, int], main: str = "global", aux: str = "local", *, bare: bool = False
-    ) -> None:
+    def __init__(self, dims: tuple[int, int], settings: NetworkSettings) -> None:
         super().__init__()
         rgb, flow = dims
-        self.rgb = CrossModalConsensus(rgb, flow, main, aux, bare=bare)
-        self.flow = CrossModalConsensus(flow, rgb, main, aux, bare=bare)
+        self.rgb = CrossModalConsensus(rgb, flow, settings)
+        self.flow = CrossModalConsensus(flow, rgb, settings)
         self.joint_dim = rgb + flow
 
     def forward(self, rgb: Tensor, flow: Tensor) -> Fused:
@@ -122,7 +159,7 @@ class AddFusion(nn.Module):
 
 
 class ConcatFusion(nn.Module):
-    """The streams side by side, as they are."""
+    """The streams side by side, unchanged."""
 
     def __init__(self, dims: tuple[int, int]) -> None:
         super().__init__()
@@ -181,25 +218,16 @@ class SEFusion(nn.Module):
         return Fused(*both.split(self.dims, -1), both)
 
 
-def build_fusion(
-    name: str,
-    dims: tuple[int, int],
-    *,
-    main: str = "global",
-    aux: str = "local",
-    bare: bool = False,
-) -> nn.Module:
-    """The fusion called `name`; raises WstalError for an unknown name."""
-    if name == "ccm":
-        return ConsensusFusion(dims, main, aux, bare=bare)
+def build_fusion(dims: tuple[int, int], settings: NetworkSettings) -> nn.Module:
+    """The fusion that the settings name."""
+    if settings.fusion == "ccm":
+        return ConsensusFusion(dims, settings)
     others = {"add": AddFusion, "concat": ConcatFusion, "ssma": SSMAFusion, "se": SEFusion}
-    if name not in others:
-        raise WstalError(f"fusion {name!r} is not one of ccm, {', '.join(others)}")
-    return others[name](dims)
+    return others[settings.fusion](dims)
 
 
 class CO2Output(NamedTuple):
-    """The model's output; `logits` is the class activation sequence, background last."""
+    """The network's output; `logits` is the class activation sequence, background last."""
 
     logits: Tensor  # [B, T, C+1]
     attention: Tensor  # [B, T], mean of the streams'
@@ -210,65 +238,44 @@ class CO2Output(NamedTuple):
 
     @property
     def cas(self) -> Tensor:
-        """The class activation sequence under the name all methods share."""
+        """The class activation sequence under the name that all methods share."""
         return self.logits
 
 
 class CO2Net(nn.Module):
-    """CO2-Net on `[B, T, D_rgb + D_flow]`, RGB first.
-
-    `dims` are the widths of the two streams, `width` that of the fused features (default:
-    their sum), `attention_width` that of the attention units (default: half of their stream).
-    `pool_kernel > 1` is the ActivityNet variant: logits and attentions are averaged over that
-    many snippets. `attention=False` leaves the attention units out (attention is 1).
-    """
-
-    activation = "logits"
+    """CO2-Net on `[B, T, D_rgb + D_flow]`, RGB first; `dims` are the widths of the two streams."""
 
     def __init__(
         self,
         num_classes: int,
         dims: tuple[int, int] = (1024, 1024),
-        *,
-        width: int | None = None,
-        attention_width: int | None = None,
-        fusion: str = "ccm",
-        main: str = "global",
-        aux: str = "local",
-        bare_descriptors: bool = False,
-        attention: bool = True,
-        attention_dropout: float = 0.5,
-        logit_dropout: float = 0.5,
-        dropout: float = 0.7,
-        pool_kernel: int = 1,
+        settings: NetworkSettings = NetworkSettings(),
     ) -> None:
         super().__init__()
-        if pool_kernel % 2 == 0:
-            raise WstalError(f"pool_kernel {pool_kernel} is even; an average needs a centre")
-        self.dims, self.pool_kernel = list(dims), pool_kernel
-        width = width or sum(dims)
-        self.fusion = build_fusion(fusion, dims, main=main, aux=aux, bare=bare_descriptors)
-        if attention:
+        self.dims, self.pool_kernel = list(dims), settings.pool_kernel
+        width = settings.width or sum(dims)
+        self.fusion = build_fusion(dims, settings)
+        if settings.attention:
             self.attention_rgb, self.attention_flow = (
                 AttentionUnit(
                     dim,
-                    attention_width or dim // 2,
-                    dropout=attention_dropout,
-                    logit_dropout=logit_dropout,
+                    settings.attention_width or dim // 2,
+                    dropout=settings.attention_dropout,
+                    logit_dropout=settings.logit_dropout,
                 )
                 for dim in dims
             )
-        self.has_attention = attention
+        self.has_attention = settings.attention
         self.joint = nn.Sequential(
             TemporalConv(self.fusion.joint_dim, width, kernel=1),
             nn.LeakyReLU(SLOPE),
-            Dropout(dropout),
+            Dropout(settings.dropout),
         )
         self.classifier = nn.Sequential(
-            Dropout(dropout),
+            Dropout(settings.dropout),
             TemporalConv(width, width),
             nn.LeakyReLU(SLOPE),
-            Dropout(dropout),
+            Dropout(settings.dropout),
             TemporalConv(width, num_classes + 1, kernel=1),
         )
 
@@ -289,11 +296,11 @@ class CO2Net(nn.Module):
     def from_official(
         cls, state_dict: Mapping[str, Tensor], num_classes: int, pool_kernel: int = 1
     ) -> CO2Net:
-        """The model that a checkpoint of the official code holds, whatever its key order.
+        """Return the network in a checkpoint of the official code, in whatever order its keys are.
 
-        Its never called `feat_encoder` and the outer taps of the global descriptors, which only
-        ever meet padding, are left behind. Raises WstalError naming missing or unknown keys, or
-        tensors of shapes that the code's own widths do not give.
+        Its `feat_encoder`, which is never called, and the outer taps of the global descriptors,
+        which only ever meet padding, are left behind. Raises WstalError naming missing or unknown
+        keys, or tensors of shapes that the code's own widths do not give.
         """
         given = {name.removeprefix("module."): value for name, value in state_dict.items()}
         given = {n: v for n, v in given.items() if not n.startswith("feat_encoder.")}
@@ -306,7 +313,7 @@ class CO2Net(nn.Module):
         if (rows := given["classifier.4.weight"].shape[0]) != num_classes + 1:
             raise WstalError(f"the checkpoint scores {rows - 1} classes, not {num_classes}")
         dims = tuple(given[f"{s}.attention.0.weight"].shape[1] for s in ("vAttn", "fAttn"))
-        model = cls(num_classes, dims, pool_kernel=pool_kernel)
+        model = cls(num_classes, dims, NetworkSettings(pool_kernel=pool_kernel))
         ours = {names[name]: _tap_major(value) for name, value in given.items()}
         for stream in ("rgb", "flow"):
             key = f"fusion.{stream}.main.project.weight"
@@ -339,37 +346,22 @@ def _tap_major(value: Tensor) -> Tensor:
     return value.permute(2, 0, 1).contiguous() if value.dim() == 3 else value
 
 
-def build(config: Mapping[str, Any], dims: Mapping[str, int], num_classes: int) -> CO2Net:
-    """The model of a resolved run config; `dims` gives each stream's width.
-
-    It joins two modalities: the last stream is one, all before it together are the other.
-    """
-    *first, last = config["streams"]
-    if not first:
-        raise WstalError(f"co2net joins two streams, the config names {config['streams']}")
-    widths = sum(dims[name] for name in first), dims[last]
-    model = CO2Net(num_classes, widths, **config["model"])
-    model.attention_names = {"rgb": "+".join(first), "flow": last}
-    return model
+def average_over_time(x: Tensor, kernel: int) -> Tensor:
+    """Moving average over time of `[B, T, D]` or `[B, T]`, zeros counted at the edges."""
+    if kernel == 1:
+        return x
+    rows = x.unsqueeze(1) if x.dim() == 2 else x.mT
+    pooled = functional.avg_pool1d(rows, kernel, stride=1, padding=kernel // 2)
+    return pooled.squeeze(1) if x.dim() == 2 else pooled.mT
 
 
-def loss(
-    output: CO2Output, batch: Batch, config: Mapping[str, Any]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted total and the unweighted terms; a term of weight 0 is not computed."""
-    settings, labels, logits = config["loss"], batch.labels, output.logits
-    weights = settings["weights"]
-    attentions = torch.stack([output.attention, output.attention_rgb, output.attention_flow])
-    suppressed = suppress(logits, output.attention, settings["suppression"])
-    k = snippets_kept(logits.shape[1], settings["topk"])
-    compute = {
-        "mil_orig": lambda: mil_loss(logits, labels, k, background=1.0),
-        "mil_supp": lambda: mil_loss(suppressed, labels, k, background=0.0),
-        "coactivity": lambda: coactivity_loss(output.features, suppressed, labels, batch.pairs),
-        "mutual": lambda: mutual_loss(*attentions[1:], settings["mutual"]),
-        "norm": lambda: norm_loss(attentions, settings["norm"]),
-        "guide": lambda: opposite_loss(attentions, logits),
-    }
-    terms = {name: compute[name]() for name, weight in weights.items() if weight}
-    total = sum(weights[name] * term for name, term in terms.items())
-    return total, terms
+def build(run: RunSettings, dims: Mapping[str, int], num_classes: int) -> CO2Net:
+    """Return the untrained network of a run; `dims` gives each stream's width."""
+    *first, last = run.streams
+    return CO2Net(num_classes, (sum(dims[name] for name in first), dims[last]), run.model)
+
+
+def attentions(run: RunSettings) -> dict[str, str]:
+    """Name each modality's attention by its streams: `rgb`, `flow`; or `rgb+flow`, `audio`."""
+    *first, last = run.streams
+    return {"+".join(first): "attention_rgb", last: "attention_flow"}

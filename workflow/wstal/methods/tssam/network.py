@@ -1,82 +1,74 @@
-"""TS-SAM: two-stream network with semantic-aware mechanism (CVPR 2023).
+"""TS-SAM's network: two branches classify a video, a dictionary holds what each class looks like.
 
-Two branches classify a video, one from features pooled by attention, one from its strongest
-snippets; a learnable dictionary holds what each class looks like. There is no public code: where
-the paper is silent or contradicts itself, a named switch holds the readings, the default is what
-its closest relative with code (ACM-Net, commit 4d38dc6) does or what the paper's numbers need.
+One branch classifies features pooled by attention, the other the strongest snippets. There is no
+public code. "Paper" is what the paper states, "ACM-Net" what its closest relative with code does
+(commit 4d38dc6), "reading" a choice made here where neither decides; docs/tssam.md sets the
+choices side by side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
-from wstal.base.errors import WstalError
-from wstal.layers.layers import Dropout, TemporalConv
-from wstal.losses.mil import probability_loss, snippets_kept, suppress, video_logits
-from wstal.losses.opposite import opposite_loss
-from wstal.methods.contract import Batch
-from wstal.methods.tssam.loss import attention_targets, dictionary_loss, warmup_factor
-from wstal.train.data import TrainingSet
+from wstal.base.settings import Count, DropoutRate, Positive
+from wstal.layers.convolution import TemporalConv
+from wstal.layers.dropout import Dropout
+from wstal.losses.mil import snippets_kept, suppress, video_logits
+from wstal.methods import contract
+from wstal.methods.contract import TrainingVideos
 
-# FOLDED What the training features of each class look like on average.
-
-
-def class_centroids(rows: Tensor, lengths: np.ndarray, labels: Tensor) -> Tensor:
-    """Mean features per class and of everything: `[C+1, D]`, background last.
-
-    rows `[N, D]` are the snippets of all videos one after the other, lengths `[V]`, labels
-    `[V, C]`. A class is the mean over its videos of their mean features, so that long videos
-    count no more than short ones; the background, which no label marks, is the mean of all
-    snippets, and so is a class without videos.
-    """
-    counts = torch.as_tensor(lengths, device=rows.device)
-    owner = torch.repeat_interleave(torch.arange(len(counts), device=rows.device), counts)
-    sums = rows.new_zeros(len(counts), rows.shape[1]).index_add(0, owner, rows)
-    means = sums / counts[:, None]
-    videos = labels.sum(0)[:, None]
-    everything = sums.sum(0) / len(rows)
-    classes = torch.where(videos > 0, labels.mT @ means / videos.clamp_min(1), everything)
-    return torch.cat([classes, everything[None]])
-
-
-# FOLDED Reading a video at a fixed number of snippets, and what that says of each of its own.
-
-
-def uniform_snippets(length: int, count: int, device: torch.device | str = "cpu") -> Tensor:
-    """Snippets floor(i length / count), ascending int64 `[count]`; a shorter video repeats some."""
-    return torch.arange(count, device=device) * length // count
-
-
-def at_snippets(sampled: Tensor, index: Tensor, length: int) -> Tensor:
-    """Values of samples `[B, S, ...]`, drawn at snippets `index` `[S]`, on all snippets.
-
-    `index` ascends and starts at 0. A snippet that several samples were drawn at gets their
-    mean, one that was passed over lies on the line between its neighbours, and after the last
-    sample its value stays: `[B, length, ...]`.
-    """
-    total = sampled.new_zeros(sampled.shape[0], length, *sampled.shape[2:])
-    count = torch.bincount(index, minlength=length).clamp_min(1)
-    shape = (1, length, *[1] * (sampled.dim() - 2))
-    mean = total.index_add(1, index, sampled) / count.view(shape)
-    snippets = torch.arange(length, device=index.device)
-    last = torch.searchsorted(index, snippets, right=True) - 1
-    before, after = index[last], index[(last + 1).clamp_max(len(index) - 1)]
-    way = (snippets - before) / (after - before).clamp_min(1)
-    return mean[:, before].lerp(mean[:, after], way.to(mean.dtype).view(shape))
-
-
-BRANCHES = ("both", "attention", "mil")
 KINDS = 3  # attentions: foreground (fg), context (ct), background (bg), in this order
-EPS = 1e-8  # inside the logarithms of the classification terms
+
+
+@dataclass(frozen=True)
+class TopkSettings:
+    """Divisor of T per attention: the mean of the T / k strongest snippets classifies the video."""
+
+    fg: Count = 8  # paper
+    ct: Count = 2  # paper; ACM-Net: 3
+    bg: Count = 2  # paper; ACM-Net: 3
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The `model` section: the network."""
+
+    # What classifies a video: both branches (late fusion), or one alone (Tables 5 and 6).
+    branches: Literal["both", "attention", "mil"] = "both"
+    # residual: x + dropout(relu(conv(x))), a reading | plain: without x (ACM-Net)
+    block: Literal["residual", "plain"] = "residual"
+    # Spread of its convolution's first weights, so that x starts near the raw features; null: He's.
+    block_std: Positive | None = 1e-3
+    # softmax over the three attentions (ACM-Net) | sigmoid of each (the paper only says in [0, 1])
+    attention: Literal["softmax", "sigmoid"] = "softmax"
+    # True: the pooled features have their own classifier (reading); false: the MIL branch's.
+    own_classifier: bool = True
+    topk: TopkSettings = TopkSettings()
+    dropout: DropoutRate = 0.5  # in the block and before the MIL branch's classifier (paper)
+    # First dictionary: class means of the training features, or uniform in [0, 1]; the paper says
+    # both.
+    dict_init: Literal["centroid", "uniform"] = "centroid"
+    # Outside training a video is read at so many snippets of a uniform grid, as many as it is
+    # trained with (ACM-Net), and the outputs are put back on its own; null: at every snippet.
+    test_length: Annotated[int, Ge(2)] | None = 750
+
+
+@dataclass(frozen=True)
+class RunSettings(contract.RunSettings):
+    """The top level of a TS-SAM run's config; any number of streams, side by side."""
+
+    model: NetworkSettings = NetworkSettings()
 
 
 class TSSAMOutput(NamedTuple):
-    """The model's output; `cas` holds the logits p before any attention, background last."""
+    """The network's output; `cas` holds the logits p before any attention, background last."""
 
     cas: Tensor  # [B, T, C+1]
     attention: Tensor  # [B, T], foreground
@@ -88,87 +80,34 @@ class TSSAMOutput(NamedTuple):
     extra: dict[str, Tensor] = {}  # video_score [B, C]: under the foreground attention
 
 
-class SnippetBlock(nn.Module):
-    """One convolution over time, `[B, T, D] -> [B, T, D]`.
-
-    differs from paper: it names a "residual block" and says no more. `residual` is
-    x + Dropout(ReLU(Conv(x))), nothing after the sum and the convolution's weights drawn with
-    `std` (null: as every other layer), so that features start near the raw ones, as a dictionary
-    of raw centroids presupposes. `plain` is ACM-Net's Dropout(ReLU(Conv(x))).
-    """
-
-    def __init__(self, dim: int, kind: str, std: float | None, dropout: float) -> None:
-        super().__init__()
-        if kind not in ("residual", "plain"):
-            raise WstalError(f"block {kind!r} is not one of residual, plain")
-        self.residual = kind == "residual"
-        self.conv = TemporalConv(dim, dim)
-        if std is not None:
-            nn.init.normal_(self.conv.weight, std=std)
-        self.dropout = Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[B, T, D] -> [B, T, D]`."""
-        y = self.dropout(self.conv(x).relu())
-        return x + y if self.residual else y
-
-
 class TSSAM(nn.Module):
-    """TS-SAM on `[B, T, D]`, the streams side by side.
+    """TS-SAM on `[B, T, D]`, the streams side by side."""
 
-    `branches` names what classifies: both (late fusion), attention, or mil (Tables 5 and 6).
-    `topk` divides T per attention (fg, ct, bg). `test_length`: videos are read at that many
-    snippets on a uniform grid when not training, and the outputs put back on the snippets; null
-    reads every snippet once.
-    """
-
-    activation = "logits"
-
-    def __init__(
-        self,
-        num_classes: int,
-        dim: int = 2048,
-        *,
-        branches: str = "both",
-        block: str = "residual",
-        block_std: float | None = 1e-3,
-        attention: str = "softmax",
-        own_classifier: bool = True,
-        topk: Mapping[str, int] | None = None,
-        dropout: float = 0.5,
-        dict_init: str = "centroid",
-        test_length: int | None = None,
-    ) -> None:
+    def __init__(self, num_classes: int, dim: int, settings: NetworkSettings) -> None:
         super().__init__()
-        for name, value, allowed in (
-            ("branches", branches, BRANCHES),
-            ("attention", attention, ("softmax", "sigmoid")),
-            ("dict_init", dict_init, ("centroid", "uniform")),
-        ):
-            if value not in allowed:
-                raise WstalError(f"{name} {value!r} is not one of {', '.join(allowed)}")
-        self.branches, self.normalization, self.test_length = branches, attention, test_length
-        sigma = topk or {"fg": 8, "ct": 2, "bg": 2}
-        self.divisors = [sigma[name] for name in ("fg", "ct", "bg")]
-        self.block = SnippetBlock(dim, block, block_std, dropout)
+        self.branches, self.test_length = settings.branches, settings.test_length
+        self.normalization = settings.attention
+        self.divisors = [settings.topk.fg, settings.topk.ct, settings.topk.bg]
+        self.block = SnippetBlock(dim, settings)
         self.attend = TemporalConv(dim, KINDS, kernel=1)
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(settings.dropout)
         self.classifier = TemporalConv(dim, num_classes + 1, kernel=1)
         # Shared by the three pooled features. differs from paper: it does not say whether the MIL
         # branch has the same one; own_classifier=False reads it so.
-        own = own_classifier and branches == "both"
+        own = settings.own_classifier and settings.branches == "both"
         self.pooled_classifier = TemporalConv(dim, num_classes + 1, 1) if own else self.classifier
         # A uniform start is the paper's second reading; centroids come with `prepare`.
         self.dictionary = nn.Parameter(torch.rand(num_classes + 1, dim))
 
     def forward(self, x: Tensor) -> TSSAMOutput:
-        """`[B, T, D]` -> TSSAMOutput."""
+        """`[B, T, D]` -> TSSAMOutput, of a sample of `test_length` snippets when not training."""
         if self.training or self.test_length is None:
             return self.read(x)
         index = uniform_snippets(x.shape[1], self.test_length, x.device)
         output = self.read(x[:, index])
         names = ("cas", "attention", "attention_ct", "attention_bg", "features")
-        back = {n: at_snippets(getattr(output, n), index, x.shape[1]) for n in names}
+        fields = output._asdict()
+        back = {name: at_snippets(fields[name], index, x.shape[1]) for name in names}
         return output._replace(**back)
 
     def read(self, x: Tensor) -> TSSAMOutput:
@@ -201,44 +140,78 @@ class TSSAM(nn.Module):
         return torch.stack(logits, 1).softmax(-1)
 
 
-def build(config: Mapping[str, Any], dims: Mapping[str, int], num_classes: int) -> TSSAM:
-    """The model of a resolved run config; `dims` gives each stream's width."""
-    if config["data"]["length"] is None:
-        raise WstalError("tssam pools over a fixed number of snippets: give data.length a number")
-    dim = sum(dims[name] for name in config["streams"])
-    return TSSAM(num_classes, dim, **config["model"])
+class SnippetBlock(nn.Module):
+    """One convolution over time, `[B, T, D] -> [B, T, D]`.
+
+    differs from paper: it names a "residual block" without details. `residual` is
+    x + Dropout(ReLU(Conv(x))), nothing after the sum and the convolution's weights drawn with
+    `block_std` (null: as every other layer), so that features start near the raw ones, as a
+    dictionary of raw centroids presupposes. `plain` is ACM-Net's Dropout(ReLU(Conv(x))).
+    """
+
+    def __init__(self, dim: int, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.residual = settings.block == "residual"
+        self.conv = TemporalConv(dim, dim)
+        if settings.block_std is not None:
+            nn.init.normal_(self.conv.weight, std=settings.block_std)
+        self.dropout = Dropout(settings.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, T, D] -> [B, T, D]`."""
+        y = self.dropout(self.conv(x).relu())
+        return x + y if self.residual else y
 
 
-def prepare(model: TSSAM, data: TrainingSet, config: Mapping[str, Any]) -> None:
-    """Start the dictionary from the training features, if the config says so."""
-    if config["model"]["dict_init"] == "centroid":
+def uniform_snippets(length: int, count: int, device: torch.device | str = "cpu") -> Tensor:
+    """Return floor(i length / count), ascending int64 `[count]`; a shorter video repeats some."""
+    return torch.arange(count, device=device) * length // count
+
+
+def at_snippets(sampled: Tensor, index: Tensor, length: int) -> Tensor:
+    """Put values of samples `[B, S, ...]`, drawn at snippets `index` `[S]`, on all snippets.
+
+    `index` ascends and starts at 0. A snippet that several samples were drawn at gets their
+    mean, one that was passed over is interpolated between its neighbours, and after the last sample
+    its value is repeated: `[B, length, ...]`.
+    """
+    total = sampled.new_zeros(sampled.shape[0], length, *sampled.shape[2:])
+    count = torch.bincount(index, minlength=length).clamp_min(1)
+    shape = (1, length, *[1] * (sampled.dim() - 2))
+    mean = total.index_add(1, index, sampled) / count.view(shape)
+    snippets = torch.arange(length, device=index.device)
+    last = torch.searchsorted(index, snippets, right=True) - 1
+    before, after = index[last], index[(last + 1).clamp_max(len(index) - 1)]
+    way = (snippets - before) / (after - before).clamp_min(1)
+    return mean[:, before].lerp(mean[:, after], way.to(mean.dtype).view(shape))
+
+
+def build(run: RunSettings, dims: Mapping[str, int], num_classes: int) -> TSSAM:
+    """Return the untrained network of a run; `dims` gives each stream's width."""
+    return TSSAM(num_classes, sum(dims[name] for name in run.streams), run.model)
+
+
+def prepare(network: TSSAM, videos: TrainingVideos, run: RunSettings) -> None:
+    """Start the dictionary from the training features, if the settings say so."""
+    if run.model.dict_init == "centroid":
         with torch.no_grad():
-            model.dictionary.copy_(class_centroids(data.rows, data.lengths, data.labels))
+            centroids = class_centroids(videos.rows, videos.lengths, videos.labels)
+            network.dictionary.copy_(centroids)
 
 
-def loss(
-    output: TSSAMOutput, batch: Batch, config: Mapping[str, Any]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted total and the unweighted terms; a term of weight 0 is not computed."""
-    settings = config["loss"]
-    targets = dict(zip(("fg", "ct", "bg"), attention_targets(batch.labels).unbind(1), strict=True))
-    found = dict(zip(targets, output.probabilities.unbind(1), strict=True))
+def class_centroids(rows: Tensor, lengths: np.ndarray, labels: Tensor) -> Tensor:
+    """Return the mean features per class and of everything: `[C+1, D]`, background last.
 
-    def compute(name: str) -> Tensor:
-        if name in targets:
-            return probability_loss(found[name], targets[name], EPS)
-        if name == "smt":
-            return dictionary_loss(output.features, output.dictionary, output.cas)
-        return opposite_loss(
-            output.attention[None],
-            suppress(output.cas, output.attention, "product"),
-            background=settings["gui_bg"],
-            reduction=settings["gui_reduction"],
-            detach=settings["gui_detach"],
-        )
-
-    weights = {name: weight for name, weight in settings["weights"].items() if weight}
-    terms = {name: compute(name) for name in weights}
-    if "smt" in weights:
-        weights["smt"] *= warmup_factor(batch.progress, settings["smt_warmup"])
-    return sum(weights[name] * term for name, term in terms.items()), terms
+    rows `[N, D]` are the snippets of all videos one after the other, lengths `[V]`, labels
+    `[V, C]`. A class is the mean over its videos of their mean features, so that long videos
+    count no more than short ones; the background, which no label marks, is the mean of all
+    snippets, and so is a class without videos.
+    """
+    counts = torch.as_tensor(lengths, device=rows.device)
+    owner = torch.repeat_interleave(torch.arange(len(counts), device=rows.device), counts)
+    sums = rows.new_zeros(len(counts), rows.shape[1]).index_add(0, owner, rows)
+    means = sums / counts[:, None]
+    videos = labels.sum(0)[:, None]
+    everything = sums.sum(0) / len(rows)
+    classes = torch.where(videos > 0, labels.mT @ means / videos.clamp_min(1), everything)
+    return torch.cat([classes, everything[None]])

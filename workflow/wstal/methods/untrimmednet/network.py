@@ -1,9 +1,9 @@
-"""UntrimmedNet with soft selection (Wang et al., CVPR 2017) on snippet features.
+"""UntrimmedNet's heads on snippet features: class logits and an attention logit per snippet.
 
-Each stream has two linear heads, class logits and an attention logit per snippet, and a loss of
-its own: two networks in one run. differs from paper: there the backbones are trained along with
-the heads; here the features are given, which makes this a labelled substitute. The exact route
-is `heads: given`: what the published networks say of each snippet, passed through.
+Each stream has two linear heads and a loss of its own: two networks in one run. differs from
+paper: there the backbones are trained along with the heads; here the features are given, which
+makes this a labelled substitute. The exact route is `heads: given`: the published networks' outputs
+for each snippet, passed through.
 
 ACN reads the score files: per stream the class probabilities `cas_{stream}` `[T, C]`, the raw
 attention `attention_{stream}` `[T]` and the video's classes `video_score_{stream}` `[C]`.
@@ -11,26 +11,55 @@ attention `attention_{stream}` `[T]` and the video's classes `video_score_{strea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wstal.base.errors import WstalError
-from wstal.layers.layers import Dropout
-from wstal.losses.mil import probability_loss
-from wstal.methods.contract import Batch, Output
-from wstal.methods.untrimmednet.loss import attended_logits, chunk_mixture
-from wstal.train.data import TrainingSet
+from wstal.base.settings import Count, DropoutRate, Positive, SettingsError
+from wstal.layers.dropout import Dropout
+from wstal.methods import contract
+from wstal.methods.contract import Output, TrainingVideos
 
-EPS = 1e-8  # inside the loss's logarithm
 SCP, ATTENTION = "_scp", "_attention"  # endings of the published streams
 
 
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The `model` section: heads on snippet features. "Code" is the authors', commit 76ec6a3."""
+
+    # trained: linear heads | given: published class activation and attention, unchanged (the
+    # recipes autoloc_unt*)
+    heads: Literal["trained", "given"] = "trained"
+    # Of each stream's features, before the heads (code).
+    dropout: Mapping[str, DropoutRate] = field(default_factory=lambda: {"rgb": 0.8, "flow": 0.7})
+    # Divides the attention before the softmax over time that weighs the video's score (code).
+    temperature: Positive = 3
+    # Given: the published column of each class, from 1, where there are more columns than classes.
+    columns: tuple[Count, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.columns and len(set(self.columns)) < len(self.columns):
+            raise SettingsError("columns names a column twice; each class has its own")
+
+
+@dataclass(frozen=True)
+class RunSettings(contract.RunSettings):
+    """The top level of an UntrimmedNet run's config.
+
+    Streams have a head and a loss each, and one alone works too; with given heads they are
+    `x_scp` and `x_attention` of each stream x.
+    """
+
+    model: NetworkSettings = field(default_factory=NetworkSettings)
+
+
 class Snippets(NamedTuple):
-    """What a head says of each snippet."""
+    """A head's outputs for each snippet."""
 
     logits: Tensor  # [B, T, K]
     probabilities: Tensor  # [B, T, K]
@@ -56,11 +85,12 @@ class StreamHead(nn.Module):
 
 
 class PublishedHead(nn.Module):
-    """The published probabilities `[B, T, K]` and attention logits `[B, T, 1]` as they are.
+    """The published probabilities `[B, T, K]` and attention logits `[B, T, 1]`, unchanged.
 
     Only probabilities are published. Their logarithm is the logit up to a constant per snippet,
-    which no softmax over classes sees, nor that of a mean of snippets with weights of sum 1. Where
-    not all classes of the softmax are published, the video's score is over those that are.
+    which changes neither a softmax over classes nor that of a mean of snippets with weights of
+    sum 1. Where not all classes of the softmax are published, the video's score is over those
+    that are.
     """
 
     def forward(self, scp: Tensor, attention: Tensor) -> Snippets:
@@ -74,40 +104,36 @@ class UntrimmedNet(nn.Module):
 
     `widths` are the widths of the parts of the input by name, in order; `heads` are
     (head, names of its parts) by stream. `columns` picks classes after the softmax, for heads
-    that know more classes than the data. `temperature` flattens the attention that weighs the
-    video's score.
+    that have more classes than the data.
     """
-
-    activation = "probability"
 
     def __init__(
         self,
         widths: Mapping[str, int],
         heads: Mapping[str, tuple[nn.Module, tuple[str, ...]]],
-        *,
+        settings: NetworkSettings,
         columns: list[int] | None = None,
-        temperature: float = 3.0,
     ) -> None:
         super().__init__()
-        self.widths, self.columns, self.temperature = dict(widths), columns, temperature
+        self.widths, self.columns, self.temperature = dict(widths), columns, settings.temperature
         self.heads = nn.ModuleDict({stream: head for stream, (head, _) in heads.items()})
         self.parts = {stream: parts for stream, (_, parts) in heads.items()}
-        self.stored = tuple(f"{k}_{s}" for s in heads for k in ("cas", "video_score"))
 
     def forward(self, x: Tensor) -> Output:
         """`[B, T, sum of widths]` -> Output, cas the mean of the streams' probabilities.
 
-        The background column of `cas` is 0: these networks know no background. The attention is
-        the mean of the streams' logits.
+        The background column of `cas` is 0: these networks have no background class. The attention
+        is the mean of the streams' logits.
         """
         given = dict(zip(self.widths, x.split(list(self.widths.values()), -1), strict=True))
         extra: dict[str, Tensor] = {}
         for stream, head in self.heads.items():
-            said = head(*(given[name] for name in self.parts[stream]))
-            video = attended_logits(said.logits, said.attention, self.temperature).softmax(-1)
-            extra[f"logits_{stream}"] = self._picked(said.logits)
-            extra[f"cas_{stream}"] = self._picked(said.probabilities)
-            extra[f"attention_{stream}"] = said.attention
+            snippets = head(*(given[name] for name in self.parts[stream]))
+            video = attended_logits(snippets.logits, snippets.attention, self.temperature)
+            video = video.softmax(-1)
+            extra[f"logits_{stream}"] = self._picked(snippets.logits)
+            extra[f"cas_{stream}"] = self._picked(snippets.probabilities)
+            extra[f"attention_{stream}"] = snippets.attention
             extra[f"video_score_{stream}"] = self._picked(video)
         extra["video_score"] = self._mean(extra, "video_score")
         cas = functional.pad(self._mean(extra, "cas"), (0, 1))
@@ -120,42 +146,53 @@ class UntrimmedNet(nn.Module):
         return torch.stack([extra[f"{kind}_{stream}"] for stream in self.heads]).mean(0)
 
 
-def build(config: Mapping[str, Any], dims: Mapping[str, int], num_classes: int) -> UntrimmedNet:
-    """The model of a resolved run config; `dims` gives each part's width."""
-    settings, names = config["model"], list(config["streams"])
-    length, chunks = config["data"]["length"], config["loss"]["chunks"]
-    if length is None or length % chunks:
+def attended_logits(logits: Tensor, attention: Tensor, temperature: float) -> Tensor:
+    """Class logits of whole videos, `[B, C]`: the mean over time weighted by attention.
+
+    logits `[B, T, C]`, attention logits `[B, T]`; the weights are softmax(attention /
+    temperature) over time, as at the original code's test time.
+    """
+    weights = (attention / temperature).softmax(1)
+    return (weights.unsqueeze(-1) * logits).sum(1)
+
+
+def build(run: RunSettings, dims: Mapping[str, int], num_classes: int) -> UntrimmedNet:
+    """Return the untrained network of a run; `dims` gives the width of each part of the input."""
+    settings = run.model
+    widths = {name: dims[name] for name in run.streams}
+    if settings.heads == "given":
+        parts = given_parts(run.streams)
+        published = {stream: (PublishedHead(), pair) for stream, pair in parts.items()}
+        found = {dims[stream + SCP] for stream in parts}
+        columns = columns_of_classes(found, num_classes, settings.columns)
+        return UntrimmedNet(widths, published, settings, columns)
+    if missing := [name for name in run.streams if name not in settings.dropout]:
+        raise WstalError(f"model.dropout names no rate for the stream {missing[0]}; add it")
+    heads = {
+        name: (StreamHead(width, num_classes, settings.dropout[name]), (name,))
+        for name, width in widths.items()
+    }
+    return UntrimmedNet(widths, heads, settings)
+
+
+def given_parts(streams: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return `{x: (x_scp, x_attention)}`; WstalError if other streams are among them."""
+    names = [name.removesuffix(SCP) for name in streams if name.endswith(SCP)]
+    parts = {name: (name + SCP, name + ATTENTION) for name in names}
+    if {part for pair in parts.values() for part in pair} != set(streams):
         raise WstalError(
-            f"data.length is {length}: give a multiple of loss.chunks ({chunks}), three snippets "
-            f"per chunk are {3 * chunks}"
+            f"model.heads: given reads the streams x{SCP} and x{ATTENTION} of each x, not "
+            f"{list(streams)}"
         )
-    widths = {name: dims[name] for name in names}
-    options = {"temperature": settings["temperature"]}
-    if settings["heads"] == "trained":
-        if lacking := [name for name in names if name not in settings["dropout"]]:
-            raise WstalError(f"model.dropout names no rate for the stream {lacking[0]}; add it")
-        heads = {
-            name: (StreamHead(dims[name], num_classes, settings["dropout"][name]), (name,))
-            for name in names
-        }
-        return UntrimmedNet(widths, heads, **options)
-    streams = [name.removesuffix(SCP) for name in names if name.endswith(SCP)]
-    parts = {stream: (stream + SCP, stream + ATTENTION) for stream in streams}
-    if {part for pair in parts.values() for part in pair} != set(names):
-        raise WstalError(
-            f"model.heads: given reads the streams x{SCP} and x{ATTENTION} of each x, not {names}"
-        )
-    heads = {stream: (PublishedHead(), pair) for stream, pair in parts.items()}
-    columns = columns_of_classes({dims[s + SCP] for s in streams}, num_classes, settings["columns"])
-    return UntrimmedNet(widths, heads, columns=columns, **options)
+    return parts
 
 
 def columns_of_classes(
-    widths: set[int], num_classes: int, ids: list[int] | None
+    widths: set[int], num_classes: int, ids: Sequence[int] | None
 ) -> list[int] | None:
-    """Which published columns are the data's classes, None where they are all of them.
+    """Return the published columns of the data's classes, None where they are all columns.
 
-    `ids` are the classes' places from 1, for networks that know more. Raises WstalError if
+    `ids` are the classes' places from 1, for networks that have more classes. Raises WstalError if
     columns and classes do not fit.
     """
     if widths == {num_classes}:
@@ -168,41 +205,38 @@ def columns_of_classes(
     )
 
 
-def prepare(model: UntrimmedNet, data: TrainingSet, config: Mapping[str, Any]) -> None:
-    """Refuse published heads that do not know the training videos' labels.
+def heads_of(run: RunSettings) -> list[str]:
+    """Return the names of the streams that have a head."""
+    return list(given_parts(run.streams) if run.model.heads == "given" else run.streams)
 
-    Nothing in a published file says which column is which class: if the first class of fewer
-    than half of the videos is a label of theirs, the columns are others than the data's.
+
+def attentions(run: RunSettings) -> dict[str, str]:
+    """Name each stream's attention by the stream."""
+    return {stream: f"attention_{stream}" for stream in heads_of(run)}
+
+
+def stored(run: RunSettings) -> tuple[str, ...]:
+    """Name the scores of each stream, from which ACN starts."""
+    return tuple(f"{k}_{stream}" for stream in heads_of(run) for k in ("cas", "video_score"))
+
+
+def prepare(network: UntrimmedNet, videos: TrainingVideos, run: RunSettings) -> None:
+    """Refuse published heads whose columns are not the training videos' classes.
+
+    Nothing in a published file says which column is which class: if the first class of fewer than
+    half of the videos is one of their labels, the columns are not in the data's order.
     """
-    if config["model"]["heads"] == "trained":
+    if run.model.heads == "trained":
         return
-    model.eval()
+    network.eval()
     hits = 0
-    for first, length, labels in zip(data.offsets, data.lengths, data.labels, strict=True):
-        video = model(data.rows[None, first : first + length]).extra["video_score"][0]
+    for first, length, labels in zip(videos.offsets, videos.lengths, videos.labels, strict=True):
+        video = network(videos.rows[None, first : first + length]).extra["video_score"][0]
         hits += int(labels[video.argmax()] > 0)
-    model.train()
-    if 2 * hits < len(data.ids):
+    network.train()
+    if 2 * hits < len(videos.ids):
         raise WstalError(
-            f"the published class activation is right for {hits} of {len(data.ids)} training "
+            f"the published class activation is right for {hits} of {len(videos.ids)} training "
             "videos: its columns are not the classes of this dataset in alphabetical order; "
             "name them under model.columns"
         )
-
-
-def loss(
-    output: Output, batch: Batch, config: Mapping[str, Any]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Sum of the streams' losses, and each: -sum_c y_c / |y| log(mixture_c), mean over videos.
-
-    Published heads have nothing to train: their loss is told and moves nothing.
-    """
-    prefix, chunks = "logits_", config["loss"]["chunks"]
-    streams = [name.removeprefix(prefix) for name in output.extra if name.startswith(prefix)]
-    terms = {}
-    for stream in streams:
-        logits, attention = (output.extra[f"{k}_{stream}"] for k in ("logits", "attention"))
-        mixture = chunk_mixture(logits, attention, chunks)
-        terms[f"mil_{stream}"] = probability_loss(mixture, batch.labels, EPS)
-    total = torch.stack(list(terms.values())).sum()
-    return (total if total.requires_grad else total.clone().requires_grad_()), terms

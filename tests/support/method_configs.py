@@ -1,0 +1,39 @@
+"""Resolved configs of the methods' runs, as plain trees, cut down where a test asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from wstal.config.layers import merged, resolve_run
+
+SMALL_CO2NET = {
+    "model": {"width": 8, "attention_width": 4},
+    "data": {"length": 12, "batch": 6, "pairs": 2},
+    "train": {"iterations": 12, "score_interval": 5, "log_interval": 4},
+}
+
+
+def method_yaml(project: Path, method: str) -> dict[str, Any]:
+    """The method's YAML: its base, datasets, recipes, variants and the paper's protocols."""
+    return yaml.safe_load((project / f"workflow/config/methods/{method}.yaml").read_text())
+
+
+def method_config(
+    project: Path,
+    run: str,
+    dataset: str = "thumos14",
+    recipe: str = "",
+    changes: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The resolved config of a run (`tssam`, `acn-rgb`) on a dataset and recipe, then changed."""
+    method, _, variant = run.partition("-")
+    base = resolve_run(method_yaml(project, method), dataset, variant or None, recipe)
+    return merged(base, changes or {})
+
+
+def small_config(project: Path, variant: str | None = None, **changes: Any) -> dict[str, Any]:
+    """The demo's CO2-Net config (or a variant of it) cut down to the small set."""
+    run = f"co2net-{variant}" if variant else "co2net"
+    return merged(method_config(project, run, "demo", changes=SMALL_CO2NET), changes)
