@@ -1,9 +1,6 @@
-"""ACN against loops over its definition; no public code exists.
-
-Every ACN run the config names, and the tables made of them.
+"""ACN against loops over its definition (no public code exists), and every run of its YAML.
 
 ACN learns from video-level labels: no annotated time, nor a statistic of it, reaches training.
-
 AutoLoc's released THUMOS14 config weighs anchors by the lengths of annotated instances of the
 training videos. ACN does not mention it, and it is temporal supervision.
 """
@@ -27,44 +24,44 @@ from acn_cases import (
     small_acn_set,
     video_of,
 )
+from method_configs import method_yaml
 from wstal.base.code_digest import import_closure
 from wstal.base.errors import WstalError
+from wstal.base.settings import from_plain
 from wstal.config.layers import resolve_run
-from wstal.config.validation import check_run
 from wstal.datasets.annotations import (
     Annotations,
     read_annotations,
     training_view,
     write_annotations,
 )
-from wstal.methods.acn import network as acn
-from wstal.methods.acn.localize import localize
+from wstal.methods.acn import ACN
+from wstal.methods.acn.localize import LocalizeSettings, localize
+from wstal.methods.acn.loss import TRAINING, LossSettings, loss, trained_classes
 from wstal.methods.acn.network import (
-    ACN,
+    STORED,
+    NetworkSettings,
     RegressionNetwork,
+    RunSettings,
+    build,
     dilation_of,
     margin_of,
-    trained_classes,
+    prepare,
 )
-from wstal.methods.contract import apply
 from wstal.train.checkpoint import load
 from wstal.train.data import TrainingSet
-from wstal.train.loop import Trainer
+from wstal.train.loop import Trainer, TrainSettings, learning_rate, run_config
 from wstal.train.run import RunFiles, train_run
 from wstal.train.scoring import Scorer
 
 ANCHORS = (1, 2, 4)
-
-
-@pytest.fixture(scope="module")
-def config(project):
-    return acn_config(project)
+SETTINGS = LossSettings()
 
 
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    found = ACN("rgb", 3, 5, anchors=ANCHORS, width=4)
+    found = ACN("rgb", 3, 5, NetworkSettings(anchors=ANCHORS, width=4))
     for network in found.networks:  # start away from the anchors
         torch.nn.init.normal_(network.layers[-1].weight)
         torch.nn.init.normal_(network.layers[-1].bias)
@@ -72,7 +69,7 @@ def model():
 
 
 def run(model, batch):
-    return apply(model, batch.features, batch.mask, batch.upstream)
+    return TRAINING.forward(model, batch.features, batch.mask, batch.upstream)
 
 
 def test_receptive_fields_of_the_paper():
@@ -101,10 +98,6 @@ def test_switches():
     assert [dilation_of(p, "rate") for p in (1, 4, 8)] == [1, 1, 2]
     assert [margin_of(p, "at_least_one") for p in (1, 2, 4, 8)] == [1, 1, 1, 2]
     assert [margin_of(p, "quarter") for p in (1, 2, 4, 8)] == [0.25, 0.5, 1, 2]
-    with pytest.raises(WstalError, match="dilation_rule 'none' is not one of inserted, rate"):
-        dilation_of(4, "none")
-    with pytest.raises(WstalError, match="inflation 'none' is not one of at_least_one, quarter"):
-        margin_of(4, "none")
 
 
 def test_training_starts_at_the_anchors():
@@ -123,7 +116,7 @@ def test_shifts_stay_within_half_an_anchor(model):
     assert (shifts.abs() <= half).all() and shifts.abs().max() > 1
 
 
-def test_a_padded_batch_equals_its_videos(model, config):
+def test_a_padded_batch_equals_its_videos(model):
     batch = random_batch((12, 9, 4, 2))
     output = run(model, batch)
     losses = []
@@ -133,18 +126,17 @@ def test_a_padded_batch_equals_its_videos(model, config):
         for name in ("shifts", "coherence"):
             found = output.extra[name][index : index + 1, :, :length]
             torch.testing.assert_close(found, alone.extra[name], rtol=0, atol=1e-7)
-        losses.append(acn.loss(alone, one, config)[0].item())
-    total = acn.loss(output, batch, config)[0].item()
+        losses.append(loss(alone, one, SETTINGS)[0].item())
+    total = loss(output, batch, SETTINGS)[0].item()
     assert total == pytest.approx(np.mean(losses), abs=1e-7)
 
 
 @pytest.mark.parametrize("alpha", [0.6, 0, 1])
-def test_loss_by_hand(model, config, alpha):
-    config = {**config, "loss": {**config["loss"], "alpha": alpha}}
+def test_loss_by_hand(model, alpha):
     batch = random_batch()
     batch.upstream["cas_rgb"][0, :, 2] = 0.01  # a labelled class without a strong snippet
     output = run(model, batch)
-    total, terms = acn.loss(output, batch, config)
+    total, terms = loss(output, batch, LossSettings(alpha=alpha))
     per_video, contrast = [], []
     for index in range(2):
         one = video_of(batch, index)
@@ -163,11 +155,11 @@ def test_loss_by_hand(model, config, alpha):
     assert terms["proposals"].item() > 0
 
 
-def test_gradients_of_the_networks_against_finite_differences(model, config):
+def test_gradients_of_the_networks_against_finite_differences(model):
     batch = random_batch()
 
     def total():
-        return acn.loss(run(model, batch), batch, config)[0]
+        return loss(run(model, batch), batch, SETTINGS)[0]
 
     total().backward()
     moved = 0
@@ -185,7 +177,7 @@ def test_gradients_of_the_networks_against_finite_differences(model, config):
     assert moved > len(list(model.parameters())) / 2
 
 
-def test_descending_the_loss_finds_the_action(config):
+def test_descending_the_loss_finds_the_action():
     """A video whose only action spans 10.5 anchors' starts: boundaries move towards it."""
     torch.manual_seed(0)
     count, start, stop = 40, 12, 23
@@ -196,11 +188,11 @@ def test_descending_the_loss_finds_the_action(config):
     upstream = {"cas_rgb": scores, "attention_rgb": torch.zeros(1, count)}
     upstream["video_score"] = torch.tensor([[0.9, 0.1]])
     batch = SimpleNamespace(features=features, labels=torch.tensor([[1.0, 0.0]]), mask=None)
-    model = ACN("rgb", 2, 6, anchors=(8,), width=16)
+    model = ACN("rgb", 2, 6, NetworkSettings(anchors=(8,), width=16))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     values = []
     for _ in range(150):
-        total, _ = acn.loss(model(features, upstream=upstream), batch, config)
+        total, _ = loss(model(features, upstream=upstream), batch, SETTINGS)
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
@@ -208,20 +200,20 @@ def test_descending_the_loss_finds_the_action(config):
     assert values[-1] < values[0] - 0.1
 
 
-def test_nothing_to_keep_costs_nothing(model, config):
+def test_nothing_to_keep_costs_nothing(model):
     batch = random_batch()
     batch.upstream["cas_rgb"].zero_()
-    total, terms = acn.loss(run(model, batch), batch, config)
+    total, terms = loss(run(model, batch), batch, SETTINGS)
     total.backward()
     assert total.item() == terms["proposals"].item() == 0
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
     unlabelled = batch._replace(labels=torch.zeros(2, 3))
-    assert acn.loss(run(model, unlabelled), unlabelled, config)[0].item() == 0
+    assert loss(run(model, unlabelled), unlabelled, SETTINGS)[0].item() == 0
 
 
-def test_a_video_of_one_snippet(model, config):
+def test_a_video_of_one_snippet(model):
     batch = random_batch((1,))
-    total, _ = acn.loss(run(model, batch), batch, config)
+    total, _ = loss(run(model, batch), batch, SETTINGS)
     assert total.item() == 0
     assert (run(model, batch).extra["coherence"] == 1).all()
 
@@ -234,14 +226,14 @@ def test_classes_trained_on():
 
 
 def test_quantiles_are_those_of_the_training_snippets():
-    model = ACN("flow", 2, 3, anchors=(1,))
+    model = ACN("flow", 2, 3, NetworkSettings(anchors=(1,)))
     values = torch.randn(1001)
-    acn.prepare(model, SimpleNamespace(upstream_rows={"attention_flow": values}), {})
+    prepare(model, SimpleNamespace(upstream_rows={"attention_flow": values}), RunSettings())
     expected = np.quantile(values.numpy(), np.linspace(0, 1, 101))
     np.testing.assert_allclose(model.training_quantiles, expected, atol=1e-6)
     assert "training_quantiles" in model.state_dict()
     with pytest.raises(WstalError, match="no attention_flow upstream"):
-        acn.prepare(model, SimpleNamespace(upstream_rows={}), {})
+        prepare(model, SimpleNamespace(upstream_rows={}), RunSettings())
 
 
 def test_the_output_is_what_upstream_says(model):
@@ -250,22 +242,22 @@ def test_the_output_is_what_upstream_says(model):
     assert torch.equal(output.cas[..., :3], batch.upstream["cas_rgb"])
     assert (output.cas[..., 3] == 0).all()
     assert torch.equal(output.attention, batch.upstream["attention_rgb"])
-    assert set(model.stored) <= set(output.extra)
+    assert set(STORED) <= set(output.extra)
     with_background = {**batch.upstream, "cas_rgb": torch.rand(2, 12, 4)}
-    again = apply(model, batch.features, batch.mask, with_background)
+    again = run(model, batch._replace(upstream=with_background))
     assert torch.equal(again.cas, with_background["cas_rgb"])
 
 
-def test_what_it_lacks_is_named(model, config):
+def test_what_it_lacks_is_named(model):
     with pytest.raises(WstalError, match="acn on rgb finds no cas_rgb, .* set scores_from"):
         model(torch.rand(1, 4, 5))
-    both = {**config, "streams": ["rgb", "flow"]}
     with pytest.raises(WstalError, match="acn trains one stream, the config names 2"):
-        acn.build(both, {"rgb": 5, "flow": 5}, 3)
+        build(RunSettings(streams=("rgb", "flow")), {"rgb": 5, "flow": 5}, 3)
 
 
-def test_build_reads_the_config(config):
-    model = acn.build(config, {"rgb": 7, "flow": 5}, 3)
+def test_the_network_is_that_of_the_settings():
+    run = RunSettings(streams=("rgb",), model=NetworkSettings(anchors=ANCHORS, width=4))
+    model = build(run, {"rgb": 7, "flow": 5}, 3)
     assert model.anchors.tolist() == [1, 2, 4]
     assert model.networks[0].layers[0].weight.shape == (3, 4, 7)
 
@@ -280,8 +272,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def model_acn_variants(project):
-    return yaml.safe_load((project / "workflow/config/methods/acn.yaml").read_text())
+def variants(project):
+    return method_yaml(project, "acn")
 
 
 @pytest.fixture(scope="module")
@@ -292,46 +284,38 @@ def small(tmp_path_factory):
 @pytest.mark.parametrize("variant", STREAMS)
 def test_every_stream_trains_scores_and_localizes(variant, small, project):
     features, annotations, upstream = small
-    config = acn_config(project, variant)
-    data = TrainingSet(features, annotations, config, CPU, upstream)
-    trainer = Trainer(acn, data, features.dims, config, 0, CPU)
+    plain = acn_config(project, variant)
+    config = run_config(plain)
+    data = TrainingSet(features, annotations, config.run.streams, config.data, CPU, upstream)
+    trainer = Trainer(config, data, features.dims, 0, CPU)
     before = [p.clone() for p in trainer.model.parameters()]
     while trainer.iteration < trainer.iterations:
         trainer.step()  # raises if the loss is not finite
     after = list(trainer.model.parameters())
     assert all(p.isfinite().all() for p in after)
     assert any((a != b).any() for a, b in zip(before, after, strict=True))
-    scorer = Scorer(
-        features, features.ids("test"), data.streams, data.classes, data.standardization, CPU,
-        upstream,
-    )  # fmt: skip
-    found = localize(scorer(trainer.model, 1), config["localize"])
+    ids = features.ids("test")
+    scorer = Scorer(config, features, ids, data.classes, data.standardization, CPU, upstream)
+    settings = from_plain(LocalizeSettings, plain["localize"])
+    found = localize(scorer(trainer.model, 1), settings)
     assert len(found) and (found["t_end"] > found["t_start"]).all()
 
 
-def test_the_lists_above_are_complete(model_acn_variants):
-    assert set(model_acn_variants["variants"]) == set(STREAMS + FUSED) - {None}
+def test_the_lists_above_are_complete(variants):
+    assert set(variants["variants"]) == set(STREAMS + FUSED) - {None}
 
 
 @pytest.mark.parametrize("variant", STREAMS + FUSED)
-def test_every_variant_differs_from_the_method_and_fits_the_schema(variant, model_acn_variants):
-    for dataset in ["", *model_acn_variants["datasets"]]:
-        config = resolve_run(model_acn_variants, dataset, variant)
-        filled = check_run("acn", config, "test")
-        assert {**filled, "init_from": None} == {
-            **config,
-            "init_from": None,
-            "train": filled["train"],
-        }
-        if variant:
-            assert config != resolve_run(model_acn_variants, dataset, None)
+def test_joined_runs_have_two_streams_and_trained_ones_one(variant, variants):
+    for dataset in ["", *variants["datasets"]]:
+        config = resolve_run(variants, dataset, variant)
         assert bool(config["fuse_from"]) == (variant in FUSED)
         assert len(config["streams"]) == (2 if variant in FUSED else 1)
 
 
-def test_a_loss_is_scored_with_the_alpha_it_was_trained_with(model_acn_variants):
+def test_a_loss_is_scored_with_the_alpha_it_was_trained_with(variants):
     for variant in STREAMS:
-        config = resolve_run(model_acn_variants, "thumos14", variant)
+        config = resolve_run(variants, "thumos14", variant)
         assert config["loss"]["alpha"] == config["localize"]["alpha"], variant
         threshold = 5 if variant.startswith("flow") else 7
         assert config["localize"]["attention"]["value"] == threshold, variant
@@ -339,21 +323,17 @@ def test_a_loss_is_scored_with_the_alpha_it_was_trained_with(model_acn_variants)
             assert config["loss"][name] == config["localize"][name], variant
 
 
-def test_fused_runs_join_streams_of_their_own_settings(model_acn_variants):
-    assert model_acn_variants["fuse_from"] == {"rgb": "acn-rgb", "flow": "acn-flow"}
+def test_fused_runs_join_streams_of_their_own_settings(variants):
+    assert variants["fuse_from"] == {"rgb": "acn-rgb", "flow": "acn-flow"}
     for variant, setting in (("literal", "momentum"), ("fast", "lr")):
-        fused = model_acn_variants["variants"][variant]
+        fused = variants["variants"][variant]
         for name in fused["fuse_from"].values():
-            config = resolve_run(model_acn_variants, "", name.removeprefix("acn-"))
-            assert (
-                config["train"][setting]
-                == fused["train"][setting]
-                != model_acn_variants["train"][setting]
-            )
+            config = resolve_run(variants, "", name.removeprefix("acn-"))
+            assert config["train"][setting] == fused["train"][setting] != variants["train"][setting]
 
 
-def test_published_settings(model_acn_variants):
-    thumos = resolve_run(model_acn_variants, "thumos14", "rgb")
+def test_published_settings(variants):
+    thumos = resolve_run(variants, "thumos14", "rgb")
     assert thumos["model"]["anchors"] == [1, 2, 4, 8, 16, 32]
     train = thumos["train"]
     assert (train["optimizer"], train["lr"], train["epochs"]) == ("sgd", 1e-3, 3)
@@ -361,18 +341,15 @@ def test_published_settings(model_acn_variants):
     assert train["schedule"]["factor"] == 0.1 and len(train["schedule"]["at"]) == 2
     assert thumos["loss"]["alpha"] == 0.6
     assert thumos["localize"]["nms_iou"] == thumos["localize"]["fusion"]["iou"] == 0.4
-    anet = resolve_run(model_acn_variants, "activitynet12", "flow")
+    anet = resolve_run(variants, "activitynet12", "flow")
     assert anet["model"]["anchors"] == [16, 32, 64, 128, 256, 512]
-    published = resolve_run(model_acn_variants, "thumos14", "flow", "autoloc_unt")["localize"][
-        "attention"
-    ]
+    published = resolve_run(variants, "thumos14", "flow", "autoloc_unt")["localize"]["attention"]
     assert (published["mode"], published["value"]) == ("absolute", 5)
 
 
-def test_the_rate_falls_after_each_epoch(model_acn_variants):
-    from wstal.train.loop import learning_rate
-
-    settings = resolve_run(model_acn_variants, "thumos14", "rgb")["train"]
+def test_the_rate_falls_after_each_epoch(variants):
+    plain = resolve_run(variants, "thumos14", "rgb")["train"]
+    settings = from_plain(TrainSettings, plain)
     for updates in (50, 1177):  # per epoch: THUMOS14, ActivityNet 1.2
         rates = [learning_rate(settings, i / (3 * updates)) for i in range(3 * updates)]
         for epoch, rate in enumerate((1e-3, 1e-4, 1e-5)):
@@ -380,15 +357,8 @@ def test_the_rate_falls_after_each_epoch(model_acn_variants):
             assert rates[(epoch + 1) * updates - 1] == pytest.approx(rate)
 
 
-def test_unknown_keys_are_refused(model_acn_variants):
-    config = resolve_run(model_acn_variants, "", "rgb")
-    config["loss"]["alhpa"] = 0.3
-    with pytest.raises(WstalError, match="alhpa: unknown key; did you mean 'alpha'"):
-        check_run("acn", config, "acn.yaml")
-
-
 @pytest.mark.parametrize("number", range(1, 6))
-def test_tables_name_known_runs_for_every_row_of_ours(number, project, catalog, model_acn_variants):
+def test_tables_name_known_runs_for_every_row_of_ours(number, project, catalog, variants):
     table = catalog.tables[f"acn_table{number}"]
     folder = project / "workflow/reference/paper_tables"
     with (folder / table["paper"]).open() as file:
@@ -404,7 +374,7 @@ def test_tables_name_known_runs_for_every_row_of_ours(number, project, catalog, 
     assert set(listed) == own
     for name, row in ours.items():
         variant = row["run"].removeprefix("acn").removeprefix("-") or None
-        config, switches = resolve_run(model_acn_variants, row["dataset"], variant), listed[name]
+        config, switches = resolve_run(variants, row["dataset"], variant), listed[name]
         stream = switches["stream"]
         assert config["streams"] == (["rgb", "flow"] if stream == "fused" else [stream]), name
         alpha = {"L": float(switches["alpha"]), "Lc": 0, "OIC": 1}[switches["score"]]
@@ -413,10 +383,8 @@ def test_tables_name_known_runs_for_every_row_of_ours(number, project, catalog, 
 
 def train(folder, project, features, annotations, upstream):
     files = RunFiles(folder / "checkpoint.pt", folder / "log.csv", folder / "scores.h5")
-    train_run(
-        acn, features, annotations, acn_config(project), files, seed=0, code="",
-        device=torch.device("cpu"), upstream=upstream,
-    )  # fmt: skip
+    made = {"seed": 0, "code": "", "device": CPU, "upstream": upstream}
+    train_run(features, annotations, acn_config(project), files, **made)
     return load(files.checkpoint)
 
 
@@ -472,7 +440,7 @@ def test_other_scores_of_test_videos_give_the_same_weights(small, tmp_path, proj
 
 def test_nothing_that_reads_segments_is_in_reach_of_the_loss(project):
     package = project / "workflow/wstal"
-    for module in ("methods/acn/network.py", "methods/acn/localize.py"):
+    for module in ("methods/acn/loss.py", "methods/acn/localize.py"):
         files = import_closure(package / module, package)
         assert files
         for path in files:

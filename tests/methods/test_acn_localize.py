@@ -1,9 +1,4 @@
-"""ACN's localization against loops over its definition.
-
-Fusion of two streams by its definition and against loops.
-
-The diagrams in the docs are those of the code as it is.
-"""
+"""ACN's localization and fusion against loops over their definitions, and its diagrams."""
 
 from __future__ import annotations
 
@@ -17,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import warm_python
-from acn_cases import acn_config, kept_by_hand, proposals_by_hand
+from acn_cases import kept_by_hand, proposals_by_hand
 from wstal.base.errors import WstalError
 from wstal.config.catalog import load_catalog
 from wstal.localize.events import constant_attention
@@ -25,16 +20,24 @@ from wstal.localize.nms import overlap
 from wstal.localize.scores import Scores, VideoScores
 from wstal.methods.acn.figures import layer_lines, regression_figure, system_overview
 from wstal.methods.acn.fusion import fuse_histories, fuse_proposals, fuse_scores
-from wstal.methods.acn.localize import localize, proposals, threshold
-from wstal.methods.acn.loss import areas_of
-from wstal.methods.acn.network import ACN
+from wstal.methods.acn.localize import (
+    AttentionSettings,
+    FusionSettings,
+    LocalizeSettings,
+    localize,
+    proposals,
+    threshold,
+)
+from wstal.methods.acn.loss import LossSettings
+from wstal.methods.acn.network import ACN, NetworkSettings, RunSettings
+from wstal.methods.acn.proposals import areas_of
 
 ANCHORS = np.array([1.0, 2.0, 4.0])
 
 
 @pytest.fixture(scope="module")
-def settings(project):
-    return acn_config(project)["localize"]
+def settings():
+    return LocalizeSettings()
 
 
 def video(seed=0, count=20):
@@ -61,15 +64,15 @@ def video(seed=0, count=20):
 
 def by_hand(features, scores, label, settings):
     """Kept proposals of a class, best first, after suppression."""
-    seen = scores.attention >= 2 * settings["attention"]["quantile"] - 1
+    seen = scores.attention >= 2 * settings.attention.quantile - 1
     cas = scores.cas[:, label] * seen
     shifts = scores.extra["shifts"]
-    found = proposals_by_hand(features, cas, shifts, ANCHORS.astype(int), settings["alpha"])
+    found = proposals_by_hand(features, cas, shifts, ANCHORS.astype(int), settings.alpha)
     kept = sorted(kept_by_hand(found, seen & (cas >= 0.1)), key=lambda n: found[n][-1])
     rows, segments = [], np.empty((0, 2))
     for n in kept:
         start, end = max(found[n][0], 0), min(found[n][1] + 1, len(cas))
-        if (overlap(np.array([start, end]), segments) <= settings["nms_iou"]).all():
+        if (overlap(np.array([start, end]), segments) <= settings.nms_iou).all():
             segments = np.concatenate([segments, [[start, end]]])
             rows.append([start, end, label, -found[n][-1]])
     return np.array(rows).reshape(-1, 4)
@@ -78,7 +81,7 @@ def by_hand(features, scores, label, settings):
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("alpha", [0.6, 0, 1])
 def test_by_hand(seed, alpha, settings):
-    settings = {**settings, "alpha": alpha}
+    settings = replace(settings, alpha=alpha)
     features, scores = video(seed)
     expected = [by_hand(features, scores, label, settings) for label in (0, 2)]
     found = proposals(scores, settings)
@@ -103,25 +106,23 @@ def test_a_video_of_no_class_has_no_proposals(settings):
 
 def test_the_threshold_of_attention(settings):
     _, scores = video()
-    quantile = {"mode": "quantile", "quantile": 0.25, "value": 7}
-    assert threshold(scores, quantile) == pytest.approx(-0.5)
-    assert threshold(scores, {**quantile, "quantile": 0.335}) == pytest.approx(-0.33)
-    assert threshold(scores, {**quantile, "mode": "absolute"}) == 7
-    with pytest.raises(WstalError, match="attention.mode 'share' is not one of"):
-        threshold(scores, {**quantile, "mode": "share"})
-    none = {**settings, "attention": {**quantile, "mode": "absolute"}}
+    assert threshold(scores, AttentionSettings(quantile=0.25)) == pytest.approx(-0.5)
+    assert threshold(scores, AttentionSettings(quantile=0.335)) == pytest.approx(-0.33)
+    absolute = AttentionSettings(mode="absolute")
+    assert threshold(scores, absolute) == 7
+    none = replace(settings, attention=absolute)
     assert proposals(scores, none).shape == (0, 4)
 
 
 def test_the_threshold_does_not_depend_on_the_scored_video(settings):
     _, scores = video()
     other = replace(scores, attention=scores.attention * 3 + 100)
-    assert threshold(other, settings["attention"]) == threshold(scores, settings["attention"])
+    assert threshold(other, settings.attention) == threshold(scores, settings.attention)
 
 
 def test_constant_attention_discards_nothing(settings):
     _, scores = video()
-    all_seen = {**settings, "attention": {"mode": "quantile", "quantile": 0, "value": 7}}
+    all_seen = replace(settings, attention=AttentionSettings(quantile=0))
     flat = constant_attention(Scores(["a", "b", "c"], {"v": scores}, "probability"))
     np.testing.assert_allclose(
         proposals(flat.videos["v"], settings), proposals(scores, all_seen), atol=1e-12
@@ -145,6 +146,7 @@ def boundaries(scores):
 
 
 COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]
+FUSION = FusionSettings()
 
 
 def frame(*rows):
@@ -161,7 +163,7 @@ def test_by_definition():
         ("b", 0.0, 10.0, "run", 0.2),  # another video
         ("a", 25.0, 31.0, "run", 1.0),  # IoU 5/11
     )
-    fused = fuse_proposals(flow, rgb, 0.4, 0.5)
+    fused = fuse_proposals(flow, rgb, FusionSettings(0.4, 0.5))
     expected = frame(
         ("a", 0.0, 10.0, "run", 0.75),
         ("a", 20.0, 30.0, "run", 0.2),
@@ -203,7 +205,7 @@ def test_against_loops(seed):
     rng = np.random.default_rng(seed)
     flow, rgb = (random_proposals(rng, int(n)) for n in rng.integers(0, 25, 2))
     iou, discount = rng.uniform(0.1, 0.9), rng.uniform(0, 1)
-    fused = fuse_proposals(flow, rgb, iou, discount)
+    fused = fuse_proposals(flow, rgb, FusionSettings(iou, discount))
     expected = by_loops(flow, rgb, iou, discount)
     assert list(fused.columns) == COLUMNS and len(fused) == len(expected)
     for ours, theirs in zip(fused.itertuples(index=False), expected, strict=True):
@@ -213,18 +215,18 @@ def test_against_loops(seed):
 
 def test_nothing_to_fuse():
     empty, one = frame(), frame(("a", 0.0, 1.0, "run", 1.0))
-    assert list(fuse_proposals(empty, empty).columns) == COLUMNS
-    assert fuse_proposals(one, empty)["score"].tolist() == [1.0]
-    assert fuse_proposals(empty, one)["score"].tolist() == [0.5]
+    assert list(fuse_proposals(empty, empty, FUSION).columns) == COLUMNS
+    assert fuse_proposals(one, empty, FUSION)["score"].tolist() == [1.0]
+    assert fuse_proposals(empty, one, FUSION)["score"].tolist() == [0.5]
 
 
 def test_histories_are_fused_where_both_have_one():
     one = frame(("a", 0.0, 1.0, "run", 1.0))
-    fused = fuse_histories({2: one, 4: one}, {4: one, 2: frame(), 6: one})
+    fused = fuse_histories({2: one, 4: one}, {4: one, 2: frame(), 6: one}, FUSION)
     assert list(fused) == [2, 4]
     assert fused[2]["score"].tolist() == [1.0] == fused[4]["score"].tolist()
     with pytest.raises(WstalError, match="score_interval"):
-        fuse_histories({2: one}, {3: one})
+        fuse_histories({2: one}, {3: one}, FUSION)
 
 
 def stream(value, videos=("a", "b"), **changes):
@@ -307,7 +309,7 @@ def test_another_config_and_format_may_be_given(tmp_path, project):
 
 
 def test_a_network_is_described_as_it_is():
-    model = ACN("flow", 2, 64, anchors=(8,), width=16, dilation_rule="rate")
+    model = ACN("flow", 2, 64, NetworkSettings(anchors=(8,), width=16, dilation_rule="rate"))
     assert layer_lines(model.networks[0]) == [
         "conv 3, 64 → 16, dilation 2",
         "conv 3, 16 → 16, dilation 2",
@@ -318,16 +320,16 @@ def test_a_network_is_described_as_it_is():
 
 
 def test_the_overview_shows_the_settings_of_the_run():
-    localize = {
-        **{"class_threshold": 0.3, "scp_threshold": 0.2, "nms_iou": 0.7},
-        "attention": {"mode": "absolute", "value": 6, "quantile": 0.5},
-        "fusion": {"iou": 0.6, "discount": 0.25},
-    }
-    config = {
-        **{"localize": localize, "loss": {"alpha": 0.75}, "model": {"anchors": [3, 9]}},
-        "scores_from": "untrimmednet",
-    }
-    texts = [text.get_text() for text in system_overview(config).axes[0].texts]
+    settings = LocalizeSettings(
+        class_threshold=0.3,
+        scp_threshold=0.2,
+        nms_iou=0.7,
+        attention=AttentionSettings(mode="absolute", value=6),
+        fusion=FusionSettings(iou=0.6, discount=0.25),
+    )
+    run = RunSettings(model=NetworkSettings(anchors=(3, 9)))
+    figure = system_overview(run, LossSettings(alpha=0.75), settings)
+    texts = [text.get_text() for text in figure.axes[0].texts]
     for line in (
         "v > 0.3, S ≥ 0.2", "A ≥ 6", "score −L, NMS 0.7", "rgb: score × 0.25,", "P = 3, 9",
         "kept where IoU < 0.6", "L = 0.75 L_OIC + 0.25 (L_c − 1)",

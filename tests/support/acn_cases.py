@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from method_configs import method_config
 from small_set import write_small_set
-from wstal.config.layers import merged, resolve_run
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, VideoScores
 from wstal.methods.contract import Batch
@@ -17,11 +17,8 @@ CUT = {
 
 
 def acn_config(project, variant="rgb", dataset="thumos14"):
-    """A trained ACN run on narrow features."""
-    import yaml
-
-    text = (project / "workflow/config/methods/acn.yaml").read_text()
-    return merged(resolve_run(yaml.safe_load(text), dataset, variant), CUT)
+    """The plain config of a trained ACN run on narrow features."""
+    return method_config(project, f"acn-{variant}", dataset, changes=CUT)
 
 
 def random_batch(lengths=(12, 9), dim=5, classes=3, seed=0):

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-import yaml
+from method_configs import method_config
 from small_set import write_small_set
 from wstal.base.settings import from_plain, to_plain
-from wstal.config.layers import merged, resolve_run
 from wstal.evaluate.detections import read_detections
 from wstal.features.pack import FeatureFile
 from wstal.localize.detections import write_proposals
@@ -46,8 +45,8 @@ def write_acn_runs(project: Path, root: Path) -> Path:
 
 
 def _write_run(project, path, annotations, method, variant, folder, upstream) -> None:
-    text = (project / f"workflow/config/methods/{method}.yaml").read_text()
-    full = merged(resolve_run(yaml.safe_load(text), "thumos14", variant), CUT[method])
+    run = f"{method}-{variant}" if variant else method
+    full = method_config(project, run, changes=CUT[method])
     config = {key: value for key, value in full.items() if key != "localize"}
     files = RunFiles(folder / "checkpoint.pt", folder / "log.csv", folder / "intervals.h5")
     with FeatureFile(path) as features:

@@ -1,15 +1,14 @@
-""""""
+"""ACN's proposals against loops over their definitions: areas, contrast, coherence, selection."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from wstal.base.errors import WstalError
-from wstal.methods.acn.localize import best_covering, selected
-from wstal.methods.acn.loss import (
+from wstal.methods.acn.proposals import (
     Areas,
     areas_of,
+    best_covering,
     between,
     coherence,
     covered,
@@ -17,6 +16,7 @@ from wstal.methods.acn.loss import (
     prefix_sums,
     product_prefix,
     proposal_loss,
+    selected,
 )
 
 
@@ -385,13 +385,6 @@ def test_both_rules_on_refined_proposals(rule):
             flat = [part[row].flatten().numpy() for part in parts]
             expected = painted(*flat, allowed, passed[row].numpy())
             np.testing.assert_array_equal(found[row].flatten().numpy(), expected)
-
-
-def test_a_rule_of_another_name_is_refused():
-    edge = torch.zeros(1, 1, 1)
-    areas = Areas(edge, edge, edge, edge, edge == 0)
-    with pytest.raises(WstalError, match="discard_rule 'any' is not one of location, contains"):
-        selected(edge, areas, torch.tensor([1]), edge[0] == 0, "any")
 
 
 def test_no_rows():
