@@ -1,13 +1,23 @@
-""""""
+"""CAVF's consistency losses and localization, by hand and against loops."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from wstal.localize.nms import NmsSettings
 from wstal.localize.scores import Scores, VideoScores
-from wstal.methods.cavf.localize import class_sequences, classes_above_mean, localize
+from wstal.localize.segments import ThresholdSettings
+from wstal.methods.cavf.localize import (
+    LocalizeSettings,
+    class_sequences,
+    classes_above_mean,
+    localize,
+)
 from wstal.methods.cavf.loss import (
+    ContinuitySettings,
     active_share,
     agreed_class,
     continuity_loss,
@@ -30,14 +40,15 @@ def by_loops(x, weights):
 
 def test_gaussian_of_the_default_window():
     expected = [0.054489, 0.244201, 0.402620, 0.244201, 0.054489]
-    np.testing.assert_allclose(gaussian(4, 1.0), expected, atol=1e-6)
-    printed = gaussian(4, 1.0, normalize=False)
+    np.testing.assert_allclose(gaussian(ContinuitySettings()), expected, atol=1e-6)
+    printed = gaussian(ContinuitySettings(normalize=False))
     assert printed[2] == pytest.approx(0.2) and printed.sum() == pytest.approx(0.4967, abs=1e-4)
     assert uniform(4).tolist() == pytest.approx([0.2] * 5)
 
 
 @pytest.mark.parametrize(
-    "weights", [gaussian(4, 1.0), gaussian(2, 0.7, normalize=False), uniform(6)]
+    "weights",
+    [gaussian(ContinuitySettings()), gaussian(ContinuitySettings(2, 0.7, False)), uniform(6)],
 )
 def test_means_are_those_of_the_definition_and_padding_is_no_neighbour(weights):
     torch.manual_seed(0)
@@ -53,7 +64,7 @@ def test_means_are_those_of_the_definition_and_padding_is_no_neighbour(weights):
 
 def test_a_constant_is_its_own_mean():
     x = torch.full((1, 3, 2), 0.3)
-    torch.testing.assert_close(windowed_mean(x, gaussian(4, 1.0)), x)
+    torch.testing.assert_close(windowed_mean(x, gaussian(ContinuitySettings())), x)
 
 
 def test_each_video_weighs_the_same_whatever_its_length():
@@ -63,7 +74,7 @@ def test_each_video_weighs_the_same_whatever_its_length():
     assert mean_over_snippets(x).item() == pytest.approx(x.mean().item())
 
 
-WEIGHTS = gaussian(4, 1.0)
+WEIGHTS = gaussian(ContinuitySettings())
 
 
 def openmax(foreground, inside):
@@ -170,12 +181,7 @@ def test_gradient_is_that_of_finite_differences():
     assert torch.autograd.gradcheck(lambda x: pseudo_loss(x, label, active), (p,))
 
 
-SETTINGS = {
-    "thresholds": {"start": 0.5, "stop": 0.5, "num": 1},
-    "shortest": 2,
-    "video_weight": 0.7,
-    "nms": None,
-}
+SETTINGS = LocalizeSettings()
 FIRST = [0.1, 0.6, 0.8, 0.2, 0.7, 0.1, 0.6, 0.7]
 
 
@@ -198,17 +204,19 @@ def test_runs_above_half_way_score_their_peak_and_the_video():
 def test_classes_below_the_mean_are_dropped():
     assert classes_above_mean(np.array([0.8, 0.1, 0.45])).tolist() == [0, 2]
     assert classes_above_mean(np.full(10, 0.1)).tolist() == list(range(10))
-    assert set(localize(scores(video_score=(0.4, 0.4)), {**SETTINGS, "shortest": 1})["label"]) == {
+    assert set(
+        localize(scores(video_score=(0.4, 0.4)), replace(SETTINGS, shortest=1))["label"]
+    ) == {
         "a",
         "b",
     }
 
 
 def test_several_thresholds_end_in_suppression():
-    nms = {"kind": "hard", "iou": 0.3, "sigma": 0.3, "plus_one": False}
-    grid = {"start": 0.2, "stop": 0.8, "num": 3}
-    many = localize(scores(), {**SETTINGS, "thresholds": grid})
-    kept = localize(scores(), {**SETTINGS, "thresholds": grid, "nms": nms})
+    nms = NmsSettings(kind="hard", iou=0.3, sigma=0.3, plus_one=False)
+    grid = ThresholdSettings(0.2, 0.8, 3)
+    many = localize(scores(), replace(SETTINGS, thresholds=grid))
+    kept = localize(scores(), replace(SETTINGS, thresholds=grid, nms=nms))
     assert len(many) > len(kept) == 2 and kept["score"].is_monotonic_decreasing
 
 

@@ -1,33 +1,41 @@
-"""TS-SAM's network against loops over videos, attentions, classes and snippets.
-
-Every run of TS-SAM that the config names, and the tables made of them.
-"""
+"""TS-SAM's network against loops over its definition; every run of its YAML."""
 
 from __future__ import annotations
 
 import csv
-import importlib
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from wstal.base.errors import WstalError
+from wstal.base.settings import from_plain
 from wstal.config.layers import merged
+from wstal.localize.segments import ThresholdSettings
 from wstal.methods.contract import Batch
-from wstal.methods.tssam import network as tssam
-from wstal.methods.tssam.localize import localize
-from wstal.methods.tssam.network import TSSAM, at_snippets, class_centroids, uniform_snippets
+from wstal.methods.tssam import TSSAM
+from wstal.methods.tssam.localize import LocalizeSettings, localize
+from wstal.methods.tssam.loss import LossSettings, WeightSettings, loss
+from wstal.methods.tssam.network import (
+    NetworkSettings,
+    TopkSettings,
+    at_snippets,
+    class_centroids,
+    uniform_snippets,
+)
 from wstal.train.data import TrainingSet
-from wstal.train.loop import Trainer
+from wstal.train.loop import Trainer, run_config
 from wstal.train.scoring import Scorer
 
 CLASSES, DIM = 3, 6
-SIGMA = {"fg": 8, "ct": 2, "bg": 3}
+SIGMA = TopkSettings(fg=8, ct=2, bg=3)
+WHOLE = NetworkSettings(test_length=None)
 
 
 def network(**settings):
     torch.manual_seed(0)
-    model = TSSAM(CLASSES, DIM, topk=SIGMA, block_std=0.5, **settings).double()
+    own = replace(WHOLE, topk=SIGMA, block_std=0.5, **settings)
+    model = TSSAM(CLASSES, DIM, own).double()
     for name in ("attend", "classifier", "pooled_classifier"):
         torch.nn.init.normal_(getattr(model, name).bias)
     return model.eval()
@@ -77,7 +85,7 @@ def by_hand(model, video):
         total = sum(a[t, b] for t in range(len(x)))
         mean = sum(a[t, b] * x[t] for t in range(len(x))) / total
         pooled.append(softmax(dense(model.pooled_classifier, mean)))
-        k = max(len(x) // SIGMA[name], 1)
+        k = max(len(x) // asdict(SIGMA)[name], 1)
         logits = []
         for c in range(CLASSES + 1):
             logits.append(
@@ -118,17 +126,17 @@ def test_the_three_attentions_share_what_there_is():
 
 def test_features_start_near_the_raw_ones():
     torch.manual_seed(0)
-    model, x = TSSAM(CLASSES, 256).eval(), torch.randn(1, 30, 256)
+    model, x = TSSAM(CLASSES, 256, WHOLE).eval(), torch.randn(1, 30, 256)
     assert (model(x).features - x).norm() / x.norm() < 0.05
-    plain = TSSAM(CLASSES, 256, block="plain", block_std=None).eval()(x).features
+    plain = TSSAM(CLASSES, 256, replace(WHOLE, block="plain", block_std=None)).eval()(x).features
     assert (plain - x).norm() / x.norm() > 0.5
 
 
 def test_classifiers_are_two_or_one():
-    names = {name for name, _ in TSSAM(CLASSES, DIM).named_parameters()}
+    names = {name for name, _ in TSSAM(CLASSES, DIM, WHOLE).named_parameters()}
     assert {"classifier.weight", "pooled_classifier.weight", "dictionary"} <= names
     for one in ({"own_classifier": False}, {"branches": "attention"}, {"branches": "mil"}):
-        model = TSSAM(CLASSES, DIM, **one)
+        model = TSSAM(CLASSES, DIM, replace(WHOLE, **one))
         assert model.pooled_classifier is model.classifier
 
 
@@ -136,30 +144,21 @@ def test_every_branch_learns_from_its_own_terms():
     """Of single-branch models every weight but the dictionary has a gradient."""
     x, labels = features().float(), torch.tensor([[1.0, 0, 0], [0, 1, 1]])
     for branches in ("both", "attention", "mil"):
-        model = TSSAM(CLASSES, DIM, branches=branches)
-        config = {"loss": {"weights": {"fg": 1, "ct": 0.1, "bg": 0.1, "gui": 0, "smt": 0}}}
-        total, terms = tssam.loss(model(x), Batch(x, labels), config)
+        model = TSSAM(CLASSES, DIM, replace(WHOLE, branches=branches))
+        settings = LossSettings(weights=WeightSettings(gui=0, smt=0))
+        total, terms = loss(model(x), Batch(x, labels), settings)
         total.backward()
         without = {name for name, p in model.named_parameters() if p.grad is None}
         assert without == {"dictionary"} and set(terms) == {"fg", "ct", "bg"}
 
 
-SETTINGS = {
-    "gui_bg": "probability",
-    "gui_reduction": "mean",
-    "gui_detach": False,
-    "smt_warmup": 0.1,
-}
-
-
 def losses(progress, **changes):
-    weights = {"fg": 1.0, "ct": 0.1, "bg": 0.2, "gui": 0.3, "smt": 0.5}
+    weights = WeightSettings(fg=1.0, ct=0.1, bg=0.2, gui=0.3, smt=0.5)
     model, x = network(), features()
     labels = torch.tensor([[1, 0, 0], [0, 1, 1]], dtype=torch.float64)
     batch = Batch(x, labels, progress=progress)
-    config = {"loss": {"weights": weights, **SETTINGS, **changes}}
     output = model(x)
-    return *tssam.loss(output, batch, config), output
+    return *loss(output, batch, LossSettings(weights=weights, **changes)), output
 
 
 def test_the_terms_by_hand():
@@ -221,12 +220,6 @@ def test_read_at_a_fixed_length_the_grid_is_the_snippets_own():
     assert training(x).features.shape == x.shape
 
 
-@pytest.mark.parametrize("key", ["branches", "block", "attention", "dict_init"])
-def test_unknown_readings_are_refused(key):
-    with pytest.raises(WstalError, match="'other' is not one of"):
-        TSSAM(CLASSES, DIM, **{key: "other"})
-
-
 CPU = torch.device("cpu")
 VARIANTS = [
     None, "fg", "fg_bg", "fg_bg_ct", "fg_bg_ct_gui", "attention_only", "mil_only",
@@ -245,10 +238,10 @@ def run_name(variant):
 
 def small_run(catalog, features, variant=None, seed=0, **changes):
     file, annotations = features
-    config = merged(catalog.run_config("demo", run_name(variant)), CUT, changes)
-    config["streams"] = ["rgb", "flow"]  # the small set has no sound
-    data = TrainingSet(file, annotations, config, CPU)
-    return Trainer(tssam, data, file.dims, config, seed, CPU)
+    plain = merged(catalog.run_config("demo", run_name(variant)), CUT, changes)
+    config = run_config(plain | {"streams": ["rgb", "flow"]})  # the small set has no sound
+    data = TrainingSet(file, annotations, config.run.streams, config.data, CPU)
+    return Trainer(config, data, file.dims, seed, CPU)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -262,14 +255,16 @@ def test_every_variant_trains_scores_and_localizes(variant, catalog, features):
     file, annotations = features
     data = trainer.data
     ids = file.ids("test")
-    scorer = Scorer(file, ids, data.streams, annotations.classes, data.standardization, CPU)
+    classes, standardization = annotations.classes, data.standardization
+    scorer = Scorer(trainer.config, file, ids, classes, standardization, CPU)
     scores = scorer(trainer.model, trainer.iteration)
     for values in scores.videos.values():
         assert set(values.attentions) == {"ct", "bg"}
         assert ((values.video_score > 0) & (values.video_score < 1)).all()
         assert values.video_score.sum() < 1  # the background has its share
-    settings = catalog.run_config("demo", run_name(variant))["localize"]
-    low = {**settings, "thresholds": {"start": 0.05, "stop": 0.3, "num": 6}}
+    plain = catalog.run_config("demo", run_name(variant))["localize"]
+    settings = from_plain(LocalizeSettings, plain)
+    low = replace(settings, thresholds=ThresholdSettings(0.05, 0.3, 6))
     assert set(localize(scores, low)["video_id"]) == set(ids)
 
 
@@ -307,8 +302,8 @@ def test_training_tells_the_classes_of_the_small_set_apart(catalog, features):
 
 def test_whole_videos_in_training_are_refused(catalog):
     config = merged(catalog.run_config("demo", "tssam"), {"data": {"length": None}})
-    with pytest.raises(WstalError, match="give data.length a number"):
-        tssam.build(config, {"rgb": 4, "flow": 4}, 3)
+    with pytest.raises(WstalError, match="data.length is null, .* give one"):
+        run_config(config)
 
 
 def test_the_list_above_is_complete_and_no_variant_is_the_method_itself(catalog):
@@ -380,11 +375,6 @@ def test_every_row_of_the_papers_tables_is_a_run_with_its_switches(number, proje
                 for key in path:
                     found = found[key]
                 assert found == value, word
-
-
-def test_the_methods_modules_are_found_by_name():
-    for module in ("network", "localize"):
-        assert importlib.import_module(f"wstal.methods.tssam.{module}")
 
 
 def test_uniform_snippets_skip_or_repeat():

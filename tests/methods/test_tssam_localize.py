@@ -1,13 +1,21 @@
-"""TS-SAM's localization by hand; its pieces have tests of their own."""
+"""TS-SAM's semantic loss and localization by hand."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from wstal.base.errors import WstalError
 from wstal.localize.scores import Scores, VideoScores
-from wstal.methods.tssam.localize import localize, proposals, sequences
+from wstal.localize.segments import ThresholdSettings
+from wstal.methods.tssam.localize import (
+    LocalizeSettings,
+    localize,
+    proposals,
+    sequences,
+    upsampled,
+)
 from wstal.methods.tssam.loss import attention_targets, dictionary_loss, warmup_factor
 
 
@@ -65,18 +73,8 @@ def test_foreground_context_and_background_of_two_videos():
     ]
 
 
-SETTINGS = {
-    "sequence": "class",
-    "class_threshold": 0.1,
-    "upsample": 1,
-    "align": "start",
-    "thresholds": {"start": 0.4, "stop": 0.4, "num": 1},
-    "shortest": 2,
-    "outer_margin": 0.2,
-    "outer_points": "existing",
-    "video_weight": 0.2,
-    "nms": {"kind": "hard", "iou": 0.5, "sigma": 0.3, "plus_one": False},
-}
+AT_04 = ThresholdSettings(0.4, 0.4, 1)
+SETTINGS = LocalizeSettings(upsample=1, thresholds=AT_04)
 
 
 def video(probability, video_score=(0.6, 0.05), attention=None):
@@ -107,12 +105,10 @@ def test_sequences_are_probabilities_of_the_attended_logits():
 def test_the_attention_branch_localizes_every_class_with_the_attention():
     a = [0.1, 0.9, 0.8, 0.7, 0.1, 0.1]
     scores = VideoScores(np.zeros((6, 3)), np.array(a), np.array([0.5, 0.3]))
-    found = proposals(scores, {**SETTINGS, "sequence": "attention"})
+    found = proposals(scores, replace(SETTINGS, sequence="attention"))
     assert found[:, :3].tolist() == [[1, 4, 0], [1, 4, 1]]
     assert found[0, 3] - found[1, 3] == pytest.approx(0.2 * 0.2)
     assert found[0, 3] == pytest.approx(np.mean(a[1:4]) - 0.1 + 0.2 * 0.5)
-    with pytest.raises(WstalError, match="'logit' is not one of class, attention"):
-        proposals(scores, {**SETTINGS, "sequence": "logit"})
 
 
 def test_classes_are_those_of_the_video_score_or_the_best_one():
@@ -132,34 +128,34 @@ def test_classes_are_those_of_the_video_score_or_the_best_one():
 def test_segments_begin_and_end_within_snippets():
     """0 to 1 and back over two snippets, threshold one half, 20 points per snippet."""
     p = np.clip([0.001, 0.001, 0.999, 0.999, 0.001, 0.001], 0, 1)
-    fine = {**SETTINGS, "upsample": 20, "thresholds": {"start": 0.5, "stop": 0.5, "num": 1}}
+    fine = replace(SETTINGS, upsample=20, thresholds=ThresholdSettings(0.5, 0.5, 1))
     start = proposals(video(p), fine)[0]
     assert start[:2] == pytest.approx([1.5, 3.5], abs=0.051)  # the action is at [2, 4)
-    centred = proposals(video(p), {**fine, "align": "centre"})[0]
+    centred = proposals(video(p), replace(fine, align="centre"))[0]
     assert centred[:2] == pytest.approx([2, 4], abs=0.051)
 
 
 def test_suppression_keeps_the_best_of_nested_segments():
     p = [0.1, 0.5, 0.5, 0.9, 0.9, 0.9, 0.9, 0.5, 0.1, 0.1]
-    grid = {"start": 0.3, "stop": 0.7, "num": 2}
-    found = proposals(video(p), {**SETTINGS, "thresholds": grid})
+    settings = replace(SETTINGS, thresholds=ThresholdSettings(0.3, 0.7, 2))
+    found = proposals(video(p), settings)
     assert len(found) == 1  # 4 of 7 snippets shared
-    loose = {**SETTINGS["nms"], "iou": 0.6}
-    both = proposals(video(p), {**SETTINGS, "thresholds": grid, "nms": loose})
+    loose = replace(settings, nms=replace(settings.nms, iou=0.6))
+    both = proposals(video(p), loose)
     assert sorted(map(tuple, both[:, :2])) == [(1, 8), (3, 7)]
 
 
 def test_lone_points_are_no_segments():
     p = [0.1, 0.9, 0.1, 0.1, 0.9, 0.9, 0.1]
     assert proposals(video(p), SETTINGS)[:, :2].tolist() == [[4, 6]]
-    assert len(proposals(video(p), {**SETTINGS, "shortest": 1})) == 2
+    assert len(proposals(video(p), replace(SETTINGS, shortest=1))) == 2
 
 
 def test_surroundings_at_the_edge_of_a_video():
     p = [0.9] * 10 + [0.2] * 5
     inside = proposals(video(p), SETTINGS)[0, 3]
     assert inside == pytest.approx(0.9 - 0.2 + 0.12)
-    fixed = proposals(video(p), {**SETTINGS, "outer_points": "fixed"})[0, 3]
+    fixed = proposals(video(p), replace(SETTINGS, outer_points="fixed"))[0, 3]
     assert fixed == pytest.approx(0.9 - 0.2 * 2 / 4 + 0.12)
 
 
@@ -167,10 +163,28 @@ def test_detections_are_in_seconds_and_equal_on_every_call():
     rng = np.random.default_rng(0)
     noisy = VideoScores(rng.normal(size=(40, 3)) * 3, rng.random(40), np.array([0.5, 0.4]))
     scores = Scores(["run", "jump"], {"a": noisy}, t0=0.5, step=0.64)
-    settings = {**SETTINGS, "upsample": 20, "thresholds": {"start": 0.1, "stop": 0.9, "num": 33}}
+    settings = LocalizeSettings()
     first, again = localize(scores, settings), localize(scores, settings)
     assert first.equals(again) and len(first) > 5
     ends = first[["t_start", "t_end"]].to_numpy()
     assert ends.min() >= 0.5 and ends.max() <= 0.5 + 40 * 0.64 + 1e-9
     points = (ends - 0.5) / 0.64 * 20
     np.testing.assert_allclose(points, points.round(), atol=1e-9)
+
+
+def test_a_snippets_value_stands_where_it_starts():
+    assert upsampled(np.array([0.0, 1.0, 3.0]), 2, "start").tolist() == [0, 0.5, 1, 2, 3, 3]
+    assert upsampled(np.array([0.0, 4.0]), 4, "start")[:5].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_or_at_its_middle():
+    found = upsampled(np.array([0.0, 1.0, 3.0]), 2, "centre")
+    assert found.tolist() == [0, 0.25, 0.75, 1.5, 2.5, 3]
+    assert upsampled(np.array([1.0, 1.0, 0.0]), 20, "centre").sum() == pytest.approx(40)
+
+
+def test_one_point_per_snippet_changes_nothing():
+    values = np.random.default_rng(0).random(9).astype(np.float32)
+    for align in ("start", "centre"):
+        assert upsampled(values, 1, align).tolist() == values.astype(float).tolist()
+        assert upsampled(values[:1], 3, align).tolist() == [values[0]] * 3

@@ -1,25 +1,19 @@
-"""UntrimmedNet's heads, trained and published.
-
-The mixture of chunks against loops over videos, chunks and classes.
-
-UntrimmedNet through training, scoring and localization; and from AutoLoc's files.
-
-UntrimmedNet's own detector on sequences made by hand.
-"""
+"""UntrimmedNet: heads, mixture of chunks and detector by hand; from features and AutoLoc's files."""
 
 from __future__ import annotations
 
-import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from method_configs import method_config
 from published_features import annotations, features, import_settings, write_autoloc
 from small_set import write_small_set
 from wstal.base.errors import WstalError
-from wstal.config.layers import merged, resolve_run
+from wstal.config.layers import merged
 from wstal.evaluate import detection_map
 from wstal.features.importers.autoloc import find_autoloc
 from wstal.features.importers.conversion import convert_features
@@ -27,29 +21,40 @@ from wstal.features.pack import FeatureFile
 from wstal.localize.scores import ScoreHistory, Scores, VideoScores
 from wstal.losses.mil import probability_loss
 from wstal.methods.contract import Batch
-from wstal.methods.untrimmednet import network as untrimmednet
-from wstal.methods.untrimmednet.localize import extended, localize, proposals
-from wstal.methods.untrimmednet.loss import attended_logits, chunk_mixture
-from wstal.methods.untrimmednet.network import build, loss, prepare
+from wstal.methods.untrimmednet.localize import (
+    LocalizeSettings,
+    extended,
+    localize,
+    proposals,
+)
+from wstal.methods.untrimmednet.loss import LossSettings, check_length, chunk_mixture, loss
+from wstal.methods.untrimmednet.network import (
+    RunSettings,
+    StreamHead,
+    attended_logits,
+    attentions,
+    build,
+    prepare,
+    stored,
+)
+from wstal.train.loop import run_config
 from wstal.train.run import RunFiles, train_run
 from wstal.train.scoring import score_checkpoint
 
 DIMS = {"rgb": 5, "flow": 4}
 
 
-@pytest.fixture(scope="module")
-def model_yaml(project):
-    return yaml.safe_load((project / "workflow/config/methods/untrimmednet.yaml").read_text())
+TRAINED = RunSettings()
 
 
 @pytest.fixture
-def config(model_yaml):
-    return resolve_run(model_yaml, "thumos14", None)
+def config(project):
+    return method_config(project, "untrimmednet")
 
 
 @pytest.fixture
-def given(model_yaml):
-    return resolve_run(model_yaml, "thumos14", None, "autoloc_unt")
+def given(project):
+    return run_config(method_config(project, "untrimmednet", recipe="autoloc_unt")).run
 
 
 def spread(model, scale=1.0):
@@ -60,19 +65,19 @@ def spread(model, scale=1.0):
     return model.eval().double()
 
 
-def test_published_settings(model_yaml, config):
+def test_published_settings(project, config):
     assert config["model"]["dropout"] == {"rgb": 0.8, "flow": 0.7}
     train = config["train"]
     assert (train["optimizer"], train["lr"], train["weight_decay"]) == ("adam", 1e-3, 5e-4)
     assert (train["epochs"], config["data"]["batch"]) == (60, 16)
     assert train["schedule"] == {"at": [pytest.approx(2 / 3, abs=1e-4)], "factor": 0.1}
-    assert resolve_run(model_yaml, "activitynet12", None)["train"]["epochs"] == 20
+    assert method_config(project, "untrimmednet", "activitynet12")["train"]["epochs"] == 20
     assert (config["loss"]["chunks"], config["data"]["length"]) == (7, 21)
 
 
-def test_initial_weights(config):
+def test_initial_weights():
     torch.manual_seed(0)
-    model = build(config, {"rgb": 400, "flow": 400}, 20)
+    model = build(TRAINED, {"rgb": 400, "flow": 400}, 20)
     for head in model.heads.values():
         assert head.action.weight.detach().std().item() == pytest.approx(1e-3, rel=0.1)
         assert head.attention.weight.detach().std().item() == pytest.approx(1e-3, rel=0.2)
@@ -80,19 +85,19 @@ def test_initial_weights(config):
     assert model.heads["rgb"].dropout.p == 0.8 and model.heads["flow"].dropout.p == 0.7
 
 
-def test_scores_by_hand(config):
+def test_scores_by_hand():
     torch.manual_seed(0)
-    model = spread(build(config, DIMS, 3))
+    model = spread(build(TRAINED, DIMS, 3))
     x = torch.randn(1, 6, 9).double()
     out = model(x)
     parts = {"rgb": x[0, :, :5].numpy(), "flow": x[0, :, 5:].numpy()}
-    scps, videos, attentions = [], [], []
-    for stream, features in parts.items():
+    scps, videos, raw = [], [], []
+    for stream, rows in parts.items():
         head = model.heads[stream]
         weight, bias = (p.detach().numpy() for p in head.action.parameters())
-        logits = features @ weight.T + bias
+        logits = rows @ weight.T + bias
         a_weight, a_bias = (p.detach().numpy() for p in head.attention.parameters())
-        attention = (features @ a_weight.T + a_bias)[:, 0]
+        attention = (rows @ a_weight.T + a_bias)[:, 0]
         scp = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         weights = np.exp(attention / 3) / np.exp(attention / 3).sum()
         video = np.exp(weights @ logits) / np.exp(weights @ logits).sum()
@@ -103,24 +108,23 @@ def test_scores_by_hand(config):
         np.testing.assert_allclose(
             out.extra[f"video_score_{stream}"][0].detach(), video, atol=1e-12
         )
-        scps.append(scp), videos.append(video), attentions.append(attention)
+        scps.append(scp), videos.append(video), raw.append(attention)
     np.testing.assert_allclose(out.cas[0, :, :3].detach(), np.mean(scps, 0), atol=1e-12)
     assert not out.cas[..., 3].any()  # no background
-    np.testing.assert_allclose(out.attention[0].detach(), np.mean(attentions, 0), atol=1e-12)
+    np.testing.assert_allclose(out.attention[0].detach(), np.mean(raw, 0), atol=1e-12)
     np.testing.assert_allclose(out.extra["video_score"][0].detach(), np.mean(videos, 0), atol=1e-12)
-    assert model.stored == ("cas_rgb", "video_score_rgb", "cas_flow", "video_score_flow")
 
 
-def test_streams_learn_apart(config):
+def test_streams_learn_apart():
     """A stream alone has the loss and gradient that it has beside the other."""
     torch.manual_seed(0)
-    both = spread(build(config, DIMS, 3), 0.5)
-    alone = build({**config, "streams": ["flow"]}, DIMS, 3).eval().double()
+    both = spread(build(TRAINED, DIMS, 3), 0.5)
+    alone = build(RunSettings(streams=("flow",)), DIMS, 3).eval().double()
     alone.load_state_dict({k: v for k, v in both.state_dict().items() if "flow" in k})
     x, labels = torch.randn(4, 21, 9).double(), torch.eye(4, 3).double()
     labels[3, :2] = 1
-    total, terms = loss(both(x), Batch(x, labels), config)
-    one, own = loss(alone(x[..., 5:]), Batch(x[..., 5:], labels), config)
+    total, terms = loss(both(x), Batch(x, labels), LossSettings())
+    one, own = loss(alone(x[..., 5:]), Batch(x[..., 5:], labels), LossSettings())
     assert list(terms) == ["mil_rgb", "mil_flow"]
     assert total.item() == pytest.approx(sum(t.item() for t in terms.values()))
     assert one.item() == own["mil_flow"].item() == pytest.approx(terms["mil_flow"].item())
@@ -130,8 +134,8 @@ def test_streams_learn_apart(config):
         torch.testing.assert_close(a.grad, b.grad)
 
 
-def test_dropout_is_shared_by_both_heads(config):
-    head = untrimmednet.StreamHead(300, 1, 0.8).train()
+def test_dropout_is_shared_by_both_heads():
+    head = StreamHead(300, 1, 0.8).train()
     with torch.no_grad():
         head.action.weight.copy_(head.attention.weight)
     out = head(torch.rand(2, 3, 300))
@@ -139,15 +143,12 @@ def test_dropout_is_shared_by_both_heads(config):
 
 
 def test_configurations_that_cannot_be(config):
-    short = copy.deepcopy(config)
-    short["data"]["length"] = 20
-    with pytest.raises(WstalError, match="21"):
-        build(short, DIMS, 3)
-    short["data"]["length"] = None
-    with pytest.raises(WstalError, match=r"data\.length"):
-        build(short, DIMS, 3)
-    with pytest.raises(WstalError, match="audio"):
-        build({**config, "streams": ["rgb", "audio"]}, {**DIMS, "audio": 2}, 3)
+    with pytest.raises(WstalError, match="data.length is 20: give a multiple .* 21"):
+        check_length(20, LossSettings())
+    with pytest.raises(WstalError, match="data.length is null"):
+        run_config(merged(config, {"data": {"length": None}}))
+    with pytest.raises(WstalError, match="no rate for the stream audio"):
+        build(RunSettings(streams=("rgb", "audio")), {**DIMS, "audio": 2}, 3)
 
 
 def published(classes=3, rows=21, seed=0):
@@ -176,13 +177,18 @@ def test_published_outputs_pass_through(given):
         np.testing.assert_allclose(
             out.extra[f"video_score_{stream}"][0], video / video.sum(), atol=1e-12
         )
-    assert model.stored == ("cas_rgb", "video_score_rgb", "cas_flow", "video_score_flow")
+
+
+def test_the_score_file_keeps_each_streams_scores(given):
+    for run in (TRAINED, given):
+        assert stored(run) == ("cas_rgb", "video_score_rgb", "cas_flow", "video_score_flow")
+        assert attentions(run) == {"rgb": "attention_rgb", "flow": "attention_flow"}
 
 
 def test_columns_are_those_of_the_detection_classes(given, reference, project):
     """20 places among 101, in the order of detclasslist.txt, which is that of our classes."""
-    columns = given["model"]["columns"]
-    assert len(set(columns)) == 20 and columns == sorted(columns) and columns[-1] <= 101
+    columns = given.model.columns
+    assert len(set(columns)) == 20 and list(columns) == sorted(columns) and columns[-1] <= 101
     (path,) = (reference / "data/annotations").rglob("detclasslist.txt")
     lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
     facts = yaml.safe_load((project / "workflow/reference/datasets/thumos14.yaml").read_text())
@@ -193,7 +199,7 @@ def test_classes_are_picked_after_the_softmax(given):
     """101 columns: the 20 of the data, without making them sum to 1 again."""
     _, scp, _, x = published(classes=101)
     out = build(given, widths(101), 20)(x)
-    picked = scp[0][:, np.array(given["model"]["columns"]) - 1]
+    picked = scp[0][:, np.array(given.model.columns) - 1]
     np.testing.assert_allclose(out.extra["cas_rgb"][0], picked, atol=1e-12)
     assert float(out.extra["cas_rgb"][0].sum(1).max()) < 1
     assert out.cas.shape == (1, 21, 21) and out.extra["video_score"].shape == (1, 20)
@@ -203,7 +209,7 @@ def test_published_columns_that_fit_no_class_are_refused(given):
     with pytest.raises(WstalError, match=r"\[4\] columns, the data 3"):
         build(given, widths(4), 3)
     with pytest.raises(WstalError, match="x_attention"):
-        build({**given, "streams": ["rgb_scp"]}, widths(3), 3)
+        build(replace(given, streams=("rgb_scp",)), widths(3), 3)
 
 
 def test_a_probability_of_zero_stays_finite(given):
@@ -218,7 +224,7 @@ def test_a_probability_of_zero_stays_finite(given):
 def test_published_heads_have_a_loss_and_nothing_to_move(given):
     *_, x = published()
     labels = torch.tensor([[1.0, 0.0, 0.0]]).double()
-    total, terms = loss(build(given, widths(3), 3)(x), Batch(x, labels), given)
+    total, terms = loss(build(given, widths(3), 3)(x), Batch(x, labels), LossSettings())
     total.backward()
     assert total.item() == pytest.approx(sum(t.item() for t in terms.values()))
 
@@ -314,15 +320,14 @@ CPU = torch.device("cpu")
 def run(config, path, labels, folder):
     files = RunFiles(folder / "c.pt", folder / "log.csv", folder / "s.h5")
     with FeatureFile(path) as features:
-        train_run(untrimmednet, features, labels, config, files, seed=0, code="", device=CPU)
+        train_run(features, labels, config, files, seed=0, code="", device=CPU)
         scores = score_checkpoint(files.checkpoint, features, ["train", "test"], CPU)
     return files, scores
 
 
 @pytest.mark.parametrize("streams", [["rgb", "flow"], ["flow"]])
-def test_it_learns_where_actions_are(tmp_path, model_yaml, streams):
+def test_it_learns_where_actions_are(tmp_path, config, streams):
     path, labels = write_small_set(tmp_path, train=24, test=6)
-    config = resolve_run(model_yaml, "thumos14", None)
     train = {"lr": 0.03, "epochs": 60, "score_interval": 30}
     dropout = {"rgb": 0.2, "flow": 0.2}  # six channels are few to lose four of five
     cut = {"streams": streams, "model": {"dropout": dropout}, "train": train}
@@ -334,7 +339,7 @@ def test_it_learns_where_actions_are(tmp_path, model_yaml, streams):
     names = {f"{kind}_{s}" for s in streams for kind in ("cas", "video_score")}
     assert all(v.extra.keys() == names and v.attentions.keys() == set(streams) for v in videos)
     assert all(not v.cas[:, 3].any() for v in videos)
-    found = localize(scores, config["localize"])
+    found = localize(scores, LocalizeSettings())
     truth = [
         {"video_id": video, "t_start": s[0], "t_end": s[1], "label": label}
         for video in labels.ids("test")
@@ -347,7 +352,7 @@ def test_it_learns_where_actions_are(tmp_path, model_yaml, streams):
     assert detection_map(pd.DataFrame(truth), found, [0.3])["map"][0] > 0.6
 
 
-def test_from_published_files_without_training(tmp_path, model_yaml):
+def test_from_published_files_without_training(tmp_path, project):
     """AutoLoc's numbers come out of the score file; the grid is 15 frames at 30 fps."""
     content = features(rows=24)
     source = tmp_path / "att_unfused/val.all.tsv"
@@ -359,7 +364,7 @@ def test_from_published_files_without_training(tmp_path, model_yaml):
     with_rows = find_autoloc(source.parent, settings)
     path = tmp_path / "features.h5"
     convert_features(path, with_rows, labels, settings, dataset="thumos14", recipe="autoloc_unt")
-    config = resolve_run(model_yaml, "thumos14", None, "autoloc_unt")
+    config = method_config(project, "untrimmednet", recipe="autoloc_unt")
     files, scores = run(config, path, labels, tmp_path)
     assert ScoreHistory(files.scores).iterations == [1]
     assert (scores.t0, scores.step) == (0.0, 0.5)
@@ -373,15 +378,8 @@ def test_from_published_files_without_training(tmp_path, model_yaml):
         assert own.video_score.tolist() == pytest.approx([1.0])
 
 
-@pytest.fixture(scope="module")
-def settings(project):
-    text = (project / "workflow/config/methods/untrimmednet.yaml").read_text()
-    return yaml.safe_load(text)["localize"]
-
-
-@pytest.fixture(scope="module")
-def plain(settings):
-    return {**settings, "average_next": False, "extend": 0}
+SETTINGS = LocalizeSettings()
+PLAIN = LocalizeSettings(average_next=False, extend=0)
 
 
 def video(sequence, other=0.0, scores=(0.6, 0.05)):
@@ -392,26 +390,19 @@ def video(sequence, other=0.0, scores=(0.6, 0.05)):
 SEQUENCE = [0.1, 0.8, 0.6, 0.1, 0.1, 0.7, 0.1, 0.1]
 
 
-def test_settings_of_the_matlab_code(settings):
-    assert settings == {
-        "class_threshold": 0.1, "threshold": 0.5, "average_next": True, "extend": 1,
-        "video_weight": 0.2,
-    }  # fmt: skip
-
-
-def test_runs_over_half_of_the_maximum(plain):
+def test_runs_over_half_of_the_maximum():
     """Over 0.4: snippets 1-2 and 5; their means plus a fifth of the video score."""
-    found = proposals(video(SEQUENCE), plain)
+    found = proposals(video(SEQUENCE), PLAIN)
     expected = [[1, 3, 0, 0.7 + 0.12], [5, 6, 0, 0.7 + 0.12]]
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-def test_the_detector_of_the_matlab_code(settings):
+def test_the_detector_of_the_matlab_code():
     """Averaged with the next: .45 .7 .35 .1 .4 .4 .1 .1; over .35: 0-1, 4-5, each one longer.
 
     Snippet 2, at exactly half of the maximum, is not over it. Scores are means of the average.
     """
-    found = proposals(video(SEQUENCE), settings)
+    found = proposals(video(SEQUENCE), SETTINGS)
     expected = [
         [0, 3, 0, (0.45 + 0.7 + 0.35) / 3 + 0.12],
         [4, 7, 0, (0.4 + 0.4 + 0.1) / 3 + 0.12],
@@ -419,14 +410,14 @@ def test_the_detector_of_the_matlab_code(settings):
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-def test_the_last_snippet_is_its_own_neighbour(settings):
-    found = proposals(video([0.0, 0.0, 0.2, 0.8]), settings)
+def test_the_last_snippet_is_its_own_neighbour():
+    found = proposals(video([0.0, 0.0, 0.2, 0.8]), SETTINGS)
     np.testing.assert_allclose(found, [[2, 4, 0, (0.5 + 0.8) / 2 + 0.12]], atol=1e-12)
 
 
-def test_classes_at_the_threshold_are_left_out(plain):
-    assert len(proposals(video(SEQUENCE, scores=(0.1, 0.05)), plain)) == 0
-    both = proposals(video(SEQUENCE, other=0.3, scores=(0.6, 0.4)), plain)
+def test_classes_at_the_threshold_are_left_out():
+    assert len(proposals(video(SEQUENCE, scores=(0.1, 0.05)), PLAIN)) == 0
+    both = proposals(video(SEQUENCE, other=0.3, scores=(0.6, 0.4)), PLAIN)
     assert both[:, 2].tolist() == [0, 0, 1]
     assert both[2].tolist() == pytest.approx([0, 8, 1, 0.3 + 0.08])
 
@@ -439,8 +430,8 @@ def test_runs_grow_at_their_end_and_merge():
     assert extended(np.array([True]), 3).tolist() == [True]
 
 
-def test_attention_plays_no_part_and_times_are_seconds(plain):
+def test_attention_plays_no_part_and_times_are_seconds():
     scores = Scores(["run", "jump"], {"a": video(SEQUENCE)}, "probability", t0=0.25, step=0.5)
-    frame = localize(scores, plain)
+    frame = localize(scores, PLAIN)
     assert frame["label"].tolist() == ["run", "run"]
     assert frame[["t_start", "t_end"]].to_numpy().tolist() == [[0.75, 1.75], [2.75, 3.25]]
