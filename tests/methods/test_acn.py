@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-import yaml
 from acn_cases import (
     acn_config,
     kept_by_hand,

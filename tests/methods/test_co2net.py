@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-import yaml
 from method_configs import method_yaml, small_config
 from official_recipe import load_module, official_inputs, official_weights
 from wstal.base.errors import WstalError
