@@ -4,7 +4,7 @@ The plain network is the one that other code extracts features with: float32, se
 torch's contiguous layout, one snippet at a time (on GPUs also in batches). Weights are random with
 calibrated batch norms: times are those of real weights, but distances from float32 (cosine of the
 worst snippet, relative L2 norm of the differences) are larger. For real weights use
-`wstal weights check-precision`. Beside wall time the record has the processor time of all threads,
+`wstal check-precision`. Beside wall time the record has the processor time of all threads,
 which depends less on the load of the machine. `times_plain` are medians over the turns. A form that
 fails is recorded as failed and does not affect the others.
 
