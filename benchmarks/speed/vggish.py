@@ -22,7 +22,7 @@ import torch
 from torchvggish import vggish_input
 from torchvggish.torchvggish import VGG, make_layers
 from wstal.features.logmel import log_mel, snippet_windows
-from wstal.features.snippets import vggish_features
+from wstal.features.vggish_stage import vggish_features
 from wstal.media.sound import RATE, RESAMPLERS
 from wstal.networks.vggish import VGGish
 from wstal.networks.weights import load_state
