@@ -16,8 +16,7 @@ from pathlib import Path
 from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program, json_argument, log
 from wstal.datasets.annotations import read_annotations, training_view, write_annotations
-from wstal.demo.simulate import manifest_rows
-from wstal.demo.simulated_videos import VERSION, draw_annotations
+from wstal.demo.simulate import VERSION, draw_annotations, manifest_rows
 from wstal.media.manifest import COLUMNS
 
 

@@ -12,7 +12,7 @@ import torch
 import yaml
 from small_set import write_small_set
 from wstal.datasets.annotations import Annotations
-from wstal.demo.simulated_videos import draw_annotations
+from wstal.demo.simulate import draw_annotations
 from wstal.features.pack import FeatureFile
 
 if not torch.cuda.is_available():

@@ -1,11 +1,4 @@
-"""Drawing: sprites land where their pose says, below a pixel, and fade.
-
-Sprites: premultiplied, of the asked size, with every outline.
-
-Textures: range, brightness, and enough detail for optical flow.
-
-The camera: slow, smooth, still at strength 0.
-"""
+"""Scenes: textures, sprites at fractions of a pixel, and the camera."""
 
 from __future__ import annotations
 

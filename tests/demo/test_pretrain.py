@@ -1,12 +1,6 @@
-"""Pretraining on a tiny pool: it learns, mirrors rightly, and comes out the same twice.
+"""Pretraining: the pool of clips, reproducible training, and the shipped networks.
 
-Weights are saved with the record of their making.
-
-The pool of clips: labels, scales, reuse, and seeds that no two parts share.
-
-Examples of rendered sounds: reproducible, fresh, in classes by turns.
-
-The shipped networks are the recorded ones, small, and know motions and sounds unseen.
+Those are the recorded ones, small, and recognise motions and sounds that they have not seen.
 """
 
 from __future__ import annotations
@@ -20,7 +14,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from wstal.base.array_store import read_arrays
-from wstal.demo.clips import MOTIONS, SOUNDS
+from wstal.demo.motion import MOTIONS
 from wstal.demo.pretrain import (
     FRAMES,
     Batch,
@@ -35,6 +29,7 @@ from wstal.demo.pretrain import (
     sound_examples,
     write_pool,
 )
+from wstal.demo.sound import SOUNDS
 from wstal.features.snippets import scaled
 from wstal.flow import tvl1
 from wstal.flow.codes import encode
@@ -164,13 +159,13 @@ def test_script_trains_flow_and_distils_rgb(tmp_path, project):
     assert set(record) == {path.name for path in weights.values()}
 
 
-CONFIG_pretrain_record = {"pool": {"seed": 1}, "vggish": {"width": 0.125, "seed": 3}}
+RECORDED_CONFIG = {"pool": {"seed": 1}, "vggish": {"width": 0.125, "seed": 3}}
 
 
 def test_record(tmp_path):
     output, record = tmp_path / "demo_vggish.safetensors", tmp_path / "demo_weights.json"
     record.write_text(json.dumps({"other.safetensors": {"sha256": "x"}}))
-    save_pretrained(output, record, VGGish(0.125), "vggish", CONFIG_pretrain_record, 0.98765)
+    save_pretrained(output, record, VGGish(0.125), "vggish", RECORDED_CONFIG, 0.98765)
     entries = json.loads(record.read_text())
     assert set(entries) == {"other.safetensors", "demo_vggish.safetensors"}
     entry = entries["demo_vggish.safetensors"]
@@ -183,7 +178,7 @@ def test_record(tmp_path):
     assert load_vggish(output, width=0.125).features[0].out_channels == 8
 
 
-CONFIG_clip_pool = {
+SMALL_POOL = {
     "seed": 4,
     "bound": 10,
     "flow": {"warps": 1, "outer_iterations": 2},
@@ -197,12 +192,12 @@ CONFIG_clip_pool = {
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("pool") / "clips.h5"
-    write_pool(path, CONFIG_clip_pool)
+    write_pool(path, SMALL_POOL)
     return path
 
 
 def test_parts_labels_and_scales(path):
-    pool = ClipPool(path, CONFIG_clip_pool["bound"])
+    pool = ClipPool(path, SMALL_POOL["bound"])
     assert pool.labels("full").tolist() == [*range(len(MOTIONS))] * 2
     assert len(pool.labels("held_out")) == len(MOTIONS)
     frames, flow = pool.frames("full", [0, 5]), pool.flow("full", [0, 5])
@@ -210,11 +205,9 @@ def test_parts_labels_and_scales(path):
     assert -1 <= frames.min() < -0.1 < 0.1 < frames.max() <= 1
     stored = read_arrays(path)
     gray = stored["full_frames"][5] @ np.array([0.299, 0.587, 0.114])
-    expected = tvl1(np.rint(gray).astype(np.uint8), **CONFIG_clip_pool["flow"]).transpose(
-        3, 0, 1, 2
-    )
+    expected = tvl1(np.rint(gray).astype(np.uint8), **SMALL_POOL["flow"]).transpose(3, 0, 1, 2)
     assert np.abs(expected).max() > 0.5
-    assert np.median(np.abs(flow[1] * CONFIG_clip_pool["bound"] - expected)) < 0.1
+    assert np.median(np.abs(flow[1] * SMALL_POOL["bound"] - expected)) < 0.1
 
 
 def test_clips_of_a_class_and_of_the_parts_differ(path):
@@ -228,9 +221,9 @@ def test_a_pool_is_rendered_once_and_anew_when_its_recipe_changes(path, tmp_path
     def untouched(items):
         pytest.fail("rendered again")
 
-    write_pool(path, CONFIG_clip_pool, untouched)
-    assert pool_key(CONFIG_clip_pool) != pool_key({**CONFIG_clip_pool, "bound": 20})
-    small = {**CONFIG_clip_pool, "parts": {"full": {"clips": 1, "size": 32, "difficulty": 0.0}}}
+    write_pool(path, SMALL_POOL, untouched)
+    assert pool_key(SMALL_POOL) != pool_key({**SMALL_POOL, "bound": 20})
+    small = {**SMALL_POOL, "parts": {"full": {"clips": 1, "size": 32, "difficulty": 0.0}}}
     write_pool(tmp_path / "a.h5", small)
     write_pool(tmp_path / "b.h5", small)
     one, two = (read_arrays(tmp_path / name) for name in ("a.h5", "b.h5"))

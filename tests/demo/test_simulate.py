@@ -1,11 +1,4 @@
-"""The simulated bench: deterministic, frozen, fair to both streams, free of leaks.
-
-Channels of simulated features, the numbers they are made of and the settings they obey.
-
-What simulated streams show: actions in both, false evidence in one, surroundings beside.
-
-Drawn videos have the published statistics of THUMOS14, and segments that fit their labels.
-"""
+"""The simulated bench: frozen, fair to both streams, free of leaks, with THUMOS14's statistics."""
 
 from __future__ import annotations
 
@@ -29,8 +22,7 @@ from wstal.datasets.annotations import (
     training_view,
     write_annotations,
 )
-from wstal.demo.simulate import manifest_rows, read_settings, simulate_features, simulated_videos
-from wstal.demo.simulated_evidence import (
+from wstal.demo.simulate import (
     GRID,
     Channels,
     Columns,
@@ -39,11 +31,15 @@ from wstal.demo.simulated_evidence import (
     Video,
     correlated,
     covered,
+    draw_annotations,
     generator,
+    manifest_rows,
     on_grid,
+    read_settings,
+    simulate_features,
+    simulated_videos,
     stream_concepts,
 )
-from wstal.demo.simulated_videos import draw_annotations
 from wstal.features.pack import FeatureFile
 
 CONFIG_DIGEST = "6d9c311ffc87e24cf0c3e25c9c3b2fd655d335e903a673e3685ddb94fa045e8e"

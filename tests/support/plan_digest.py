@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
-from wstal.demo.plan import VideoPlan
+from wstal.demo.videos import VideoPlan
 
 
 def plan_digest(plans: list[VideoPlan]) -> str:

@@ -132,7 +132,7 @@ def copy_checkout(project: Path, root: Path) -> None:
 def write_video(path: Path, motion: str, seed: int, seconds: float = 2.0) -> None:
     """A rendered motion as an H.264 file without sound."""
     import av
-    from wstal.demo.clips import render_clip
+    from wstal.demo.pretrain import render_clip
 
     frames = render_clip(motion, seed, frames=int(25 * seconds))
     with av.open(str(path), "w") as container:

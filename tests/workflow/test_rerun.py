@@ -89,7 +89,7 @@ PAIRS = [
 ]
 UNUSED = [  # by these targets
     "apply/localizer.py",
-    "demo/simulated_videos.py",
+    "demo/simulate.py",
     "evaluate/bootstrap.py",
     "evaluate/diagnosis.py",
     "features/compare.py",

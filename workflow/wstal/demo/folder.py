@@ -1,4 +1,8 @@
-"""The demo dataset: untrimmed videos with known actions, rendered into a folder of own videos."""
+"""The demo dataset: planned videos rendered into a folder of own videos.
+
+Pictures and sound become MP4 files (H.264 and AAC), some of them in stereo or cut short, as files
+from elsewhere are; labels.csv and segments.csv list what happens in them.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,19 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+import av
 import numpy as np
 
 from wstal.base.files import atomic_path, write_csv
 from wstal.base.parallel import worker_pool
 from wstal.datasets.folder import BACKGROUND
-from wstal.demo.clips import (
-    draw_clip_frames,
-    draw_clip_sound,
-    draw_frames,
-    draw_soundtrack,
-    write_mp4,
-)
-from wstal.demo.events import ClipPlan, plan_events
-from wstal.demo.plan import VideoPlan, plan_videos
+from wstal.demo.events import ClipPlan, draw_clip_frames, draw_clip_sound, plan_events
+from wstal.demo.videos import VideoPlan, draw_frames, draw_soundtrack, plan_videos
 
 TRUNCATED_SHARE = 0.6  # of the bytes that remain of the file that is cut short
+AUDIO_BLOCK = 1024  # samples per AAC frame
+# With B-frames, x264's macroblock tree sometimes gives other bytes for the same pictures.
+REPEATABLE = {"x264-params": "mbtree=0"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def render_demo(
     """Write every planned video, labels.csv and segments.csv; return the plan.
 
     `config` has seed, train and test for untrimmed videos (`plan_videos`), and with `content:
-    events` those of AVE-like clips (`plan_events`); both raise WstalError. The label files come
-    last: where they stand, all videos do.
+    events` those of AVE-like clips (`plan_events`); both raise WstalError. The label files are
+    written last: if they exist, all videos do.
     """
     directory = Path(directory)
     plans = plan_events(config) if config.get("content") == "events" else plan_videos(config)
@@ -78,7 +79,7 @@ def render_demo(
 
 
 def render_video(plan: VideoPlan | ClipPlan, directory: Path) -> Rendered:
-    """Write `directory`/{id}.mp4 atomically, cut short where the plan says so."""
+    """Write `directory`/{id}.mp4 atomically, cut short if the plan says so."""
     rng = np.random.default_rng(plan.seed)
     rate = int(rng.choice((22050, 44100, 48000)))
     clip = isinstance(plan, ClipPlan)
@@ -108,6 +109,61 @@ def render_video(plan: VideoPlan | ClipPlan, directory: Path) -> Rendered:
             with temporary.open("r+b") as file:
                 file.truncate(int(temporary.stat().st_size * TRUNCATED_SHARE))
     return Rendered(plan.id, path)
+
+
+def write_mp4(
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    fps: Fraction,
+    size: tuple[int, int],
+    *,
+    sound: np.ndarray | None = None,
+    rate: int = 44100,
+    options: dict[str, str] | None = None,
+) -> None:
+    """Encode frames uint8 RGB `[H, W, 3]` at `fps`; `size` is (width, height), even numbers.
+
+    `sound` is float32 `[S]` or `[2, S]` at `rate` Hz, or None for no sound track. `options` go to
+    libx264. The index is written last, as recorders do: a file cut short cannot be opened.
+    """
+    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        video = container.add_stream("libx264", rate=fps, options=REPEATABLE | (options or {}))
+        video.width, video.height = size
+        video.pix_fmt = "yuv420p"
+        video.codec_context.time_base = 1 / fps
+        video.codec_context.thread_count = 1  # the bytes depend on the number of threads
+        audio = None
+        if sound is not None:
+            sound = np.atleast_2d(sound)
+            layout = "mono" if len(sound) == 1 else "stereo"
+            audio = container.add_stream(
+                "aac", rate=rate, layout=layout, options={"aac_coder": "fast"}
+            )
+            audio.bit_rate = 48000
+        done = 0
+        for number, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, 1 / fps
+            container.mux(video.encode(frame))
+            if audio is not None:
+                done = _write_sound(container, audio, sound, done, int((number + 1) * rate / fps))
+        container.mux(video.encode())
+        if audio is not None:
+            _write_sound(container, audio, sound, done, sound.shape[1] + AUDIO_BLOCK)
+            container.mux(audio.encode())
+
+
+def _write_sound(container, audio, sound: np.ndarray, done: int, until: int) -> int:
+    """Encode whole blocks of samples up to `until` (and the rest at the end); return the count."""
+    total = sound.shape[1]
+    while done < total and done + AUDIO_BLOCK <= until:
+        block = np.ascontiguousarray(sound[:, done : done + AUDIO_BLOCK], dtype=np.float32)
+        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=audio.layout.name)
+        frame.sample_rate, frame.pts = audio.rate, done
+        frame.time_base = Fraction(1, audio.rate)
+        container.mux(audio.encode(frame))
+        done += block.shape[1]
+    return done
 
 
 class _Sized:

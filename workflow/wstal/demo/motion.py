@@ -44,9 +44,9 @@ class Motion:
     phase: float = 0.0
 
     def poses(self, seconds: float, gain: float = 1.0, travelled: float | None = None):
-        """The poses (first, second object) `seconds` after the start.
+        """Return the poses of the first and second object `seconds` after the start.
 
-        `gain` in 0..1 scales the motion, so that it may set in and die away; `travelled` is the
+        `gain` in 0..1 scales the motion, so that it can set in and die away; `travelled` is the
         integral of the gain, for motions that add up instead of returning (spin, sweep).
         """
         travelled = seconds if travelled is None else travelled
@@ -54,11 +54,11 @@ class Motion:
         return getattr(self, f"_{self.name}")(theta, gain, travelled)
 
     def scaled(self, factor: float) -> Motion:
-        """The same performance with its amplitude multiplied by `factor`."""
+        """Return the same performance with its amplitude multiplied by `factor`."""
         return replace(self, amplitude=self.amplitude * factor)
 
     def with_amplitude(self, amplitude: float) -> Motion:
-        """The same performance with this amplitude."""
+        """Return the same performance with this amplitude."""
         return replace(self, amplitude=amplitude)
 
     def _along(self, distance: float) -> Pose:
@@ -111,7 +111,7 @@ class Motion:
 
 
 def draw_motion(name: str, rng: np.random.Generator, phase: float = 0.0) -> Motion:
-    """Draw one performance of the motion `name` (ValueError for an unknown one).
+    """Draw one performance of the motion `name`; raise ValueError for an unknown one.
 
     At `phase` 0 every motion starts from rest without a jump.
     """
@@ -146,7 +146,7 @@ def draw_motion(name: str, rng: np.random.Generator, phase: float = 0.0) -> Moti
 
 
 def reach(motion: Motion) -> float:
-    """How far the motion carries an object beyond its own outline, in scene units."""
+    """Return how far the motion moves an object beyond its outline, in scene units."""
     if motion.name in ("spin", "rock", "pulse", "squash", "idle", "clap", "swap"):
         return 0.0
     return 0.34 * abs(motion.amplitude) if motion.name == "sweep" else motion.amplitude

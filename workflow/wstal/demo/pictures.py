@@ -1,4 +1,8 @@
-"""A scene: a textured background, actors before it, a camera; drawn at any time."""
+"""Scenes: sprites with textured surfaces before a textured background, seen by a moving camera.
+
+Textures and outlines have two disjoint families, so that networks pretrained on clips meet new
+surfaces in the videos.
+"""
 
 from __future__ import annotations
 
@@ -10,54 +14,20 @@ import numpy as np
 
 from wstal.demo.motion import Pose
 
-# FOLDED A hand-held camera: slow, smooth, never on whole pixels.
-
-
-@dataclass(frozen=True)
-class Camera:
-    """Two slow sines per degree of freedom (x, y, roll, log zoom): [4, 2] each."""
-
-    amplitude: np.ndarray
-    frequency: np.ndarray
-    phase: np.ndarray
-
-    def state(self, seconds: float) -> tuple[float, float, float, float]:
-        """Offset x, y in scene units, roll in radians, zoom factor."""
-        angle = 2 * np.pi * self.frequency * seconds + self.phase
-        x, y, roll, zoom = (self.amplitude * np.sin(angle)).sum(axis=1)
-        return x, y, roll, np.exp(zoom)
-
-    def matrix(self, seconds: float, scale: float, width: int, height: int) -> np.ndarray:
-        """Affine map [3, 3] from the scene (origin at the centre) to pixels of the picture."""
-        x, y, roll, zoom = self.state(seconds)
-        cosine, sine = scale * zoom * np.cos(roll), scale * zoom * np.sin(roll)
-        linear = np.array([[cosine, -sine], [sine, cosine]])
-        offset = np.array([(width - 1) / 2, (height - 1) / 2]) - linear @ (x, y)
-        return np.vstack([np.column_stack([linear, offset]), (0, 0, 1)])
-
-
-def draw_camera(rng: np.random.Generator, strength: float = 1.0) -> Camera:
-    """Draw a camera; `strength` 0 stands on a tripod, 1 moves at up to about 0.6 px per frame."""
-    size = np.array([[5.0], [4.0], [0.025], [0.03]]) * strength
-    return Camera(
-        amplitude=size * rng.uniform(0.2, 0.6, (4, 2)),
-        frequency=np.stack([rng.uniform(0.05, 0.15, 4), rng.uniform(0.15, 0.4, 4)], axis=1),
-        phase=rng.uniform(0, 2 * np.pi, (4, 2)),
-    )
-
-
-# FOLDED Textures: grey patterns in 0..1 and coloured surfaces made of them.
-# FOLDED
-# FOLDED Two disjoint families exist, so that networks pretrained on clips meet new surfaces in the videos.
-
 CLIP_TEXTURES = ("fractal", "stripes", "checker", "spots")
 VIDEO_TEXTURES = ("cells", "weave", "bands", "dabs")
+OVERSAMPLE = 1.25  # sprite pixels per scene unit: keeps a pulse at +38 % sharp
+CLIP_SHAPES = ("polygon", "star", "ellipse")
+VIDEO_SHAPES = ("blob", "plate", "plus")
+# Scenery beside an action of the class of the same index, in any colour.
+PROP_SHAPES = ("ring", "cross", "triangle", "bars", "diamond", "corner")
+MARGIN = 16  # scene units of background beyond the picture, for the camera to show
 
 
 def pattern(name: str, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Draw one grey pattern, float32 [height, width], from 0 to 1 (1 and 99 % quantiles).
+    """Draw a grey pattern, float32 `[height, width]`, from 0 to 1 (its 1 and 99 % quantiles).
 
-    Raises KeyError for a name in neither family.
+    Raises KeyError for a name that is in neither family.
     """
     grey = _PATTERNS[name](rng, height, width).astype(np.float32)
     low, high = np.quantile(grey[::3, ::3], (0.01, 0.99)).tolist()
@@ -73,10 +43,10 @@ def surface(
     mean: float,
     contrast: float,
 ) -> np.ndarray:
-    """Colour a random pattern: float32 RGB [height, width, 3] in 0..1.
+    """Colour a random pattern: float32 RGB `[height, width, 3]` in 0..1.
 
-    `mean` is the brightness around which the pattern swings by +-contrast / 2. The hue comes
-    from a random tint and a second one along the pattern.
+    The pattern varies by +-contrast / 2 around the brightness `mean`. The hue comes from a random
+    tint and a second one along the pattern.
     """
     name = families[int(rng.integers(len(families)))]
     grey = pattern(name, rng, height, width) - 0.5
@@ -88,7 +58,7 @@ def surface(
 
 
 def _noise(rng: np.random.Generator, height: int, width: int, period: float) -> np.ndarray:
-    """Smooth noise with one random value per `period` pixels."""
+    """Draw smooth noise with one random value per `period` pixels."""
     rows, columns = int(height / period) + 3, int(width / period) + 3
     coarse = rng.random((rows, columns), dtype=np.float32)
     size = (int(columns * period) + 1, int(rows * period) + 1)
@@ -102,7 +72,7 @@ def _fractal(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def _axes(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates along and across a random direction, in pixels."""
+    """Return coordinates along and across a random direction, in pixels."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     angle = rng.uniform(0, np.pi)
     return x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
@@ -172,18 +142,9 @@ _PATTERNS = {
 }
 
 
-# FOLDED Sprites: textured cut-outs that a scene moves about.
-
-OVERSAMPLE = 1.25  # sprite pixels per scene unit: keeps a pulse at +38 % sharp
-CLIP_SHAPES = ("polygon", "star", "ellipse")
-VIDEO_SHAPES = ("blob", "plate", "plus")
-# Scenery that stands beside an action of the class of the same index, whatever its colour.
-PROP_SHAPES = ("ring", "cross", "triangle", "bars", "diamond", "corner")
-
-
 @dataclass(frozen=True)
 class Sprite:
-    """Premultiplied picture uint8 [S, S, 4] (RGB and alpha), `size` scene units across."""
+    """A premultiplied picture uint8 `[S, S, 4]` (RGB and alpha), `size` scene units across."""
 
     pixels: np.ndarray
     size: float
@@ -208,7 +169,7 @@ def make_sprite(
 
 
 def _fill(outlines: list[np.ndarray], radius: float, side: int) -> np.ndarray:
-    """Anti-aliased mask float32 [side, side] of polygons given in units of the radius."""
+    """Return the anti-aliased mask float32 `[side, side]` of polygons in units of the radius."""
     fine = 4
     mask = np.zeros((side * fine, side * fine), np.uint8)
     points = [np.round((p * radius + side / 2) * fine).astype(np.int32) for p in outlines]
@@ -282,7 +243,37 @@ _SHAPES: dict[str, Callable[[np.random.Generator], list[np.ndarray]]] = {
 }
 
 
-MARGIN = 16  # scene units of background beyond the picture, for the camera to show
+@dataclass(frozen=True)
+class Camera:
+    """A hand-held camera: two slow sines `[4, 2]` for each of x, y, roll and log zoom."""
+
+    amplitude: np.ndarray
+    frequency: np.ndarray
+    phase: np.ndarray
+
+    def state(self, seconds: float) -> tuple[float, float, float, float]:
+        """Return the offset x, y in scene units, the roll in radians and the zoom factor."""
+        angle = 2 * np.pi * self.frequency * seconds + self.phase
+        x, y, roll, zoom = (self.amplitude * np.sin(angle)).sum(axis=1)
+        return x, y, roll, np.exp(zoom)
+
+    def matrix(self, seconds: float, scale: float, width: int, height: int) -> np.ndarray:
+        """Return the affine map `[3, 3]` from the scene (origin at its centre) to pixels."""
+        x, y, roll, zoom = self.state(seconds)
+        cosine, sine = scale * zoom * np.cos(roll), scale * zoom * np.sin(roll)
+        linear = np.array([[cosine, -sine], [sine, cosine]])
+        offset = np.array([(width - 1) / 2, (height - 1) / 2]) - linear @ (x, y)
+        return np.vstack([np.column_stack([linear, offset]), (0, 0, 1)])
+
+
+def draw_camera(rng: np.random.Generator, strength: float = 1.0) -> Camera:
+    """Draw a camera; `strength` 0 does not move, 1 moves up to about 0.6 px a frame."""
+    size = np.array([[5.0], [4.0], [0.025], [0.03]]) * strength
+    return Camera(
+        amplitude=size * rng.uniform(0.2, 0.6, (4, 2)),
+        frequency=np.stack([rng.uniform(0.05, 0.15, 4), rng.uniform(0.15, 0.4, 4)], axis=1),
+        phase=rng.uniform(0, 2 * np.pi, (4, 2)),
+    )
 
 
 @dataclass(frozen=True)
@@ -295,9 +286,9 @@ class Actor:
 
 @dataclass(frozen=True)
 class Scene:
-    """`background` uint8 [H, W, 3] at `scale` pixels per unit; actors are drawn in their order.
+    """`background` uint8 `[H, W, 3]` at `scale` pixels per unit; actors are drawn in their order.
 
-    `grain` is int16 [G, G, 3], sensor noise of which each frame takes another cut; size is
+    `grain` is sensor noise, int16 `[G, G, 3]`, of which each frame takes another part; `size` is
     (height, width) of the picture.
     """
 
@@ -309,7 +300,7 @@ class Scene:
     scale: float = 1.0
 
     def draw(self, seconds: float) -> np.ndarray:
-        """The picture at `seconds`: uint8 RGB [H, W, 3]."""
+        """Return the picture at `seconds`, uint8 RGB `[H, W, 3]`."""
         height, width = self.size
         view = self.camera.matrix(seconds, self.scale, width, height)
         rows, columns = self.background.shape[:2]
@@ -328,14 +319,14 @@ class Scene:
 
     def _noise(self, seconds: float) -> np.ndarray:
         height, width = self.size
-        step = int(round(seconds * 1000)) * 2654435761 % 2**32  # a hash: frames share no cut
+        step = int(round(seconds * 1000)) * 2654435761 % 2**32  # a hash: frames differ
         free = self.grain.shape[0] - height + 1, self.grain.shape[1] - width + 1
         top, left = step % free[0], step // 4093 % free[1]
         return self.grain[top : top + height, left : left + width]
 
 
 def draw_grain(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> np.ndarray:
-    """Sensor noise int16 of `sigma` grey levels, large enough for many cuts of `size`."""
+    """Draw sensor noise, int16, of `sigma` grey levels, large enough for many parts of `size`."""
     shape = (size[0] + 40, size[1] + 40, 3)
     return np.round(sigma * rng.standard_normal(shape, dtype=np.float32)).astype(np.int16)
 
@@ -343,7 +334,7 @@ def draw_grain(rng: np.random.Generator, size: tuple[int, int], sigma: float) ->
 def _paste(
     canvas: np.ndarray, sprite: Sprite, view: np.ndarray, pose: Pose, opacity: float
 ) -> None:
-    """Lay a sprite over the picture, in place."""
+    """Draw a sprite over the picture, in place."""
     side = sprite.pixels.shape[0]
     cosine, sine = np.cos(pose.angle) / OVERSAMPLE, np.sin(pose.angle) / OVERSAMPLE
     linear = np.array([[cosine, -sine], [sine, cosine]]) * [[pose.sx], [pose.sy]]

@@ -1,8 +1,9 @@
-"""Pretraining of the demo's small networks on trimmed rendered clips, as Kinetics is for I3D.
+"""Pretraining of the demo's small networks on trimmed rendered clips, as on Kinetics for I3D.
 
-The flow network learns to classify motions. The RGB network does not when trained the same way
-(it stays at chance in the time a demo may take), so it is distilled: it starts from the flow
-network's trunk and learns to give its features. VGGish learns to classify sounds.
+A clip shows one motion throughout, in surfaces that the demo videos do not have. The flow network
+learns to classify the motions. The RGB network, trained in the same way, stays at chance in the
+time that a demo may take; so it is distilled: it starts from the flow network's trunk and learns to
+give its features. VGGish learns to classify rendered sounds.
 """
 
 from __future__ import annotations
@@ -25,7 +26,26 @@ from torch.nn import functional as F
 
 from wstal.base.array_store import create_arrays, has_key
 from wstal.base.files import write_json
-from wstal.demo.clips import MOTIONS, SOUNDS, render_clip, render_sound
+from wstal.demo.casting import (
+    Look,
+    Pair,
+    draw_anchor,
+    draw_background,
+    draw_distractor,
+    draw_look,
+    draw_object_size,
+)
+from wstal.demo.motion import MOTIONS, PAIRED, Motion, Pose, draw_motion, reach
+from wstal.demo.pictures import (
+    CLIP_SHAPES,
+    CLIP_TEXTURES,
+    Actor,
+    Scene,
+    Sprite,
+    draw_camera,
+    draw_grain,
+)
+from wstal.demo.sound import SOUNDS, render_sound
 from wstal.features.logmel import log_mel
 from wstal.flow.codes import decode, encode
 from wstal.flow.tvl1_backends.backend import tvl1
@@ -33,39 +53,106 @@ from wstal.networks.i3d.network import InceptionI3D
 from wstal.networks.vggish import EMBEDDING, VGGish
 from wstal.networks.weights import half_state, load_state, save_half, sha256_of
 
-# FOLDED A pool of rendered clips with their TV-L1 flow, made once and shared by both video streams.
-
-FRAMES = 17  # one more than a snippet, so that its last flow is a real one
-
-
-def pool_key(config: Mapping[str, Any]) -> str:
-    """What makes a pool: its configuration, and how renderer and flow answer one probe."""
-    probe, flow = make_clip(MOTIONS[0], 0, {"size": 64, "difficulty": 1.0}, config["flow"])
-    text = json.dumps(config, sort_keys=True).encode()
-    codes = encode(flow, config["bound"])
-    return hashlib.sha256(text + probe.tobytes() + codes.tobytes()).hexdigest()
+CLIP_SEEDS = 0x0C11  # keeps the seeds of clips apart from those of the videos
+IDLE_STATES = ("rest", "drift", "absent", "two at rest")
+FRAMES = 17  # of a clip; one more than a snippet, so that its last flow is a real one
+SECONDS = 0.975  # of sound that 96 log-mel frames cover
+Track = Callable[[Iterable], Iterable]
+HELD_OUT = "held_out"
+PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless", "safetensors")
 
 
-def make_clip(
-    motion: str, seed: int, spec: Mapping[str, Any], flow: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """One clip uint8 `[17, S, S, 3]` and its flow float32 `[16, S, S, 2]` in pixels."""
-    size = (spec["size"], spec["size"])
-    clip = render_clip(motion, seed, frames=FRAMES, size=size, difficulty=spec["difficulty"])
-    clip = compressed(clip, seed)
-    gray = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip])
-    return clip, tvl1(gray, **flow)
+def render_clip(
+    motion: str,
+    seed: int,
+    *,
+    frames: int = 17,
+    size: tuple[int, int] = (112, 112),
+    fps: float = 25,
+    difficulty: float = 1.0,
+) -> np.ndarray:
+    """Render one clip of a motion of `MOTIONS`: uint8 RGB [frames, H, W, 3].
+
+    `size` is (height, width); objects keep their size in pixels, so a small picture is a close
+    crop (they shrink only if they do not fit). `difficulty` from 0 to 1 ramps camera motion
+    and the number of distractors. `idle` shows an object at rest or adrift, two objects at rest,
+    or none. The same arguments give the same clip. Raises ValueError for an unknown motion.
+    """
+    rng = np.random.default_rng([CLIP_SEEDS, seed])
+    performance = draw_motion(motion, rng, phase=rng.uniform(0, 2 * np.pi))
+    look = draw_look(rng, CLIP_SHAPES, CLIP_TEXTURES)
+    half = (size[1] / 2, size[0] / 2)
+    count = int(round(difficulty * rng.uniform(0, 3)))
+    distractors = [draw_distractor(rng, look, half) for _ in range(count)]
+    scene = Scene(
+        background=draw_background(rng, look, size),
+        actors=[*distractors, *_heroes(performance, look, half, rng)],
+        camera=draw_camera(rng, difficulty),
+        size=size,
+        grain=draw_grain(rng, size, rng.uniform(0.5, 2.0)),
+    )
+    return np.stack([scene.draw(k / fps) for k in range(frames)])
+
+
+def _heroes(
+    motion: Motion,
+    look: Look,
+    half: tuple[float, float],
+    rng: np.random.Generator,
+) -> list[Actor]:
+    state = IDLE_STATES[int(rng.integers(4))] if motion.name == "idle" else "act"
+    if state == "absent":
+        return []
+    companion = motion.name in PAIRED or state == "two at rest" or rng.random() < 0.3
+    size = draw_object_size(rng, companion)
+    gap = 4 * motion.amplitude if motion.name == "clap" else rng.uniform(18, 28)
+    beside = (size + gap) / 2 if companion else 0.0
+    extent = (beside + size / 2 + reach(motion), size / 2 + reach(motion))
+    if motion.name == "swap":
+        extent = (extent[0], extent[0])
+    fit = min(1.0, (min(half) - 3) / max(extent))
+    size, gap, motion = size * fit, gap * fit, motion.scaled(fit)
+    direction = motion.direction if motion.name in PAIRED else rng.normal(0, 0.07)
+    pair = Pair(size + gap if companion else 0.0, direction)
+    if motion.name == "swap":
+        motion = motion.with_amplitude(pair.separation / 2)
+    anchor = draw_anchor(rng, half, (extent[0] * fit, extent[1] * fit))
+    heading, pace = rng.uniform(0, 2 * np.pi), rng.uniform(3, 12) if state == "drift" else 0.0
+    drift = pace * np.array([np.cos(heading), np.sin(heading)])
+    return [
+        _performer(motion, index, look.object(rng, size), anchor + pair.offset(index), drift, rng)
+        for index in range(2 if companion else 1)
+    ]
+
+
+def _performer(
+    motion: Motion,
+    index: int,
+    sprite: Sprite,
+    home: np.ndarray,
+    drift: np.ndarray,
+    rng: np.random.Generator,
+) -> Actor:
+    angle = rng.uniform(0, 2 * np.pi)
+    middle = (0.0, 0.5 * motion.amplitude) if motion.name == "bounce" and index == 0 else (0, 0)
+
+    def place(now: float) -> tuple[Pose, float]:
+        pose = motion.poses(now)[index]
+        x, y = home + middle + drift * now
+        return pose._replace(dx=x + pose.dx, dy=y + pose.dy, angle=angle + pose.angle), 1.0
+
+    return Actor(sprite, place)
 
 
 def write_pool(
     path: str | Path, config: Mapping[str, Any], track: Callable[[Iterable], Iterable] = iter
 ) -> None:
-    """Render the pool of `config` into an HDF5 file unless `path` already has_key it.
+    """Render the pool of `config` into an HDF5 file unless `path` contains it already.
 
     `config` has `seed`, `flow` (parameters of TV-L1), `bound` (pixels) and `parts`: name ->
     {clips: per class, size: pixels, difficulty: 0..1}. Each part becomes the datasets
     `{part}_frames` uint8 `[N, 17, S, S, 3]`, `{part}_flow` int8 `[N, 16, S, S, 2]` and
-    `{part}_labels` `[N]`, classes in turn. Clips are drawn from seeds no two parts share.
+    `{part}_labels` `[N]`, classes in turn. No two parts share the seed of a clip.
     """
     key = pool_key(config)
     if has_key(path, key):
@@ -86,8 +173,27 @@ def write_pool(
             file.write(f"{part}_labels", np.arange(count) % len(MOTIONS))
 
 
+def pool_key(config: Mapping[str, Any]) -> str:
+    """Return the digest of what makes a pool: its configuration, and one rendered clip and flow."""
+    probe, flow = make_clip(MOTIONS[0], 0, {"size": 64, "difficulty": 1.0}, config["flow"])
+    text = json.dumps(config, sort_keys=True).encode()
+    codes = encode(flow, config["bound"])
+    return hashlib.sha256(text + probe.tobytes() + codes.tobytes()).hexdigest()
+
+
+def make_clip(
+    motion: str, seed: int, spec: Mapping[str, Any], flow: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a clip, uint8 `[17, S, S, 3]`, and its flow, float32 px `[16, S, S, 2]`."""
+    size = (spec["size"], spec["size"])
+    clip = render_clip(motion, seed, frames=FRAMES, size=size, difficulty=spec["difficulty"])
+    clip = compressed(clip, seed)
+    gray = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip])
+    return clip, tvl1(gray, **flow)
+
+
 def compressed(clip: np.ndarray, seed: int) -> np.ndarray:
-    """`clip [N, H, W, 3]` with the losses of a camera file: JPEG of quality 60 to 95."""
+    """Return `clip [N, H, W, 3]` with the losses of a camera file: JPEG of quality 60 to 95."""
     quality = int(np.random.default_rng(seed).integers(60, 96))
     out = []
     for frame in clip:
@@ -97,70 +203,32 @@ def compressed(clip: np.ndarray, seed: int) -> np.ndarray:
 
 
 class ClipPool:
-    """Reads batches of a pool."""
+    """A pool from which batches are read."""
 
     def __init__(self, path: str | Path, bound: float) -> None:
         self._file, self._bound = h5py.File(path, "r"), bound
 
     def labels(self, part: str) -> np.ndarray:
-        """Class index of every clip of a part, `[N]`."""
+        """Return the class index of every clip of a part, `[N]`."""
         return self._file[f"{part}_labels"][()]
 
     def frames(self, part: str, clips: Iterable[int]) -> np.ndarray:
-        """RGB in [-1, 1] of the snippets, float32 `[B, 3, 16, S, S]`."""
+        """Return the snippets' RGB in [-1, 1], float32 `[B, 3, 16, S, S]`."""
         dataset = self._file[f"{part}_frames"]
         rgb = np.stack([dataset[i, : FRAMES - 1] for i in clips])
         return rgb.transpose(0, 4, 1, 2, 3).astype(np.float32) / 127.5 - 1
 
     def flow(self, part: str, clips: Iterable[int]) -> np.ndarray:
-        """Flow over the bound, in [-1, 1], float32 `[B, 2, 16, S, S]`."""
+        """Return the snippets' flow over the bound, in [-1, 1], float32 `[B, 2, 16, S, S]`."""
         codes = np.stack([self._file[f"{part}_flow"][i] for i in clips])
         return decode(codes, self._bound).transpose(0, 4, 1, 2, 3) / np.float32(self._bound)
 
 
-# FOLDED Weights with the record of how they came about.
-
-PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless", "safetensors")
-
-
-def save_pretrained(
-    output: str | Path,
-    record: str | Path,
-    network: nn.Module,
-    name: str,
-    config: Mapping[str, Any],
-    accuracy: float,
-) -> None:
-    """Write the weights of `name` (flow, rgb, vggish) and their entry in the JSON `record`.
-
-    The entry has_key the recipe, held-out accuracy (a fraction), sha256 and library versions;
-    entries of other files stay.
-    """
-    output, record = Path(output), Path(record)
-    recipe = {"network": name, **config[name]}
-    if name != "vggish":
-        recipe["pool"] = config["pool"]
-    save_half(output, network, recipe)
-    entries = json.loads(record.read_text()) if record.exists() else {}
-    entries[output.name] = {
-        "recipe": recipe,
-        "held_out_accuracy": round(accuracy, 4),
-        "sha256": sha256_of(output),
-        "versions": {package: version(package) for package in PACKAGES},
-    }
-    write_json(record, dict(sorted(entries.items())))
-
-
-# FOLDED Labelled log-mel examples of rendered sounds, fresh from a seed.
-
-SECONDS = 0.975  # what 96 log-mel frames cover
-
-
 def sound_examples(stream: int, first: int, count: int) -> tuple[Tensor, Tensor]:
-    """Examples `[count, 1, 96, 64]` and their classes `[count]`, the sounds in turn.
+    """Return log-mel examples `[count, 1, 96, 64]` and their classes `[count]`, sounds in turn.
 
     Example i of `stream` is always the same: a sound at a random level over background noise at
-    a lower one, as it lies within a demo video.
+    a lower one, as in a demo video.
     """
     waves, labels = [], []
     for number in range(first, first + count):
@@ -172,10 +240,6 @@ def sound_examples(stream: int, first: int, count: int) -> tuple[Tensor, Tensor]
         waves.append(wave + rng.uniform(0.0, 0.6) * noise)
     examples = log_mel(np.stack(waves))
     return torch.from_numpy(examples)[:, None], torch.tensor(labels)
-
-
-Track = Callable[[Iterable], Iterable]
-HELD_OUT = "held_out"
 
 
 def pretrain_flow(
@@ -352,3 +416,31 @@ def _finished(
         batch = Batch(pool, HELD_OUT, np.arange(start, min(start + 16, count)))
         correct += (network(getattr(batch, stream)).mean(2).argmax(1) == batch.labels).sum().item()
     return network, correct / count
+
+
+def save_pretrained(
+    output: str | Path,
+    record: str | Path,
+    network: nn.Module,
+    name: str,
+    config: Mapping[str, Any],
+    accuracy: float,
+) -> None:
+    """Write the weights of `name` (flow, rgb, vggish) and their entry in the JSON `record`.
+
+    The entry has_key the recipe, held-out accuracy (a fraction), sha256 and library versions;
+    entries of other files stay.
+    """
+    output, record = Path(output), Path(record)
+    recipe = {"network": name, **config[name]}
+    if name != "vggish":
+        recipe["pool"] = config["pool"]
+    save_half(output, network, recipe)
+    entries = json.loads(record.read_text()) if record.exists() else {}
+    entries[output.name] = {
+        "recipe": recipe,
+        "held_out_accuracy": round(accuracy, 4),
+        "sha256": sha256_of(output),
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+    write_json(record, dict(sorted(entries.items())))

@@ -1,4 +1,4 @@
-"""Sounds: short textures in time, told apart by rhythm and spectrum, and a background."""
+"""Sounds that differ in rhythm and spectrum, and a background."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SOUND_SEEDS = 0x50D0
 
 
 def render_sound(sound: str, seed: int, seconds: float, rate: int = 16000) -> np.ndarray:
-    """Render `seconds` of a sound of `SOUNDS`: float32 [round(seconds * rate)] in -1..1.
+    """Render `seconds` of a sound of `SOUNDS`: float32 `[round(seconds * rate)]` in -1..1.
 
-    Peak 0.5, with faint noise beneath; the same arguments give the same samples. Raises
+    The peak is 0.5 at most, over faint noise; the same arguments give the same samples. Raises
     ValueError for an unknown sound.
     """
     if sound not in _MAKERS:
@@ -32,7 +32,7 @@ def _band(wave: np.ndarray, low: float, high: float, rate: int) -> np.ndarray:
 
 
 def _hits(rng: np.random.Generator, time: np.ndarray, per_second: float) -> np.ndarray:
-    """Seconds since the last hit of a slightly uneven beat, [S]; infinity before the first."""
+    """Return the seconds since the last hit of a slightly uneven beat, `[S]`; at first infinity."""
     count = int(time[-1] * per_second) + 2 if len(time) else 1
     beats = (np.arange(count) + rng.uniform(-0.08, 0.08, count) + rng.uniform(-1, 0)) / per_second
     last = np.searchsorted(beats, time, side="right") - 1
@@ -110,7 +110,7 @@ def _chord(rng, time, rate):
 
 
 def _background(rng, time, rate):
-    """Broad noise with a random slope, swelling slowly."""
+    """Return broad noise with a random slope that swells slowly."""
     low = rng.uniform(80, 800)
     noise = _band(rng.standard_normal(len(time)), low, rng.uniform(2.0, 5.0) * low, rate)
     return noise * (1 + 0.4 * np.sin(2 * np.pi * rng.uniform(0.1, 0.4) * time + rng.uniform(0, 6)))

@@ -1,22 +1,22 @@
-"""The plan of the demo videos: what happens when in each, before anything is drawn."""
+"""Who acts in a scene: objects and their light, where they are, and what they do when.
+
+Casting is alike for all classes, so that a class is its motion alone. Between its actions an object
+rests, drifts, or leaves and comes back elsewhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wstal.base.errors import WstalError
-from wstal.demo.motion import ACTIONS, PAIRED, Motion, Pose, draw_motion, reach
+from wstal.demo.motion import PAIRED, Motion, Pose, draw_motion, reach
 from wstal.demo.pictures import MARGIN, Actor, Sprite, make_sprite, surface
-from wstal.demo.sound import SOUNDS
 
-FRAME_RATES = ((24, 1), (25, 1), (30000, 1001), (30, 1))
-SIZES = ((112, 112), (144, 112), (160, 120), (128, 128), (112, 144))  # width, height
-CLASS_SOUNDS = {"bounce": "thumps", "spin": "siren", "pulse": "tremolo", "clap": "clicks"}
-STRAY_SOUNDS = tuple(s for s in SOUNDS if s not in {*CLASS_SOUNDS.values(), "background"})
-PLAN_SEEDS = 0xDE40
+CROP = 56.0  # half of the central square, scene units: every action happens inside
+RAMP = 0.15  # seconds in which a motion sets in and dies away, inside its segment
+FADE = 0.3  # seconds in which an object appears or leaves
 
 
 @dataclass(frozen=True)
@@ -29,131 +29,8 @@ class Event:
 
 
 @dataclass(frozen=True)
-class VideoPlan:
-    """One untrimmed video. `fps` is a fraction, `seed` draws everything the plan leaves open."""
-
-    id: str
-    split: str
-    seed: int
-    fps: tuple[int, int]
-    width: int
-    height: int
-    frames: int
-    actions: tuple[Event, ...]
-    sounds: tuple[Event, ...]
-    audio: bool = True
-    truncated: bool = False
-
-    @property
-    def labels(self) -> list[str]:
-        """The classes that occur, in the order of `ACTIONS`."""
-        return [name for name in ACTIONS if any(event.label == name for event in self.actions)]
-
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-        return self.frames * self.fps[1] / self.fps[0]
-
-
-def plan_videos(config: Mapping[str, int]) -> list[VideoPlan]:
-    """Plan `train` + `test` videos from `seed`, and one more training file to be cut short.
-
-    Each class occurs equally often in a split whose size is a multiple of twelve. Raises
-    WstalError for a missing, unknown or unusable key.
-    """
-    if set(config) != {"seed", "train", "test"}:
-        raise WstalError(f"render: has the keys {sorted(config)}; expected seed, test and train")
-    bad = [k for k, v in config.items() if type(v) is not int or v < (k != "seed")]
-    if bad:
-        raise WstalError(f"render: {bad[0]} is {config[bad[0]]!r}; a whole number is expected")
-    plans: list[VideoPlan] = []
-    for number, split in enumerate(("train", "test")):
-        spare = split == "train"
-        count = config[split]
-        rng = np.random.default_rng([PLAN_SEEDS, config["seed"], number])
-        rates = rng.permutation(np.arange(count + spare) % len(FRAME_RATES))
-        sizes = rng.permutation(np.arange(count + spare) % len(SIZES))
-        for index in range(count + spare):
-            duration, actions = _timeline(_script(index), rng)
-            fps = FRAME_RATES[rates[index]]
-            plans.append(
-                VideoPlan(
-                    id=f"{split}_{index:02d}",
-                    split=split,
-                    seed=int(rng.integers(2**31)),
-                    fps=fps,
-                    width=SIZES[sizes[index]][0],
-                    height=SIZES[sizes[index]][1],
-                    frames=int(duration * fps[0] / fps[1]),
-                    actions=actions,
-                    sounds=_sounds(duration, actions, rng),
-                    audio=not (spare and index == count // 2),
-                    truncated=index == count,
-                )
-            )
-    return plans
-
-
-def _script(index: int) -> list[str]:
-    """The classes of a video's actions: 2 to 4 of its own, or of its own and of another class.
-
-    Rounds of six videos have one of each class. Over two rounds every class occurs six times;
-    over four, every class has shared a video with another.
-    """
-    turn, own = index // len(ACTIONS) % 4, index % len(ACTIONS)
-    odd = own % 2 == 1
-    ours, other = ACTIONS[own], ACTIONS[(own + (2 if turn == 1 else 4)) % len(ACTIONS)]
-    match turn:
-        case 0:
-            return (2 if odd else 4) * [ours]
-        case 1:
-            return 2 * [ours, other] if odd else 2 * [ours]
-        case 2:
-            return 3 * [ours]
-        case _:
-            return 3 * [ours] if odd else [ours, other, ours]
-
-
-def _timeline(script: list[str], rng: np.random.Generator) -> tuple[float, tuple[Event, ...]]:
-    """Place actions of 1.8 to 4.2 s, at least 1 s apart, in 16 to 24 s, of which 44 % at most."""
-    labels = rng.permutation(script)
-    count = len(labels)
-    duration = round(rng.uniform(*{2: (16, 19), 3: (19, 22), 4: (22, 24)}[count]), 2)
-    beyond = 2.4 * rng.random(count) ** 1.3
-    lengths = 1.8 + beyond * min(1.0, (0.44 * duration - 1.8 * count) / beyond.sum())
-    slack = duration - lengths.sum() - 1.1 * (count + 1)
-    gaps = 1.1 + slack * rng.dirichlet(np.full(count + 1, 2.0))
-    starts = np.cumsum(gaps[:-1]) + np.cumsum(lengths) - lengths
-    return duration, tuple(
-        Event(round(float(start), 2), round(float(start + length), 2), str(label))
-        for start, length, label in zip(starts, lengths, labels, strict=True)
-    )
-
-
-def _sounds(
-    duration: float, actions: tuple[Event, ...], rng: np.random.Generator
-) -> tuple[Event, ...]:
-    """Some classes sound, most of the time; other sounds come at any moment."""
-    sounds = []
-    for action in actions:
-        early, late, chance = *rng.uniform(-0.2, 0.2, 2), rng.random()
-        if action.label in CLASS_SOUNDS and chance < 0.85:
-            span = round(action.start + early, 2), round(action.end + late, 2)
-            sounds.append(Event(*span, CLASS_SOUNDS[action.label]))
-    for _ in range(int(rng.integers(2, 5))):
-        length = rng.uniform(1.0, 2.5)
-        start = round(rng.uniform(0, duration - length), 2)
-        name = STRAY_SOUNDS[int(rng.integers(len(STRAY_SOUNDS)))]
-        sounds.append(Event(start, round(start + length, 2), name))
-    return tuple(sorted(sounds, key=lambda sound: sound.start))
-
-
-# FOLDED Casting: the objects of a scene and where they stand, alike for all classes.
-
-
-@dataclass(frozen=True)
 class Look:
-    """The families that surfaces and outlines of a scene are drawn from, and its light."""
+    """The families of a scene's surfaces and outlines, and its light (brightness in 0..1)."""
 
     shapes: tuple[str, ...]
     textures: tuple[str, ...]
@@ -161,7 +38,7 @@ class Look:
     lift: float
 
     def object(self, rng: np.random.Generator, size: float, contrast: float = 0.7) -> Sprite:
-        """An object of `size` scene units that stands out from the background by the lift."""
+        """Draw an object of `size` scene units that differs from the background by the lift."""
         mean = self.brightness + self.lift
         return make_sprite(rng, self.shapes, self.textures, size, mean=mean, contrast=contrast)
 
@@ -176,7 +53,7 @@ def draw_look(rng: np.random.Generator, shapes: tuple[str, ...], textures: tuple
 def draw_background(
     rng: np.random.Generator, look: Look, size: tuple[int, int], scale: float = 1.0
 ) -> np.ndarray:
-    """A background uint8 [H, W, 3] with a margin around a picture of `size`; contrast 0.3-0.6."""
+    """Draw a background uint8 `[H, W, 3]`: a picture of `size` with a margin, contrast 0.3-0.6."""
     margin = int(np.ceil(2 * MARGIN * scale))
     colour = surface(
         look.textures,
@@ -190,9 +67,9 @@ def draw_background(
 
 
 def draw_distractor(rng: np.random.Generator, look: Look, half: tuple[float, float]) -> Actor:
-    """A small object that drifts slowly across the picture on a straight line.
+    """Draw a small object that drifts slowly across the picture on a straight line.
 
-    `half` is half the picture (width, height) in scene units; it wraps around beyond the border.
+    `half` is half the picture (width, height) in scene units; beyond the border it wraps around.
     """
     sprite = look.object(rng, rng.uniform(9, 15), contrast=0.4)
     span = np.array(half) + sprite.size
@@ -209,38 +86,32 @@ def draw_distractor(rng: np.random.Generator, look: Look, half: tuple[float, flo
 
 @dataclass(frozen=True)
 class Pair:
-    """Two places around an anchor; the first object stands there with or without the second."""
+    """Two places around a middle; the first object is there with or without the second."""
 
     separation: float
     direction: float
 
     def offset(self, index: int) -> np.ndarray:
-        """Where object 0 or 1 stands relative to the middle, scene units [2]."""
+        """Return the place of object 0 or 1 relative to the middle, scene units `[2]`."""
         side = (index - 0.5) * self.separation
         return side * np.array([np.cos(self.direction), np.sin(self.direction)])
 
 
 def draw_object_size(rng: np.random.Generator, pair: bool) -> float:
-    """Size of an object in scene units, the same for all motions; two of them are smaller."""
+    """Draw the size of an object in scene units, alike for all motions; a pair is smaller."""
     return rng.uniform(26, 32) if pair else rng.uniform(27, 38)
 
 
 def draw_anchor(
     rng: np.random.Generator, half: tuple[float, float], extent: tuple[float, float]
 ) -> np.ndarray:
-    """A place [2] for something that reaches `extent` to each side, inside +-`half`, near 0."""
+    """Draw a place `[2]` near 0 such that `extent` to each side of it stays inside +-`half`."""
     room = np.clip(np.array(half) - 3 - np.array(extent), 0, 16)
     return rng.uniform(-1, 1, 2) * room
 
 
-# FOLDED Acting through a whole video: resting, drifting, leaving and coming back between the actions.
-
-RAMP = 0.15  # seconds in which a motion sets in and dies away, inside its segment
-FADE = 0.3  # seconds in which an object appears or leaves
-
-
 def smooth(x: float) -> float:
-    """Cubic step from 0 at x <= 0 to 1 at x >= 1."""
+    """Return a cubic step from 0 at x <= 0 to 1 at x >= 1."""
     x = min(max(x, 0.0), 1.0)
     return x * x * (3 - 2 * x)
 
@@ -254,35 +125,35 @@ class Act:
     motion: Motion
 
     def gain(self, now: float) -> float:
-        """How strong the motion is at `now`, 0..1."""
+        """Return the strength of the motion at `now`, 0..1."""
         return smooth((now - self.start) / RAMP) * smooth((self.end - now) / RAMP)
 
     def travelled(self, now: float) -> float:
-        """Integral of the gain up to `now`, seconds."""
+        """Return the integral of the gain up to `now`, seconds."""
         passed = min(max(now - self.start, 0.0), self.end - self.start)
         left = self.end - self.start - passed
         return passed - _ramp_loss(passed) - (RAMP / 2 - _ramp_loss(left))
 
     def poses(self, now: float) -> tuple[Pose, Pose]:
-        """Poses of the first and second object; after the end what adds up stays."""
+        """Return the poses of the first and second object; after the end, what adds up remains."""
         return self.motion.poses(now - self.start, self.gain(now), self.travelled(now))
 
 
 def _ramp_loss(seconds: float) -> float:
-    """Integral of 1 - gain over the first `seconds` of a ramp (RAMP / 2 over all of it)."""
+    """Return the integral of 1 - gain over the first `seconds` of a ramp (RAMP / 2 in all)."""
     x = min(seconds / RAMP, 1.0)
     return RAMP * (x - x**3 + x**4 / 2)
 
 
 @dataclass(frozen=True)
 class Stay:
-    """Where a group stands over time: keys (seconds, x, y), and stretches of absence."""
+    """The place of a group over time: keys (seconds, x, y), and stretches of absence."""
 
     keys: Sequence[tuple[float, float, float]]
     absences: Sequence[tuple[float, float]]
 
     def at(self, now: float) -> np.ndarray:
-        """Position [2] in scene units."""
+        """Return the position `[2]` in scene units."""
         before = self.keys[0]
         for key in self.keys:
             if key[0] > now:
@@ -292,7 +163,7 @@ class Stay:
         return np.array(before[1:])
 
     def opacity(self, now: float) -> float:
-        """1 where the group is seen, 0 where it is away."""
+        """Return 1 while the group is visible, 0 while it is away."""
         return min(
             (1 - smooth((now - gone) / FADE) + smooth((now - back) / FADE + 1))
             for gone, back in [*self.absences, (1e9, 2e9)]
@@ -332,16 +203,11 @@ def draw_stay(
     return Stay(keys, absences)
 
 
-# FOLDED The objects that act in a video: their looks, where they stand, and what they do when.
-
-CROP = 56.0  # half of the central square, scene units: every action happens inside
-
-
 @dataclass(frozen=True)
 class Troupe:
     """One object or a pair, `size` scene units across; the first (or both) perform the acts.
 
-    `clearance` is how far an act reaches from where the first object stands.
+    `clearance` is how far an act reaches from the place of the first object.
     """
 
     heroes: list[Actor]
@@ -364,7 +230,7 @@ def draw_troupe(
     `tempo` multiplies the frequency of every motion.
     """
     paired = bool(PAIRED & {action.label for action in actions})
-    companion = paired or rng.random() < 0.35  # two objects at rest are no sign of a clap
+    companion = paired or rng.random() < 0.35  # so two objects at rest do not give a clap away
     size = draw_object_size(rng, companion)
     motions = [draw_motion(action.label, rng) for action in actions]
     motions = [replace(motion, frequency=tempo * motion.frequency) for motion in motions]
