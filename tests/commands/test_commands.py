@@ -126,3 +126,24 @@ def test_words_are_those_that_snakemake_sees_from_the_checkout(tmp_path, word, e
     (tmp_path / "mine.yaml").touch()
     found = from_checkout([word.format(root=tmp_path)], folder, tmp_path)
     assert found == [expected.format(root=tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("show-map", "other.csv"), "other.csv: no columns coverage"),
+        (("show-map", "absent.csv"), "absent.csv"),
+        (("runtime", "--benchmarks", "nowhere"), "nowhere: no .tsv files"),
+        (("weights", "fetch"), "name the weights to fetch"),
+        (
+            ("compare-features", "other.csv", "other.csv"),
+            "other.csv is not a readable feature file",
+        ),
+        (("localize", "a.mp4", "--run", "nowhere"), "there is no finished run"),
+        (("extract", "a.mp4", "--recipe", "i3d_tvl"), "nearest: i3d_tvl1"),
+    ],
+)
+def test_a_mistake_is_one_message_and_status_1(tmp_path, words, message):
+    (tmp_path / "other.csv").write_text("run,value\nco2net,1\n")
+    done = warm_python.run([sys.executable, "-m", "wstal", *words], cwd=tmp_path)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr

@@ -8,6 +8,7 @@ Examples:
 import argparse
 from pathlib import Path
 
+from wstal.base.errors import WstalError
 from wstal.base.files import write_frame
 from wstal.base.runtime import stage_costs
 from wstal.commands.console import Add, Program
@@ -20,6 +21,8 @@ def add_arguments(add: Add) -> None:
 
 def show(args: argparse.Namespace) -> None:
     table = stage_costs(args.benchmarks)
+    if table.empty:
+        raise WstalError(f"{args.benchmarks}: no .tsv files; a finished run leaves them there")
     if args.output:
         write_frame(args.output, table)
     print(table.to_string(index=False))

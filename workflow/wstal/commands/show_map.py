@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from wstal.base.errors import WstalError
 from wstal.base.files import read_frame
 from wstal.commands.console import Add, Program
+
+COLUMNS = ["run", "reading", "metric", "mean", "sd", "n", "coverage", "protocol", "note"]
 
 
 def add_arguments(add: Add) -> None:
@@ -21,9 +24,11 @@ def add_arguments(add: Add) -> None:
 
 def show(args: argparse.Namespace) -> None:
     table = pd.concat([read_frame(path) for path in args.paths]).drop_duplicates()
+    if missing := set(COLUMNS) - set(table.columns):
+        files, names = ", ".join(map(str, args.paths)), ", ".join(sorted(missing))
+        raise WstalError(f"{files}: no columns {names}; expected {{run}}_map.csv files")
     averages = table[table["metric"].str.contains(":") | ~table["metric"].str.contains("@")]
-    columns = ["run", "reading", "metric", "mean", "sd", "n", "coverage", "protocol", "note"]
-    text = averages[columns].to_string(
+    text = averages[COLUMNS].to_string(
         index=False, float_format=lambda value: f"{value:.1f}", na_rep=""
     )
     print(text)
