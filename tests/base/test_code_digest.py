@@ -59,6 +59,21 @@ def edit(tree, name, old, new):
     path.write_text(path.read_text().replace(old, new))
 
 
+def test_defaults_of_settings_are_no_code_but_their_fields_are(tree):
+    text = "class LossSettings:\n    weight: float = 1.0\n    topk: int = 8\n"
+    path = tree / "pkg/loss.py"
+    path.write_text(path.read_text() + text)
+    before = digest(tree)
+    edit(tree, "pkg/loss.py", "float = 1.0", "float = 2.0")
+    assert digest(tree) == before
+    edit(tree, "pkg/loss.py", "    topk: int = 8\n", "")
+    assert digest(tree) != before
+    edit(tree, "pkg/loss.py", "LossSettings", "Loss")
+    before = digest(tree)
+    edit(tree, "pkg/loss.py", "float = 2.0", "float = 3.0")
+    assert digest(tree) != before
+
+
 def test_closure_follows_imports_inside_functions_and_run_time_modules(tree):
     names = [
         p.relative_to(tree).as_posix()

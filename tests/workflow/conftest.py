@@ -16,7 +16,7 @@ from workflow_project import (
 
 CONFIG = {
     "datasets": {"tiny": DATASET},
-    "models": {
+    "methods": {
         "co2net": {"train": {"iterations": 6, "score_interval": 3}},
         "untrimmednet": {"train": {"epochs": 2, "score_interval": 2}},
         "acn": {"model": {"width": 4, "anchors": [1, 2]}, "train": {"epochs": 2}},

@@ -11,7 +11,7 @@ MAP, VIEWER = "results/thumos14_sim/toy_map.csv", "results/thumos14_sim/toy/view
 SEED = "results/tiny/demo_i3d/toy/seed0"
 FEW = {
     "datasets": {"thumos14_sim": {"seeds": [0]}},
-    "models": {"toy": {"train": {"iterations": 20, "score_interval": 10}}},
+    "methods": {"toy": {"train": {"iterations": 20, "score_interval": 10}}},
 }
 
 

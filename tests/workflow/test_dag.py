@@ -291,7 +291,7 @@ def test_what_makes_no_sense_for_events_is_refused_with_a_reason(bare_project, t
 
 
 def test_a_typo_in_the_configuration_is_named(bare_project):
-    override = 'models={"co2net": {"train": {"iteration": 10}}}'
+    override = 'methods={"co2net": {"train": {"iteration": 10}}}'
     page = bare_project.refusal("results/demo/co2net_map.csv", "--config", override)
     assert "train.iteration: unknown key; did you mean 'iterations'?" in page
 

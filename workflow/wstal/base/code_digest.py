@@ -2,7 +2,8 @@
 
 Snakemake sees neither edits in imported modules nor the meaning of an edit. A digest covers a
 script and every module of the package that it imports, directly or not, without comments,
-docstrings and formatting.
+docstrings and formatting, and without the defaults of settings (base/settings.py): jobs receive
+the values as parameters, so a default reruns what uses it and nothing else.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def import_closure(
 class _Source(NamedTuple):
     """What of a module's source counts."""
 
-    meaning: str  # digest of the source without comments, docstrings and formatting
+    meaning: str  # digest of the source without comments, docstrings, formatting and defaults
     imports: list[str]  # names of modules, and of what is taken from them
     files: list[str]  # strings that may name compiled sources beside it
 
@@ -131,6 +132,10 @@ def _source(content: bytes) -> _Source:
         kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Settings"):
+            for field in node.body:
+                if isinstance(field, ast.AnnAssign):
+                    field.value = None
     meaning = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
     return _Source(meaning, sorted(names), sorted(files))
 
