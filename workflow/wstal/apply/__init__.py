@@ -3,6 +3,5 @@
 Read extraction.py (a file through the stages), features.py (`wstal extract`), run_folder.py (what
 the files of a run say about it), localizer.py and results.py (`wstal localize`).
 
-Imports only base, datasets, media, networks, flow, features, localize, evaluate, plots, methods,
-train and config.
+May import every room but commands.
 """

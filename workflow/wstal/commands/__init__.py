@@ -1,6 +1,8 @@
-"""What people type: `wstal COMMAND`, one file a command (`wstal --help` lists them).
+"""What people type: `wstal COMMAND`, one file per command (`wstal --help` lists them).
 
-A command parses, calls the library and prints; whatever is worth a test of its own lies in the
-library. `console` is what every command, and every job in scripts/, shares: the frame of a
-program, arguments and progress. The commands may import every other room.
+Read console.py first: the frame that every command, and every job in scripts/, shares. A command
+parses its arguments, calls the library and prints; everything that needs a test of its own is in
+the library. new_videos.py, scored_files.py and snakemake_words.py are shared by several commands.
+
+May import every room.
 """

@@ -1,8 +1,11 @@
 """The files in workflow/config, merged and checked, and the table of stages.
 
-Read layers.py (how files are merged), check.py (how settings classes are checked), catalog.py
-(everything that has a name), entry.py (where a dataset enters the DAG), stages.py (what each stage
-is made of), why.py (what a dry run would do).
+Read layers.py (how changes are laid over files), families.py (files that hold several things),
+check.py (how settings classes are checked), recipes.py and validation.py (what is checked beyond
+single settings), catalog.py (everything that has a name), protocols.py (a protocol by its name),
+stages.py (what each stage is made of). For the DAG: entry.py (where a dataset enters), targets.py
+(what can be asked for), why.py (what a dry run would do). Importing the catalog and the stages
+imports neither torch nor pydantic: Snakemake reads them for every command and every job.
 
-Imports only base, datasets and media.
+May import every room but apply and commands, to read their settings classes.
 """

@@ -1,6 +1,7 @@
 """Layers that more than one method uses; sequences are time-major, `[B, T, D]`.
 
-Read layers.py, then convolution.py (its fast convolution over time).
+attention.py (how much of the foreground a snippet is), convolution.py (over time, with faster
+routes on a CPU) and dropout.py are independent of each other.
 
 Imports no other room.
 """

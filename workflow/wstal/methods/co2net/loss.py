@@ -32,7 +32,7 @@ class WeightSettings:
     mil_orig: NonNegative = 1.0  # classification by the original sequence (paper and code)
     mil_supp: NonNegative = 1.0  # classification by the background-suppressed sequence
     coactivity: NonNegative = 1.0  # co-activity similarity of paired videos
-    mutual: NonNegative = 1.0  # mutual learning of the two attentions
+    mutual: NonNegative = 1.0  # mutual learning of the two attentions (paper and code)
     norm: NonNegative = 0.8  # sparsity of attention
     guide: NonNegative = 0.8  # attention opposite to background (the paper's "oppo")
 
