@@ -18,13 +18,6 @@ CONFIG = {
     "datasets": {"tiny": DATASET},
     "methods": {
         "co2net": {"train": {"iterations": 6, "score_interval": 3}},
-        "untrimmednet": {"train": {"epochs": 2, "score_interval": 2}},
-        "acn": {"model": {"width": 4, "anchors": [1, 2]}, "train": {"epochs": 2}},
-        "cavf": {
-            "model": {"audio_width": 8, "visual_width": 8},
-            "train": {"iterations": 4, "score_interval": 4},
-        },
-        "tssam": {"train": {"epochs": 2, "score_interval": 2}},
     },
 }
 
@@ -46,7 +39,7 @@ def bare_project(project, tmp_path_factory) -> Project:
 
 @pytest.fixture(scope="session")
 def finished_project(bare_project, tmp_path_factory) -> Project:
-    """The small dataset taken from video to mAP, viewer and figures."""
+    """The small dataset taken from video to mAP."""
 
     def build(folder):
         bare_project.copy(folder / "wstal").snakemake("results/tiny/co2net_map.csv")
