@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 import torch
-import yaml
-from wstal.config.layers import resolve_run
+from wstal.config.catalog import load_catalog
 from wstal.methods.co2net import CO2Net
 from wstal.methods.contract import Batch
 from wstal.train.loop import (
@@ -35,7 +33,6 @@ from wstal.train.loop import (
 from benchmarks.record import record_parser, write_record
 from benchmarks.speed.reference.co2net_step import Step, criterion
 
-CONFIG = Path(__file__).resolve().parents[2] / "workflow/config/methods/co2net.yaml"
 WANTED = 1.5
 
 
@@ -85,7 +82,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     kept = keep_freed_memory()
-    config = resolve_run(yaml.safe_load(CONFIG.read_text()), "thumos14", None)
+    config = load_catalog().run_config("thumos14", "co2net")
     config["train"] |= {"precision": args.precision, "compile": args.compile}
     config = run_config(config)
     device = torch.device(args.device)

@@ -86,8 +86,8 @@ def test_paths_may_start_at_home(monkeypatch):
         ({"methods": {"co2net": {"variants": {1: {}}}}}, "1 cannot name one of the variants"),
         ({"methods": {"co2net": {"variants": ["a"]}}}, r"variants: expected a mapping, got \['a'\]"),
         ({"methods": {"co2net": {"datasets": {"demo": "x"}}}}, r"datasets\.demo: expected a mapping, got 'x'"),
-        ({"methods": {"co2net": {"data": {"length": None}}}}, r"data\.length: None is not of type 'integer'"),
-        ({"methods": {"newnet": {}}}, "no schema model_newnet.schema.json"),
+        ({"methods": {"co2net": {"data": {"length": None}}}}, "data.length is null, but co2net takes a fixed number"),
+        ({"methods": {"newnet": {}}}, "method 'newnet': methods/newnet/loss.py is missing"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_where_they_are(overrides, message):

@@ -23,11 +23,10 @@ from acn_cases import (
     small_acn_set,
     video_of,
 )
-from method_configs import method_yaml
+from method_configs import method_yaml, resolved
 from wstal.base.code_digest import import_closure
 from wstal.base.errors import WstalError
 from wstal.base.settings import from_plain
-from wstal.config.layers import resolve_run
 from wstal.datasets.annotations import (
     Annotations,
     read_annotations,
@@ -307,14 +306,14 @@ def test_the_lists_above_are_complete(variants):
 @pytest.mark.parametrize("variant", STREAMS + FUSED)
 def test_joined_runs_have_two_streams_and_trained_ones_one(variant, variants):
     for dataset in ["", *variants["datasets"]]:
-        config = resolve_run(variants, dataset, variant)
+        config = resolved(variants, dataset, variant)
         assert bool(config["fuse_from"]) == (variant in FUSED)
         assert len(config["streams"]) == (2 if variant in FUSED else 1)
 
 
 def test_a_loss_is_scored_with_the_alpha_it_was_trained_with(variants):
     for variant in STREAMS:
-        config = resolve_run(variants, "thumos14", variant)
+        config = resolved(variants, "thumos14", variant)
         assert config["loss"]["alpha"] == config["localize"]["alpha"], variant
         threshold = 5 if variant.startswith("flow") else 7
         assert config["localize"]["attention"]["value"] == threshold, variant
@@ -327,12 +326,12 @@ def test_fused_runs_join_streams_of_their_own_settings(variants):
     for variant, setting in (("literal", "momentum"), ("fast", "lr")):
         fused = variants["variants"][variant]
         for name in fused["fuse_from"].values():
-            config = resolve_run(variants, "", name.removeprefix("acn-"))
+            config = resolved(variants, "", name.removeprefix("acn-"))
             assert config["train"][setting] == fused["train"][setting] != variants["train"][setting]
 
 
 def test_published_settings(variants):
-    thumos = resolve_run(variants, "thumos14", "rgb")
+    thumos = resolved(variants, "thumos14", "rgb")
     assert thumos["model"]["anchors"] == [1, 2, 4, 8, 16, 32]
     train = thumos["train"]
     assert (train["optimizer"], train["lr"], train["epochs"]) == ("sgd", 1e-3, 3)
@@ -340,14 +339,14 @@ def test_published_settings(variants):
     assert train["schedule"]["factor"] == 0.1 and len(train["schedule"]["at"]) == 2
     assert thumos["loss"]["alpha"] == 0.6
     assert thumos["localize"]["nms_iou"] == thumos["localize"]["fusion"]["iou"] == 0.4
-    anet = resolve_run(variants, "activitynet12", "flow")
+    anet = resolved(variants, "activitynet12", "flow")
     assert anet["model"]["anchors"] == [16, 32, 64, 128, 256, 512]
-    published = resolve_run(variants, "thumos14", "flow", "autoloc_unt")["localize"]["attention"]
+    published = resolved(variants, "thumos14", "flow", "autoloc_unt")["localize"]["attention"]
     assert (published["mode"], published["value"]) == ("absolute", 5)
 
 
 def test_the_rate_falls_after_each_epoch(variants):
-    plain = resolve_run(variants, "thumos14", "rgb")["train"]
+    plain = resolved(variants, "thumos14", "rgb")["train"]
     settings = from_plain(TrainSettings, plain)
     for updates in (50, 1177):  # per epoch: THUMOS14, ActivityNet 1.2
         rates = [learning_rate(settings, i / (3 * updates)) for i in range(3 * updates)]
@@ -373,7 +372,7 @@ def test_tables_name_known_runs_for_every_row_of_ours(number, project, catalog, 
     assert set(listed) == own
     for name, row in ours.items():
         variant = row["run"].removeprefix("acn").removeprefix("-") or None
-        config, switches = resolve_run(variants, row["dataset"], variant), listed[name]
+        config, switches = resolved(variants, row["dataset"], variant), listed[name]
         stream = switches["stream"]
         assert config["streams"] == (["rgb", "flow"] if stream == "fused" else [stream]), name
         alpha = {"L": float(switches["alpha"]), "Lc": 0, "OIC": 1}[switches["score"]]

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from method_configs import method_yaml, small_config
+from method_configs import method_yaml, resolved, small_config
 from official_recipe import load_module, official_inputs, official_weights
 from wstal.base.errors import WstalError
-from wstal.config.layers import resolve_run
 from wstal.methods.co2net import CO2Net
 from wstal.methods.co2net.loss import LossSettings, WeightSettings, loss
 from wstal.methods.co2net.network import (
@@ -265,19 +264,19 @@ def test_the_list_above_is_complete(model):
 
 
 def test_settings_of_the_official_scripts(model):
-    thumos = resolve_run(model, "thumos14", None)
+    thumos = resolved(model, "thumos14", None)
     assert (
         thumos["train"] | {"lr": 5e-5, "weight_decay": 1e-3, "iterations": 5000} == thumos["train"]
     )
     assert thumos["data"] | {"length": 500, "batch": 10, "pairs": 3} == thumos["data"]
-    anet = resolve_run(model, "activitynet12", None)
+    anet = resolved(model, "activitynet12", None)
     assert anet["train"] | {"lr": 3e-5, "weight_decay": 5e-4, "iterations": 22000} == anet["train"]
     assert (anet["data"]["length"], anet["loss"]["topk"], anet["model"]["pool_kernel"]) == (
         60,
         5,
         13,
     )
-    sim = resolve_run(model, "thumos14_sim", None, "sim128")
+    sim = resolved(model, "thumos14_sim", None, "sim128")
     assert (sim["data"]["length"], sim["train"]["iterations"], sim["train"]["lr"]) == (
         250,
         2000,
@@ -312,7 +311,7 @@ def test_more_streams_are_two_modalities():
 
 
 def test_as_written_takes_the_papers_text_wherever_the_code_differs(model):
-    config = resolve_run(model, "thumos14", "as_written")
+    config = resolved(model, "thumos14", "as_written")
     assert config["loss"]["suppression"] == "product"  # Eq. 9, in training too
     assert config["loss"]["norm"] == "mean"  # the printed sum leaves no attention
     assert config["model"]["bare_descriptors"] and config["model"]["logit_dropout"] == 0

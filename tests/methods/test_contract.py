@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
-from method_configs import method_config, method_yaml
+from method_configs import method_config, method_yaml, resolved
 from wstal.base.errors import WstalError
-from wstal.base.settings import from_plain, to_plain
-from wstal.config.layers import resolve_run
+from wstal.base.settings import defaults, from_plain, to_plain
+from wstal.config.layers import NOT_A_RUN
 from wstal.methods import contract
 from wstal.methods.contract import (
     NOTHING,
@@ -26,7 +26,8 @@ from wstal.methods.contract import (
     localization_half,
     training_half,
 )
-from wstal.train.loop import run_config
+from wstal.train.loop import TrainSettings, run_config
+from wstal.train.sampling import DataSettings
 
 METHODS = ("acn", "cavf", "co2net", "tssam", "untrimmednet")
 
@@ -64,23 +65,48 @@ def test_every_method_has_both_halves_under_its_name(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_run_of_a_method_is_a_tree_of_its_settings(method, project):
-    """A value that the settings do not state would be lost on the way there and back."""
-    content = method_yaml(project, method)
+    """There and back without a loss; no variant is the method itself."""
+    content, half = method_yaml(project, method), localization_half(method)
     for variant in [None, *content.get("variants", {})]:
         for dataset in ["", *content["datasets"]]:
-            plain = resolve_run(content, dataset, variant)
+            plain = resolved(content, dataset, variant)
             if variant:
-                assert plain != resolve_run(content, dataset, None)
-            config, half = run_config(plain), localization_half(method)
-            found = {
+                assert plain != resolved(content, dataset, None)
+            config = run_config(plain)
+            assert plain == {
                 "method": method,
                 **to_plain(config.run),
                 **{name: to_plain(getattr(config, name)) for name in ("loss", "data", "train")},
                 "localize": to_plain(from_plain(half.settings, plain["localize"])),
             }
-            defaults = {"scores_from": None, "init_from": None}
-            compile_mode = {"compile": "none"}
-            assert found == {**defaults, **plain, "train": {**compile_mode, **plain["train"]}}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_methods_yaml_repeats_no_default(method, project):
+    training = training_half(method)
+    stated = defaults(training.run_settings) | {
+        "loss": defaults(training.loss_settings),
+        "data": defaults(DataSettings),
+        "train": defaults(TrainSettings),
+        "localize": defaults(localization_half(method).settings),
+    }
+    base = {k: v for k, v in method_yaml(project, method).items() if k not in NOT_A_RUN}
+    repeated = [path for path, value in leaves(base) if value_at(stated, path) == value]
+    assert not repeated
+
+
+def leaves(tree, path=()):
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def value_at(tree, path):
+    for key in path:
+        tree = tree.get(key, {}) if isinstance(tree, dict) else {}
+    return tree
 
 
 @pytest.mark.parametrize("method", METHODS)

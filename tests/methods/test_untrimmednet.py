@@ -29,6 +29,7 @@ from wstal.methods.untrimmednet.localize import (
 )
 from wstal.methods.untrimmednet.loss import LossSettings, check_length, chunk_mixture, loss
 from wstal.methods.untrimmednet.network import (
+    NetworkSettings,
     RunSettings,
     StreamHead,
     attended_logits,
@@ -44,7 +45,7 @@ from wstal.train.scoring import score_checkpoint
 DIMS = {"rgb": 5, "flow": 4}
 
 
-TRAINED = RunSettings()
+TRAINED = RunSettings(model=NetworkSettings(dropout={"rgb": 0.8, "flow": 0.7}))
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_streams_learn_apart():
     """A stream alone has the loss and gradient that it has beside the other."""
     torch.manual_seed(0)
     both = spread(build(TRAINED, DIMS, 3), 0.5)
-    alone = build(RunSettings(streams=("flow",)), DIMS, 3).eval().double()
+    alone = build(replace(TRAINED, streams=("flow",)), DIMS, 3).eval().double()
     alone.load_state_dict({k: v for k, v in both.state_dict().items() if "flow" in k})
     x, labels = torch.randn(4, 21, 9).double(), torch.eye(4, 3).double()
     labels[3, :2] = 1
@@ -148,7 +149,7 @@ def test_configurations_that_cannot_be(config):
     with pytest.raises(WstalError, match="data.length is null"):
         run_config(merged(config, {"data": {"length": None}}))
     with pytest.raises(WstalError, match="no rate for the stream audio"):
-        build(RunSettings(streams=("rgb", "audio")), {**DIMS, "audio": 2}, 3)
+        build(replace(TRAINED, streams=("rgb", "audio")), {**DIMS, "audio": 2}, 3)
 
 
 def published(classes=3, rows=21, seed=0):

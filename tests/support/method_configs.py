@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from wstal.config.layers import merged, resolve_run
+from wstal.config.validation import check_run
 
 SMALL_CO2NET = {
     "model": {"width": 8, "attention_width": 4},
@@ -27,10 +28,17 @@ def method_config(
     recipe: str = "",
     changes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The resolved config of a run (`tssam`, `acn-rgb`) on a dataset and recipe, then changed."""
+    """The complete config of a run (`tssam`, `acn-rgb`) on a dataset and recipe, then changed."""
     method, _, variant = run.partition("-")
-    base = resolve_run(method_yaml(project, method), dataset, variant or None, recipe)
+    base = resolved(method_yaml(project, method), dataset, variant or None, recipe)
     return merged(base, changes or {})
+
+
+def resolved(
+    content: dict[str, Any], dataset: str, variant: str | None, recipe: str = ""
+) -> dict[str, Any]:
+    """The complete config of a run of a method's YAML."""
+    return check_run(content["method"], resolve_run(content, dataset, variant, recipe), "test")
 
 
 def small_config(project: Path, variant: str | None = None, **changes: Any) -> dict[str, Any]:

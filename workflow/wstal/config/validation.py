@@ -6,16 +6,15 @@ settings class, and with them the networks.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from wstal.base.errors import WstalError
+from wstal.base.settings import SettingsError, from_plain
 from wstal.config.check import checked_tree
 from wstal.config.entry import check_entries
 from wstal.config.families import protocols_of, tables_of
@@ -30,9 +29,11 @@ from wstal.config.layers import (
 )
 from wstal.config.protocols import checked_protocol
 from wstal.config.recipes import checked_recipe
-from wstal.config.schema_check import validated
 from wstal.datasets.settings import DatasetSettings, Kind
+from wstal.methods.contract import localization_half, training_half
 from wstal.tables.settings import TableSettings
+from wstal.train.loop import TrainSettings
+from wstal.train.sampling import DataSettings
 
 KINDS = ("datasets", "features", "methods", "protocols", "tables")
 GIVEN = "--config or --configfile"
@@ -98,20 +99,30 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
 
 def check_run(method: str, config: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Return the complete config of a run; raise WstalError for what is wrong."""
-    if f"model_{method}.schema.json" not in _schemas():
-        raise WstalError(f"{source}: there is no schema model_{method}.schema.json for this method")
-    return validated(config, _schema(method), source)
-
-
-@cache
-def _schemas() -> dict[str, Any]:
-    folder = Path(__file__).resolve().parents[2] / "schemas"
-    return {path.name: json.loads(path.read_text()) for path in folder.glob("*.schema.json")}
-
-
-@cache
-def _schema(method: str) -> dict[str, Any]:
-    return _with_parts(_schemas()[f"model_{method}.schema.json"], _schemas())
+    try:
+        training, localization = training_half(method), localization_half(method)
+    except WstalError as error:
+        raise WstalError(f"{source}: {error}") from error
+    sections = {
+        "loss": training.loss_settings,
+        "data": DataSettings,
+        "train": TrainSettings,
+        "localize": localization.settings,
+    }
+    if config.get("method") != method:
+        found = config.get("method")
+        raise WstalError(f"{source}: method: expected {method}, the file's name, found {found!r}")
+    top = {key: value for key, value in config.items() if key not in ("method", *sections)}
+    others = ("method", *sections)
+    tree = {"method": method} | checked_tree(training.run_settings, top, source, others=others)
+    for name, cls in sections.items():
+        tree[name] = checked_tree(cls, config.get(name, {}), source, name)
+    run, loss = training.read_run(tree), from_plain(training.loss_settings, tree["loss"])
+    try:
+        training.check(run, tree["data"]["length"], loss)
+    except SettingsError as error:
+        raise WstalError(f"{source}: {error}") from error
+    return tree
 
 
 def run_names(methods: Mapping[str, Any]) -> list[str]:
@@ -237,16 +248,3 @@ def _check_name(name: Any, kind: str, source: str) -> None:
             f"{source}: {name!r} cannot name one of the {kind}: use lower-case letters, digits "
             f"and _, a letter first, and none of {', '.join(sorted(_RESERVED))}"
         )
-
-
-def _with_parts(schema: Any, files: Mapping[str, Any]) -> Any:
-    """A schema with what it refers to in other files (`file#/$defs/name`) put in place."""
-    if isinstance(schema, list):
-        return [_with_parts(item, files) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "#/$defs/" in str(schema.get("$ref", "")):
-        file, _, name = schema["$ref"].partition("#/$defs/")
-        own = {key: value for key, value in schema.items() if key != "$ref"}
-        return _with_parts(files[file]["$defs"][name] | own, files)
-    return {key: _with_parts(value, files) for key, value in schema.items()}

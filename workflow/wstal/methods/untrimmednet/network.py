@@ -35,8 +35,8 @@ class NetworkSettings:
     # trained: linear heads | given: published class activation and attention, unchanged (the
     # recipes autoloc_unt*)
     heads: Literal["trained", "given"] = "trained"
-    # Of each stream's features, before the heads (code).
-    dropout: Mapping[str, DropoutRate] = field(default_factory=lambda: {"rgb": 0.8, "flow": 0.7})
+    # Of each stream's features, before the heads; the YAML gives the code's rates.
+    dropout: Mapping[str, DropoutRate] = field(default_factory=dict)
     # Divides the attention before the softmax over time that weighs the video's score (code).
     temperature: Positive = 3
     # Given: the published column of each class, from 1, where there are more columns than classes.
