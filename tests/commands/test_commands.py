@@ -134,6 +134,7 @@ def test_words_are_those_that_snakemake_sees_from_the_checkout(tmp_path, word, e
         (("show-map", "other.csv"), "other.csv: no columns coverage"),
         (("show-map", "absent.csv"), "absent.csv"),
         (("runtime", "--benchmarks", "nowhere"), "nowhere: no .tsv files"),
+        (("config", "co2net", "--dataset", "thumos"), "nearest: thumos14"),
         (("weights", "fetch"), "name the weights to fetch"),
         (
             ("compare-features", "other.csv", "other.csv"),
