@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from wstal.base.runtime import stage_costs
+from wstal.commands.runtime import stage_costs
 
 from benchmarks.record import record_parser, write_record
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from wstal.base.runtime import stage_costs
+from wstal.commands.runtime import stage_costs
 
 from benchmarks.record import record_parser, write_record
 

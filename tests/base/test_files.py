@@ -1,4 +1,4 @@
-"""Files and tables are complete or unchanged; time and memory are summed by stage."""
+"""Files and tables are complete or unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from wstal.base.files import (
     write_frame,
     write_json,
 )
-from wstal.base.runtime import COLUMNS, stage_costs
 
 
 def test_file_appears_only_when_the_block_succeeds(tmp_path):
@@ -99,26 +98,3 @@ def test_broken_media_is_a_kind_of_bad_input():
     with pytest.raises(WstalError, match="holds no frames"):
         raise MediaError("x.mp4 holds no frames")
     assert not issubclass(WstalError, MediaError)
-
-
-HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
-
-
-def write(path, seconds, memory, cpu):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{HEAD}{seconds}\t0:00:01\t{memory}\t1\t1\t1\t0\t0\t1\t{cpu}\n")
-
-
-def test_jobs_are_summed_by_stage_and_the_largest_memory_kept(tmp_path):
-    write(tmp_path / "r/flow/shard0.tsv", 10, 100, 9)
-    write(tmp_path / "r/flow/shard1.tsv", 20, 300, 18)
-    write(tmp_path / "r/co2net/train.seed0.tsv", 5, 50, 5)
-    write(tmp_path / "render.tsv", 40, "-", "-")
-    table = stage_costs(tmp_path).set_index("stage")
-    assert list(table.index) == ["render", "flow", "train"]
-    assert table.loc["flow"].tolist() == [2, 30, 20, 27, 300]
-    assert table.loc["train", "jobs"] == 1
-
-
-def test_no_measurements_is_an_empty_table(tmp_path):
-    assert list(stage_costs(tmp_path).columns) == COLUMNS and stage_costs(tmp_path).empty

@@ -167,7 +167,7 @@ def test_bad_settings_are_named(simulation: dict, drawn: Annotations) -> None:
     wrong = {**simulation["channels"], "density": -1}
     with pytest.raises(WstalError, match="simulate.channels.*density"):
         list(simulated_videos(few, {**simulation, "channels": wrong}, RECIPE))
-    with pytest.raises(WstalError, match="not rgb and flow"):
+    with pytest.raises(WstalError, match="expected rgb and flow"):
         list(simulated_videos(few, simulation, {"simulated": None, "dtype": "float16"}))
     untimed = replace(few, database={"x": {**next(iter(few.database.values())), "duration": None}})
     with pytest.raises(WstalError, match="x has no duration"):
