@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 from wstal.base.code_digest import code_digest, import_closure
@@ -25,6 +26,7 @@ from wstal.config.stages import (
     stages_before,
 )
 from wstal.config.why import dry_run_jobs, explain
+from wstal.media.frame_stage import FrameSettings
 
 RUN_ON_ARRAYS = [stage for stage in STAGES if stage != "probe"]
 
@@ -116,7 +118,7 @@ def test_keys_are_computed_from_the_same_plain_values(recipes):
 
 def test_digests_are_those_of_the_rules(project):
     package = project / "workflow/wstal"
-    frames = code_digest(project / "scripts/decode_frames.py", package)
+    frames = code_digest(project / "scripts/decode_frames.py", package, STAGES["frames"].loads)
     assert stage_code("frames", project, {}) == frames
     assert stage_code("frames", project, {frames: "older"}) == "older"
     expected = code_digest(project / "scripts/extract_backbone.py", package, [BACKBONES["s3d"]])
@@ -156,6 +158,11 @@ def test_no_stage_depends_on_what_it_does_not_use(modules):
     ]
     frames, audio = modules("frames")[0], modules("audio")[0]
     assert "media/sound" not in frames and "media/frames" not in audio
+    # Decoders count for the frames alone; through their keys, all features follow.
+    assert {name for name in frames if name.startswith("media/decoders")} == {
+        f"media/decoders/{name}" for name in get_args(get_type_hints(FrameSettings)["decoder"])
+    }
+    assert not [name for name in rgb if name.startswith("media/decoders")]
     assert not {"media/decoders/decord", "media/decoders/torchcodec"} & audio
     flow, _ = modules("flow")
     assert not [name for name in flow if name.startswith("features/")]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from wstal.base.code_digest import code_digest
 from wstal.base.files import canonical_json
 from wstal.base.settings import from_plain
+from wstal.media.decoders import MODULES as DECODERS
 from wstal.networks.backbones import MODULES as BACKBONES
 
 if TYPE_CHECKING:
@@ -37,7 +38,13 @@ class StageEntry:
 
 STAGES = {
     "probe": StageEntry("probe_videos"),
-    "frames": StageEntry("decode_frames", ("probe",), "frames", "wstal.media.frame_stage"),
+    "frames": StageEntry(
+        "decode_frames",
+        ("probe",),
+        "frames",
+        "wstal.media.frame_stage",
+        loads=tuple(DECODERS.values()),
+    ),
     "audio": StageEntry("decode_audio", ("probe",), "audio", "wstal.media.audio_stage"),
     "flow": StageEntry("extract_flow", ("frames",), "flow", "wstal.flow.stage", "gpu"),
     "i3d_rgb": StageEntry("extract_i3d", ("frames",), "i3d", "wstal.features.i3d_stage", "gpu"),

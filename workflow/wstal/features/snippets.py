@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import hdf5plugin  # noqa: F401  registers the compression of flow files
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -37,6 +36,8 @@ def rgb_opener(short_side: int, interpolation: str) -> Opener:
 
 def read_flow(path: str | Path) -> Iterator[np.ndarray]:
     """Yield chunks of int8 flow codes `[n, H, W, 2]` from a flow file, at least one."""
+    import hdf5plugin  # noqa: F401  registers the compression of flow files
+
     with h5py.File(path, "r") as file:
         flow = file["flow"]
         for start in range(0, max(len(flow), 1), FLOW_CHUNK):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import h5py
-import hdf5plugin  # noqa: F401  registers the compression of cached frames
 import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
+from wstal.media.decoders import MODULES
 from wstal.media.pictures import Converter
 from wstal.media.scan import Decoder
 from wstal.media.timeline import Timeline, lay_grid
@@ -22,22 +23,16 @@ def load_decoder(name: str) -> Decoder:
 
     Raises WstalError for another name, or with the reason why the decoder does not load here.
     """
+    if name not in MODULES:
+        raise WstalError(f"decoder {name!r} is not one of {', '.join(MODULES)}")
     try:
-        if name == "pyav":
-            from wstal.media.decoders import pyav as decoder
-        elif name == "decord":
-            from wstal.media.decoders import decord as decoder
-        elif name == "torchcodec":
-            from wstal.media.decoders import torchcodec as decoder
-        else:
-            raise WstalError(f"decoder {name!r} is not one of pyav, decord, torchcodec")
+        return import_module(MODULES[name])
     except (ImportError, RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise WstalError(
             f"decoder {name} does not load here ({reason}); install it, or name another one in "
-            "the recipe under frames: decoder (pyav, decord, torchcodec)"
+            f"the recipe under frames: decoder ({', '.join(MODULES)})"
         ) from error
-    return decoder
 
 
 def read_timeline(path: str | Path, fps: float, decoder: str = "pyav") -> Timeline:
@@ -87,6 +82,8 @@ def open_frames(
 
     They are read from the file if it holds pictures, else the video is decoded again.
     """
+    import hdf5plugin  # noqa: F401  registers the compression of cached pictures
+
     with h5py.File(frames_file, "r") as file:
         if "rgb" not in file:
             index = file["frame_index"][()]

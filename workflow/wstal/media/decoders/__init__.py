@@ -1,4 +1,9 @@
-"""Decoders behind one protocol: pyav.py (default), decord.py, torchcodec.py.
+"""Programs that decode video, behind the protocol `wstal.media.scan.Decoder`.
 
-Read scan.py first: it defines what a decoder reports about a file, and how a backend is chosen.
+pyav.py is the default and keeps what decodes of a damaged file; decord.py and torchcodec.py are
+alternatives that give the same pictures.
 """
+
+# By name: a machine that reads cached pictures needs none of them. A change to a decoder reruns
+# the stage `frames`, and through its keys all stages after it.
+MODULES = {name: f"wstal.media.decoders.{name}" for name in ("pyav", "decord", "torchcodec")}
