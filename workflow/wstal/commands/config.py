@@ -1,8 +1,8 @@
 """Print the resolved configuration of a run, with a reason for each value.
 
-The output is YAML. RUN is a method (co2net) or a variant of one (co2net-mutual_kl). The values are those that a
-training on the dataset gets: the defaults of the code, changed by workflow/config/methods, by the
-dataset and by the variant.
+The output is YAML. RUN is a method (co2net) or a variant of one (co2net-mutual_kl). The values are
+those of the run on the dataset: the defaults of the code, changed by workflow/config/methods, by
+the dataset and by the variant.
 
 Examples:
   wstal config co2net
