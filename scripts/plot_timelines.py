@@ -13,8 +13,8 @@ from wstal.datasets.annotations import read_annotations
 from wstal.evaluate.detections import read_detections
 from wstal.localize.events import event_detections
 from wstal.localize.scores import read_scores
+from wstal.plots.over_time import plot_timeline
 from wstal.plots.style import save
-from wstal.plots.timeline import plot_timeline
 
 
 def add_arguments(add: Add) -> None:

@@ -31,7 +31,7 @@ from wstal.apply.run_folder import read_run
 from wstal.base.errors import MediaError, WstalError
 from wstal.evaluate.detections import read_detections
 from wstal.features.pack import FeatureFile
-from wstal.localize.detections import as_results
+from wstal.localize.proposals import as_results
 from wstal.localize.events import event_detections
 from wstal.localize.scores import Scores, VideoScores
 

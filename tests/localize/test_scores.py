@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from wstal.base.errors import WstalError
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
-from wstal.localize.detections import (
+from wstal.localize.events import constant_attention, event_detections
+from wstal.localize.proposals import (
     COLUMNS,
     all_rows,
     class_rows,
@@ -18,7 +19,6 @@ from wstal.localize.detections import (
     write_proposals,
     write_proposals_by_iteration,
 )
-from wstal.localize.events import constant_attention, event_detections
 from wstal.localize.scores import (
     ScoreHistory,
     Scores,

@@ -12,8 +12,8 @@ from wstal.evaluate.protocols import prepare
 from wstal.localize.scores import Scores, VideoScores
 from wstal.plots.diagnosis import FIGURES
 from wstal.plots.feature_comparison import plot_comparison
+from wstal.plots.over_time import make_strip, plot_strips, plot_timeline, typical_videos
 from wstal.plots.style import save
-from wstal.plots.timeline import make_strip, plot_strips, plot_timeline, typical_videos
 
 ROWS = [
     {

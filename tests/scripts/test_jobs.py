@@ -24,7 +24,7 @@ from small_set import write_small_set
 from wstal.datasets.annotations import training_view, write_annotations
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.evaluate.map_table import COLUMNS
-from wstal.localize.detections import write_proposals, write_proposals_by_iteration
+from wstal.localize.proposals import write_proposals, write_proposals_by_iteration
 from wstal.localize.scores import Scores, VideoScores, read_scores, write_iterations, write_scores
 from wstal.train import checkpoint
 
@@ -78,7 +78,7 @@ def test_from_features_to_proposals(tmp_path, project):
 
 
 def test_localization_needs_no_torch(project):
-    code = "import sys, wstal.methods.co2net.localize, wstal.localize.detections; assert 'torch' not in sys.modules"
+    code = "import sys, wstal.methods.co2net.localize, wstal.localize.proposals; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

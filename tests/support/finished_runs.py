@@ -11,7 +11,7 @@ from small_set import write_small_set
 from wstal.base.settings import from_plain, to_plain
 from wstal.evaluate.detections import read_detections
 from wstal.features.pack import FeatureFile
-from wstal.localize.detections import write_proposals
+from wstal.localize.proposals import write_proposals
 from wstal.localize.scores import read_scores, write_scores
 from wstal.methods.acn.fusion import fuse_proposals, fuse_scores
 from wstal.methods.acn.localize import FusionSettings

@@ -84,7 +84,7 @@ PAIRS = [
     (["evaluate/protocols.py"], {"evaluate co2net", "baselines"}),
     (["evaluate/average_precision.py"], {"evaluate co2net", "baselines"}),
     (["evaluate/summary.py"], {"summarize co2net"}),
-    (["plots/timeline.py"], {"timelines"}),
+    (["plots/over_time.py"], {"timelines"}),
     (["viewer/page.py"], {"viewer"}),
 ]
 UNUSED = [  # by these targets

@@ -22,8 +22,8 @@ from wstal.config.catalog import Catalog
 from wstal.config.stages import changed_code
 from wstal.evaluate.detections import read_detections
 from wstal.features.pack import FeatureFile
-from wstal.localize.detections import write_proposals
 from wstal.localize.events import event_detections
+from wstal.localize.proposals import write_proposals
 from wstal.localize.scores import Scores
 from wstal.methods.acn.fusion import fuse_proposals, fuse_scores
 from wstal.methods.acn.localize import LocalizeSettings

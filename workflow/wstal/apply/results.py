@@ -12,10 +12,10 @@ import pandas as pd
 
 from wstal.base.array_store import safe_name
 from wstal.base.files import write_text
-from wstal.localize.detections import COLUMNS, write_proposals
+from wstal.localize.proposals import COLUMNS, write_proposals
 from wstal.localize.scores import Scores
+from wstal.plots.over_time import plot_timeline
 from wstal.plots.style import save
-from wstal.plots.timeline import plot_timeline
 
 LINES = 3  # classes shown at a time in subtitles; more would cover the picture
 HEAD = ("class", "start", "end", "score")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from wstal.localize.detections import all_rows, class_rows, detection_frame
+from wstal.localize.proposals import all_rows, class_rows, detection_frame
 from wstal.localize.scores import Scores, VideoScores
 from wstal.localize.segments import runs
 

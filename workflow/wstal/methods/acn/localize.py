@@ -11,8 +11,8 @@ import torch
 from annotated_types import Gt, Le
 
 from wstal.base.settings import Share
-from wstal.localize.detections import all_rows, class_rows, detection_frame
 from wstal.localize.nms import hard_nms
+from wstal.localize.proposals import all_rows, class_rows, detection_frame
 from wstal.localize.scores import Scores, VideoScores
 from wstal.methods.acn.proposals import (
     SelectionSettings,

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from wstal.base.settings import Count, NonNegative, Share
-from wstal.localize.detections import all_rows, class_rows, detection_frame
 from wstal.localize.nms import NmsSettings, suppress_overlaps
 from wstal.localize.outer_inner import outer_inner
+from wstal.localize.proposals import all_rows, class_rows, detection_frame
 from wstal.localize.scores import Scores, VideoScores
 from wstal.localize.segments import ThresholdSettings, kept_classes, runs_above, softmax
 from wstal.methods.contract import LocalizationHalf

@@ -15,7 +15,7 @@ import pandas as pd
 from annotated_types import Ge
 
 from wstal.base.settings import NonNegative, Share
-from wstal.localize.detections import all_rows, class_rows, detection_frame
+from wstal.localize.proposals import all_rows, class_rows, detection_frame
 from wstal.localize.scores import Scores, VideoScores
 from wstal.localize.segments import runs
 from wstal.methods.contract import LocalizationHalf
