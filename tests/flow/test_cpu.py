@@ -156,8 +156,9 @@ def test_threads_follow_the_environment(monkeypatch):
     assert default_threads() >= 1
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def own_cache(monkeypatch, tmp_path):
+    """An empty cache: tests that compile another source, not TV-L1's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     load_library.cache_clear()
     yield
@@ -170,6 +171,7 @@ def source(tmp_path, number, name="number.cpp"):
     return path
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_a_source_is_compiled_once_and_again_when_edited(tmp_path):
     path = source(tmp_path, 5)
     assert load_library((path,)).number() == 5
@@ -184,6 +186,7 @@ def test_a_source_is_compiled_once_and_again_when_edited(tmp_path):
     assert len(list(cache_folder().iterdir())) == 2
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_an_included_file_is_part_of_the_key(tmp_path):
     (tmp_path / "value.h").write_text("#define VALUE 1\n")
     path = tmp_path / "with_header.cpp"
@@ -194,6 +197,7 @@ def test_an_included_file_is_part_of_the_key(tmp_path):
     assert load_library((path, tmp_path / "value.h")).number() == 2
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_another_cpu_on_a_shared_home_compiles_its_own(tmp_path, monkeypatch):
     path = source(tmp_path, 5)
     load_library((path,))
@@ -203,6 +207,7 @@ def test_another_cpu_on_a_shared_home_compiles_its_own(tmp_path, monkeypatch):
     assert len(list(cache_folder().iterdir())) == 2
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_processes_that_race_all_get_the_library(tmp_path):
     path = source(tmp_path, 7)
     code = (
@@ -214,6 +219,7 @@ def test_processes_that_race_all_get_the_library(tmp_path):
     assert len(list(cache_folder().iterdir())) == 1
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_a_source_that_does_not_compile_shows_the_compilers_words(tmp_path):
     path = tmp_path / "broken.cpp"
     path.write_text("int broken( {\n")
@@ -222,6 +228,7 @@ def test_a_source_that_does_not_compile_shows_the_compilers_words(tmp_path):
     assert not list(cache_folder().iterdir())
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_a_missing_compiler_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", "nowhere")
@@ -229,6 +236,7 @@ def test_a_missing_compiler_is_named(monkeypatch, tmp_path):
         find_compiler()
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_a_cache_that_cannot_be_written_is_replaced_by_a_private_one(monkeypatch, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")

@@ -81,7 +81,7 @@ struct Iteration {
     }
 
     // p = (p + rate grad u) / (1 + rate |grad u|), both flow components at once: one reciprocal
-    // serves two denominators. Below the last row lies no other: its gradient is zero.
+    // serves two denominators. There is no row below the last: its gradient is zero.
     void update_dual(int y, const Planes& from, const Planes& to) const {
         const int below = std::min(y + 1, height - 1);
         const float *u1 = to.row(U1, y), *below1 = to.row(U1, below);
@@ -115,8 +115,8 @@ struct Iteration {
     }
 };
 
-// How many iterations may be done before the next look at the change, while it falls as it fell
-// over the last three: few enough that the change stays above `enough` until the last.
+// Iterations until the next test of the change, if it falls as over the last three: few enough
+// that the change stays above `enough` until the last.
 class Forecast {
   public:
     void saw(float change) {
@@ -138,7 +138,7 @@ class Forecast {
     }
 
   private:
-    static constexpr float FIRST_FALL = 0.3f, MARGIN = 1.05f;  // as seen on real clips
+    static constexpr float FIRST_FALL = 0.3f, MARGIN = 1.05f;  // measured on real clips
     float last[4] = {};
     int seen = 0;
 };

@@ -28,9 +28,9 @@ inline void sort5(V* p) {
     order(p[0], p[3]), order(p[0], p[2]), order(p[1], p[3]), order(p[1], p[2]);
 }
 
-// Median of a 5x5 window whose columns are sorted: r[i] are the five values of rank i. Sorting
-// these too leaves 13 candidates on three antidiagonals: the median is that of the greatest of
-// the first, the median of the second and the least of the third.
+// Median of a 5x5 window whose columns are sorted: r[i] are the five values of rank i. Once these
+// are sorted, too, 13 candidates remain on three antidiagonals: the median is the median of the
+// greatest of the first, the median of the second and the least of the third.
 inline V median25(V r[5][5]) {
 #pragma GCC unroll 5
     for (int i = 0; i < 5; i++) sort5(r[i]);

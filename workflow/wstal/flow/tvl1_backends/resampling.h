@@ -80,7 +80,7 @@ const CubicTable table;
 
 // Where to read along one axis: first of four taps and their weights.
 inline int cubic_cuda(float at, int size, float* weight) {
-    at = std::min(std::max(at, -3.0f), float(size) + 1.0f);  // beyond it all taps are the edge
+    at = std::min(std::max(at, -3.0f), float(size) + 1.0f);  // all taps are the edge beyond
     const int k = int(std::floor(at));
     const float x = at - float(k), y = 1.0f - x;  // A = -1/2
     float c[4] = {((-0.5f * (x + 1) + 2.5f) * (x + 1) - 4.0f) * (x + 1) + 2.0f,

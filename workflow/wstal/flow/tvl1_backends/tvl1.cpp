@@ -1,6 +1,6 @@
 // Dual TV-L1 optical flow (Zach, Pock, Bischof 2007), the two definitions of OpenCV.
 //
-// Where the time goes is the fixed-point iteration (iteration.h), tens of millions of pixel
+// Most of the time goes into the fixed-point iteration (iteration.h), tens of millions of pixel
 // updates per pair. Rows are padded with zeros (a whole vector to the left, which is also the
 // right pad of the row above), so that no pixel needs a branch. Pairs are independent: threads
 // take one pair at a time.
@@ -26,10 +26,10 @@ namespace {
 struct Parameters {  // mirrored in cpu.py
     double tau, lambda, theta, epsilon, scale_step;
     int nscales, warps, inner, outer, median, cuda;
-    int sweep;  // iterations in one at most; 0: by the size of the cache
+    int sweep;  // most iterations in a sweep; 0: by the size of the cache
 };
 
-constexpr int FIELDS = 2 * STATE + TERMS;  // two states: a sweep may start over from the old one
+constexpr int FIELDS = 2 * STATE + TERMS;  // two states: a sweep may be repeated from the old one
 
 // Bytes of the second-level cache, or what most CPUs have at least.
 size_t cache_bytes() {
@@ -106,11 +106,11 @@ class Solver {
         now = {first, plane, stride};
         other = {first + plane * STATE, plane, stride};
         terms = {first + plane * STATE * 2, plane, stride};
-        // 1 where a pixel has a right neighbour; one to the left of it: 1 where it exists
+        // 1 where a pixel has a right neighbour; the value left of it: 1 where the pixel exists
         std::fill(inside.begin(), inside.end(), 0.0f);
         std::fill(inside.begin(), inside.begin() + PAD + W - 1, 1.0f);
         one.width = W, one.height = H, one.inside = &inside[PAD];
-        // Longer sweeps than a cache needs cost more than they save: their rows leave the first.
+        // Longer sweeps than the cache needs cost more than they save: rows leave its first level.
         sweep = sizeof(float) * FIELDS * stride * H > cache_bytes() ? Iteration::MOST : 4;
         if (par.sweep) sweep = std::min(par.sweep, Iteration::MOST + 0);
     }
@@ -149,8 +149,8 @@ class Solver {
         }
     }
 
-    // Up to `count` iterations, until the change is small enough: how many it took. They are
-    // done at once; too many, and those that count are done over from the state before.
+    // Do up to `count` iterations, until the change is small enough; return how many it took. They
+    // are done at once; after too many, the needed ones are repeated from the state before.
     int until(float enough, int count, Forecast& forecast) {
         const Planes target = count > 1 ? other : now;
         float change[Iteration::MOST];
@@ -163,8 +163,8 @@ class Solver {
         return done;
     }
 
-    // The change is looked at on odd iterations only, and after each look not until a count
-    // that starts at it has been run down by the threshold per iteration.
+    // The change is tested on odd iterations only. After a test, the next one waits until a count
+    // that starts at the change, and loses the threshold each iteration, is below the threshold.
     void iterate_cuda() {
         const double enough = par.epsilon * par.epsilon * (double(W) * H);
         const auto looks = [&](int n, double count) {
@@ -201,7 +201,7 @@ class Solver {
                 const float i = read[4 * x], ix = read[4 * x + 1], iy = read[4 * x + 2];
                 gx[x] = ix, gy[x] = iy;
                 rho[x] = i - ix * u[x] - iy * v[x] - target[x];
-                // Without a gradient the step is 0 whatever this is, as long as it is finite.
+                // Without a gradient the step is 0 for any finite value.
                 inverse[x] = -1.0f / std::max(ix * ix + iy * iy, 1e-20f);
             }
         }
@@ -258,7 +258,7 @@ class Solver {
 }  // namespace
 
 // Flow of n - 1 pairs of frames [n, h, w] (0..255) into [n - 1, h, w, 2]. `work`, if given,
-// receives the pixel iterations of each pair. Returns 0, or 1 where memory ran out.
+// receives the pixel iterations of each pair. Returns 0, or 1 if memory ran out.
 extern "C" int wstal_tvl1(const float* frames, int n, int h, int w, const Parameters* par,
                           float* flow, int64_t* work, int threads) {
     std::atomic<int> next{0}, failed{0};
@@ -279,7 +279,7 @@ extern "C" int wstal_tvl1(const float* frames, int n, int h, int w, const Parame
     std::vector<std::thread> others;
     try {
         for (int t = 1; t < std::min(threads, n - 1); t++) others.emplace_back(run);
-    } catch (...) {  // fewer threads than asked for do the same work
+    } catch (...) {  // fewer threads do the same work
     }
     run();
     for (auto& t : others) t.join();

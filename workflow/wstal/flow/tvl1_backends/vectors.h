@@ -51,7 +51,7 @@ inline V reciprocal(V d) {
     return r + r * (1.0f - d * r);
 }
 
-// Values decaying into denormal numbers would slow an iteration down many times.
+// Without this, values that decay into denormal numbers make an iteration many times slower.
 struct FlushDenormals {
 #if defined(__x86_64__)
     unsigned before = _mm_getcsr();

@@ -9,7 +9,7 @@
 
 namespace {
 
-// I, Ix, Iy and nothing side by side, so that four taps of all of them are one load. Taps outside
+// I, Ix, Iy and a zero side by side, so that four taps of all of them are one load. Taps outside
 // the image are zero (cv::remap) or repeat the edge (CUDA texture).
 class WarpSource {
   public:
@@ -49,7 +49,7 @@ class WarpSource {
         const int stride = int(step);
         const float right = float(W) + 5.0f, bottom = float(H) + 5.0f;
         for (int x = 0; x < W; x++) {
-            // From 4 px outside on all taps are zero.
+            // All taps are zero from 4 px outside on.
             const float at_x = std::min(std::max(float(x) + u[x], -5.0f), right);
             const float at_y = std::min(std::max(float(y) + v[x], -5.0f), bottom);
             const int ix = int(__builtin_rintf(at_x * FRACTIONS));
