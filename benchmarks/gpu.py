@@ -28,12 +28,7 @@ from record import FOLDER, record_parser
 
 ROOT = FOLDER.parent
 FLOW = ("flow/test_triton_kernels", "flow/test_triton", "flow/test_torch", "flow/test_backend")
-FEATURES = (
-    "networks/test_i3d_kernels",
-    "networks/test_i3d_inference",
-    "networks/test_i3d",
-    "features/test_snippets",
-)
+FEATURES = ("networks/test_i3d_kernels", "networks/test_i3d_inference", "features/test_snippets")
 TRAINING = ("train/test_loop",)
 NAMES = ("flow", "i3d", "training")
 

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from method_configs import small_config
+from method_configs import small_config, small_unchecked_config
 from small_set import write_small_set
 from torch import nn
 from wstal.base.errors import WstalError
@@ -178,7 +178,8 @@ def test_the_loss_curve_on_a_gpu_is_that_of_fp32(tmp_path, project, precision, c
         "fp32": {},
         "other": {"precision": precision, "compile": compile},
     }.items():
-        config = run_config(small_config(project, train={"iterations": 60, **changes}))
+        changed = small_unchecked_config(project, train={"iterations": 60, **changes})
+        config = run_config(changed)
         with FeatureFile(path) as features:
             data = TrainingSet(features, annotations, config.run.streams, config.data, device)
             trainer = Trainer(config, data, features.dims, 0, device)
