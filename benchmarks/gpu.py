@@ -5,7 +5,7 @@ I3D, each beside its error, then settings that could be faster. Each step is a p
 with a time limit: a step that fails or runs out of time does not affect the others, and steps for
 which no time is left are listed. Records are written to benchmarks/results/ figure by figure;
 after each step they are copied to `--output`, beside steps.log. Needs torch, triton, numpy, pandas,
-h5py, pyyaml, opencv-python-headless and pytest, but no decoder and no Snakemake.
+h5py, pyyaml, annotated-types, opencv-python-headless and pytest, but no decoder and no Snakemake.
 
 Examples:
   PYTHONPATH=workflow python benchmarks/gpu.py --minutes 8 --output logs
