@@ -20,7 +20,7 @@ from torch import Tensor
 
 from wstal.base.download import Track, download
 from wstal.base.errors import WstalError
-from wstal.base.restricted_pickle import read_plain
+from wstal.base.torch_files import read_plain
 from wstal.features.logmel import snippet_windows
 from wstal.features.snippets import centre_crop, scaled
 from wstal.media.frames import load_decoder, read_frames
