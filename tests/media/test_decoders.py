@@ -2,7 +2,7 @@
 
 The second decoder gives what PyAV gives, also window by window.
 
-Backends by name.
+Decoders are loaded by name.
 """
 
 from __future__ import annotations
