@@ -32,7 +32,7 @@ class Dropout(nn.Module):
 
 
 def keep_factors(x: Tensor, p: float) -> Tensor:
-    """What dropout multiplies by: 0 or 1 / (1 - p), drawn anew, with the shape of `x`."""
+    """Draw the factors of dropout, 0 or 1 / (1 - p), in the shape of `x`."""
     dropped = min(round(p * LEVELS), LEVELS - 1)
     seed = int(torch.randint(2**63 - 1, ()))
     words = np.random.SFC64(seed).random_raw(-(-x.numel() // 4))

@@ -51,7 +51,7 @@ def soft_nms(
 
     The best remaining segment is taken in turn and every other's score multiplied by
     exp(-IoU^2 / sigma). No score is dropped; a negative score is *raised* by its decay, as in
-    the code this follows. Equal scores go to the first in the list as it stands, in which each
+    the code this follows. Of equal scores the first in the list is taken, in which each
     chosen segment changes places with the one at its rank.
     """
     segments = np.asarray(segments, dtype=np.float64).copy()

@@ -84,7 +84,7 @@ def write_proposals(
 def write_proposals_by_iteration(
     path: str | Path, found: Iterable[tuple[Scores, pd.DataFrame]], config: Mapping[str, Any]
 ) -> None:
-    """Write proposals_by_iteration.json.gz: `iterations` maps each to what `results` holds."""
+    """Write proposals_by_iteration.json.gz: `iterations` maps each to its `results`."""
     iterations = {str(s.iteration): as_results(frame, s.videos) for s, frame in found}
     content = {
         "version": VERSION,

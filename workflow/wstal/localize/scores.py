@@ -1,4 +1,4 @@
-"""What a trained model says about each video, and the HDF5 files that hold it."""
+"""Scores of videos under a trained network, and their HDF5 files."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class VideoScores:
     extra: dict[str, np.ndarray] = field(default_factory=dict)  # what a method stores besides
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Every array under the name it has in a file."""
+        """Return every array under its name in a file."""
         named = {_PREFIX + name: array for name, array in self.attentions.items()}
         own = {"cas": self.cas, "attention": self.attention, "video_score": self.video_score}
         return own | named | self.extra
 
     def map(self, change: Callable[[np.ndarray], np.ndarray]) -> VideoScores:
-        """The same with every array changed."""
+        """Return the same scores with `change` applied to every array."""
         named = {name: change(array) for name, array in self.attentions.items()}
         extra = {name: change(array) for name, array in self.extra.items()}
         return VideoScores(
@@ -49,8 +49,8 @@ class VideoScores:
 class Scores:
     """Scores of a set of videos at one iteration of training.
 
-    Snippet i spans [t0 + i step, t0 + (i+1) step) seconds; `activation` says whether `cas`
-    holds logits or probabilities.
+    Snippet i spans [t0 + i step, t0 + (i+1) step) seconds; `activation` is what `cas`
+    contains, logits or probabilities.
     """
 
     classes: list[str]
@@ -73,11 +73,11 @@ class Scores:
                 )
 
     def as_float16(self) -> Scores:
-        """The same scores in half precision; what exceeds its range becomes its largest value."""
+        """Return the scores in half precision; values beyond its range become its largest."""
         return replace(self, videos={video: v.map(_half) for video, v in self.videos.items()})
 
     def require_finite(self) -> None:
-        """Raises WstalError naming the video whose scores are not all finite."""
+        """Raise WstalError naming the first video whose scores are not all finite."""
         for video, values in self.videos.items():
             bad = [name for name, array in values.arrays().items() if not np.isfinite(array).all()]
             if bad:

@@ -2,16 +2,15 @@
 
 A method is a folder of this room, `methods/{name}/`:
 
-- `network.py` states the network's settings and holds the network,
-- `loss.py` states the objective's settings, holds the objective, and ends with `TRAINING`, the
-  method's `TrainingHalf`,
-- `localize.py` states the settings that lead from scores to proposals, and ends with
-  `LOCALIZATION`, the method's `LocalizationHalf`.
+- `network.py` has the network, below its settings,
+- `loss.py` has the training objective, below its settings, and ends with `TRAINING`, the method's
+  `TrainingHalf`,
+- `localize.py` leads from scores to proposals, below its settings, and ends with `LOCALIZATION`,
+  the method's `LocalizationHalf`.
 
-The halves are separate so that an edit of `localize.py` never trains a run again, and an edit of
-`loss.py` never localizes one again that is not trained again. The loop, scoring, localization and
-`apply` know a method by its halves alone: whatever they need of it is a member here, and what a
-method does not have is a member's default.
+The halves are separate so that an edit of `localize.py` never trains a run again. The loop,
+scoring, localization and `apply` know a method by its halves alone: whatever they need of it is a
+member here, and a member that a method does not need has a default.
 """
 
 from __future__ import annotations
@@ -143,7 +142,7 @@ class TrainingHalf:
     # prepare(model, videos, run): called once before the first update, for weights that start
     # from the training features and for training data that the method cannot use.
     prepare: Callable[[Any, TrainingVideos, Any], None] = _no_preparation
-    # What `cas` holds. A video's score is the softmax of logits, and probabilities as they are.
+    # Content of `cas`. A video's score is the softmax of logits, and probabilities as they are.
     activation: Activation = "logits"
     # The network's forward takes `mask`, bool [B, T]: it can be trained on whole videos, which are
     # padded to the longest of a batch (`data.length: null`).
@@ -262,7 +261,7 @@ class TrainingHalf:
 
 @dataclass(frozen=True, kw_only=True)
 class LocalizationHalf:
-    """How a method gets proposals from scores. Both members but the name are required."""
+    """How a method gets proposals from scores; every member is required."""
 
     name: str  # of the method's folder
     settings: type  # of the `localize` section

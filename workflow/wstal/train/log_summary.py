@@ -14,8 +14,8 @@ COLUMNS = ["value", "mean", "sd", "n", "iterations"]
 def log_summary(logs: Mapping[str, pd.DataFrame], share: float = 0.1) -> pd.DataFrame:
     """Return the mean of every logged value over the last `share` of the updates, then over seeds.
 
-    `logs` holds log.csv of each seed by its path. Returns value, mean, sd (between seeds), n and
-    the iterations averaged over. Raises WstalError for a log without rows.
+    `logs` maps the path of each seed's log.csv to its content. Returns value, mean, sd (between
+    seeds), n and the iterations averaged over. Raises WstalError for a log without rows.
     """
     seeds, spans = [], set()
     for path, log in logs.items():

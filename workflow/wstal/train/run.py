@@ -33,7 +33,7 @@ class Block:
 
     @property
     def id(self) -> str:
-        """How a progress line names it."""
+        """Return the name of the block in a progress line."""
         return f"iteration {self.stop}"
 
 
@@ -181,7 +181,7 @@ def resume(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> li
 
 
 def _unreadable(parts: Iterable[Path]) -> list[str]:
-    """What is wrong with scores that should exist: without them the outputs would be incomplete."""
+    """Name the scores of earlier intervals that cannot be read: the outputs would be incomplete."""
     faults = []
     for part in parts:
         try:

@@ -1,8 +1,9 @@
-"""ACN's proposals: their boundaries, what each is worth, and which of them stay.
+"""ACN's proposals: their boundaries, their value, and which of them stay.
 
-Sliding anchors with regressed boundaries (section 2.2) have an area on either side (section 2.3). A
-proposal is worth L: the contrast of its class probabilities with those around it, and the coherence
-of its features with its sides'. Training and localization make the same selection (section 2.4).
+Sliding anchors with regressed boundaries (section 2.2) have an area on either side (section 2.3).
+A proposal's value is L: the contrast of its class probabilities with those around it, and the
+coherence of its features with its sides'. Training and localization make the same selection
+(section 2.4).
 
 Positions are snippet indices and ranges are inclusive, as in the paper: a..b spans b-a+1 snippets.
 [R] marks how an ambiguity of the paper is resolved here.
@@ -24,7 +25,7 @@ DiscardRule = Literal["location", "contains"]
 
 @dataclass(frozen=True)
 class SelectionSettings:
-    """What a proposal is worth and which stay: of the `loss` and of the `localize` section."""
+    """Value and selection of proposals, in the `loss` and in the `localize` section."""
 
     # Weight of L_OIC in L, the rest is that of L_c (paper); 1: L_OIC alone, 0: L_c alone. A
     # detection's score is -L.
