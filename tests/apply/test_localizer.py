@@ -31,8 +31,8 @@ from wstal.apply.run_folder import read_run
 from wstal.base.errors import MediaError, WstalError
 from wstal.evaluate.detections import read_detections
 from wstal.features.pack import FeatureFile
-from wstal.localize.proposals import as_results
 from wstal.localize.events import event_detections
+from wstal.localize.proposals import as_results
 from wstal.localize.scores import Scores, VideoScores
 
 
