@@ -11,7 +11,7 @@ rule fetch_weights:
         weights_file=alternation(entry["file"] for entry in WEIGHTS.values()),
     localrule: True
     conda:
-        "../envs/video.yaml"
+        "../envs/gpu.yaml"
     params:
         name=weights_name,
         folder=subpath(output[0], parent=True),

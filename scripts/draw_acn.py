@@ -1,8 +1,8 @@
 """Draw the diagrams of ACN's figures 1 and 2 from its config and its model.
 
 Examples:
-  python scripts/draw_acn.py --folder docs/figures
   snakemake --cores 1 results/figures/acn_figure1.svg
+  python scripts/draw_acn.py --configs @configs.json --folder docs/figures
 """
 
 import argparse
@@ -10,7 +10,6 @@ from pathlib import Path
 
 from wstal.base.settings import from_plain
 from wstal.commands.console import Add, Program, json_argument
-from wstal.config.catalog import load_catalog
 from wstal.methods.acn.figures import regression_figure, system_overview
 from wstal.methods.acn.localize import LocalizeSettings
 from wstal.methods.acn.loss import TRAINING, LossSettings
@@ -18,15 +17,15 @@ from wstal.plots.style import save
 
 
 def add_arguments(add: Add) -> None:
-    add("--dataset", default="thumos14", help="whose settings to show")
-    add("--configs", type=json_argument, help="JSON list: the joined run's, its flow run's config")
+    about = "JSON list of two resolved configs: the joined run's and its flow run's"
+    add("--configs", type=json_argument, required=True, help=about)
     add("--width", type=int, default=1024, help="of the features")
     add("--formats", nargs="+", default=["svg"], help="svg, png, ...")
     add("--folder", type=Path, required=True, help="output: acn_figure*.svg")
 
 
 def main(args: argparse.Namespace) -> None:
-    fused, stream = args.configs or configs(args.dataset)
+    fused, stream = args.configs
     network = TRAINING.build(TRAINING.read_run(stream), {"flow": args.width}, 1)
     run, loss = TRAINING.read_run(fused), from_plain(LossSettings, fused["loss"])
     localize = from_plain(LocalizeSettings, fused["localize"])
@@ -34,13 +33,6 @@ def main(args: argparse.Namespace) -> None:
     for kind in args.formats:
         save(system_overview(run, loss, localize), args.folder / f"acn_figure1.{kind}")
         save(regression_figure(network), args.folder / f"acn_figure2.{kind}")
-
-
-def configs(dataset: str) -> list[dict]:
-    """The configs of the joined run and of its flow run, as the files have them."""
-    catalog = load_catalog()
-    fused = catalog.run_config(dataset, "acn")
-    return [fused, catalog.run_config(dataset, fused["fuse_from"]["flow"])]
 
 
 if __name__ == "__main__":
