@@ -16,11 +16,6 @@ report: "workflow/report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/sources.smk"
-include: "rules/values.smk"
-include: "rules/paths.smk"
-include: "rules/tasks.smk"
-include: "rules/papers.smk"
 include: "rules/videos.smk"
 include: "rules/simulate.smk"
 include: "rules/annotations.smk"
@@ -35,7 +30,9 @@ include: "rules/fuse.smk"
 include: "rules/evaluate.smk"
 include: "rules/tables.smk"
 include: "rules/report.smk"
-include: "rules/targets.smk"
+
+
+refuse_misspelt_targets()
 
 
 rule all:

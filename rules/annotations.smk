@@ -4,30 +4,30 @@
 rule fetch_annotations:
     """Download a dataset's published label files, or say what to place where."""
     input:
-        from_dataset(facts_file),
+        facts=files.of_dataset(dataset_files.facts_file),
     output:
         "results/{dataset}/published/fetched.csv",
     log:
         "results/logs/{dataset}/fetch_annotations.log",
     wildcard_constraints:
         dataset=of_kind("thumos14", "activitynet", "ave"),
-    priority: 1  # who lacks a dataset should learn it first
+    priority: 1  # if a dataset is missing, the run should say so first
     localrule: True
     conda:
         "../envs/video.yaml"
     params:
-        facts=from_dataset(facts_argument),
-        code=code_digest("scripts/fetch_annotations.py"),
+        files=named_files,
+        code=values.code("fetch_annotations"),
     shell:
-        "python scripts/fetch_annotations.py --dataset {wildcards.dataset} {params.facts}"
-        " --output {output} 2>&1 | tee {log}"
+        "python scripts/fetch_annotations.py --dataset {wildcards.dataset:q} {params.files:q}"
+        " --output {output:q} |& tee {log:q}"
 
 
 rule labels:
     """The videos, and the labels that training may read: no segment reaches what starts here."""
     input:
-        files=listed_files,
-        facts=from_dataset(facts_file),
+        files=files.listed_files,
+        facts=files.of_dataset(dataset_files.facts_file),
     output:
         videos="results/{dataset}/videos.json",
         training="results/{dataset}/training_labels.json",
@@ -39,23 +39,22 @@ rule labels:
     conda:
         "../envs/video.yaml"
     params:
-        settings=label_settings,
-        listed=from_dataset(own_lists),
-        facts=from_dataset(facts_argument),
-        code=code_digest("scripts/list_videos.py"),
+        files=named_files,
+        settings=values.label_settings,
+        listed=files.of_dataset(dataset_files.own_lists),
+        code=values.code("list_videos"),
     shell:
-        "python scripts/list_videos.py --dataset {wildcards.dataset} --settings {params.settings:q}"
-        " --files {input.files:q} {params.facts} --videos {output.videos}"
-        " --training {output.training} 2>&1 | tee {log}"
+        "python scripts/list_videos.py --dataset {wildcards.dataset:q}"
+        " --settings {params.settings:q} {params.files:q} |& tee {log:q}"
 
 
 rule annotations:
     """Turn a dataset's own label files into the annotation database, which evaluation reads."""
     input:
-        files=from_dataset(sound_annotation_files),
-        facts=from_dataset(facts_file),
+        files=files.of_dataset(dataset_files.sound_annotation_files),
+        facts=files.of_dataset(dataset_files.facts_file),
     output:
-        annotations="results/{dataset}/annotations.json",
+        output="results/{dataset}/annotations.json",
         report="results/{dataset}/annotations_report.md",
     log:
         "results/logs/{dataset}/annotations.log",
@@ -66,19 +65,18 @@ rule annotations:
     conda:
         "../envs/video.yaml"
     params:
-        settings=annotation_settings,
-        facts=from_dataset(facts_argument),
-        code=code_digest("scripts/annotate.py"),
+        files=named_files,
+        settings=values.annotation_settings,
+        code=values.code("annotate"),
     shell:
-        "python scripts/annotate.py --dataset {wildcards.dataset} --settings {params.settings:q}"
-        " --files {input.files:q} {params.facts} --output {output.annotations}"
-        " --report {output.report} 2>&1 | tee {log}"
+        "python scripts/annotate.py --dataset {wildcards.dataset:q}"
+        " --settings {params.settings:q} {params.files:q} |& tee {log:q}"
 
 
 rule probe:
     """Find, hash and verify the videos of a shard."""
     input:
-        videos=probed_videos,
+        annotations=files.probed_videos,
     output:
         "results/{dataset}/manifest/shard{shard}.csv",
     log:
@@ -90,21 +88,20 @@ rule probe:
     conda:
         "../envs/video.yaml"
     params:
-        videos=from_dataset(videos_folder),
-        shards=setting("shards"),
-        listing=listing,
-        code=stage_digest("probe"),
+        videos=files.of_dataset(dataset_files.videos_folder),
+        shards=values.setting("shards"),
+        listing=values.listing,
+        code=values.stage_code("probe"),
     shell:
-        "python scripts/probe_videos.py --annotations {input.videos:q}"
-        " --videos {params.videos:q} --shard {wildcards.shard} --shards {params.shards}"
-        " --output {output} > {log} 2>&1"
+        "python scripts/probe_videos.py --annotations {input:q} --videos {params.videos:q}"
+        " --shard {wildcards.shard:q} --shards {params.shards:q} --output {output:q} &> {log:q}"
 
 
 rule manifest:
     """One row per video of the dataset."""
     input:
-        videos="results/{dataset}/videos.json",
-        shards=shards("results/{dataset}/manifest/shard{shard}.csv"),
+        annotations="results/{dataset}/videos.json",
+        shards=files.shards("results/{dataset}/manifest/shard{shard}.csv"),
     output:
         "results/{dataset}/manifest.csv",
     log:
@@ -115,7 +112,7 @@ rule manifest:
     conda:
         "../envs/video.yaml"
     params:
-        code=code_digest("scripts/merge_manifest.py"),
+        files=named_files,
+        code=values.code("merge_manifest"),
     shell:
-        "python scripts/merge_manifest.py --annotations {input.videos:q}"
-        " --shards {input.shards:q} --output {output} > {log} 2>&1"
+        "python scripts/merge_manifest.py {params.files:q} --output {output:q} &> {log:q}"

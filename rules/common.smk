@@ -1,64 +1,43 @@
-"""Helpers that the rules share; no rules here."""
+"""What the rules share: the configuration, what jobs get, and names of wildcards; no rules here."""
 
 import sys
-from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.basedir)
-PACKAGE = ROOT / "workflow" / "wstal"
+sys.path.insert(0, str(ROOT / "workflow"))
 
-sys.path.insert(0, str(PACKAGE.parent))
-
-from wstal.base import code_digest as codehash
 from wstal.base.code_digest import gpu_count, gpus_per_job, prepare_jobs
 from wstal.base.errors import WstalError
-from wstal.base.files import canonical_json as canonical
+from wstal.config import dataset_files
 from wstal.config.catalog import load_catalog
-from wstal.config.entry import (
-    annotation_files,
-    facts_argument,
-    facts_file,
-    features_folder,
-    folder_listing,
-    own_lists,
-    refusal,
-    sound_annotation_files,
-    sound_video_files,
-    video_files,
-    video_listing,
-    videos_folder,
-    weights_path,
-)
-from wstal.config.layers import read_yaml, split_run
-from wstal.config.stages import BACKBONES, numbers_part, stage_code
-from wstal.config.targets import misspelt, no_method, suited_methods, unsuited
-from wstal.datasets.readers import label_choices
-from wstal.tables.settings import table_figures, table_runs
+from wstal.config.inputs import Inputs
+from wstal.config.layers import read_yaml
+from wstal.config.params import Params, named_files
+from wstal.config.stages import BACKBONES
+from wstal.config.targets import alternation, asked_for, misspelt
 
-CACHE = ROOT / ".snakemake" / "wstal"  # digests and checked configuration, kept from run to run
+CACHE = ROOT / ".snakemake" / "wstal"  # checked configuration and code digests, by content
 
 try:
-    WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
     CATALOG = load_catalog(config, ROOT / "workflow/config", CACHE)
+    WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
+    files = Inputs(CATALOG, WEIGHTS, ancient, WorkflowError, sys.exit)
+    FIGURES = files.figures
     config.update(CATALOG.top)
-    FIGURES = {k: v for t in CATALOG.tables.values() for k, v in table_figures(t).items()}
     GPUS = gpu_count()
     GPU = gpus_per_job(config["device"], GPUS, workflow.global_resources.get("gpu").value)
 except WstalError as error:
     raise WorkflowError(str(error)) from None
 
+values = Params(files, ROOT, CACHE, config["accept_code"])
 prepare_jobs(ROOT, config["accept_code"])
-
-DATASETS, RECIPES, RUNS = CATALOG.datasets, CATALOG.features, CATALOG.runs()
 # Without a limit, `gpu=1` would let every GPU job start at once on one machine.
 workflow.global_resources.setdefault("gpu", max(GPUS, 1))
 
-
-def alternation(names):
-    """A regular expression for exactly these names, the longest first."""
-    return "|".join(sorted(names, key=len, reverse=True)) or "(?!)"
+ON_GPU = {"gpu": GPU, "device": config["device"]}  # resources of a job of a network
+DATASETS, RECIPES, RUNS, JOINED = files.datasets, files.recipes, CATALOG.runs(), CATALOG.fused()
 
 
 def of_kind(*kinds):
@@ -74,14 +53,32 @@ def in_report(path, caption, category, **labels):
     return report(path, caption=caption, category=category, labels=labels)
 
 
+def figures_in_report(folder, name, caption, category):
+    """A folder of SVG figures, each shown in the report by its `name`."""
+    caption, labels = f"../workflow/report/{caption}.rst", {name: f"{{{name}}}"}
+    patterns = [f"{{{name}}}.svg"]
+    return report(directory(folder), caption, category=category, labels=labels, patterns=patterns)
+
+
+def refuse_misspelt_targets():
+    """End the run at a target on the command line that no rule makes, with the names near it."""
+    for path in asked_for(sys.argv):
+        if not Path(path).exists() and not any(each.is_producer(path) for each in workflow.rules):
+            outputs = [str(output) for each in workflow.rules for output in each.output]
+            sys.exit(misspelt(path, outputs, NAMES))
+
+
 FILMED = of_kind("folder", "demo", "thumos14", "activitynet", "ave")
 VIDEOLESS = {name for name in DATASETS if DATASETS[name]["source"] == "features"}
-IMPORTED = alternation(name for name in RECIPES if "import" in RECIPES[name])
-JOINED = CATALOG.fused()  # resolves every run: once is enough, for each job starts here
 FUSED = alternation(JOINED)
 TRAINED = alternation(run for run in RUNS if run not in JOINED)
+IMPORTED = alternation(name for name in RECIPES if "import" in RECIPES[name])
 EXTRACTED = alternation(name for name in RECIPES if "import" not in RECIPES[name])
 STREAMED = alternation(name for name in RECIPES if not RECIPES[name]["flow"]["cache_flow"])
+NAMES = {
+    **{"dataset": DATASETS, "recipe": RECIPES, "run": RUNS, "other": RUNS},
+    **{"table": CATALOG.tables, "figure": FIGURES},
+}
 
 
 wildcard_constraints:
@@ -91,6 +88,6 @@ wildcard_constraints:
     other=alternation(RUNS),
     table=alternation(CATALOG.tables),
     figure=alternation(FIGURES),
+    backbone=alternation(BACKBONES),
     seed=r"\d+",
     shard=r"\d+",
-    backbone=alternation(BACKBONES),

@@ -4,9 +4,9 @@
 rule frames:
     """Which decoded frame stands at each k/fps s, for the videos of a shard."""
     input:
-        "results/{dataset}/manifest/shard{shard}.csv",
+        probe="results/{dataset}/manifest/shard{shard}.csv",
     output:
-        "results/{dataset}/{recipe}/frames/shard{shard}.csv",
+        output="results/{dataset}/{recipe}/frames/shard{shard}.csv",
     log:
         "results/logs/{dataset}/{recipe}/frames/shard{shard}.log",
     benchmark:
@@ -14,21 +14,22 @@ rule frames:
     conda:
         "../envs/video.yaml"
     resources:
-        frames=recipe_part("frames"),
+        frames=values.recipe_part("frames"),
     params:
-        numbers=recipe_numbers("frames"),
-        code=stage_digest("frames"),
+        files=named_files,
+        numbers=values.recipe_numbers("frames"),
+        code=values.stage_code("frames"),
     shell:
-        "python scripts/decode_frames.py --probe {input} --recipe {resources.frames:q}"
-        " --code {params.code} --output {output} > {log} 2>&1"
+        "python scripts/decode_frames.py {params.files:q} --recipe {resources.frames:q}"
+        " --code {params.code:q} &> {log:q}"
 
 
 rule audio:
     """The sound of each video as 16 kHz mono."""
     input:
-        "results/{dataset}/manifest/shard{shard}.csv",
+        probe="results/{dataset}/manifest/shard{shard}.csv",
     output:
-        "results/{dataset}/{recipe}/audio/shard{shard}.csv",
+        output="results/{dataset}/{recipe}/audio/shard{shard}.csv",
     log:
         "results/logs/{dataset}/{recipe}/audio/shard{shard}.log",
     benchmark:
@@ -36,8 +37,9 @@ rule audio:
     conda:
         "../envs/video.yaml"
     params:
-        recipe=recipe_part("audio"),
-        code=stage_digest("audio"),
+        files=named_files,
+        recipe=values.recipe_part("audio"),
+        code=values.stage_code("audio"),
     shell:
-        "python scripts/decode_audio.py --probe {input} --recipe {params.recipe:q}"
-        " --code {params.code} --output {output} > {log} 2>&1"
+        "python scripts/decode_audio.py {params.files:q} --recipe {params.recipe:q}"
+        " --code {params.code:q} &> {log:q}"

@@ -13,17 +13,17 @@ rule fetch_weights:
     conda:
         "../envs/gpu.yaml"
     params:
-        name=weights_name,
+        name=values.weights_name,
         folder=subpath(output[0], parent=True),
     shell:
-        "python scripts/fetch_weights.py {params.name} --folder {params.folder} 2>&1 | tee {log}"
+        "python scripts/fetch_weights.py {params.name:q} --folder {params.folder:q} |& tee {log:q}"
 
 
 rule i3d_rgb:
     """Inception-I3D features of 16-frame RGB snippets."""
     input:
         frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
-        weights=weights("i3d", "rgb", path=True),
+        weights=files.weights("i3d", "rgb"),
     output:
         "results/{dataset}/{recipe}/i3d_rgb/shard{shard}.csv",
     log:
@@ -33,18 +33,15 @@ rule i3d_rgb:
     conda:
         "../envs/gpu.yaml"
     resources:
-        gpu=GPU,
-        device=config["device"],
-        i3d=recipe_part("i3d"),
+        **ON_GPU,
+        recipe=values.recipe_part("i3d"),
     params:
-        numbers=recipe_numbers("i3d"),
-        weights=weights("i3d", "rgb", path=False),
-        identity=weights_identity("i3d", "rgb"),
-        code=stage_digest("i3d_rgb"),
+        network=values.network("i3d", "rgb"),
+        code=values.stage_code("i3d_rgb"),
     shell:
-        "python scripts/extract_i3d.py --stream rgb --frames {input.frames}"
-        " --weights {params.weights} --recipe {resources.i3d:q} --device {resources.device}"
-        " --code {params.code} --output {output} > {log} 2>&1"
+        "python scripts/extract_i3d.py --stream rgb --frames {input.frames:q}"
+        " --weights {params.network[0]:q} --recipe {resources.recipe:q} --code {params.code:q}"
+        " --device {resources.device:q} --output {output:q} &> {log:q}"
 
 
 rule i3d_flow:
@@ -52,7 +49,7 @@ rule i3d_flow:
     input:
         frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
         flow="results/{dataset}/{recipe}/flow/shard{shard}.csv",
-        weights=weights("i3d", "flow", path=True),
+        weights=files.weights("i3d", "flow"),
     output:
         "results/{dataset}/{recipe}/i3d_flow/shard{shard}.csv",
     log:
@@ -62,25 +59,22 @@ rule i3d_flow:
     conda:
         "../envs/gpu.yaml"
     resources:
-        gpu=GPU,
-        device=config["device"],
-        i3d=recipe_part("i3d"),
+        **ON_GPU,
+        recipe=values.recipe_part("i3d"),
     params:
-        numbers=recipe_numbers("i3d"),
-        weights=weights("i3d", "flow", path=False),
-        identity=weights_identity("i3d", "flow"),
-        code=stage_digest("i3d_flow"),
+        network=values.network("i3d", "flow"),
+        code=values.stage_code("i3d_flow"),
     shell:
-        "python scripts/extract_i3d.py --stream flow --frames {input.frames} --flow {input.flow}"
-        " --weights {params.weights} --recipe {resources.i3d:q} --device {resources.device}"
-        " --code {params.code} --output {output} > {log} 2>&1"
+        "python scripts/extract_i3d.py --stream flow --frames {input.frames:q} --flow {input.flow:q}"
+        " --weights {params.network[0]:q} --recipe {resources.recipe:q} --code {params.code:q}"
+        " --device {resources.device:q} --output {output:q} &> {log:q}"
 
 
 rule backbone:
     """Features of 16-frame RGB snippets by another public network."""
     input:
         frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
-        weights=weights("{backbone}", path=True),
+        weights=files.weights("{backbone}"),
     output:
         "results/{dataset}/{recipe}/{backbone}/shard{shard}.csv",
     log:
@@ -90,29 +84,26 @@ rule backbone:
     conda:
         "../envs/gpu.yaml"
     resources:
-        gpu=GPU,
-        device=config["device"],
-        backbone=recipe_part("{backbone}"),
+        **ON_GPU,
+        recipe=values.recipe_part("{backbone}"),
     params:
-        numbers=recipe_numbers("{backbone}"),
-        weights=weights("{backbone}", path=False),
-        identity=weights_identity("{backbone}"),
-        code=backbone_digest,
+        network=values.network("{backbone}"),
+        code=values.backbone_code,
     shell:
-        "python scripts/extract_backbone.py --network {wildcards.backbone} --frames {input.frames}"
-        " --weights {params.weights} --recipe {resources.backbone:q} --device {resources.device}"
-        " --code {params.code} --output {output} > {log} 2>&1"
+        "python scripts/extract_backbone.py --network {wildcards.backbone:q}"
+        " --frames {input.frames:q} --weights {params.network[0]:q} --recipe {resources.recipe:q}"
+        " --device {resources.device:q} --code {params.code:q} --output {output:q} &> {log:q}"
 
 
 rule vggish:
     """VGGish features of the sound around each snippet."""
     input:
+        files.weights("vggish"),
         frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
         audio="results/{dataset}/{recipe}/audio/shard{shard}.csv",
-        weights=weights("vggish", path=True),
-        pca=pca_parameters,
+        pca=files.pca_parameters,
     output:
-        "results/{dataset}/{recipe}/vggish/shard{shard}.csv",
+        output="results/{dataset}/{recipe}/vggish/shard{shard}.csv",
     log:
         "results/logs/{dataset}/{recipe}/vggish/shard{shard}.log",
     benchmark:
@@ -120,26 +111,22 @@ rule vggish:
     conda:
         "../envs/gpu.yaml"
     resources:
-        gpu=GPU,
-        device=config["device"],
-        vggish=recipe_part("vggish"),
+        **ON_GPU,
+        recipe=values.recipe_part("vggish"),
     params:
-        numbers=recipe_numbers("vggish"),
-        weights=weights("vggish", path=False),
-        pca=options(pca="--pca"),
-        identity=weights_identity("vggish"),
-        code=stage_digest("vggish"),
+        files=named_files,
+        network=values.network("vggish"),
+        code=values.stage_code("vggish"),
     shell:
-        "python scripts/extract_vggish.py --frames {input.frames} --audio {input.audio}"
-        " --weights {params.weights} {params.pca} --recipe {resources.vggish:q}"
-        " --device {resources.device} --code {params.code} --output {output} > {log} 2>&1"
+        "python scripts/extract_vggish.py {params.files:q} --weights {params.network[0]:q}"
+        " --recipe {resources.recipe:q} --device {resources.device:q} --code {params.code:q} &> {log:q}"
 
 
 rule pack:
     """All videos and streams on one time grid, and what became of each video."""
     input:
-        manifest=unrefused("results/{dataset}/manifest.csv"),
-        shards=feature_shards,
+        manifest=files.unrefused("results/{dataset}/manifest.csv"),
+        shards=files.feature_shards,
     output:
         features="results/{dataset}/{recipe}/features.h5",
         coverage="results/{dataset}/{recipe}/coverage.csv",
@@ -149,18 +136,14 @@ rule pack:
     benchmark:
         "results/benchmarks/{dataset}/{recipe}/pack.tsv"
     wildcard_constraints:
-        dataset=FILMED,
         recipe=EXTRACTED,
+        dataset=FILMED,
     conda:
         "../envs/video.yaml"
     resources:
-        max_missing=missing_limit,  # checked again where numbers are made: rule completeness
+        limit=values.missing_limit,  # checked again where numbers are made: rule completeness
     params:
-        recipe=recipe_numbers(),
-        code=code_digest("scripts/pack_features.py"),
+        words=values.packed,
+        code=values.code("pack_features"),
     shell:
-        "python scripts/pack_features.py --dataset {wildcards.dataset} --manifest {input.manifest}"
-        " --recipe-name {wildcards.recipe} --recipe {params.recipe:q}"
-        " --shards {input.shards} --max-missing {resources.max_missing}"
-        " --features {output.features} --coverage {output.coverage} --missing {output.missing}"
-        " 2>&1 | tee {log}"
+        "python scripts/pack_features.py {params.words:q} --max-missing {resources.limit:q} |& tee {log:q}"

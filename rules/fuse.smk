@@ -11,8 +11,8 @@ STREAM_FILES = (
 rule fuse:
     """Scores and proposals of two streams' runs, of the same seed, as one."""
     input:
-        rgb=of_run("fuse_from", *STREAM_FILES, stream="rgb"),
-        flow=of_run("fuse_from", *STREAM_FILES, stream="flow"),
+        rgb=files.of_run("fuse_from", *STREAM_FILES, stream="rgb"),
+        flow=files.of_run("fuse_from", *STREAM_FILES, stream="flow"),
     output:
         expand("results/{{dataset}}/{{recipe}}/{{run}}/seed{{seed}}/{file}", file=STREAM_FILES),
     log:
@@ -24,8 +24,9 @@ rule fuse:
     conda:
         "../envs/evaluate.yaml"
     params:
-        config=run_part(localize=True),
-        code=code_digest("scripts/fuse.py"),
+        files=named_files,
+        config=values.localization,
+        code=values.code("fuse"),
     shell:
-        "python scripts/fuse.py --rgb {input.rgb} --flow {input.flow} --config {params.config:q}"
-        " --output {output} > {log} 2>&1"
+        "python scripts/fuse.py {params.files:q} --config {params.config:q} --output {output:q}"
+        " &> {log:q}"

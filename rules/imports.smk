@@ -4,8 +4,8 @@
 rule import_features:
     """Published features of the annotated videos, or a page on what to place where."""
     input:
-        videos=unrefused("results/{dataset}/videos.json"),
-        labels=naming_files,
+        annotations=files.unrefused("results/{dataset}/videos.json"),
+        labels=files.naming_files,
     output:
         features="results/{dataset}/{recipe}/features.h5",
         coverage="results/{dataset}/{recipe}/coverage.csv",
@@ -14,29 +14,24 @@ rule import_features:
     log:
         "results/logs/{dataset}/{recipe}/import_features.log",
     wildcard_constraints:
-        dataset=FILMED,
         recipe=IMPORTED,
+        dataset=FILMED,
     conda:
         "../envs/video.yaml"
     resources:
-        max_missing=missing_limit,  # checked again where numbers are made: rule completeness
+        limit=values.missing_limit,  # checked again where numbers are made: rule completeness
     params:
-        recipe=recipe_numbers(),
-        folder=published_features,
-        listing=published_listing,
-        code=code_digest("scripts/import_features.py"),
+        words=values.imported,
+        listing=values.published_listing,
+        code=values.code("import_features"),
     shell:
-        "python scripts/import_features.py --dataset {wildcards.dataset} --labels {input.labels:q}"
-        " --recipe-name {wildcards.recipe} --recipe {params.recipe:q} --folder {params.folder:q}"
-        " --annotations {input.videos:q} --max-missing {resources.max_missing}"
-        " --features {output.features} --coverage {output.coverage} --missing {output.missing}"
-        " --manifest {output.manifest} 2>&1 | tee {log}"
+        "python scripts/import_features.py {params.words:q} --max-missing {resources.limit:q} |& tee {log:q}"
 
 
 rule import_manifest:
     """The manifest of a dataset without videos: what its published features cover."""
     input:
-        default_recipe("results/{dataset}/{recipe}/manifest.csv"),
+        files.default_recipe("results/{dataset}/{recipe}/manifest.csv"),
     output:
         "results/{dataset}/manifest.csv",
     log:
@@ -47,16 +42,16 @@ rule import_manifest:
     conda:
         "../envs/video.yaml"
     shell:
-        "cp {input:q} {output} 2> {log}"
+        "cp {input:q} {output:q} 2> {log:q}"
 
 
 rule score_given:
     """Another tool's proposals, scored under the dataset's protocol."""
     input:
-        annotations="results/{dataset}/annotations.json",
-        proposals=given_proposals,
+        ground_truth="results/{dataset}/annotations.json",
+        predictions=files.given_proposals,
     output:
-        "results/{dataset}/given/{given}/map.csv",
+        output="results/{dataset}/given/{given}/map.csv",
     log:
         "results/logs/{dataset}/given/{given}.log",
     wildcard_constraints:
@@ -64,9 +59,9 @@ rule score_given:
     conda:
         "../envs/evaluate.yaml"
     params:
-        protocol=protocol,
-        code=code_digest("scripts/evaluate.py"),
+        files=named_files,
+        protocol=values.protocol,
+        code=values.code("evaluate"),
     shell:
-        "python scripts/evaluate.py --ground-truth {input.annotations:q}"
-        " --predictions {input.proposals:q} --checkpoint given --protocol {params.protocol:q}"
-        " --output {output} 2>&1 | tee {log}"
+        "python scripts/evaluate.py {params.files:q} --checkpoint given"
+        " --protocol {params.protocol:q} |& tee {log:q}"

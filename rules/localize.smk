@@ -4,12 +4,12 @@
 rule localize:
     """Proposals of the last iterate, and of each evaluation interval for the paper's reading."""
     input:
-        scores="results/{dataset}/{recipe}/{run}/seed{seed}/scores.h5",
-        history="results/{dataset}/{recipe}/{run}/seed{seed}/scores_by_iteration.h5",
+        scores=f"{RUN}/scores.h5",
+        scores_by_iteration=f"{RUN}/scores_by_iteration.h5",
     output:
-        proposals="results/{dataset}/{recipe}/{run}/seed{seed}/proposals.json",
-        history="results/{dataset}/{recipe}/{run}/seed{seed}/proposals_by_iteration.json.gz",
-        constant="results/{dataset}/{recipe}/{run}/seed{seed}/proposals_constant_attention.json",
+        output=f"{RUN}/proposals.json",
+        by_iteration=f"{RUN}/proposals_by_iteration.json.gz",
+        constant_attention=f"{RUN}/proposals_constant_attention.json",
     log:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/localize.log",
     benchmark:
@@ -19,11 +19,10 @@ rule localize:
     conda:
         "../envs/evaluate.yaml"
     params:
-        method=method_of,
-        config=run_part(localize=True),
-        code=method_digest("scripts/localize.py", "localize"),
+        files=named_files,
+        method=values.method,
+        config=values.localization,
+        code=values.method_code("localize", "localize"),
     shell:
-        "python scripts/localize.py --method {params.method} --scores {input.scores}"
-        " --scores-by-iteration {input.history} --config {params.config:q}"
-        " --output {output.proposals} --by-iteration {output.history}"
-        " --constant-attention {output.constant} > {log} 2>&1"
+        "python scripts/localize.py --method {params.method:q} --config {params.config:q}"
+        " {params.files:q} &> {log:q}"

@@ -21,10 +21,10 @@ rule pretrain_flow:
     conda:
         "../envs/gpu.yaml"
     params:
-        code=code_digest("scripts/pretrain_demo.py"),
+        code=values.code("pretrain_demo"),
     shell:
-        "python scripts/pretrain_demo.py --network flow --pool {output.pool}"
-        " --output {output.weights} --record {output.record} > {log} 2>&1"
+        "python scripts/pretrain_demo.py --network flow --pool {output.pool:q}"
+        " --output {output.weights:q} --record {output.record:q} &> {log:q}"
 
 
 rule pretrain_rgb:
@@ -40,11 +40,11 @@ rule pretrain_rgb:
     conda:
         "../envs/gpu.yaml"
     params:
-        code=code_digest("scripts/pretrain_demo.py"),
+        code=values.code("pretrain_demo"),
     shell:
-        "python scripts/pretrain_demo.py --network rgb --pool {input.pool}"
-        " --teacher {input.teacher} --output {output.weights} --record {output.record}"
-        " > {log} 2>&1"
+        "python scripts/pretrain_demo.py --network rgb --pool {input.pool:q}"
+        " --teacher {input.teacher:q} --output {output.weights:q} --record {output.record:q}"
+        " &> {log:q}"
 
 
 rule pretrain_vggish:
@@ -57,7 +57,7 @@ rule pretrain_vggish:
     conda:
         "../envs/gpu.yaml"
     params:
-        code=code_digest("scripts/pretrain_demo.py"),
+        code=values.code("pretrain_demo"),
     shell:
-        "python scripts/pretrain_demo.py --network vggish --output {output.weights}"
-        " --record {output.record} > {log} 2>&1"
+        "python scripts/pretrain_demo.py --network vggish --output {output.weights:q}"
+        " --record {output.record:q} &> {log:q}"

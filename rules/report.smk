@@ -5,91 +5,77 @@ rule timelines:
     """A figure per test video: ground truth, proposals, class activation, attention."""
     input:
         annotations="results/{dataset}/annotations.json",
-        scores=default_recipe_seeds("scores.h5", first=True),
-        proposals=for_task("detection", default_recipe_seeds("proposals.json", first=True)),
+        scores=files.of_first_seed("scores.h5"),
+        proposals=files.for_task("detection", files.of_first_seed("proposals.json")),
     output:
-        report(
-            directory("results/{dataset}/{run}/timelines"),
-            patterns=["{video}.svg"],
-            caption="../workflow/report/timelines.rst",
-            category="Timelines",
-            labels={"video": "{video}"},
-        ),
+        figures_in_report("results/{dataset}/{run}/timelines", "video", "timelines", "Timelines"),
     log:
         "results/logs/{dataset}/{run}/timelines.log",
     conda:
         "../envs/evaluate.yaml"
     params:
-        given=options(proposals="--proposals"),
-        note=setting("note"),
-        code=code_digest("scripts/plot_timelines.py"),
+        files=named_files,
+        note=values.setting("note"),
+        code=values.code("plot_timelines"),
     shell:
-        "python scripts/plot_timelines.py --annotations {input.annotations}"
-        " --scores {input.scores} {params.given} --note={params.note:q}"
-        " --output {output} > {log} 2>&1"
+        "python scripts/plot_timelines.py {params.files:q} --note={params.note:q}"
+        " --output {output:q} &> {log:q}"
 
 
 rule viewer:
     """A page that plays every test video with its timelines: ground truth, proposals, scores."""
     input:
-        annotations="results/{dataset}/annotations.json",
-        manifest=videos_manifest,
-        coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
-        sound=sound_shards,
-        scores=default_recipe_seeds("scores.h5", first=True),
-        proposals=for_task("detection", default_recipe_seeds("proposals.json", first=True)),
-        map=default_recipe_seeds("map.csv", first=True),
+        ground_truth="results/{dataset}/annotations.json",
+        manifest=files.videos_manifest,
+        coverage=files.default_recipe("results/{dataset}/{recipe}/coverage.csv"),
+        sound=files.sound_shards,
+        scores=files.of_first_seed("scores.h5"),
+        predictions=files.for_task("detection", files.of_first_seed("proposals.json")),
+        map=files.of_first_seed("map.csv"),
     output:
-        "results/{dataset}/{run}/viewer.html",
+        output="results/{dataset}/{run}/viewer.html",
     log:
         "results/logs/{dataset}/{run}/viewer.log",
     conda:
         "../envs/evaluate.yaml"
     params:
-        about=run_names,
-        protocol=protocol,
-        given=options(proposals="--predictions", sound="--sound"),
-        code=code_digest("scripts/view.py"),
+        files=named_files,
+        about=values.page_about,
+        protocol=values.protocol,
+        code=values.code("view"),
     shell:
-        "python scripts/view.py --ground-truth {input.annotations} --manifest {input.manifest}"
-        " --coverage {input.coverage} --scores {input.scores} --map {input.map} {params.given} --protocol {params.protocol:q}"
-        " --about {params.about:q} --output {output} > {log} 2>&1"
+        "python scripts/view.py {params.files:q} --protocol {params.protocol:q}"
+        " --about {params.about:q} &> {log:q}"
 
 
 rule diagnosis:
     """Where the errors are: false positive types, missed lengths, per class and duration."""
     input:
-        annotations="results/{dataset}/annotations.json",
-        manifest=videos_manifest,
-        coverage=default_recipe("results/{dataset}/{recipe}/coverage.csv"),
-        complete=default_recipe("results/{dataset}/{recipe}/completeness.csv"),
-        proposals=detections_of(default_recipe_seeds("proposals.json", first=True)),
+        files.default_recipe("results/{dataset}/{recipe}/completeness.csv"),
+        ground_truth="results/{dataset}/annotations.json",
+        manifest=files.videos_manifest,
+        coverage=files.default_recipe("results/{dataset}/{recipe}/coverage.csv"),
+        predictions=files.of_detections(files.of_first_seed("proposals.json")),
     output:
-        report(
-            directory("results/{dataset}/{run}/diagnosis"),
-            patterns=["{figure}.svg"],
-            caption="../workflow/report/diagnosis.rst",
-            category="Diagnosis",
-            labels={"figure": "{figure}"},
-        ),
+        figures_in_report("results/{dataset}/{run}/diagnosis", "figure", "diagnosis", "Diagnosis"),
     log:
         "results/logs/{dataset}/{run}/diagnosis.log",
     conda:
         "../envs/evaluate.yaml"
     params:
-        protocol=protocol,
-        note=setting("note"),
-        code=code_digest("scripts/diagnose.py"),
+        files=named_files,
+        protocol=values.protocol,
+        note=values.setting("note"),
+        code=values.code("diagnose"),
     shell:
-        "python scripts/diagnose.py --ground-truth {input.annotations}"
-        " --manifest {input.manifest} --coverage {input.coverage} --predictions {input.proposals} --protocol {params.protocol:q} --note={params.note:q}"
-        " --output {output} > {log} 2>&1"
+        "python scripts/diagnose.py {params.files:q} --protocol {params.protocol:q}"
+        " --note={params.note:q} --output {output:q} &> {log:q}"
 
 
 rule missing:
     """The videos without features, and why, beside the dataset's results."""
     input:
-        default_recipe("results/{dataset}/{recipe}/missing.csv"),
+        files.default_recipe("results/{dataset}/{recipe}/missing.csv"),
     output:
         "results/{dataset}/missing.csv",
     log:
@@ -98,13 +84,13 @@ rule missing:
     conda:
         "../envs/evaluate.yaml"
     shell:
-        "cp {input} {output} 2> {log}"
+        "cp {input:q} {output:q} 2> {log:q}"
 
 
 rule figure:
     """A paper's attention figure on its own dataset: the runs of the table it belongs to."""
     input:
-        unpack(figure_files),
+        unpack(files.figure_files),
     output:
         svg="results/figures/{figure}.svg",
         png="results/figures/{figure}.png",
@@ -113,14 +99,14 @@ rule figure:
     conda:
         "../envs/evaluate.yaml"
     params:
-        names=figure_names,
-        title=figure_title,
-        options=figure_options,
-        code=code_digest("scripts/plot_strips.py"),
+        names=values.figure_names,
+        title=values.figure_title,
+        options=values.figure_options,
+        code=values.code("plot_strips"),
     shell:
-        "python scripts/plot_strips.py --annotations {input.annotations}"
-        " --manifest {input.manifest} --scores {input.scores} --names {params.names:q}"
-        " {params.options} --title={params.title:q} --output {output} > {log} 2>&1"
+        "python scripts/plot_strips.py --annotations {input.annotations:q}"
+        " --manifest {input.manifest:q} --scores {input.scores:q} --names {params.names:q}"
+        " {params.options:q} --title={params.title:q} --output {output:q} &> {log:q}"
 
 
 use rule figure as figure_elsewhere with:
@@ -141,8 +127,8 @@ rule acn_figures:
     conda:
         "../envs/evaluate.yaml"
     params:
-        configs=acn_configs,
-        code=code_digest("scripts/draw_acn.py"),
+        configs=values.acn_configs,
+        code=values.code("draw_acn"),
     shell:
         "python scripts/draw_acn.py --configs {params.configs:q} --formats svg png"
-        " --folder results/figures > {log} 2>&1"
+        " --folder results/figures &> {log:q}"

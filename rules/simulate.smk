@@ -4,9 +4,9 @@
 rule simulate_annotations:
     """Draw the videos, or take them from the annotation database that `labels:` names."""
     input:
-        from_dataset(annotation_files),
+        annotations=files.of_dataset(dataset_files.annotation_files),
     output:
-        annotations="results/{dataset}/annotations.json",
+        output="results/{dataset}/annotations.json",
         training="results/{dataset}/training_labels.json",
         manifest="results/{dataset}/manifest.csv",
     log:
@@ -16,20 +16,19 @@ rule simulate_annotations:
     conda:
         "../envs/evaluate.yaml"
     params:
-        config=setting("simulate"),
-        code=code_digest("scripts/simulate_annotations.py"),
+        files=named_files,
+        config=values.setting("simulate"),
+        code=values.code("simulate_annotations"),
     shell:
-        "python scripts/simulate_annotations.py --config {params.config:q}"
-        " --annotations {input} --output {output.annotations} --training {output.training}"
-        " --manifest {output.manifest} > {log} 2>&1"
+        "python scripts/simulate_annotations.py {params.files:q} --config {params.config:q} &> {log:q}"
 
 
 rule simulate_features:
     """Two-stream features of the videos, at the size the recipe gives."""
     input:
-        "results/{dataset}/annotations.json",
+        annotations="results/{dataset}/annotations.json",
     output:
-        features="results/{dataset}/{recipe}/features.h5",
+        output="results/{dataset}/{recipe}/features.h5",
         coverage="results/{dataset}/{recipe}/coverage.csv",
         missing="results/{dataset}/{recipe}/missing.csv",
     log:
@@ -41,11 +40,11 @@ rule simulate_features:
     conda:
         "../envs/evaluate.yaml"
     params:
-        config=setting("simulate"),
-        recipe=recipe_numbers(),
-        code=code_digest("scripts/simulate_features.py"),
+        files=named_files,
+        config=values.setting("simulate"),
+        recipe=values.recipe_numbers(),
+        code=values.code("simulate_features"),
     shell:
-        "python scripts/simulate_features.py --dataset {wildcards.dataset}"
-        " --config {params.config:q} --recipe {wildcards.recipe} --recipe-json {params.recipe:q}"
-        " --annotations {input} --output {output.features} --coverage {output.coverage}"
-        " --missing {output.missing} > {log} 2>&1"
+        "python scripts/simulate_features.py --dataset {wildcards.dataset:q} {params.files:q}"
+        " --config {params.config:q} --recipe {wildcards.recipe:q} --recipe-json {params.recipe:q}"
+        " &> {log:q}"

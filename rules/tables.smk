@@ -4,10 +4,10 @@
 rule table:
     """One table of a paper on the paper's own datasets."""
     input:
-        paper=table_paper,
-        results=table_results,
+        paper=files.table_paper,
+        results=files.table_results,
     output:
-        csv="results/tables/{table}.csv",
+        output="results/tables/{table}.csv",
         markdown=in_report("results/tables/{table}.md", "table", "Tables", dataset="the paper's"),
     log:
         "results/logs/tables/{table}.log",
@@ -15,21 +15,20 @@ rule table:
     conda:
         "../envs/evaluate.yaml"
     params:
-        table=table_json,
-        code=code_digest("scripts/make_table.py"),
+        files=named_files,
+        table=values.table,
+        code=values.code("make_table"),
     shell:
-        "python scripts/make_table.py --table {params.table:q} --paper {input.paper}"
-        " --results {input.results} --output {output.csv} --markdown {output.markdown}"
-        " > {log} 2>&1"
+        "python scripts/make_table.py --table {params.table:q} {params.files:q} &> {log:q}"
 
 
 rule table_elsewhere:
     """The rows of a table on another dataset: no paper numbers, no differences."""
     input:
-        paper=table_paper,
-        results=table_results,
+        paper=files.table_paper,
+        results=files.table_results,
     output:
-        csv="results/tables/{table}.on_{dataset}.csv",
+        output="results/tables/{table}.on_{dataset}.csv",
         markdown=in_report("results/tables/{table}.on_{dataset}.md", "table", "Tables"),
     log:
         "results/logs/tables/{table}.on_{dataset}.log",
@@ -37,21 +36,21 @@ rule table_elsewhere:
     conda:
         "../envs/evaluate.yaml"
     params:
-        table=table_json,
-        note=setting("note"),
-        code=code_digest("scripts/make_table.py"),
+        files=named_files,
+        table=values.table,
+        note=values.setting("note"),
+        code=values.code("make_table"),
     shell:
-        "python scripts/make_table.py --table {params.table:q} --paper {input.paper}"
-        " --results {input.results} --dataset {wildcards.dataset} --note={params.note:q}"
-        " --output {output.csv} --markdown {output.markdown} > {log} 2>&1"
+        "python scripts/make_table.py --table {params.table:q} {params.files:q}"
+        " --dataset {wildcards.dataset:q} --note={params.note:q} &> {log:q}"
 
 
 rule methods:
     """Every method that suits a dataset, side by side."""
     input:
-        suited_maps,
+        maps=files.suited_maps,
     output:
-        csv="results/{dataset}/methods.csv",
+        output="results/{dataset}/methods.csv",
         markdown=in_report("results/{dataset}/methods.md", "table", "Tables", table="methods"),
     log:
         "results/logs/{dataset}/methods.log",
@@ -59,19 +58,19 @@ rule methods:
     conda:
         "../envs/evaluate.yaml"
     params:
-        title=methods_title,
-        left_out=methods_left_out,
-        code=code_digest("scripts/list_methods.py"),
+        files=named_files,
+        title=values.methods_title,
+        left_out=values.methods_left_out,
+        code=values.code("list_methods"),
     shell:
-        "python scripts/list_methods.py --maps {input} --title {params.title:q}"
-        " --left-out {params.left_out:q} --output {output.csv} --markdown {output.markdown}"
-        " > {log} 2>&1"
+        "python scripts/list_methods.py {params.files:q} --title {params.title:q}"
+        " --left-out {params.left_out:q} &> {log:q}"
 
 
 rule macs:
     """What a trained run computes per snippet."""
     input:
-        default_recipe_seeds("checkpoint.pt", first=True),
+        files.of_first_seed("checkpoint.pt"),
     output:
         "results/{dataset}/{run}_macs.csv",
     log:
@@ -81,8 +80,8 @@ rule macs:
     conda:
         "../envs/gpu.yaml"
     params:
-        recipe=setting("recipe"),
-        code=method_digest("scripts/count_macs.py", "loss"),
+        recipe=values.setting("recipe"),
+        code=values.method_code("count_macs", "loss"),
     shell:
-        "python scripts/count_macs.py --checkpoint {input} --dataset {wildcards.dataset}"
-        " --recipe {params.recipe} --run {wildcards.run} --output {output} > {log} 2>&1"
+        "python scripts/count_macs.py --checkpoint {input:q} --dataset {wildcards.dataset:q}"
+        " --recipe {params.recipe:q} --run {wildcards.run:q} --output {output:q} &> {log:q}"

@@ -1,17 +1,18 @@
 """Training, one job per run and seed."""
 
+RUN = "results/{dataset}/{recipe}/{run}/seed{seed}"
+
 
 rule train:
     """Train a run on video-level labels; keep the last iterate, and scores on the way."""
     input:
+        unpack(files.given_by_runs),
         features="results/{dataset}/{recipe}/features.h5",
-        labels="results/{dataset}/training_labels.json",
-        upstream=of_run("scores_from", "scores_train.h5", "scores.h5"),
-        initial=of_run("init_from", "checkpoint.pt"),
+        annotations="results/{dataset}/training_labels.json",
     output:
-        checkpoint="results/{dataset}/{recipe}/{run}/seed{seed}/checkpoint.pt",
-        history="results/{dataset}/{recipe}/{run}/seed{seed}/log.csv",
-        scores="results/{dataset}/{recipe}/{run}/seed{seed}/scores_by_iteration.h5",
+        checkpoint=f"{RUN}/checkpoint.pt",
+        log=f"{RUN}/log.csv",
+        scores_by_iteration=f"{RUN}/scores_by_iteration.h5",
     log:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/train.log",
     benchmark:
@@ -19,27 +20,24 @@ rule train:
     conda:
         "../envs/gpu.yaml"
     resources:
-        gpu=GPU,
-        device=config["device"],
+        **ON_GPU,
     params:
-        config=run_part(),
-        given=options(upstream="--upstream", initial="--initial"),
-        code=method_digest("scripts/train.py", "loss"),
+        files=named_files,
+        config=values.training,
+        code=values.method_code("train", "loss"),
     shell:
-        "python scripts/train.py --features {input.features} --annotations {input.labels}"
-        " {params.given} --config {params.config:q} --seed {wildcards.seed}"
-        " --device {resources.device} --code {params.code} --checkpoint {output.checkpoint}"
-        " --log {output.history} --scores-by-iteration {output.scores} > {log} 2>&1"
+        "python scripts/train.py {params.files:q} --config {params.config:q}"
+        " --seed {wildcards.seed:q} --device {resources.device:q} --code {params.code:q} &> {log:q}"
 
 
 rule score:
     """The class activation sequences of the last iterate, of the training videos on request."""
     input:
         features="results/{dataset}/{recipe}/features.h5",
-        checkpoint="results/{dataset}/{recipe}/{run}/seed{seed}/checkpoint.pt",
-        upstream=of_run("scores_from", "scores{part}.h5"),
+        checkpoint=f"{RUN}/checkpoint.pt",
+        upstream=files.of_run("scores_from", "scores{part}.h5"),
     output:
-        "results/{dataset}/{recipe}/{run}/seed{seed}/scores{part}.h5",
+        output=f"{RUN}/scores{{part}}.h5",
     log:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/score{part}.log",
     benchmark:
@@ -50,22 +48,19 @@ rule score:
     conda:
         "../envs/gpu.yaml"
     resources:
-        gpu=GPU,
-        device=config["device"],
+        **ON_GPU,
     params:
-        splits=scored_splits,
-        given=options(upstream="--upstream"),
-        code=method_digest("scripts/score.py", "loss"),
+        files=named_files,
+        splits=values.splits,
+        code=values.method_code("score", "loss"),
     shell:
-        "python scripts/score.py --features {input.features} --checkpoint {input.checkpoint}"
-        " --splits {params.splits} {params.given} --device {resources.device}"
-        " --output {output} > {log} 2>&1"
+        "python scripts/score.py {params.files:q} {params.splits:q} --device {resources.device:q} &> {log:q}"
 
 
 rule training_log:
     """What training logged near its end, over the seeds: losses, attention, active shares."""
     input:
-        default_recipe_seeds("log.csv"),
+        files.of_seeds("log.csv"),
     output:
         "results/{dataset}/{run}_log.csv",
     log:
@@ -76,6 +71,6 @@ rule training_log:
     conda:
         "../envs/evaluate.yaml"
     params:
-        code=code_digest("scripts/summarize_log.py"),
+        code=values.code("summarize_log"),
     shell:
-        "python scripts/summarize_log.py --logs {input} --output {output} > {log} 2>&1"
+        "python scripts/summarize_log.py --logs {input:q} --output {output:q} &> {log:q}"

@@ -16,21 +16,21 @@ rule render_demo:
         "../envs/video.yaml"
     threads: 2
     params:
-        render=setting("render"),
+        render=values.setting("render"),
         folder=subpath(output.labels, parent=True),
-        code=code_digest("scripts/render_demo.py"),
+        code=values.code("render_demo"),
     shell:
-        "python scripts/render_demo.py --output {params.folder} --jobs {threads}"
-        " --config {params.render:q} > {log} 2>&1"
+        "python scripts/render_demo.py --output {params.folder:q} --jobs {threads:q}"
+        " --config {params.render:q} &> {log:q}"
 
 
 rule fetch_videos:
     """Fetch a dataset's public archives and unpack its videos; only where asked for by name."""
     input:
-        videos="results/{dataset}/videos.json",
-        facts=from_dataset(facts_file),
+        annotations="results/{dataset}/videos.json",
+        facts=files.of_dataset(dataset_files.facts_file),
     output:
-        "results/{dataset}/videos/fetched.csv",
+        output="results/{dataset}/videos/fetched.csv",
     log:
         "results/logs/{dataset}/fetch_videos.log",
     benchmark:
@@ -41,7 +41,8 @@ rule fetch_videos:
         "../envs/video.yaml"
     threads: 8
     params:
-        code=code_digest("scripts/fetch_videos.py"),
+        files=named_files,
+        code=values.code("fetch_videos"),
     shell:
-        "python scripts/fetch_videos.py --dataset {wildcards.dataset} --facts {input.facts}"
-        " --annotations {input.videos} --output {output} --jobs {threads} 2>&1 | tee {log}"
+        "python scripts/fetch_videos.py --dataset {wildcards.dataset:q} {params.files:q}"
+        " --jobs {threads:q} |& tee {log:q}"

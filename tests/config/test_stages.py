@@ -42,7 +42,7 @@ def test_the_rules_of_the_stages_are_those_of_the_table(project):
     text = "\n".join(path.read_text() for path in (project / "rules").glob("*.smk"))
     checked = set()
     for rule in re.split(r"^rule ", text, flags=re.M)[1:]:
-        code = re.search(r' code=(?:stage_digest\("(\w+)"\)|(backbone_digest)),', rule)
+        code = re.search(r' code=values\.(?:stage_code\("(\w+)"\)|(backbone_code)),', rule)
         if not code or "flow_code=" in rule:  # streamed flow has a script of its own
             continue
         name = code[1] or "s3d"

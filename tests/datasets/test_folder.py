@@ -8,7 +8,7 @@ import sys
 import pytest
 import warm_python
 from wstal.base.errors import WstalError
-from wstal.config.entry import (
+from wstal.config.dataset_files import (
     annotation_files,
     own_lists,
     sound_annotation_files,

@@ -26,7 +26,7 @@ from wstal.base.array_store import (
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.files import write_csv
 from wstal.base.stage import Job, LoadedNetwork, Track
-from wstal.config.entry import weights_path
+from wstal.config.dataset_files import weights_path
 from wstal.config.stages import (
     is_untrained,
     load_stage,

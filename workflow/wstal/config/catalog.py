@@ -40,6 +40,7 @@ class Catalog:
     protocols: Trees
     tables: Trees
     top: dict[str, Any]  # the top layer: targets, device, accept_code
+    label_choices: Trees  # of each dataset's choices, those that labels depend on
     sources: dict[str, str] = field(default_factory=dict)  # kind/name: the file it is from
     cache: Path | None = None  # of resolved runs
     key: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,6 +11,11 @@ from wstal.config.catalog import Catalog
 
 _CALLED = {"other": "run"}  # wildcards whose names are of another kind
 _WILDCARD = re.compile(r"\{(\w+)[^{}]*\}")
+
+
+def alternation(names: Iterable[str]) -> str:
+    """Return a regular expression for exactly these names, the longest first."""
+    return "|".join(sorted(names, key=len, reverse=True)) or "(?!)"
 
 
 def unsuited(catalog: Catalog, dataset: str) -> dict[str, str]:
@@ -91,3 +96,14 @@ def _loosely(pattern: str) -> re.Pattern[str]:
         seen.add(name)
         at = found.end()
     return re.compile("".join([*parts, re.escape(pattern[at:])]))
+
+
+def asked_for(arguments: Sequence[str]) -> list[str]:
+    """Return the paths in results/ on Snakemake's command line, without the values of options."""
+    words = zip(arguments, arguments[1:], strict=False)
+    return [path for last, path in words if path.startswith("results/") and not _takes_path(last)]
+
+
+def _takes_path(word: str) -> bool:
+    """Return whether this is an option of Snakemake that a path may follow which is no target."""
+    return word in ("-d", "-s") or (word.startswith("--") and word not in ("--", "--dry-run"))

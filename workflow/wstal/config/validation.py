@@ -16,7 +16,6 @@ from typing import Any, Literal, get_args
 from wstal.base.errors import WstalError
 from wstal.base.settings import SettingsError, from_plain
 from wstal.config.check import checked_tree
-from wstal.config.entry import check_entries
 from wstal.config.families import protocols_of, tables_of
 from wstal.config.layers import (
     NOT_A_RUN,
@@ -29,6 +28,7 @@ from wstal.config.layers import (
 )
 from wstal.config.protocols import checked_protocol
 from wstal.config.recipes import checked_recipe
+from wstal.datasets.readers import check_choices, label_choices
 from wstal.datasets.settings import DatasetSettings, Kind
 from wstal.methods.contract import localization_half, training_half
 from wstal.tables.settings import TableSettings
@@ -41,6 +41,15 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _RESERVED = {"tables", "figures", "logs", "benchmarks", "report", "weights"}
 _PLACES = ("videos", "labels", "segments", "features")  # paths that a dataset's YAML names
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
+
+RENDERED = ("demo", "simulated")  # kinds that make their own data
+UNREAD = {  # settings that name a path, by kind: where they are not read, they would be ignored
+    "thumos14": ("segments",),
+    "activitynet": ("segments",),
+    "ave": ("segments",),
+    "demo": ("videos", "labels", "segments"),
+    "simulated": ("videos", "segments", "features"),
+}
 
 Trees = dict[str, dict[str, Any]]  # of one kind, by name
 
@@ -91,6 +100,10 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
             content[kind][name] = _checked(kind, name, merged(base, change), source)
     _check_references(content)
     check_entries(content["datasets"], content["features"])
+    content["label_choices"] = {
+        name: label_choices(dataset["kind"], dataset["choices"])
+        for name, dataset in content["datasets"].items()
+    }
     top = {key: value for key, value in overrides.items() if key not in KINDS}
     content["top"] = checked_tree(TopSettings, top, "top layer of the configuration")
     content["top"] |= {kind: overrides.get(kind) or {} for kind in KINDS}
@@ -146,7 +159,7 @@ def _checked(kind: str, name: str, value: dict[str, Any], source: str) -> dict[s
         case "datasets":
             return _from_home(checked_tree(DatasetSettings, value, source))
         case "features":
-            return checked_recipe(value, source)
+            return checked_recipe(name, value, source)
         case "protocols":
             return checked_protocol(name, value, source)
         case "tables":
@@ -228,6 +241,37 @@ def _check_method(
                 raise WstalError(f"{source}: {key}: {_unknown(run, runs)}")
     for recipe in model.get("recipes") or {}:
         check_run(method, resolve_run(model, "", None, recipe), f"{source} (recipes.{recipe})")
+
+
+def check_entries(datasets: Mapping[str, Any], recipes: Mapping[str, Any]) -> None:
+    """Raise WstalError for a dataset whose `source` its other keys contradict, or whose kind does
+    not read a path or know a choice that it names, or a recipe that lacks what its streams need.
+    """
+    imported = [name for name, recipe in recipes.items() if "import" in recipe]
+    for name, dataset in datasets.items():
+        source, recipe, kind = dataset["source"], dataset["recipe"], dataset["kind"]
+        try:
+            check_choices(kind, dataset["choices"] or {})
+        except WstalError as error:
+            raise WstalError(f"dataset {name}: {error}") from None
+        for key in UNREAD.get(kind, ()):
+            if dataset[key] is not None:
+                raise WstalError(
+                    f"dataset {name}: `{key}:` names {dataset[key]}, which kind {kind} does not "
+                    f"read; remove `{key}:` (null), or choose the kind that reads it"
+                )
+        if source != "videos" and kind in RENDERED:
+            raise WstalError(f"dataset {name}: kind {kind} makes its own data; remove `source:`")
+        if source == "features" and recipe not in imported:
+            raise WstalError(
+                f"dataset {name}: source is features, but its recipe {recipe} makes them from "
+                f"videos; set `recipe:` to one that imports: {', '.join(imported)}"
+            )
+        if source == "proposals" and not dataset["proposals"]:
+            raise WstalError(
+                f"dataset {name}: source is proposals; name them: "
+                "`proposals: {their_name: /path/to/detections.json}`"
+            )
 
 
 def _runs_named(config: Mapping[str, Any]) -> list[tuple[str, str]]:

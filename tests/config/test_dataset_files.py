@@ -1,28 +1,13 @@
-"""Where a dataset enters the DAG.
-
-Where a dataset's files are looked for, and the pages that say what to fetch.
-
-A recipe has what its streams need, and what its name says.
-
-What docs/own_data.md shows is what works.
-"""
+"""Where a dataset's own files are, what changes them, and the pages that say what to fetch."""
 
 from __future__ import annotations
 
 import os
-import re
 
-import av
-import numpy as np
 import pytest
-import yaml
 from wstal.base.errors import WstalError
-from wstal.config.catalog import load_catalog
-from wstal.config.entry import (
+from wstal.config.dataset_files import (
     annotation_files,
-    check_entries,
-    check_recipe,
-    facts_argument,
     facts_file,
     features_folder,
     folder_listing,
@@ -33,13 +18,7 @@ from wstal.config.entry import (
     video_files,
     videos_folder,
 )
-from wstal.config.stages import section_of
-from wstal.config.targets import suited_methods
 from wstal.datasets.fetching import PAGES, how_to_get
-from wstal.datasets.folder import read_own_database
-from wstal.networks.weights import WeightFile, read_sources
-
-RECIPES = {"i3d_tvl1": {}, "wtalc_i3d": {"import": {"layout": "wtalc"}}}
 
 
 def dataset(**keys):
@@ -51,58 +30,6 @@ def dataset(**keys):
         "proposals": {},
         "choices": {},
     } | keys
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"source": "features"}, "recipe i3d_tvl1.*wtalc_i3d"),
-        ({"source": "proposals"}, "proposals: {their_name"),
-        ({"source": "features", "kind": "demo"}, "makes its own data"),
-        (
-            {"choices": {"cliff_divin": "both"}},
-            "dataset mine: choices: 'cliff_divin' .* cliff_diving",
-        ),
-        (
-            {"choices": {"cliff_diving": "bot"}},
-            r"mine: choices.cliff_diving: 'bot' is not one of .*",
-        ),
-        ({"kind": "folder", "choices": {"split": "text"}}, "mine: choices: kind folder has none"),
-    ],
-)
-def test_contradictions_are_named_with_the_remedy(keys, message):
-    with pytest.raises(WstalError, match=message):
-        check_entries({"mine": dataset(**keys)}, RECIPES)
-
-
-@pytest.mark.parametrize(
-    ("kind", "key"),
-    [
-        *((kind, "segments") for kind in ("thumos14", "activitynet", "ave", "demo", "simulated")),
-        *(("demo", key) for key in ("videos", "labels")),
-        *(("simulated", key) for key in ("videos", "features")),
-    ],
-)
-def test_a_path_that_the_kind_does_not_read_is_refused(kind, key):
-    with pytest.raises(
-        WstalError, match=rf"dataset mine: `{key}:` names own/x.*kind {kind}.*remove"
-    ):
-        check_entries({"mine": dataset(kind=kind, **{key: "own/x"})}, RECIPES)
-
-
-def test_sound_entries_pass():
-    check_entries(
-        {
-            "a": dataset(),
-            "b": dataset(recipe="wtalc_i3d"),
-            "c": dataset(source="features", recipe="wtalc_i3d"),
-            "d": dataset(source="proposals", proposals={"x": "x.json"}),
-            "e": dataset(videos="v", labels="l", features="f"),
-            "f": dataset(kind="folder", videos="v", labels="l", segments="s", features="f"),
-            "g": dataset(kind="simulated", labels="l"),
-        },
-        RECIPES,
-    )
 
 
 def test_refusals_say_what_can_be_asked_for():
@@ -157,7 +84,7 @@ def test_published_label_files_are_those_the_user_placed(here):
 
 
 def test_large_files_are_no_label_files(here, monkeypatch):
-    monkeypatch.setattr("wstal.config.entry.LABEL_BYTES", 10)
+    monkeypatch.setattr("wstal.config.dataset_files.LABEL_BYTES", 10)
     folder = here / "data/ave/annotations"
     folder.mkdir(parents=True)
     (folder / "videos.zip").write_bytes(bytes(11))
@@ -220,8 +147,6 @@ def test_facts_are_found_by_name_then_by_kind(project, monkeypatch):
     assert facts_file("my_thumos", dataset_sources("thumos14")) == [f"{folder}/thumos14.yaml"]
     assert facts_file("my_net", dataset_sources("activitynet")) == []
     assert facts_file("mine", dataset_sources("folder")) == []
-    assert facts_argument("ave", dataset_sources("ave")) == f"--facts {folder}/ave.yaml"
-    assert facts_argument("mine", dataset_sources("folder")) == ""
 
 
 def test_every_published_dataset_has_a_page_with_places_and_terms():
@@ -290,83 +215,3 @@ def test_what_own_labels_list_is_known_by_its_content(here):
         ("b,y,train", "c,x;z,test", "d,x,val"),  # a class more for the networks
     ):
         assert listed(*rows) != first
-
-
-def test_a_stream_without_its_section_is_named():
-    with pytest.raises(WstalError, match="recipe mine: the stream visual is made by s3d.*`s3d:`"):
-        check_recipe("mine", {"streams": {"visual": "s3d"}, "i3d": {}})
-    check_recipe("mine", {"streams": {"visual": "s3d"}, "s3d": {}})
-    check_recipe("other", {"streams": {"rgb": "imported", "flow": "simulated"}})
-    check_recipe("bare", {})
-
-
-def test_ten_crops_stand_in_the_name():
-    with pytest.raises(WstalError, match="crop_mode is ten.*with `tencrop`"):
-        check_recipe("mine", {"i3d": {"crop_mode": "ten"}})
-    with pytest.raises(WstalError, match="crop_mode is centre.*without `tencrop`"):
-        check_recipe("mine_tencrop", {"i3d": {"crop_mode": "centre"}})
-    check_recipe("mine_tencrop", {"i3d": {"crop_mode": "ten"}})
-    check_recipe("mine", {"i3d": {"crop_mode": "centre"}})
-
-
-def test_tails_must_agree():
-    streams = {"streams": {"rgb": "i3d_rgb", "audio": "vggish"}}
-    with pytest.raises(WstalError, match="recipe mine: tail is repeat in i3d, drop in vggish"):
-        check_recipe("mine", {**streams, "i3d": {"tail": "repeat"}, "vggish": {}})
-    check_recipe(
-        "mine", {**streams, "i3d": {"tail": "drop"}, "vggish": {}, "s3d": {"tail": "repeat"}}
-    )
-
-
-def test_every_recipe_names_known_weights(catalog, project):
-    known = {*read_sources(project / "workflow/reference/weights/sources.yaml"), "untrained"}
-    checked = 0
-    for name, recipe in catalog.features.items():
-        check_recipe(name, recipe)
-        for stage in recipe["streams"].values():
-            weights = recipe.get(section_of(stage), {}).get("weights", [])
-            named = weights.values() if isinstance(weights, dict) else [weights] if weights else []
-            assert set(named) <= known, name
-            checked += len(named)
-    assert checked > 20
-
-
-@pytest.fixture
-def blocks(project):
-    text = (project / "docs/own_data.md").read_text()
-    return re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
-
-
-def test_the_frames_of_a_folder_become_a_video_of_the_same_pictures(blocks, tmp_path, monkeypatch):
-    from PIL import Image
-
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "frames").mkdir()
-    shade = np.linspace(0, 255, 64 * 48).reshape(48, 64)
-    for number in range(10):
-        picture = Image.fromarray((np.stack([shade] * 3, -1) * number / 9).astype(np.uint8))
-        picture.save(tmp_path / f"frames/{number:05d}.jpg", quality=90)
-    exec(next(code for language, code in blocks if language == "python"), {})
-    with av.open("clip.mkv") as video:
-        found = [(frame.time, frame.to_ndarray(format="gray")) for frame in video.decode(video=0)]
-    assert [time for time, _ in found] == pytest.approx([n / 25 for n in range(10)], abs=1e-3)
-    for number, (_, array) in enumerate(found):
-        stored = Image.open(tmp_path / f"frames/{number:05d}.jpg").convert("L")
-        assert np.abs(array - np.array(stored, dtype=float)).max() <= 2
-
-
-def test_the_configuration_is_valid_and_runs_the_methods_that_it_names(blocks, project):
-    shown = next(yaml.safe_load(code) for language, code in blocks if "datasets" in code)
-    catalog = load_catalog(shown)
-    check_entries(catalog.datasets, catalog.features)
-    assert suited_methods(catalog, "mine") == ["tssam", "untrimmednet"]
-
-
-def test_the_labels_are_read_and_the_weights_are_an_entry(blocks, tmp_path):
-    (tmp_path / "mine.json").write_text(
-        next(code for language, code in blocks if language == "json")
-    )
-    with pytest.raises(WstalError, match="no video is left to test"):  # one training video alone
-        read_own_database(tmp_path / "mine.json")
-    ((name, entry),) = next(yaml.safe_load(c) for _, c in blocks if "my_i3d:" in c).items()
-    assert WeightFile(name=name, **(entry | {"sha256": "0" * 64})).shipped

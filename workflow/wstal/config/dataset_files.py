@@ -1,4 +1,8 @@
-"""Where a dataset enters the DAG: with videos, with published features, or with proposals."""
+"""Where a dataset's own files are, and what of them makes its jobs run again.
+
+Rules ask this at every parse, so that nothing is imported here that is slow to import: own labels
+are read by `wstal.datasets`, and only for a dataset that has them.
+"""
 
 from __future__ import annotations
 
@@ -10,89 +14,154 @@ from pathlib import Path
 from typing import Any
 
 from wstal.base.errors import WstalError
-from wstal.config.stages import section_of
-from wstal.datasets.annotations import data_digest, training_view, videos_view
-from wstal.datasets.folder import SUFFIX, read_own_labels, read_video_names
-from wstal.datasets.readers import check_choices
-from wstal.media.find import shard_listing
 
-# FOLDED Which section of a feature recipe belongs to which stage.
+Dataset = Mapping[str, Any]  # a dataset's checked YAML
 
-_WITHOUT = ("simulated", "imported")  # stages without a network
+PUBLISHED = ("thumos14", "activitynet", "ave")  # kinds with label files of their own form
+LABEL_SUFFIXES = (".txt", ".npy", ".json", ".h5", ".csv", ".zip")
+FACTS = "workflow/reference/datasets"
+LABEL_BYTES = 64 << 20  # larger files in the folder are something else
 
 
-def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
-    """Raise WstalError for a recipe that would fail later, or mislead.
+def videos_folder(name: str, dataset: Dataset) -> str:
+    """The folder searched: the YAML's, data/{name}/videos, or where the DAG puts videos."""
+    placed = f"data/{name}/videos"
+    if dataset["videos"] is None and dataset["kind"] in PUBLISHED and Path(placed).is_dir():
+        return placed
+    return dataset["videos"] or f"results/{name}/videos"
 
-    Without the section that one of its streams needs; with different tails, so that streams
-    differ in rows; or with a name that is silent about ten crops: numbers made with them are
-    never taken for others.
+
+def label_files(name: str, dataset: Dataset) -> list[str]:
+    """Return the label files that the user placed; if there are none, the list that a rule fetches.
+
+    The list stands for the files it names, so that what is fetched is known when it is there.
+    Raises WstalError if the YAML's `labels:` names a place without any: others in its stead would
+    change every number unseen. Said before any job: one that fails takes its outputs with it.
     """
-    for stream, stage in recipe.get("streams", {}).items():
-        if stage not in _WITHOUT and section_of(stage) not in recipe:
-            raise WstalError(
-                f"recipe {name}: the stream {stream} is made by {stage}, which needs a section "
-                f"`{section_of(stage)}:` with at least weights, short_side and crop"
-            )
-    sections = {section_of(stage) for stage in recipe.get("streams", {}).values()} & recipe.keys()
-    tails = {each: recipe[each].get("tail", "drop") for each in sorted(sections)}
-    if len(set(tails.values())) > 1:
-        raise WstalError(
-            f"recipe {name}: tail is "
-            + ", ".join(f"{tail} in {section}" for section, tail in tails.items())
-            + "; give all the same, or their rows differ in number"
-        )
-    ten = recipe.get("i3d", {}).get("crop_mode") == "ten"
-    if ten != ("tencrop" in name):
-        mode, remedy = ("ten", "with") if ten else ("centre", "without")
-        raise WstalError(
-            f"recipe {name}: i3d.crop_mode is {mode}; give it a name {remedy} `tencrop` in it, "
-            "or change the mode"
-        )
+    place = Path(dataset["labels"] or f"data/{name}/annotations")
+    files = [place] if place.is_file() else sorted(place.rglob("*"))
+    found = [
+        str(path)
+        for path in files
+        if path.suffix.lower() in LABEL_SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+        and path.stat().st_size <= LABEL_BYTES
+    ]
+    if not found and dataset["labels"] is not None:
+        raise WstalError(_unlabelled(name, place))
+    return found or [f"results/{name}/published/fetched.csv"]
 
 
-Configs = Mapping[str, Mapping[str, Any]]
-RENDERED = ("demo", "simulated")  # kinds that make their own data
-UNREAD = {  # settings that name a path, by kind: where they are not read, they would be ignored
-    "thumos14": ("segments",),
-    "activitynet": ("segments",),
-    "ave": ("segments",),
-    "demo": ("videos", "labels", "segments"),
-    "simulated": ("videos", "segments", "features"),
-}
+def facts_file(name: str, dataset: Dataset) -> list[str]:
+    """The YAML of what is published on a dataset, by its name or its kind; none for own ones."""
+    if dataset["kind"] not in PUBLISHED:
+        return []
+    files = [f"{FACTS}/{stem}.yaml" for stem in (name, dataset["kind"])]
+    return [path for path in files if Path(path).is_file()][:1]
 
 
-def check_entries(datasets: Configs, recipes: Configs) -> None:
-    """Raise WstalError for a dataset whose `source` its other keys contradict, or whose kind does
-    not read a path or know a choice that it names, or a recipe that lacks what its streams need.
+def annotation_files(name: str, dataset: Dataset) -> list[str]:
+    """The label files a dataset is read from, labels first, segments (if any) second.
+
+    Own ones as JSON are both. Raises WstalError if those of the user's own videos are not there.
     """
-    for name, recipe in recipes.items():
-        check_recipe(name, recipe)
-    imported = [name for name, recipe in recipes.items() if "import" in recipe]
-    for name, dataset in datasets.items():
-        source, recipe, kind = dataset["source"], dataset["recipe"], dataset["kind"]
-        try:
-            check_choices(kind, dataset["choices"] or {})
-        except WstalError as error:
-            raise WstalError(f"dataset {name}: {error}") from None
-        for key in UNREAD.get(kind, ()):
-            if dataset[key] is not None:
-                raise WstalError(
-                    f"dataset {name}: `{key}:` names {dataset[key]}, which kind {kind} does not "
-                    f"read; remove `{key}:` (null), or choose the kind that reads it"
-                )
-        if source != "videos" and kind in RENDERED:
-            raise WstalError(f"dataset {name}: kind {kind} makes its own data; remove `source:`")
-        if source == "features" and recipe not in imported:
+    if dataset["kind"] == "demo":
+        return [f"results/{name}/videos/labels.csv", f"results/{name}/videos/segments.csv"]
+    if dataset["kind"] in PUBLISHED:
+        return label_files(name, dataset)
+    if dataset["kind"] != "folder":
+        return [dataset["labels"]] if dataset["labels"] else []
+    folder = videos_folder(name, dataset)
+    labels = dataset["labels"] or f"{folder}/labels.csv"
+    segments = dataset["segments"] or f"{folder}/segments.csv"
+    named = dataset["segments"] is not None
+    needed = {"labels": labels} | ({"segments": segments} if named else {})
+    for key, path in needed.items():
+        if not Path(path).is_file():
+            raise WstalError(_absent(name, key, Path(path)))
+    if Path(labels).suffix.lower() == ".json":
+        if named:
             raise WstalError(
-                f"dataset {name}: source is features, but its recipe {recipe} makes them from "
-                f"videos; set `recipe:` to one that imports: {', '.join(imported)}"
+                f"dataset {name}: `segments:` names {segments}, but {labels} holds labels and "
+                "segments; remove `segments:`, or name a CSV file under `labels:`"
             )
-        if source == "proposals" and not dataset["proposals"]:
-            raise WstalError(
-                f"dataset {name}: source is proposals; name them: "
-                "`proposals: {their_name: /path/to/detections.json}`"
-            )
+        return [labels]
+    return [labels, segments] if named or Path(segments).is_file() else [labels]
+
+
+def video_files(name: str, dataset: Dataset) -> list[str]:
+    """Of the label files, those that videos and their labels are read from: no own segments."""
+    files = annotation_files(name, dataset)
+    return files[:1] if dataset["kind"] in ("folder", "demo") else files
+
+
+def sound_annotation_files(name: str, dataset: Dataset) -> list[str]:
+    """The same as `annotation_files`; own ones have been read, and WstalError names a mistake.
+
+    As the input of a job this ends a run before its first one. In the job itself a mistake would
+    come too late: a run that keeps going trains meanwhile, and a job that fails takes with it
+    what it made before.
+    """
+    return _read(dataset, annotation_files(name, dataset))
+
+
+def sound_video_files(name: str, dataset: Dataset) -> list[str]:
+    """The same of `video_files`: no own segments are looked at."""
+    return _read(dataset, video_files(name, dataset))
+
+
+def _read(dataset: Dataset, files: list[str]) -> list[str]:
+    if dataset["kind"] == "folder":
+        from wstal.datasets.folder import read_own_labels  # slow to import
+
+        read_own_labels(*files)
+    return files
+
+
+def own_lists(name: str, dataset: Dataset) -> str:
+    """A digest of what own labels give videos.json and training_labels.json; "" for other kinds."""
+    if dataset["kind"] != "folder":
+        return ""
+    from wstal.datasets.annotations import data_digest, training_view, videos_view
+    from wstal.datasets.folder import read_own_labels  # slow to import
+
+    annotations, _ = read_own_labels(*video_files(name, dataset))
+    views = (videos_view(annotations), training_view(annotations))
+    return data_digest(json.dumps(view.as_json()) for view in views)[:16]
+
+
+def _absent(name: str, key: str, path: Path) -> str:
+    there = sorted(str(other) for other in path.parent.glob("*.csv"))
+    columns = {"labels": "video,labels,split", "segments": "video,t_start,t_end,label"}[key]
+    kinds = "it, or a JSON in ActivityNet's format," if key == "labels" else "it"
+    return (
+        f"dataset {name}: {path} is not there. Write it (columns {columns}), or name {kinds} under "
+        f"`{key}:` in the dataset's YAML; CSV files in its folder: {', '.join(there) or 'none'}"
+    )
+
+
+def _unlabelled(name: str, place: Path) -> str:
+    holds = f"where no label file is ({', '.join(LABEL_SUFFIXES)}; at most {LABEL_BYTES >> 20} MB)"
+    return (
+        f"dataset {name}: `labels:` names {place}, "
+        f"{holds if place.exists() else 'which is not there'}. In the dataset's YAML, or where "
+        f"--config says so, correct the path; or leave `labels:` out: then data/{name}/annotations "
+        "is read, or where nothing is there either, the public files are downloaded"
+    )
+
+
+def video_listing(name: str, dataset: Dataset) -> list[str]:
+    """A digest per shard of the videos present; empty text where the DAG makes the videos."""
+    if dataset["kind"] in ("demo", "simulated"):
+        return [""] * dataset["shards"]
+    from wstal.datasets.folder import read_video_names  # slow to import
+    from wstal.media.find import shard_listing
+
+    named = None
+    if dataset["kind"] == "folder":
+        named = read_video_names(annotation_files(name, dataset)[0])
+    return shard_listing(videos_folder(name, dataset), dataset["shards"], named)
 
 
 def refusal(name: str, dataset: Mapping[str, Any], recipe: str, imports: bool) -> str:
@@ -135,155 +204,6 @@ def folder_listing(folder: str | Path) -> str:
                 digest.update(f"{relative}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
                 found = True
     return digest.hexdigest()[:16] if found else ""
-
-
-# FOLDED Where a dataset's own files are: labels, videos, weights.
-
-Dataset = Mapping[str, Any]
-
-
-PUBLISHED = ("thumos14", "activitynet", "ave")  # kinds with label files of their own form
-LABEL_SUFFIXES = (".txt", ".npy", ".json", ".h5", ".csv", ".zip")
-FACTS = "workflow/reference/datasets"
-LABEL_BYTES = 64 << 20  # larger files in the folder are something else
-
-
-def videos_folder(name: str, dataset: Dataset) -> str:
-    """The folder searched: the YAML's, data/{name}/videos, or where the DAG puts videos."""
-    placed = f"data/{name}/videos"
-    if dataset["videos"] is None and dataset["kind"] in PUBLISHED and Path(placed).is_dir():
-        return placed
-    return dataset["videos"] or f"results/{name}/videos"
-
-
-def label_files(name: str, dataset: Dataset) -> list[str]:
-    """Label files that the user placed; without any, the list of those that a rule fetches.
-
-    The list stands for the files it names, so that what is fetched is known when it is there.
-    Raises WstalError if the YAML's `labels:` names a place without any: others in its stead would
-    change every number unseen. Said before any job: one that fails takes its outputs with it.
-    """
-    place = Path(dataset["labels"] or f"data/{name}/annotations")
-    files = [place] if place.is_file() else sorted(place.rglob("*"))
-    found = [
-        str(path)
-        for path in files
-        if path.suffix.lower() in LABEL_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-        and path.stat().st_size <= LABEL_BYTES
-    ]
-    if not found and dataset["labels"] is not None:
-        raise WstalError(_unlabelled(name, place))
-    return found or [f"results/{name}/published/fetched.csv"]
-
-
-def facts_file(name: str, dataset: Dataset) -> list[str]:
-    """The YAML of what is published on a dataset, by its name or its kind; none for own ones."""
-    if dataset["kind"] not in PUBLISHED:
-        return []
-    files = [f"{FACTS}/{stem}.yaml" for stem in (name, dataset["kind"])]
-    return [path for path in files if Path(path).is_file()][:1]
-
-
-def facts_argument(name: str, dataset: Dataset) -> str:
-    """The scripts' argument for that file, if there is one."""
-    return "".join(f"--facts {path}" for path in facts_file(name, dataset))
-
-
-def annotation_files(name: str, dataset: Dataset) -> list[str]:
-    """The label files a dataset is read from, labels first, segments (if any) second.
-
-    Own ones as JSON are both. Raises WstalError if those of the user's own videos are not there.
-    """
-    if dataset["kind"] == "demo":
-        return [f"results/{name}/videos/labels.csv", f"results/{name}/videos/segments.csv"]
-    if dataset["kind"] in PUBLISHED:
-        return label_files(name, dataset)
-    if dataset["kind"] != "folder":
-        return [dataset["labels"]] if dataset["labels"] else []
-    folder = videos_folder(name, dataset)
-    labels = dataset["labels"] or f"{folder}/labels.csv"
-    segments = dataset["segments"] or f"{folder}/segments.csv"
-    named = dataset["segments"] is not None
-    needed = {"labels": labels} | ({"segments": segments} if named else {})
-    for key, path in needed.items():
-        if not Path(path).is_file():
-            raise WstalError(_absent(name, key, Path(path)))
-    if Path(labels).suffix.lower() == SUFFIX:
-        if named:
-            raise WstalError(
-                f"dataset {name}: `segments:` names {segments}, but {labels} holds labels and "
-                "segments; remove `segments:`, or name a CSV file under `labels:`"
-            )
-        return [labels]
-    return [labels, segments] if named or Path(segments).is_file() else [labels]
-
-
-def video_files(name: str, dataset: Dataset) -> list[str]:
-    """Of the label files, those that videos and their labels are read from: no own segments."""
-    files = annotation_files(name, dataset)
-    return files[:1] if dataset["kind"] in ("folder", "demo") else files
-
-
-def sound_annotation_files(name: str, dataset: Dataset) -> list[str]:
-    """The same as `annotation_files`; own ones have been read, and WstalError names a mistake.
-
-    As the input of a job this ends a run before its first one. In the job itself a mistake would
-    come too late: a run that keeps going trains meanwhile, and a job that fails takes with it
-    what it made before.
-    """
-    return _read(dataset, annotation_files(name, dataset))
-
-
-def sound_video_files(name: str, dataset: Dataset) -> list[str]:
-    """The same of `video_files`: no own segments are looked at."""
-    return _read(dataset, video_files(name, dataset))
-
-
-def _read(dataset: Dataset, files: list[str]) -> list[str]:
-    if dataset["kind"] == "folder":
-        read_own_labels(*files)
-    return files
-
-
-def own_lists(name: str, dataset: Dataset) -> str:
-    """A digest of what own labels give videos.json and training_labels.json; "" for other kinds."""
-    if dataset["kind"] != "folder":
-        return ""
-    annotations, _ = read_own_labels(*video_files(name, dataset))
-    views = (videos_view(annotations), training_view(annotations))
-    return data_digest(json.dumps(view.as_json()) for view in views)[:16]
-
-
-def _absent(name: str, key: str, path: Path) -> str:
-    there = sorted(str(other) for other in path.parent.glob("*.csv"))
-    columns = {"labels": "video,labels,split", "segments": "video,t_start,t_end,label"}[key]
-    kinds = "it, or a JSON in ActivityNet's format," if key == "labels" else "it"
-    return (
-        f"dataset {name}: {path} is not there. Write it (columns {columns}), or name {kinds} under "
-        f"`{key}:` in the dataset's YAML; CSV files in its folder: {', '.join(there) or 'none'}"
-    )
-
-
-def _unlabelled(name: str, place: Path) -> str:
-    holds = f"where no label file is ({', '.join(LABEL_SUFFIXES)}; at most {LABEL_BYTES >> 20} MB)"
-    return (
-        f"dataset {name}: `labels:` names {place}, "
-        f"{holds if place.exists() else 'which is not there'}. In the dataset's YAML, or where "
-        f"--config says so, correct the path; or leave `labels:` out: then data/{name}/annotations "
-        "is read, or where nothing is there either, the public files are downloaded"
-    )
-
-
-def video_listing(name: str, dataset: Dataset) -> list[str]:
-    """A digest per shard of the videos present; empty text where the DAG makes the videos."""
-    if dataset["kind"] in ("demo", "simulated"):
-        return [""] * dataset["shards"]
-    named = None
-    if dataset["kind"] == "folder":
-        named = read_video_names(annotation_files(name, dataset)[0])
-    return shard_listing(videos_folder(name, dataset), dataset["shards"], named)
 
 
 def weights_path(name: str, sources: Mapping[str, Mapping[str, Any]]) -> str | None:

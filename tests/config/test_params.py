@@ -1,0 +1,127 @@
+"""What jobs get besides files: params functions of the rules, asked as Snakemake asks them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from wstal.base.code_digest import code_digest
+from wstal.config.inputs import Inputs
+from wstal.config.params import Params, named_files
+from wstal.networks.weights import read_sources
+
+
+class Wildcards(dict):
+    """Wildcards as Snakemake gives them: by attribute, by key and with `get`."""
+
+    __getattr__ = dict.__getitem__
+
+
+def of(**names):
+    return Wildcards(names)
+
+
+@pytest.fixture(scope="module")
+def sources(project):
+    found = read_sources(project / "workflow/reference/weights/sources.yaml")
+    return {name: {"file": each.file, "sha256": each.sha256} for name, each in found.items()}
+
+
+@pytest.fixture(scope="module")
+def values(catalog, project, sources, tmp_path_factory):
+    return Params(Inputs(catalog, sources), project, tmp_path_factory.mktemp("kept"), {})
+
+
+def test_code_is_the_digest_or_the_older_one_it_is_accepted_as(values, project, tmp_path):
+    package = project / "workflow/wstal"
+    digest = code_digest(project / "scripts/decode_audio.py", package)
+    assert values.code("decode_audio") == digest
+    accepting = Params(values._inputs, project, tmp_path, {digest: "older"})
+    assert accepting.code("decode_audio") == "older"
+    assert values.stage_code("audio") == digest
+    both = values.stage_codes(code="audio", flow_code="flow")
+    assert both[:3] == ["--code", digest, "--flow-code"]
+    of_acn = values.method_code("localize", "localize")(of(run="acn-rgb"))
+    modules = ["wstal.methods.acn.localize"]
+    assert of_acn == code_digest(project / "scripts/localize.py", package, modules)
+
+
+def test_named_files_are_options(values):
+    given = {"scores": "s.h5", "maps": ["a b", "c"], "upstream": []}
+    words = named_files(of(), given, {"by_iteration": "p.gz"})
+    assert words == ["--scores", "s.h5", "--maps", "a b", "c", "--by-iteration", "p.gz"]
+
+
+def test_settings_of_a_dataset(values):
+    assert values.setting("shards")(of(dataset="demo")) == 2
+    assert values.setting("max_missing")(of(dataset="thumos14_sim")) == "null"
+    assert json.loads(values.setting("render")(of(dataset="demo")))["train"] == 24
+    annotations = json.loads(values.annotation_settings(of(dataset="thumos14")))
+    assert annotations["choices"]["out_of_range"] == "keep"
+    labels = json.loads(values.label_settings(of(dataset="thumos14")))
+    assert labels == {"kind": "thumos14", "labels": None, "choices": {"video_labels": "instances"}}
+
+
+def test_as_many_videos_may_lack_features_as_the_published_set_lacks(values):
+    assert values.missing_limit(of(dataset="thumos14", recipe="i3d_tvl1")) == "0"
+    assert values.missing_limit(of(dataset="thumos14", recipe="acmnet_i3d")) == "3"
+    assert values.missing_limit(of(dataset="activitynet12", recipe="acmnet_i3d")) == "800"
+    assert values.missing_limit(of(dataset="thumos14_sim", recipe="sim128")) == "null"
+
+
+def test_numbers_of_a_recipe_leave_out_what_changes_none(values):
+    whole = json.loads(values.recipe_part("flow")(of(recipe="i3d_tvl1")))
+    numbers = json.loads(values.recipe_numbers("i3d", "flow")(of(recipe="i3d_tvl1")))
+    assert set(whole) - set(numbers["flow"]) == {"backend", "cache_flow"}
+    assert "batch" not in numbers["i3d"]
+    backbone = values.recipe_part("{backbone}")(of(recipe="s3d", backbone="s3d"))
+    assert json.loads(backbone)["weights"] == "s3d_kinetics"
+    assert set(values.recipe_parts("i3d", "flow")) == {"i3d", "flow"}
+
+
+def test_a_network_is_known_by_the_content_of_its_weights_and_its_numbers(values, sources):
+    file, identity, numbers = values.network("i3d", "rgb")(of(recipe="i3d_tvl1"))
+    assert file == f"results/weights/{sources['i3d_rgb_imagenet']['file']}"
+    assert identity == (sources["i3d_rgb_imagenet"]["sha256"] or "")
+    assert json.loads(numbers)["i3d"]["crop"] == 224
+    untrained = values.network("i3d", "flow", "flow")(of(recipe="i3d_untrained"))
+    assert untrained[:2] == ["untrained", ""] and json.loads(untrained[2])["flow"]["bound"] == 20
+
+
+def test_options_of_jobs_that_make_a_feature_file(values, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names, output = of(dataset="demo", recipe="wtalc_i3d"), {"features": "f.h5"}
+    words = values.packed(names, {"shards": ["a", "b"]}, output)
+    assert words[:4] == ["--dataset", "demo", "--recipe-name", "wtalc_i3d"]
+    assert json.loads(words[5])["import"]["layout"] == "wtalc"
+    assert words[6:] == ["--shards", "a", "b", "--features", "f.h5"]
+    imported = values.imported(names, {"shards": ["a", "b"]}, output)
+    assert imported == [*words, "--folder", "data/demo/features"]
+    assert values.published_listing(names) == ""
+
+
+def test_a_change_of_localization_does_not_train_again(values):
+    names = of(dataset="demo", run="co2net", recipe="demo_i3d")
+    training, localization = json.loads(values.training(names)), values.localization(names)
+    assert "localize" not in training and training["method"] == "co2net"
+    assert json.loads(localization)["nms"]["kind"] == "soft"
+
+
+def test_protocols_of_a_run_and_of_a_ledger(values):
+    words = values.protocols(of(dataset="thumos14", run="acn-rgb"))
+    assert words[::2] == ["--protocol", "--paper-protocol"]
+    assert [json.loads(word)["name"] for word in words[1::2]] == ["th14_212", "th14_213"]
+    ledger = json.loads(values.ledger_protocols(of(dataset="thumos14")))
+    assert ledger[0]["name"] == "th14_212" and len(ledger) == 13
+
+
+def test_names_of_pages_tables_and_figures(values):
+    about = json.loads(values.page_about(of(dataset="demo", run="co2net")))
+    assert about["recipe"] == "demo_i3d" and about["seed"] == 0 and about["run"] == "co2net"
+    title = values.figure_title(of(figure="tssam_figure3", dataset="demo"))
+    assert title == "The losses of TS-SAM (demo data)"
+    assert values.figure_options(of(figure="cavf_figure4")) == ["--shows", "class", "--skip", "2"]
+    assert values.methods_title(of(dataset="demo")) == "Methods on Rendered demo (demo data)"
+    assert json.loads(values.methods_left_out(of(dataset="ave")))["acn"].startswith("needs rgb")
+    configs = json.loads(values.acn_configs(of()))
+    assert [config["streams"] for config in configs] == [["rgb", "flow"], ["flow"]]

@@ -1,0 +1,114 @@
+"""What a dataset or a recipe may not say: contradictions, and names that mislead."""
+
+from __future__ import annotations
+
+import pytest
+from wstal.base.errors import WstalError
+from wstal.config.recipes import check_recipe
+from wstal.config.stages import section_of
+from wstal.config.validation import check_entries
+from wstal.networks.weights import read_sources
+
+RECIPES = {"i3d_tvl1": {}, "wtalc_i3d": {"import": {"layout": "wtalc"}}}
+
+
+def dataset(**keys):
+    return {
+        "kind": "thumos14",
+        "source": "videos",
+        "recipe": "i3d_tvl1",
+        **dict.fromkeys(("videos", "labels", "segments", "features")),
+        "proposals": {},
+        "choices": {},
+    } | keys
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"source": "features"}, "recipe i3d_tvl1.*wtalc_i3d"),
+        ({"source": "proposals"}, "proposals: {their_name"),
+        ({"source": "features", "kind": "demo"}, "makes its own data"),
+        (
+            {"choices": {"cliff_divin": "both"}},
+            "dataset mine: choices: 'cliff_divin' .* cliff_diving",
+        ),
+        (
+            {"choices": {"cliff_diving": "bot"}},
+            r"mine: choices.cliff_diving: 'bot' is not one of .*",
+        ),
+        ({"kind": "folder", "choices": {"split": "text"}}, "mine: choices: kind folder has none"),
+    ],
+)
+def test_contradictions_are_named_with_the_remedy(keys, message):
+    with pytest.raises(WstalError, match=message):
+        check_entries({"mine": dataset(**keys)}, RECIPES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        *((kind, "segments") for kind in ("thumos14", "activitynet", "ave", "demo", "simulated")),
+        *(("demo", key) for key in ("videos", "labels")),
+        *(("simulated", key) for key in ("videos", "features")),
+    ],
+)
+def test_a_path_that_the_kind_does_not_read_is_refused(kind, key):
+    with pytest.raises(
+        WstalError, match=rf"dataset mine: `{key}:` names own/x.*kind {kind}.*remove"
+    ):
+        check_entries({"mine": dataset(kind=kind, **{key: "own/x"})}, RECIPES)
+
+
+def test_sound_entries_pass():
+    check_entries(
+        {
+            "a": dataset(),
+            "b": dataset(recipe="wtalc_i3d"),
+            "c": dataset(source="features", recipe="wtalc_i3d"),
+            "d": dataset(source="proposals", proposals={"x": "x.json"}),
+            "e": dataset(videos="v", labels="l", features="f"),
+            "f": dataset(kind="folder", videos="v", labels="l", segments="s", features="f"),
+            "g": dataset(kind="simulated", labels="l"),
+        },
+        RECIPES,
+    )
+
+
+def test_a_stream_without_its_section_is_named():
+    with pytest.raises(WstalError, match="recipe mine: the stream visual is made by s3d.*`s3d:`"):
+        check_recipe("mine", {"streams": {"visual": "s3d"}, "i3d": {}})
+    check_recipe("mine", {"streams": {"visual": "s3d"}, "s3d": {}})
+    check_recipe("other", {"streams": {"rgb": "imported", "flow": "simulated"}})
+    check_recipe("bare", {})
+
+
+def test_ten_crops_stand_in_the_name():
+    with pytest.raises(WstalError, match="crop_mode is ten.*with `tencrop`"):
+        check_recipe("mine", {"i3d": {"crop_mode": "ten"}})
+    with pytest.raises(WstalError, match="crop_mode is centre.*without `tencrop`"):
+        check_recipe("mine_tencrop", {"i3d": {"crop_mode": "centre"}})
+    check_recipe("mine_tencrop", {"i3d": {"crop_mode": "ten"}})
+    check_recipe("mine", {"i3d": {"crop_mode": "centre"}})
+
+
+def test_tails_must_agree():
+    streams = {"streams": {"rgb": "i3d_rgb", "audio": "vggish"}}
+    with pytest.raises(WstalError, match="recipe mine: tail is repeat in i3d, drop in vggish"):
+        check_recipe("mine", {**streams, "i3d": {"tail": "repeat"}, "vggish": {}})
+    check_recipe(
+        "mine", {**streams, "i3d": {"tail": "drop"}, "vggish": {}, "s3d": {"tail": "repeat"}}
+    )
+
+
+def test_every_recipe_names_known_weights(catalog, project):
+    known = {*read_sources(project / "workflow/reference/weights/sources.yaml"), "untrained"}
+    checked = 0
+    for name, recipe in catalog.features.items():
+        check_recipe(name, recipe)
+        for stage in recipe["streams"].values():
+            weights = recipe.get(section_of(stage), {}).get("weights", [])
+            named = weights.values() if isinstance(weights, dict) else [weights] if weights else []
+            assert set(named) <= known, name
+            checked += len(named)
+    assert checked > 20
