@@ -17,6 +17,7 @@ from wstal.base.code_digest import (
     gpus_per_job,
     import_closure,
     prepare_jobs,
+    source_digest,
 )
 from wstal.base.errors import WstalError
 
@@ -156,6 +157,17 @@ def test_the_page_of_the_viewer_is_part_of_its_scripts_digest(project):
     assert found == {
         path.name for path in page.parent.iterdir() if path.suffix in (".html", ".css", ".js")
     }
+
+
+def test_the_digest_of_sources_changes_with_a_default_and_a_comment(tree):
+    def digests():
+        files = tree / "scripts/train.py", tree / "pkg"
+        return code_digest(*files), source_digest(*files)
+
+    edit(tree, "pkg/loss.py", "def loss", "class LossSettings:\n    x: int = 1\n\n\ndef loss")
+    meaning, source = digests()
+    edit(tree, "pkg/loss.py", "x: int = 1", "x: int = 2  # a half")
+    assert digests()[0] == meaning and digests()[1] != source
 
 
 @pytest.fixture

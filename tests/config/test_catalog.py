@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from wstal.base.errors import WstalError
@@ -128,3 +131,103 @@ def test_the_paper_reading_has_the_papers_protocol(catalog):
     )
     assert catalog.paper_protocol("demo", "co2net") == catalog.protocol("demo")
     assert "paper_protocols" not in catalog.run_config("thumos14", "co2net")
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from wstal.base.files import canonical_json
+from wstal.config.catalog import load_catalog
+
+folder, kept = Path(sys.argv[1]), Path(sys.argv[2])
+catalog = load_catalog({}, folder, kept)
+trees = [catalog.datasets, catalog.features, catalog.protocols, catalog.tables]
+trees += [catalog.run_config("demo", "co2net"), catalog.top, catalog.label_choices]
+print(canonical_json(trees))
+print(*sorted({"torch", "pandas", "pydantic", "numpy"} & set(sys.modules)))
+"""
+
+
+def parse(folder, kept):
+    """Load a catalog in a new process: the text of its trees, and what slow modules it imported."""
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(kept)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.split("\n")[:2]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return shutil.copytree(FOLDER, tmp_path / "config")
+
+
+def test_what_was_checked_is_kept_and_nothing_slow_is_imported_for_it(folder, tmp_path):
+    cold, slow = parse(folder, tmp_path / "kept")
+    warm, imported = parse(folder, tmp_path / "kept")
+    assert warm == cold and "pydantic" in slow and imported == ""
+
+
+def test_an_edit_of_a_file_is_seen_at_once_and_so_is_its_undoing(folder, tmp_path):
+    kept, path = tmp_path / "kept", folder / "datasets/demo.yaml"
+    first = load_catalog({}, folder, kept)
+    text, status = path.read_text(), path.stat()
+    path.write_text(text.replace("shards: 2", "shards: 3"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # same size, same time
+    assert load_catalog({}, folder, kept).datasets["demo"]["shards"] == 3
+    path.write_text(text.replace("shards: 2", "shard: 2"))
+    with pytest.raises(WstalError, match="did you mean 'shards'"):
+        load_catalog({}, folder, kept)
+    path.write_text(text)
+    assert load_catalog({}, folder, kept).datasets == first.datasets
+
+
+def test_changes_laid_over_and_the_home_folder_are_part_of_the_key(folder, tmp_path, monkeypatch):
+    kept = tmp_path / "kept"
+
+    def videos(**change):
+        given = {"datasets": {"mine": {"kind": "folder", "videos": "~/clips"} | change}}
+        return load_catalog(given, folder, kept).datasets["mine"]["videos"]
+
+    monkeypatch.setenv("HOME", "/home/me")
+    assert videos() == videos() == "/home/me/clips" and videos(videos="x") == "x"
+    monkeypatch.setenv("HOME", "/home/you")
+    assert videos() == "/home/you/clips"
+
+
+def test_the_code_of_the_checks_is_part_of_the_key(folder, tmp_path, monkeypatch):
+    load_catalog({}, folder, tmp_path)
+    monkeypatch.setattr("wstal.config.catalog.source_digest", lambda *_: "another")
+    monkeypatch.setattr("wstal.config.validation.read_configuration", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        load_catalog({}, folder, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "null"])
+def test_a_damaged_file_is_made_again(folder, tmp_path, content):
+    kept = tmp_path / "kept"
+    first = load_catalog({}, folder, kept)
+    config = first.run_config("demo", "co2net")
+    for path in (*kept.glob("catalog/*.json"), *kept.glob("runs/*.json")):
+        path.write_text(content)
+    again = load_catalog({}, folder, kept)
+    assert again.datasets == first.datasets and again.run_config("demo", "co2net") == config
+
+
+def test_a_checkout_that_cannot_be_written_is_checked_every_time(folder, tmp_path):
+    (tmp_path / "kept").write_text("a file where the folder would be")
+    catalog = load_catalog({}, folder, tmp_path / "kept")
+    assert catalog.run_config("demo", "co2net")["method"] == "co2net"
+
+
+def test_only_the_last_configurations_are_kept(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("wstal.config.catalog.KEPT", 2)
+    for shards in (1, 2, 3):
+        load_catalog({"datasets": {"demo": {"shards": shards}}}, folder, tmp_path / "kept")
+    assert len(list((tmp_path / "kept/catalog").iterdir())) == 2
+
+
+def test_processes_that_parse_at_once_agree(folder, tmp_path):
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(tmp_path / "kept")]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = {process.communicate()[0].split("\n")[0] for process in running}
+    assert len(printed) == 1 and parse(folder, tmp_path / "kept")[0] in printed
+    assert not list((tmp_path / "kept").rglob(".*"))  # no temporary file is left

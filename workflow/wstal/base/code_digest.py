@@ -55,6 +55,20 @@ def code_digest(
     return digest.hexdigest()[:16]
 
 
+def source_digest(
+    script: str | Path,
+    package: str | Path,
+    modules: Iterable[str] = (),
+    cache: Path | None = None,
+) -> str:
+    """Return the digest of the same files as they are: with defaults, comments and docstrings."""
+    script, package, read = Path(script), Path(package), _reader(cache)
+    files = [script, *_closure(script, package, modules, read)]
+    contents = [f"{path.name}\0{read(path).content}" for path in files]
+    read.save()
+    return hashlib.sha256("\n".join(contents).encode()).hexdigest()[:16]
+
+
 def import_closure(
     script: str | Path, package: str | Path, modules: Iterable[str] = ()
 ) -> list[Path]:
@@ -65,6 +79,7 @@ def import_closure(
 class _Source(NamedTuple):
     """What of a module's source counts."""
 
+    content: str  # digest of the file
     meaning: str  # digest of the source without comments, docstrings, formatting and defaults
     imports: list[str]  # names of modules, and of what is taken from them
     files: list[str]  # strings that may name compiled sources beside it
@@ -91,9 +106,9 @@ class _Sources:
             content = path.read_bytes()
             key = hashlib.sha256(content).hexdigest()
             if key not in self._kept:
-                self._kept[key] = list(_source(content))
+                self._kept[key] = _meaning(content)
                 self._is_new = True
-            self._read[path] = _Source(*self._kept[key])
+            self._read[path] = _Source(key, *self._kept[key])
         return self._read[path]
 
     def save(self) -> None:
@@ -117,7 +132,8 @@ def _kept_reader(cache: Path) -> _Sources:
 
 
 @cache
-def _source(content: bytes) -> _Source:
+def _meaning(content: bytes) -> list:
+    """Return what `_Source` says of a module's source, but for its digest."""
     tree = ast.parse(content)
     names, files = set(), set()
     for node in ast.walk(tree):
@@ -137,7 +153,7 @@ def _source(content: bytes) -> _Source:
                 if isinstance(field, ast.AnnAssign):
                     field.value = None
     meaning = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
-    return _Source(meaning, sorted(names), sorted(files))
+    return [meaning, sorted(names), sorted(files)]
 
 
 def _closure(script: Path, package: Path, modules: Iterable[str], read: _Sources) -> list[Path]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from wstal.base.cached_json import keep_newest, read_cached, write_cached
-from wstal.base.code_digest import code_digest
+from wstal.base.code_digest import source_digest
 from wstal.base.errors import WstalError
 from wstal.config.layers import resolve_run, split_run, yaml_files
 
@@ -134,7 +134,7 @@ def _key(folder: Path, overrides: Mapping[str, Any], cache: Path) -> str:
     files = [path for kind in sorted(folder.iterdir()) for path in yaml_files(kind)]
     methods = PACKAGE.glob("methods/*/*.py")
     modules = ["wstal.config.validation", *(_module(path) for path in sorted(methods))]
-    code = code_digest(__file__, PACKAGE, modules, cache / "code.json")
+    code = source_digest(__file__, PACKAGE, modules, cache / "code.json")  # defaults count
     home = os.environ.get("HOME", "")  # what `~/` stands for
     parts = [f"{path.relative_to(folder)}\0{path.read_text(errors='replace')}" for path in files]
     changes = json.dumps(overrides, sort_keys=False, default=str)
