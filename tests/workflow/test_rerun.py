@@ -171,7 +171,10 @@ DEFAULT = ("methods/co2net/loss.py", 'mutual: Distance = "mse"', 'mutual: Distan
             {"features": {"demo_i3d": {s: {"tail": "repeat"} for s in ("i3d", "vggish")}}},
             {"i3d_rgb", "i3d_flow", "vggish"},
         ),
-        ({"protocols": {"demo": {"tious": [0.5]}}}, {"evaluate co2net", "baselines"}),
+        (
+            {"protocols": {"demo": {"tious": [0.1, 0.2, 0.3, 0.4, 0.5, 0.9]}}},
+            {"evaluate co2net", "baselines"},
+        ),
     ],
 )
 def test_a_setting_reaches_these_jobs_and_no_other(finished_methods, settings, jobs):

@@ -205,7 +205,7 @@ def _compiled_meaning(suffix: str, content: bytes) -> bytes:
     return "\n".join(line for each in text.splitlines() if (line := each.strip())).encode()
 
 
-# FOLDED What jobs inherit from the checkout that starts them.
+# What jobs inherit from the checkout that starts them.
 
 ACCEPTED = "WSTAL_ACCEPTED_CODE"
 
