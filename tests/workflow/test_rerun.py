@@ -172,7 +172,7 @@ DEFAULT = ("methods/co2net/loss.py", 'mutual: Distance = "mse"', 'mutual: Distan
             {"i3d_rgb", "i3d_flow", "vggish"},
         ),
         (
-            {"protocols": {"demo": {"tious": [0.1, 0.2, 0.3, 0.4, 0.5, 0.9]}}},
+            {"protocols": {"demo": {"tious": [0.1, 0.3, 0.5, 0.7, 0.9]}}},
             {"evaluate co2net", "baselines"},
         ),
     ],
