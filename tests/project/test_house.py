@@ -298,3 +298,15 @@ def test_the_benchmarks_start(project, tmp_path, command):
     if "No module named 'triton'" in text:
         pytest.skip("Triton is not installed")
     assert code == 0, text
+
+
+@pytest.mark.parametrize(
+    ("subject", "status"),
+    [("Add a check", 0), ("é" * 72, 0), ("x" * 73, 1), ("fixup! " + "x" * 73, 0)],
+)
+def test_a_long_commit_subject_is_refused(project, tmp_path, subject, status):
+    message = tmp_path / "message"
+    message.write_text(f"# a comment\n\n{subject}\n\nThe body may be longer. {'x' * 80}\n")
+    environment = os.environ | {"LC_ALL": "C.UTF-8"}
+    done = subprocess.run([project / ".githooks/commit-msg", message], env=environment)
+    assert done.returncode == status

@@ -81,6 +81,7 @@ PAIRS = [
     (["train/loop.py"], trained()),
     (["localize/nms.py"], localized("co2net", "acn", "cavf", "tssam")),
     # What people look at.
+    (["commands/evaluate.py"], {"evaluate co2net"}),
     (["evaluate/protocols.py"], {"evaluate co2net", "baselines"}),
     (["evaluate/average_precision.py"], {"evaluate co2net", "baselines"}),
     (["evaluate/summary.py"], {"summarize co2net"}),
@@ -89,6 +90,8 @@ PAIRS = [
 ]
 UNUSED = [  # by these targets
     "apply/localizer.py",
+    "commands/console.py",  # the frame of every job
+    "commands/localize.py",
     "demo/simulate.py",
     "evaluate/bootstrap.py",
     "evaluate/diagnosis.py",
