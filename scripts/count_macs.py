@@ -14,10 +14,9 @@ import torch
 from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program
 from wstal.evaluate.summary import COLUMNS
-from wstal.methods.macs import count_macs
 from wstal.train import checkpoint
 from wstal.train.loop import run_config
-from wstal.train.scoring import load_network
+from wstal.train.scoring import count_macs, load_network
 
 
 def add_arguments(add: Add) -> None:

@@ -19,8 +19,7 @@ from wstal.commands.console import Add, Program, json_argument, log
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.localize.proposals import summary, write_proposals, write_proposals_by_iteration
 from wstal.localize.scores import read_scores, write_scores
-from wstal.methods.acn.fusion import fuse_histories, fuse_proposals, fuse_scores
-from wstal.methods.acn.localize import LocalizeSettings
+from wstal.methods.acn.localize import LocalizeSettings, fuse_histories, fuse_proposals, fuse_scores
 
 
 def add_arguments(add: Add) -> None:

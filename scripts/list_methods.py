@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wstal.base.files import read_frame, write_frame, write_text
 from wstal.commands.console import Add, Program, json_argument
-from wstal.tables.methods import methods_frame, methods_markdown
+from wstal.tables.paper import methods_frame, methods_markdown
 
 
 def add_arguments(add: Add) -> None:

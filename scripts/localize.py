@@ -10,8 +10,12 @@ from pathlib import Path
 
 from wstal.base.settings import from_plain
 from wstal.commands.console import Add, Program, json_argument, log, track
-from wstal.localize.events import constant_attention
-from wstal.localize.proposals import summary, write_proposals, write_proposals_by_iteration
+from wstal.localize.proposals import (
+    constant_attention,
+    summary,
+    write_proposals,
+    write_proposals_by_iteration,
+)
 from wstal.localize.scores import ScoreHistory, read_scores
 from wstal.methods.contract import localization_half
 

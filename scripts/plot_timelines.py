@@ -11,7 +11,7 @@ from wstal.base.array_store import safe_name
 from wstal.commands.console import Add, Program, track
 from wstal.datasets.annotations import read_annotations
 from wstal.evaluate.detections import read_detections
-from wstal.localize.events import event_detections
+from wstal.localize.proposals import event_detections
 from wstal.localize.scores import read_scores
 from wstal.plots.over_time import plot_timeline
 from wstal.plots.style import save

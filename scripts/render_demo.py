@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 from wstal.commands.console import Add, Program, json_argument, track
-from wstal.demo.folder import render_demo
+from wstal.demo.videos import render_demo
 
 
 def add_arguments(add: Add) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from wstal.base.files import read_frame, write_csv
 from wstal.commands.console import Add, Program
-from wstal.train.log_summary import COLUMNS, log_summary
+from wstal.evaluate.summary import LOG_COLUMNS as COLUMNS
+from wstal.evaluate.summary import log_summary
 
 
 def add_arguments(add: Add) -> None:

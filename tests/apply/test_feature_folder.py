@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import warm_python
 from video_clips import write_clip
-from wstal.apply.features import extract_folder, video_ids, write_arrays
+from wstal.apply.extraction import extract_folder, video_ids, write_arrays
 from wstal.base.array_store import Record
 from wstal.base.errors import WstalError
 from wstal.features.pack import FeatureFile, Stream

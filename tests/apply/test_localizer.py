@@ -18,10 +18,13 @@ import pandas as pd
 import pytest
 import torch
 from finished_runs import write_acn_runs
-from wstal.apply.localizer import Localizer, apply_run, localize_each, notes_on
-from wstal.apply.results import (
+from wstal.apply.localizer import (
     Localization,
+    Localizer,
+    apply_run,
     clock,
+    localize_each,
+    notes_on,
     save_localization,
     segment_lines,
     segment_table,
@@ -31,8 +34,7 @@ from wstal.apply.run_folder import read_run
 from wstal.base.errors import MediaError, WstalError
 from wstal.evaluate.detections import read_detections
 from wstal.features.pack import FeatureFile
-from wstal.localize.events import event_detections
-from wstal.localize.proposals import as_results
+from wstal.localize.proposals import as_results, event_detections
 from wstal.localize.scores import Scores, VideoScores
 
 

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import warm_python
 from wstal.datasets.folder import read_folder_annotations
-from wstal.demo.folder import render_demo, render_video, write_mp4
-from wstal.demo.videos import draw_frames, plan_videos
+from wstal.demo.videos import draw_frames, plan_videos, render_demo, render_video, write_mp4
 
 SMALL = {"seed": 7, "train": 4, "test": 2}
 
@@ -96,7 +95,7 @@ def test_two_processes_render_through_the_script(project, tmp_path):
 
 
 def test_progress_sees_every_video_before_the_labels_stand(tmp_path, monkeypatch):
-    monkeypatch.setattr("wstal.demo.folder.render_video", lambda plan, directory: None)
+    monkeypatch.setattr("wstal.demo.videos.render_video", lambda plan, directory: None)
     seen = []
 
     def track(items):

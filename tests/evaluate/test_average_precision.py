@@ -12,9 +12,15 @@ from evaluation_cases import TIOUS, detections, frame, random_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wstal.base.errors import WstalError
-from wstal.evaluate import detection_map, matching
-from wstal.evaluate.average_precision import class_mean, interpolated_ap, ranked_ap, video_map
-from wstal.evaluate.matching import match
+from wstal.evaluate import average_precision as matching
+from wstal.evaluate import detection_map
+from wstal.evaluate.average_precision import (
+    class_mean,
+    interpolated_ap,
+    match,
+    ranked_ap,
+    video_map,
+)
 
 HITS = np.array([[1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0]], dtype=bool)
 

@@ -21,6 +21,7 @@ from evaluation_cases import (
 )
 from wstal.base.errors import WstalError
 from wstal.evaluate import detection_map
+from wstal.evaluate.average_precision import match
 from wstal.evaluate.bootstrap import (
     compare,
     event_draws,
@@ -30,7 +31,6 @@ from wstal.evaluate.bootstrap import (
 )
 from wstal.evaluate.events import Judged
 from wstal.evaluate.ground_truth import Coverage
-from wstal.evaluate.matching import match
 from wstal.evaluate.protocols import Prepared
 
 

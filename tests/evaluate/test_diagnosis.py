@@ -5,6 +5,7 @@ import pytest
 from evaluation_cases import DATABASE, PROTOCOL, detections, random_case, truth
 from wstal.base.errors import WstalError
 from wstal.evaluate import detection_map
+from wstal.evaluate.average_precision import match
 from wstal.evaluate.diagnosis import (
     ERRORS,
     KINDS,
@@ -17,7 +18,6 @@ from wstal.evaluate.diagnosis import (
     sensitivity,
 )
 from wstal.evaluate.ground_truth import Coverage
-from wstal.evaluate.matching import match
 from wstal.evaluate.protocols import Prepared, prepare
 
 # One detection of each kind, in the order of KINDS.

@@ -24,7 +24,7 @@ from published_features import (
 )
 from published_sets import AVE_ROWS, write_ave, write_numpy, write_object_array
 from small_set import write_small_set
-from wstal.apply.features import write_arrays
+from wstal.apply.extraction import write_arrays
 from wstal.base.array_store import safe_name
 from wstal.base.errors import MediaError, WstalError
 from wstal.datasets.annotations import Annotations

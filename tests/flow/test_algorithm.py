@@ -10,8 +10,7 @@ import torch
 from textured_motion import sequence, texture
 from wstal.base.errors import WstalError
 from wstal.flow import tvl1
-from wstal.flow.algorithm import FlowSettings, flow_algorithm
-from wstal.flow.alternatives import dis, load_raft, raft
+from wstal.flow.algorithm import FlowSettings, dis, flow_algorithm, load_raft, raft
 from wstal.flow.chunks import flow_chunks
 from wstal.flow.codes import encode
 from wstal.networks.torchvision_import import import_torchvision

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from wstal.base.errors import WstalError
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
-from wstal.localize.events import constant_attention, event_detections
 from wstal.localize.proposals import (
     COLUMNS,
     all_rows,
     class_rows,
+    constant_attention,
     detection_frame,
+    event_detections,
     summary,
     write_proposals,
     write_proposals_by_iteration,

@@ -7,8 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from wstal.localize.nms import NmsSettings, hard_nms, overlap, soft_nms, suppress_overlaps
-from wstal.localize.outer_inner import outer_inner
-from wstal.localize.segments import ThresholdSettings, kept_classes, runs, runs_above, softmax
+from wstal.localize.segments import (
+    ThresholdSettings,
+    kept_classes,
+    outer_inner,
+    runs,
+    runs_above,
+    softmax,
+)
 
 
 def test_classes_below_the_threshold_fall_away_unless_all_do():

@@ -26,8 +26,8 @@ from wstal.methods.contract import (
     localization_half,
     training_half,
 )
+from wstal.train.data import DataSettings
 from wstal.train.loop import TrainSettings, run_config
-from wstal.train.sampling import DataSettings
 
 METHODS = ("acn", "cavf", "co2net", "tssam", "untrimmednet")
 

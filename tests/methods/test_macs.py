@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import warm_python
 from method_configs import method_config
-from wstal.methods.macs import count_macs
 from wstal.train import checkpoint
 from wstal.train.loop import run_config
+from wstal.train.scoring import count_macs
 
 DIMS = {"audio": 128, "rgb": 1024, "flow": 1024}
 CLASSES = 100

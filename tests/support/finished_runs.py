@@ -13,8 +13,7 @@ from wstal.evaluate.detections import read_detections
 from wstal.features.pack import FeatureFile
 from wstal.localize.proposals import write_proposals
 from wstal.localize.scores import read_scores, write_scores
-from wstal.methods.acn.fusion import fuse_proposals, fuse_scores
-from wstal.methods.acn.localize import FusionSettings
+from wstal.methods.acn.localize import FusionSettings, fuse_proposals, fuse_scores
 from wstal.methods.contract import localization_half
 from wstal.train.data import merge_scores
 from wstal.train.run import RunFiles, train_run

@@ -8,14 +8,18 @@ import pandas as pd
 import pytest
 import warm_python
 from wstal.base.errors import WstalError
-from wstal.tables.methods import headline, methods_frame, methods_markdown
 from wstal.tables.paper import (
     COLUMNS,
+    Strips,
     as_markdown,
     build_table,
+    headline,
+    methods_frame,
+    methods_markdown,
     metric_name,
+    table_figures,
+    table_runs,
 )
-from wstal.tables.settings import Strips, table_figures, table_runs
 
 TABLE = {
     "method": "co2net",

@@ -15,6 +15,7 @@ from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, VideoScores
 from wstal.methods.contract import Batch
 from wstal.train.data import (
+    DataSettings,
     Standardization,
     TrainingSet,
     merge_scores,
@@ -23,7 +24,6 @@ from wstal.train.data import (
     video_arrays,
 )
 from wstal.train.loop import run_config
-from wstal.train.sampling import DataSettings
 
 CPU = torch.device("cpu")
 

@@ -14,12 +14,12 @@ from small_set import write_small_set
 from torch import nn
 from wstal.base.errors import WstalError
 from wstal.datasets.annotations import training_view
+from wstal.evaluate.summary import log_summary
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import ScoreHistory
 from wstal.methods.co2net.loss import TRAINING
 from wstal.train import checkpoint
 from wstal.train import run as run_module
-from wstal.train.log_summary import log_summary
 from wstal.train.run import Block, RunFiles, blocks, initialize, resume, train_run, weights_digest
 
 CPU = torch.device("cpu")

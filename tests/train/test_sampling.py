@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from wstal.base.errors import WstalError
-from wstal.train.sampling import (
+from wstal.train.data import (
     DataSettings,
     EpochSampler,
     PairSampler,

@@ -13,12 +13,11 @@ from evaluation_cases import DATABASE, PERFECT, PROTOCOL, TIOUS, detections, ran
 from viewer_cases import decoded, small_material, small_scores
 from wstal.base.errors import WstalError
 from wstal.evaluate import detection_map
-from wstal.evaluate.average_precision import class_mean, interpolated_ap
+from wstal.evaluate.average_precision import class_mean, interpolated_ap, match
 from wstal.evaluate.ground_truth import GroundTruth
-from wstal.evaluate.matching import match
-from wstal.localize.events import event_detections
+from wstal.localize.proposals import event_detections
 from wstal.viewer.content import choose_videos, collect_measures, viewer_content
-from wstal.viewer.packing import (
+from wstal.viewer.page import (
     CLASSES,
     TIOU_STEPS,
     choose_classes,
@@ -29,8 +28,8 @@ from wstal.viewer.packing import (
     pack_curves,
     pack_proposals,
     value_range,
+    viewer_page,
 )
-from wstal.viewer.page import viewer_page
 
 LABELS = {f"v{i:03d}": [f"c{i % 10 if i % 7 else 0}"] for i in range(100)}
 

@@ -33,8 +33,7 @@ from wstal.viewer.content import (
     video_url,
     viewer_content,
 )
-from wstal.viewer.packing import match_proposals
-from wstal.viewer.page import SCRIPTS, safe_json, viewer_page
+from wstal.viewer.page import SCRIPTS, match_proposals, safe_json, viewer_page
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!--<script>&\u2028'\""
 SOURCES = Path(viewer.__file__).parent

@@ -64,7 +64,7 @@ PAIRS = [
     (["flow/tvl1_backends/tvl1.cpp"], {"flow"}),
     (["flow/tvl1_backends/torch.py"], {"flow"}),
     (["flow/tvl1_backends/triton.py"], {"flow"}),
-    (["flow/alternatives.py"], {"flow"}),
+    (["flow/algorithm.py"], {"flow"}),
     (["features/logmel.py"], {"vggish"}),
     (["networks/vggish.py"], {"vggish"}),
     (["networks/i3d/network.py"], I3D),

@@ -19,8 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from wstal.base.cached_json import read_cached, write_cached
 from wstal.base.errors import WstalError
+from wstal.base.files import read_cached, write_cached
 
 SOURCES = (".cpp", ".cu", ".h", ".html", ".css", ".js")  # named by a string in the module beside
 TEMPLATES = (".html", ".css", ".js")  # parts of a page: they count as they are

@@ -1,6 +1,8 @@
-"""Atomic writes: files are written under a temporary name, then renamed.
+"""Files: atomic writes, tables, JSON that saves work.
 
-A reader finds the old file or the complete new one.
+A file is written under a temporary name, then renamed: a reader finds the old file or the complete
+new one. Cached JSON may be lost (an absent or unwritable file is never an error), and is never
+stale: its name or its content holds the key of what it was made from.
 """
 
 from __future__ import annotations
@@ -91,3 +93,29 @@ def read_frame(path: str | Path) -> pd.DataFrame:
         raise WstalError(
             f"{path} is not a CSV table ({error}); remove it and make it again"
         ) from error
+
+
+def read_cached(path: Path | None) -> Any:
+    """Return the JSON value in a file; None if there is none that can be read."""
+    if path is not None:
+        with suppress(OSError, ValueError):
+            return json.loads(path.read_bytes())
+    return None
+
+
+def write_cached(path: Path | None, value: Any) -> None:
+    """Write `value` atomically, if the folder is writable and JSON gives the same value back."""
+    if path is None:
+        return
+    with suppress(OSError, TypeError, ValueError):
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        if json.loads(text) == value:
+            write_text(path, text)
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Remove all but the newest `count` JSON files of a cache."""
+    with suppress(OSError):
+        files = sorted(folder.glob("[!.]*.json"), key=lambda path: path.stat().st_mtime)
+        for path in files[: max(len(files) - count, 0)]:
+            path.unlink(missing_ok=True)

@@ -12,8 +12,7 @@ Examples:
 
 import argparse
 
-from wstal.apply.extraction import prepare
-from wstal.apply.features import LAYOUTS, extract_folder, video_ids, write_arrays
+from wstal.apply.extraction import LAYOUTS, extract_folder, prepare, video_ids, write_arrays
 from wstal.apply.run_folder import chosen_streams, video_recipe
 from wstal.base.device import lease
 from wstal.commands.console import ROOT, Add, Program, warn

@@ -14,9 +14,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.apply.features import video_ids
-from wstal.apply.localizer import Localizer, localize_each
-from wstal.apply.results import save_localization, segment_lines
+from wstal.apply.extraction import video_ids
+from wstal.apply.localizer import Localizer, localize_each, save_localization, segment_lines
 from wstal.base.device import lease
 from wstal.commands.console import ROOT, Add, Program, warn
 from wstal.commands.new_videos import add_videos, read_catalog, stage_options, stopped

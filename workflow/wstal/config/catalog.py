@@ -18,9 +18,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from wstal.base.cached_json import keep_newest, read_cached, write_cached
 from wstal.base.code_digest import source_digest
 from wstal.base.errors import WstalError
+from wstal.base.files import keep_newest, read_cached, write_cached
 from wstal.config.layers import resolve_run, split_run, yaml_files
 
 PACKAGE = Path(__file__).resolve().parents[1]

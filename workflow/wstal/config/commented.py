@@ -16,8 +16,8 @@ import yaml
 
 from wstal.base.settings import field_types, settings_class, type_arms
 from wstal.methods.contract import OTHER_SECTIONS, localization_half, training_half
+from wstal.train.data import DataSettings
 from wstal.train.loop import TrainSettings
-from wstal.train.sampling import DataSettings
 
 WIDTH = 100  # of a line; a comment that does not fit beside its value stands above it
 

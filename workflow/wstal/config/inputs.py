@@ -14,7 +14,7 @@ from wstal.base.errors import WstalError
 from wstal.config import dataset_files
 from wstal.config.catalog import Catalog
 from wstal.config.targets import no_method, suited_methods
-from wstal.tables.settings import Strips, table_figures, table_runs
+from wstal.tables.paper import Strips, table_figures, table_runs
 
 Wildcards = Any  # attributes and `get`, as Snakemake gives them
 Weights = Mapping[str, Mapping[str, Any]]  # workflow/reference/weights/sources.yaml, by name

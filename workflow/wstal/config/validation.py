@@ -31,9 +31,9 @@ from wstal.config.recipes import checked_recipe
 from wstal.datasets.readers import check_choices, label_choices
 from wstal.datasets.settings import DatasetSettings, Kind
 from wstal.methods.contract import localization_half, training_half
-from wstal.tables.settings import TableSettings
+from wstal.tables.paper import TableSettings
+from wstal.train.data import DataSettings
 from wstal.train.loop import TrainSettings
-from wstal.train.sampling import DataSettings
 
 KINDS = ("datasets", "features", "methods", "protocols", "tables")
 GIVEN = "--config or --configfile"

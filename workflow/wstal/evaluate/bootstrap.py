@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from wstal.base.errors import WstalError
-from wstal.evaluate.average_precision import class_mean
+from wstal.evaluate.average_precision import Matches, class_mean, match
 from wstal.evaluate.events import Events, Judged, judge
 from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.map_table import (
@@ -27,7 +27,6 @@ from wstal.evaluate.map_table import (
     read_event_seeds,
     read_scored_detections,
 )
-from wstal.evaluate.matching import Matches, match
 from wstal.evaluate.protocols import Prepared, Protocol, prepare
 
 COLUMNS = [

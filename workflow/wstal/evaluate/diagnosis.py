@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from wstal.base.errors import WstalError
-from wstal.evaluate.average_precision import class_mean, interpolated_ap, match_ap
-from wstal.evaluate.matching import Matches, match
+from wstal.evaluate.average_precision import Matches, class_mean, interpolated_ap, match, match_ap
 from wstal.evaluate.protocols import Prepared, Protocol
 
 ERRORS = ("double_detection", "localization", "wrong_label", "confusion", "background")

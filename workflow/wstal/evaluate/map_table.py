@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from wstal.base.errors import WstalError
-from wstal.evaluate.average_precision import class_mean, match_ap, video_map
+from wstal.evaluate.average_precision import class_mean, match, match_ap, video_map
 from wstal.evaluate.detections import (
     check_detections,
     read_detections,
@@ -31,7 +31,6 @@ from wstal.evaluate.events import (
     video_id_of,
 )
 from wstal.evaluate.ground_truth import GroundTruth, coverage_of
-from wstal.evaluate.matching import match
 from wstal.evaluate.protocols import (
     Prepared,
     Protocol,

@@ -1,7 +1,8 @@
-"""From the map.csv of each seed to `_map.csv`, and the ledger of protocols.
+"""What the seeds of a run say together: `_map.csv`, the ledger of protocols, the training log.
 
 `summarize` gives mean, sd, n and coverage in every reading. `make_ledger` scores the same results
-under every protocol and checkpoint, side by side.
+under every protocol and checkpoint, side by side. `log_summary` gives the means of what training
+logged near its end.
 """
 
 from __future__ import annotations
@@ -198,3 +199,26 @@ def make_ledger(
     table = table.assign(difference=table["mean"] - reference, note=notes)
     decimals = dict.fromkeys(("mean", "sd", "difference"), 6)
     return table[LEDGER_COLUMNS].round(decimals)
+
+
+LOG_COLUMNS = ["value", "mean", "sd", "n", "iterations"]
+
+
+def log_summary(logs: Mapping[str, pd.DataFrame], share: float = 0.1) -> pd.DataFrame:
+    """Return the mean of every logged value over the last `share` of the updates, then over seeds.
+
+    `logs` maps the path of each seed's log.csv to its content. Returns value, mean, sd (between
+    seeds), n and the iterations averaged over. Raises WstalError for a log without rows.
+    """
+    seeds, spans = [], set()
+    for path, log in logs.items():
+        if log.empty:
+            raise WstalError(f"{path} has no rows; train.log_interval is longer than the training")
+        last = log["iteration"].max()
+        late = log[log["iteration"] > last * (1 - share)]
+        spans.add(f"{late['iteration'].min()}-{last}")
+        seeds.append(late.drop(columns="iteration").mean())
+    table = pd.DataFrame(seeds)
+    rows = {"mean": table.mean(), "sd": table.std(), "n": table.count()}
+    found = pd.DataFrame(rows).rename_axis("value").reset_index()
+    return found.assign(iterations=" ".join(sorted(spans)))[LOG_COLUMNS]

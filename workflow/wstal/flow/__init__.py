@@ -1,8 +1,8 @@
 """Optical flow: gray frames to int8 flow files.
 
 Read definition.py (parameters and frames), tvl1_backends/ (four backends of one TV-L1),
-alternatives.py (DIS and RAFT), algorithm.py (the flow that a recipe names), codes.py (flow as
-bytes), chunks.py (bounded memory), stage.py (the stage `flow`).
+algorithm.py (the flow that a recipe names; DIS and RAFT), codes.py (flow as bytes), chunks.py
+(bounded memory), stage.py (the stage `flow`).
 
 Imports only base, media and networks.
 """

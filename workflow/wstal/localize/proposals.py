@@ -1,10 +1,15 @@
-"""From proposals in snippets to detections in seconds, and their files in ActivityNet's layout."""
+"""From proposals in snippets to detections in seconds, and their files in ActivityNet's layout.
+
+Two readings of scores stand beside a method's own: seconds with a class each (`event_detections`),
+and scores without attention (`constant_attention`).
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +18,7 @@ import pandas as pd
 
 from wstal.base.files import atomic_path, write_json
 from wstal.localize.scores import Scores, VideoScores
+from wstal.localize.segments import runs
 
 VERSION = "wstal-proposals-1"
 COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]
@@ -95,3 +101,39 @@ def write_proposals_by_iteration(
     text = json.dumps(content, allow_nan=False).encode()
     with atomic_path(path) as temporary:
         temporary.write_bytes(gzip.compress(text, compresslevel=6, mtime=0))
+
+
+def event_detections(scores: Scores) -> pd.DataFrame:
+    """Return the stretches whose likeliest class is the same action, scored by its mean `cas`.
+
+    They are what a run that names a class for every second finds. A frame video_id, t_start, t_end
+    (seconds), label, score.
+    """
+    return detection_frame(scores, _stretches)
+
+
+def _stretches(video: VideoScores) -> np.ndarray:
+    likeliest, found = video.cas.argmax(1), []
+    for label in range(video.cas.shape[1] - 1):
+        segments = runs(likeliest == label)
+        score = np.array([video.cas[start:stop, label].mean() for start, stop in segments])
+        found.append(class_rows(segments, label, score))
+    return all_rows(found)
+
+
+def constant_attention(scores: Scores) -> Scores:
+    """Return scores with one attention at every snippet: what classification alone would find.
+
+    The attention is 1, or the highest of all videos where attentions are unbounded: it passes any
+    threshold.
+    """
+    top = max([1.0, *(float(v.attention.max()) for v in scores.videos.values())])
+    videos = {
+        video: replace(
+            v,
+            attention=np.full_like(v.attention, top),
+            attentions={name: np.full_like(a, top) for name, a in v.attentions.items()},
+        )
+        for video, v in scores.videos.items()
+    }
+    return replace(scores, videos=videos)

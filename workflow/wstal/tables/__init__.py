@@ -1,7 +1,6 @@
 """The tables of the papers and the comparison of methods.
 
-Read settings.py (a table as its YAML states it), paper.py (paper, ours, difference), methods.py
-(all methods on one dataset).
+Read paper.py: paper, ours, difference; all methods on one dataset; a table as its YAML states it.
 
 Imports only base.
 """

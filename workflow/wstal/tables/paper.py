@@ -1,16 +1,19 @@
-"""A paper's table: its numbers, ours and the difference, in one tidy frame.
+"""Tables of results: a paper's numbers beside ours, and the methods on one dataset.
 
-`build_table` joins the paper's numbers with our results; `as_markdown` is the table for reading.
-What a table's YAML may say is in `wstal.tables.settings`.
+`build_table` joins a paper's numbers with our results in one tidy frame, `as_markdown` is the table
+for reading. `methods_frame` has the methods on one dataset side by side, the best first. At the end
+stands what a table's YAML may say: which runs are behind its rows and in its figures.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pandas as pd
+from annotated_types import Ge, MinLen
 
 from wstal.base.errors import WstalError
 
@@ -204,3 +207,142 @@ def _cell(line: Mapping[str, Any]) -> str:
 def _notes(frame: pd.DataFrame) -> list[tuple[str, str]]:
     noted = frame[frame["note"].notna() & (frame["note"] != "")]
     return list(dict.fromkeys(zip(noted["variant"], noted["note"], strict=True)))
+
+
+READING_NAMES = {"strict": "strict", "paper": "paper protocol", "baseline": "baseline"}
+OF_A_RUN = ("constant_attention",)  # baselines that differ between runs under one name
+# Methods are ordered by the first of these metrics that was measured.
+ORDER = ("mAP@0.1:0.7", "mAP@0.5:0.95", "accuracy", "video_mAP")
+
+
+def methods_frame(maps: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of several `_map.csv` of one dataset, each once.
+
+    The strict readings come first, from the best method down; then each method's paper reading in
+    the same order; last the baselines of the data. Baselines of a single run stay in its
+    `_map.csv`, even if there is only one run, as nothing here would say whose they are.
+    """
+    runs = [frame["run"].iloc[0] for frame in maps]
+    rows = pd.concat(maps, ignore_index=True)
+    of_data = (rows["reading"] == "baseline") & ~rows["run"].isin(OF_A_RUN)
+    baselines = rows[of_data].drop_duplicates(["run", "metric", "mean"])
+    own = rows[rows["run"].isin(runs)]
+    strict = own[(own["reading"] == "strict") & (own["metric"] == headline(own))]
+    best = strict.sort_values("mean", ascending=False, kind="stable")["run"].tolist()
+    ranks = {run: number for number, run in enumerate(dict.fromkeys([*best, *runs]))}
+    order = own["reading"].map(list(READING_NAMES).index), own["run"].map(ranks)
+    own = own.assign(_reading=order[0], _run=order[1])
+    own = own.sort_values(["_reading", "_run"], kind="stable").drop(columns=["_reading", "_run"])
+    return pd.concat([own, baselines], ignore_index=True)
+
+
+def headline(rows: pd.DataFrame) -> str:
+    """Return the metric that methods are ordered by."""
+    measured = list(dict.fromkeys(rows["metric"]))
+    averages = [name for name in measured if ":" in name]
+    return next((name for name in ORDER if name in measured), (averages or measured)[0])
+
+
+def methods_markdown(frame: pd.DataFrame, title: str, left_out: Mapping[str, str]) -> str:
+    """Return the table as Markdown: averages and single metrics, in percent, mean ± sd."""
+    single = ("accuracy", "video_mAP", "mAP@0.50")
+    metrics = [m for m in dict.fromkeys(frame["metric"]) if ":" in m or m in single]
+    head = ["run", "reading", *metrics, "n", "coverage", "protocol"]
+    lines = [f"# {title}", "", " | ".join(head), " | ".join("---" for _ in head)]
+    for (run, reading, protocol), part in frame.groupby(
+        ["run", "reading", "protocol"], sort=False, dropna=False
+    ):
+        cells = {row.metric: _mean_cell(row.mean, row.sd) for row in part.itertuples(index=False)}
+        shown = [cells.get(metric, "") for metric in metrics]
+        first = part.iloc[0]
+        tail = [str(first["n"]), str(first["coverage"]), str(protocol)]
+        lines.append(" | ".join([run, READING_NAMES[reading], *shown, *tail]))
+    notes = dict.fromkeys(note for note in frame["note"].dropna() if note)
+    missing = [f"- {run} is left out: it {reason}." for run, reason in left_out.items() if reason]
+    legend = "In percent, mean ± sd over seeds. Whether two runs differ: compare_{a}_vs_{b}.csv."
+    return "\n".join([*lines, "", legend, *missing, *(f"- {note}" for note in notes), ""])
+
+
+def _mean_cell(mean: float, sd: float) -> str:
+    return f"{mean:.1f}" if pd.isna(sd) else f"{mean:.1f} ± {sd:.1f}"
+
+
+_FIGURE = re.compile(r"[a-z][a-z0-9]*_figure[0-9]+\Z")
+
+
+@dataclass(frozen=True)
+class RowSettings:
+    """A row of the paper's table and the run that stands behind it."""
+
+    variant: str  # the row's name in the paper's CSV
+    dataset: str
+    run: str
+    reading: Literal["strict", "paper"] | None = None  # null: both
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class FigureSettings:
+    """A figure that shows some of the table's rows."""
+
+    dataset: str | None = None  # null: the first row's
+    rows: Annotated[tuple[str, ...], MinLen(1)] | None = None  # variants; null: all on the dataset
+    # The attention, or the probability of the annotated classes.
+    shows: Literal["attention", "class"] | None = None
+    skip: Annotated[int, Ge(0)] | None = None  # videos passed over in the order of choice
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """A paper's table."""
+
+    method: str
+    table: Annotated[int, Ge(1)]
+    title: str
+    paper: str  # CSV of the paper's numbers in workflow/reference/paper_tables
+    rows: Annotated[tuple[RowSettings, ...], MinLen(1)]
+    figure: str | None = None  # the paper's figure that shows the attention of the same rows
+    figures: Mapping[str, FigureSettings] = field(default_factory=dict)  # figures of some rows
+    metrics: tuple[str, ...] = ()  # shown where the paper reports none for a row
+
+    def __post_init__(self) -> None:
+        for name in (*filter(None, [self.figure]), *self.figures):
+            if not _FIGURE.match(str(name)):
+                raise ValueError(f"{name!r} cannot name a figure; write for example acn_figure3")
+
+
+def table_runs(table: Mapping[str, Any], dataset: str | None = None) -> list[tuple[str, str]]:
+    """Return the (dataset, run) pairs behind a table, each once, in the order of its rows.
+
+    With `dataset`, every row is taken on that dataset instead of the paper's.
+    """
+    return list(dict.fromkeys((dataset or row["dataset"], row["run"]) for row in table["rows"]))
+
+
+class Strips(NamedTuple):
+    """A figure: which runs are shown, and what of them."""
+
+    title: str
+    dataset: str  # the paper's
+    rows: list[Mapping[str, str]]  # of the table
+    shows: str = "attention"  # or class: the annotated classes' probability
+    skip: int = 0  # videos passed over in the order of choice
+
+
+def table_figures(table: Mapping[str, Any]) -> dict[str, Strips]:
+    """Return the figures that belong to a table: `figure` shows all rows, `figures` some.
+
+    Raises WstalError for a row that the table does not have.
+    """
+    wanted = {**({table["figure"]: {}} if "figure" in table else {}), **table.get("figures", {})}
+    return {name: _strips(table, name, figure) for name, figure in wanted.items()}
+
+
+def _strips(table: Mapping[str, Any], name: str, figure: Mapping[str, Any]) -> Strips:
+    dataset = figure.get("dataset", table["rows"][0]["dataset"])
+    rows = {row["variant"]: row for row in table["rows"] if row["dataset"] == dataset}
+    chosen = figure.get("rows", list(rows))
+    if unknown := [variant for variant in chosen if variant not in rows]:
+        raise WstalError(f"{name}: {unknown} are not rows of its table on {dataset}")
+    options = {key: figure[key] for key in ("shows", "skip") if key in figure}
+    return Strips(table["title"], dataset, [rows[variant] for variant in chosen], **options)

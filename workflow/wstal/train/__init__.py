@@ -1,8 +1,8 @@
 """Features to checkpoints and scores, by one loop for every method.
 
-Read data.py (the training videos in memory), sampling.py (batches), loop.py (updates),
+Read data.py (the training videos in memory and their batches), loop.py (updates),
 checkpoint.py, run.py (one training from start to end, resumable), scoring.py (a model on whole
-videos), log_summary.py.
+videos).
 
 Imports only base, datasets, features, localize and methods.
 """

@@ -24,8 +24,7 @@ from wstal.methods.contract import (
     as_float32,
     training_half,
 )
-from wstal.train.data import TrainingSet
-from wstal.train.sampling import DataSettings
+from wstal.train.data import DataSettings, TrainingSet
 
 Precision = Literal["fp32", "tf32", "bf16"]
 Compile = Literal["none", "default", "reduce-overhead"]

@@ -1,13 +1,15 @@
-"""A trained network applied to whole videos."""
+"""A trained network applied to whole videos, and what it costs per snippet."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
@@ -147,3 +149,26 @@ def score_checkpoint(
     scorer = Scorer(config, features, ids, content["classes"], standardization, device, upstream)
     about = {key: content[key] for key in ("seed", "code", "config", "features", "versions")}
     return scorer(load_network(content, config, device), content["iteration"], track, **about)
+
+
+LAYERS = ("linear", "conv")  # operators with weights; the others multiply activations
+
+
+class Macs(NamedTuple):
+    """Multiply-accumulates per snippet, additions of biases left out."""
+
+    layers: float  # of products with weights, as papers print them
+    total: float  # with products between snippets, which grow with a video's length
+
+
+def count_macs(model: nn.Module, dim: int, length: int) -> Macs:
+    """Count one video of `length` snippets of width `dim` through the network, per snippet.
+
+    The network is left in double precision and in evaluation mode, where it takes routes that the
+    counter can follow, with the same products.
+    """
+    logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)  # element-wise operators
+    counted = FlopCountAnalysis(model.double().eval(), torch.zeros(1, length, dim).double())
+    operators = counted.by_operator()  # fvcore's "flop" is one multiply-accumulate
+    weights = sum(operators[name] for name in LAYERS)
+    return Macs(weights / length, sum(operators.values()) / length)

@@ -26,9 +26,9 @@ from wstal.evaluate.events import classify_seconds, judge
 from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.map_table import ALL
 from wstal.evaluate.protocols import Protocol
-from wstal.localize.events import event_detections
+from wstal.localize.proposals import event_detections
 from wstal.localize.scores import Scores
-from wstal.viewer.packing import (
+from wstal.viewer.page import (
     TIOU_STEPS,
     Verdicts,
     choose_classes,

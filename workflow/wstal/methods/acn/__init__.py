@@ -4,8 +4,8 @@ A regression network per anchor moves the boundaries of sliding proposals, one s
 the run `acn` itself joins the proposals of acn-rgb and acn-flow, which start from UntrimmedNet's
 scores. There is no public code: [R] marks how an ambiguity of the paper is resolved here.
 
-Read network.py, proposals.py (what a proposal is worth, and which stay), loss.py, localize.py,
-fusion.py; figures.py draws the paper's diagrams.
+Read network.py, proposals.py (what a proposal is worth, and which stay), loss.py, localize.py
+(and the fusion of two streams); figures.py draws the paper's diagrams.
 """
 
 from typing import Any

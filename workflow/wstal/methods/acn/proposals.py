@@ -91,7 +91,7 @@ def covered(areas: Areas, lengths: Tensor) -> tuple[Tensor, Tensor]:
 def outer_inner_contrast(scores: Tensor, areas: Areas, lengths: Tensor) -> Tensor:
     """Mean score around a proposal minus mean score inside: `[M, T]` -> L_OIC `[M, A, T]`.
 
-    Equation 1, after AutoLoc (Shou et al., ECCV 2018). `wstal.localize.outer_inner` is the contrast
+    Equation 1, after AutoLoc (Shou et al., ECCV 2018). `wstal.localize.segments` is the contrast
     of whole snippets; here boundaries are fractional and have gradients. `areas` are those of the M
     rows, `lengths [M]` how many snippets of a row count; scores beyond are taken as zero. As in
     AutoLoc's code an action is cut at one snippet outside the video, its surroundings at two.

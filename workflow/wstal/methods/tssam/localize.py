@@ -14,10 +14,16 @@ import pandas as pd
 
 from wstal.base.settings import Count, NonNegative, Share
 from wstal.localize.nms import NmsSettings, suppress_overlaps
-from wstal.localize.outer_inner import Points, outer_inner
 from wstal.localize.proposals import all_rows, class_rows, detection_frame
 from wstal.localize.scores import Scores, VideoScores
-from wstal.localize.segments import ThresholdSettings, kept_classes, runs_above, softmax
+from wstal.localize.segments import (
+    Points,
+    ThresholdSettings,
+    kept_classes,
+    outer_inner,
+    runs_above,
+    softmax,
+)
 from wstal.methods.contract import LocalizationHalf
 
 Sequence = Literal["class", "attention"]
