@@ -2,9 +2,9 @@
 
 Read motion.py, pictures.py and sound.py (what moves, how it looks and sounds), casting.py (who acts
 in a scene), events.py (the AVE-like clips), videos.py (the untrimmed videos; both kinds as folders
-of own videos), pretrain.py (trimmed clips and the small networks), then simulate.py (features without videos). Every drawing is a pure function of a seed. Lengths are scene
-units: one pixel of a picture whose short side is 112. Times are seconds. Only the demo's own jobs
-import this room.
+of own videos), pretrain.py (trimmed clips and the small networks), then simulate.py (features
+without videos). Every drawing is a pure function of a seed. Lengths are scene units: one pixel of a
+picture whose short side is 112. Times are seconds. Only the demo's own jobs import this room.
 
 Imports only base, datasets, media, networks, flow and features.
 """
