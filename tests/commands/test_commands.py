@@ -16,7 +16,9 @@ from wstal.commands import console
 from wstal.commands.snakemake_words import from_checkout
 
 ROOT = Path(__file__).resolve().parents[2]
-JOBS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
+JOBS = sorted(
+    path.stem for path in (ROOT / "scripts").glob("*.py") if "__main__" in path.read_text()
+)
 
 
 def test_the_list_of_commands_imports_nothing_slow():
@@ -89,6 +91,7 @@ def test_the_commands_in_the_docs_parse():
 
 @pytest.mark.parametrize("name", JOBS)
 def test_every_jobs_examples_parse(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     monkeypatch.setattr(console, "json_argument", str)  # the files of `@file` do not exist
     job = runpy.run_path(str(ROOT / "scripts" / f"{name}.py"), run_name="job")
     program = job.get("COMMAND") or console.Program(job["__doc__"], job["add_arguments"], None)
