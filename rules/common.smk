@@ -8,8 +8,8 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from wstal.base.code_digest import gpu_count, gpus_per_job, prepare_jobs
 from wstal.base.errors import WstalError
+from wstal.base.job_environment import gpu_count, gpus_per_job, prepare_jobs
 from wstal.config import dataset_files
 from wstal.config.catalog import load_catalog
 from wstal.config.inputs import Inputs

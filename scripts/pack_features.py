@@ -11,8 +11,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.code_digest import accepted_code
 from wstal.base.files import write_csv
+from wstal.base.job_environment import accepted_code
 from wstal.commands.console import Add, Program, json_argument, log
 from wstal.config.stages import is_untrained, recipe_digest
 from wstal.features.pack import COVERAGE, gather_streams, grid_attrs, pack

@@ -1,4 +1,4 @@
-"""What changes a digest of code, what does not, and what jobs inherit from the checkout."""
+"""What changes a digest of code, and what does not."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from wstal.base.code_digest import (
     _kept_reader,
-    accepted_code,
     code_digest,
-    gpu_count,
-    gpus_per_job,
     import_closure,
-    prepare_jobs,
     source_digest,
 )
-from wstal.base.errors import WstalError
 
 FILES = {
     "pkg/__init__.py": "",
@@ -240,43 +234,3 @@ def test_processes_that_write_the_cache_at_once_leave_a_whole_file(tree, digest_
     assert printed == {"".join(f"{digest(tree, name)}\n" for name in ("train", "flow", "view"))}
     assert json.loads(digest_with_cache.file.read_text())["sources"]
     assert [path.name for path in digest_with_cache.file.parent.iterdir()] == ["code.json"]
-
-
-def test_jobs_find_this_checkout_first_and_once(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    monkeypatch.setenv("PATH", "/bin")
-    monkeypatch.setenv("WSTAL_ACCEPTED_CODE", "{}")
-    prepare_jobs("/project", {"a": "b"})
-    prepare_jobs("/project", {"a": "b"})
-    assert accepted_code() == {"a": "b"}
-    assert os.environ["PYTHONPATH"] == "/project/workflow:/elsewhere"
-    assert os.environ["PATH"] == f"{Path(sys.executable).parent}:/bin"
-
-
-def test_gpus_are_those_that_are_visible(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
-    assert gpu_count() == 2
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpu_count() == 0
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    assert gpu_count() == len(list(Path("/dev").glob("nvidia[0-9]*")))
-
-
-@pytest.mark.parametrize(
-    "device, here, allowed, gpus",
-    [
-        ("auto", 0, None, 0),
-        ("auto", 2, None, 1),
-        ("auto", 2, 4, 1),
-        ("auto", 0, 0, 0),  # a job on a node without a GPU, of a run that found none
-        ("cuda", 0, 16, 1),  # a login node
-        ("cpu", 2, 16, 0),
-    ],
-)
-def test_a_job_asks_for_a_gpu_where_there_are_some(device, here, allowed, gpus):
-    assert gpus_per_job(device, here, allowed) == gpus
-
-
-def test_gpus_that_were_promised_are_missed():
-    with pytest.raises(WstalError, match="up to 16 GPU jobs.*device=cuda"):
-        gpus_per_job("auto", 0, 16)

@@ -241,7 +241,7 @@ def test_every_rules_environment_has_what_its_script_imports(project):
     for rule, block in rule_blocks(project):
         environment = project / "envs" / Path(re.search(r"envs/([\w.]+)", block)[1])
         script = project / re.search(r"python (scripts/\w+\.py)", block)[1]
-        by_name = re.search(r'method_digest\("[^"]+", "(\w+)"\)', block)
+        by_name = re.search(r'method_code\("[^"]+", "(\w+)"\)', block)
         modules = [f"wstal.methods.{m}.{by_name[1]}" for m in methods] if by_name else []
         files = [script, *import_closure(script, package, modules)]
         needed = set().union(*(packages_of(file, project) for file in files))

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
-import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from wstal.base.errors import WstalError
 from wstal.base.files import read_cached, write_cached
 
 SOURCES = (".cpp", ".cu", ".h", ".html", ".css", ".js")  # named by a string in the module beside
@@ -203,53 +200,3 @@ def _compiled_meaning(suffix: str, content: bytes) -> bytes:
         return content
     text = _C_TOKENS.sub(lambda found: found["string"] or " ", content.decode())
     return "\n".join(line for each in text.splitlines() if (line := each.strip())).encode()
-
-
-# What jobs inherit from the checkout that starts them.
-
-ACCEPTED = "WSTAL_ACCEPTED_CODE"
-
-
-def prepare_jobs(root: str | Path, accepted: Mapping[str, str]) -> None:
-    """Let every job use this checkout's package and this interpreter, wherever others are.
-
-    `accepted` (new code digest: the older one it is equal to) travels in the environment: as a
-    parameter it would make jobs run again, which it is there to prevent.
-    """
-    os.environ[ACCEPTED] = json.dumps(dict(accepted), sort_keys=True)
-    _prepend("PYTHONPATH", str(Path(root) / "workflow"))
-    _prepend("PATH", str(Path(sys.executable).parent))
-
-
-def accepted_code() -> dict[str, str]:
-    """The accepted digests of the run that this job belongs to."""
-    return json.loads(os.environ.get(ACCEPTED, "{}"))
-
-
-def gpu_count() -> int:
-    """NVIDIA GPUs of this machine that jobs may use, without importing torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    found = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    return found if visible is None else len([name for name in visible.split(",") if name.strip()])
-
-
-def gpus_per_job(device: str, here: int, allowed: int | None) -> int:
-    """How many GPUs a job of a network asks for: 1, or 0 where everything runs on CPUs.
-
-    `here` is how many this machine has, `allowed` the limit that a profile or the command line
-    set. Who set one expects GPUs, here or on a cluster: not finding any is an error then.
-    """
-    if device == "auto" and allowed and not here:
-        raise WstalError(
-            f"up to {allowed} GPU jobs at a time were allowed, but device is auto and this machine "
-            "has no GPU, so that every job would run on a CPU. Say --config device=cuda for the "
-            "GPUs of a cluster, or device=cpu. A --config on the command line takes the place of "
-            "the whole `config:` of a profile: repeat its device there"
-        )
-    return int(device == "cuda" or (device == "auto" and here > 0))
-
-
-def _prepend(variable: str, entry: str) -> None:
-    rest = os.environ.get(variable, "")
-    if rest.split(os.pathsep)[0] != entry:
-        os.environ[variable] = f"{entry}{os.pathsep}{rest}" if rest else entry
