@@ -33,8 +33,7 @@ def too_low(found: dict[str, float]) -> list[str]:
 
 def room_of(path: str) -> str:
     """Return the room of a file under workflow/wstal, "package" for a file beside the rooms."""
-    parts = Path(path).parts
-    inside = parts[parts.index("wstal") + 1 :]
+    inside = Path(path).as_posix().rpartition("workflow/wstal/")[2].split("/")
     return inside[0] if len(inside) > 1 else "package"
 
 
