@@ -32,8 +32,9 @@ def extended(finished_project, project, tmp_path_factory) -> Project:
 
 def test_its_map_has_every_reading(extended):
     result = pd.read_csv(extended.root / MAP)
-    assert {"strict", "paper", "baseline"} <= set(result["reading"])
-    assert result["mean"].notna().all() and set(result["run"]) == {"toy"}
+    ours = result[result["run"] == "toy"]
+    assert set(ours["reading"]) == {"strict", "paper"} and ours["mean"].notna().all()
+    assert "baseline" in set(result["reading"])
 
 
 def test_its_viewer_shows_proposals_and_attention(extended):
