@@ -283,7 +283,7 @@ def test_a_run_that_joins_proposals_is_not_trained(bare_project):
     ("target", "reason"),
     [
         ("co2net/diagnosis", "dataset demo_ave has `task: events`"),
-        ("acn_map.csv", "names no class for a second"),
+        ("acn_map.csv", "gives no class for a second"),
     ],
 )
 def test_what_makes_no_sense_for_events_is_refused_with_a_reason(bare_project, target, reason):
