@@ -13,7 +13,7 @@ import pytest
 import warm_python
 from wstal.__main__ import summaries
 from wstal.commands import console
-from wstal.commands.snakemake_words import from_checkout
+from wstal.commands.run import from_checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 JOBS = sorted(

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from wstal.base.errors import WstalError
 from wstal.base.files import canonical_json
-from wstal.config.commented import commented_run, commented_yaml, field_comments
+from wstal.commands.config import commented_run, commented_yaml, field_comments
 from wstal.config.layers import merged, read_yaml, resolve_run, split_run
 
 MODEL = {

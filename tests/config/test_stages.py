@@ -12,6 +12,7 @@ from typing import get_args, get_type_hints
 import pytest
 from wstal.base.code_digest import code_digest, import_closure
 from wstal.base.stage import Job, LoadedNetwork, StageInput
+from wstal.commands.why import dry_run_jobs, explain
 from wstal.config.stages import (
     BACKBONES,
     NO_NUMBERS,
@@ -25,7 +26,6 @@ from wstal.config.stages import (
     stage_settings,
     stages_before,
 )
-from wstal.config.why import dry_run_jobs, explain
 from wstal.media.frame_stage import FrameSettings
 
 RUN_ON_ARRAYS = [stage for stage in STAGES if stage != "probe"]

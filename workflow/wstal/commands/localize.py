@@ -18,7 +18,7 @@ from wstal.apply.extraction import video_ids
 from wstal.apply.localizer import Localizer, localize_each, save_localization, segment_lines
 from wstal.base.device import lease
 from wstal.commands.console import ROOT, Add, Program, warn
-from wstal.commands.new_videos import add_videos, read_catalog, stage_options, stopped
+from wstal.commands.extract import add_videos, read_catalog, stage_options, stopped
 
 
 def add_arguments(add: Add) -> None:
