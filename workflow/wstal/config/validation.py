@@ -73,7 +73,7 @@ class TopSettings:
     def __post_init__(self) -> None:
         for digest in self.accept_code.values():
             if not _DIGEST.match(digest):
-                raise ValueError(f"accept_code: {digest!r} is not a digest of 16 digits and a-f")
+                raise SettingsError(f"accept_code: {digest!r} is not a digest of 16 digits and a-f")
 
 
 def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:

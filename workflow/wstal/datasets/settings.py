@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, MinLen
 
-from wstal.base.settings import refuse_repeated
+from wstal.base.settings import SettingsError, refuse_repeated
 
 Kind = Literal["folder", "thumos14", "activitynet", "ave", "demo", "simulated"]
 Place = Annotated[str, MinLen(1)]
@@ -64,7 +64,7 @@ class DatasetSettings:
         refuse_repeated("seeds", self.seeds)
         for name in self.proposals:
             if not _PROPOSALS_NAME.match(str(name)):
-                raise ValueError(
+                raise SettingsError(
                     f"proposals: {name!r} cannot name proposals; use lower-case letters, digits, "
                     "_ and -, a letter first"
                 )

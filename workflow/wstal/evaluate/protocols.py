@@ -17,7 +17,7 @@ import pandas as pd
 from annotated_types import Ge, Gt, Le, MinLen
 
 from wstal.base.errors import WstalError
-from wstal.base.settings import from_plain, refuse_repeated
+from wstal.base.settings import SettingsError, from_plain, refuse_repeated
 from wstal.evaluate.ground_truth import Coverage, GroundTruth, coverage_of
 
 _AVERAGE = re.compile(r"[0-9.]+:[0-9.]+")
@@ -60,14 +60,14 @@ class Protocol:
             self.average_indices(average)
 
     def average_indices(self, average: str) -> list[int]:
-        """Return the indices in `tious` of an average; raise ValueError if its ends are missing."""
+        """Return the indices in `tious` of an average; raise SettingsError if its ends are missing."""
         if not _AVERAGE.fullmatch(average):
-            raise ValueError(f"average {average!r} is not a range of thresholds such as 0.1:0.7")
+            raise SettingsError(f"average {average!r} is not a range of thresholds such as 0.1:0.7")
         low, high = (float(end) for end in average.split(":"))
         inside = [i for i, tiou in enumerate(self.tious) if low - 1e-9 <= tiou <= high + 1e-9]
         ends = {round(self.tious[i], 6) for i in inside[:1] + inside[-1:]}
         if ends != {round(low, 6), round(high, 6)}:
-            raise ValueError(
+            raise SettingsError(
                 f"average {average} needs the thresholds {low} and {high}; tious are {self.tious}"
             )
         return inside

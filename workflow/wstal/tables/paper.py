@@ -16,6 +16,7 @@ import pandas as pd
 from annotated_types import Ge, MinLen
 
 from wstal.base.errors import WstalError
+from wstal.base.settings import SettingsError
 
 # The papers spell metrics in several ways; tables and result files are joined on one spelling.
 AVERAGE = re.compile(r"(?:AVG\(|mAP@)([0-9.]+):(?:[0-9.]+:)?([0-9.]+)\)?\Z")
@@ -308,7 +309,7 @@ class TableSettings:
     def __post_init__(self) -> None:
         for name in (*filter(None, [self.figure]), *self.figures):
             if not _FIGURE.match(str(name)):
-                raise ValueError(f"{name!r} cannot name a figure; write for example acn_figure3")
+                raise SettingsError(f"{name!r} cannot name a figure; write for example acn_figure3")
 
 
 def table_runs(table: Mapping[str, Any], dataset: str | None = None) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ import numpy as np
 from annotated_types import Ge, Gt, MinLen
 
 from wstal.base.errors import MediaError, WstalError
+from wstal.base.settings import SettingsError
 
 EXAMPLES = 20  # videos named in a fact
 
@@ -45,7 +46,7 @@ class ImportSettings:
 
     def __post_init__(self) -> None:
         if len(set(self.order)) < len(self.order):
-            raise ValueError(f"order names a stream twice: {list(self.order)}")
+            raise SettingsError(f"order names a stream twice: {list(self.order)}")
 
 
 class VideoFeatures(NamedTuple):
