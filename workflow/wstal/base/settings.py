@@ -87,9 +87,9 @@ def settings_class(kind: Any) -> type | None:
 
 
 def refuse_repeated(key: str, values: Sequence[Any]) -> None:
-    """Raise ValueError if a list that should name each thing once repeats one."""
+    """Raise SettingsError if a list that should name each thing once repeats one."""
     if repeated := [value for i, value in enumerate(values) if value in values[:i]]:
-        raise ValueError(f"{key}: {repeated[0]!r} is repeated; name it once")
+        raise SettingsError(f"{key}: {repeated[0]!r} is repeated; name it once")
 
 
 def unknown_key(key: Any, known: Sequence[str], where: str = "") -> str:

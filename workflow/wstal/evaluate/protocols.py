@@ -60,7 +60,7 @@ class Protocol:
             self.average_indices(average)
 
     def average_indices(self, average: str) -> list[int]:
-        """Return the indices in `tious` of an average; raise SettingsError if its ends are missing."""
+        """Return the indices in `tious` of an average; SettingsError if its ends are missing."""
         if not _AVERAGE.fullmatch(average):
             raise SettingsError(f"average {average!r} is not a range of thresholds such as 0.1:0.7")
         low, high = (float(end) for end in average.split(":"))
