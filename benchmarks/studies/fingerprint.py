@@ -26,8 +26,6 @@ import hdf5plugin  # noqa: F401  registers the compression that feature files us
 import numpy as np
 import torch
 
-ARRAYS = ("features.h5", "scores.h5", "scores_train.h5", "scores_by_iteration.h5")
-TABLES = ("map.csv", "_map.csv", "_protocols.csv", "log.csv", "_log.csv", "_macs.csv")
 PROVENANCE = ("key", "code", "sha256", "path", "versions")
 
 
