@@ -16,6 +16,7 @@ import argparse
 import csv
 import gzip
 import hashlib
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -73,15 +74,15 @@ def json_digest(path: Path) -> str:
     return digest(json.dumps(content, sort_keys=True).encode())
 
 
-def table_digest(path: Path) -> str:
-    """Return the digest of a CSV table without its columns of provenance."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+def table_digest(path: Path, checkout: str) -> str:
+    """Return the digest of a CSV table without provenance and the place of the checkout."""
+    text = path.read_text(encoding="utf-8").replace(checkout, "")
+    rows = list(csv.DictReader(io.StringIO(text)))
     kept = [{k: v for k, v in row.items() if k not in PROVENANCE} for row in rows]
     return digest(json.dumps(kept, sort_keys=True).encode())
 
 
-def values(path: Path) -> Iterator[tuple[str, str]]:
+def values(path: Path, checkout: str) -> Iterator[tuple[str, str]]:
     """Yield (name, digest) of everything in a file; nothing for files of other kinds."""
     if path.suffix == ".h5":
         yield from hdf5_values(path)
@@ -90,18 +91,19 @@ def values(path: Path) -> Iterator[tuple[str, str]]:
     elif path.name.endswith((".json", ".json.gz")):
         yield "", json_digest(path)
     elif path.suffix == ".csv":
-        yield "", table_digest(path)
+        yield "", table_digest(path, checkout)
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
     """Return the digests of all files below a folder, by `path:name`."""
-    skipped = {"logs", "benchmarks"}
+    skipped = {"logs", "benchmarks", "cache"}
+    checkout = str(folder.resolve().parent)
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")]
     return {
         f"{path.relative_to(folder).as_posix()}:{name}": value
         for path in files
         if not skipped & set(path.relative_to(folder).parts)
-        for name, value in values(path)
+        for name, value in values(path, checkout)
     }
 
 
