@@ -15,6 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import CalledProcessError, CompletedProcess
 
+import coverage
+
+PACKAGE = Path(__file__).resolve().parents[2] / "workflow/wstal"
+
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["__main__", "snakemake.cli", "torch", "pandas", "scipy.stats"])
 
@@ -37,7 +41,7 @@ def run(
         streams = Path(folder, "stdout"), Path(folder, "stderr")
         for path in streams:
             path.touch()
-        work = (arguments, str(cwd or Path.cwd()), environment, streams)
+        work = (arguments, str(cwd or Path.cwd()), environment, streams, _measured_file())
         process = _FORKS.Process(target=_main, args=work)
         process.start()
         process.join()
@@ -48,7 +52,29 @@ def run(
     return done
 
 
-def _main(arguments, folder, environment, streams) -> None:
+def _measured_file() -> str | None:
+    """Return where the lines that are run are recorded; None while nobody counts them."""
+    counting = coverage.Coverage.current()
+    if counting is None:
+        return None
+    return str(Path(counting.get_option("run:data_file")).resolve())
+
+
+def _main(arguments, folder, environment, streams, measured: str | None) -> None:
+    counting = coverage.Coverage(
+        measured, data_suffix=True, source=[str(PACKAGE)], config_file=False
+    )
+    if measured:
+        counting.start()
+    try:
+        _run(arguments, folder, environment, streams)
+    finally:
+        if measured:
+            counting.stop()
+            counting.save()
+
+
+def _run(arguments, folder, environment, streams) -> None:
     for descriptor, path in zip((1, 2), streams, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), descriptor)
     os.environ.clear()
