@@ -64,6 +64,8 @@ def _main(arguments, folder, environment, streams, measured: str | None) -> None
     counting = coverage.Coverage(
         measured, data_suffix=True, source=[str(PACKAGE)], config_file=False
     )
+    # A program of a copied checkout runs no line of this one, which is no news on its stderr.
+    counting.set_option("run:disable_warnings", ["no-data-collected", "already-imported"])
     if measured:
         counting.start()
     try:
