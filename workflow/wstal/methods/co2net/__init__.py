@@ -5,7 +5,7 @@ losses train it from video-level labels. The official code (commit e879687) is m
 digits of its outputs, losses and proposals.
 
     from wstal.methods.co2net import CO2Net
-    network = CO2Net.from_official(torch.load(path), num_classes=20)
+    network = CO2Net.from_official(torch.load(path, weights_only=True), num_classes=20)
 """
 
 from typing import Any
