@@ -61,8 +61,9 @@ def _measured_file() -> str | None:
 
 
 def _main(arguments, folder, environment, streams, measured: str | None) -> None:
+    settings = str(PACKAGE.parents[1] / "pyproject.toml")
     counting = coverage.Coverage(
-        measured, data_suffix=True, source=[str(PACKAGE)], config_file=False
+        measured, data_suffix=True, source=[str(PACKAGE)], config_file=settings
     )
     # A program of a copied checkout runs no line of this one, which is no news on its stderr.
     counting.set_option("run:disable_warnings", ["no-data-collected", "already-imported"])
