@@ -35,7 +35,10 @@ def main() -> None:
     if name not in commands:
         near = get_close_matches(name, commands, n=1) or commands
         sys.exit(f"wstal has no command {name!r}; nearest: {', '.join(near)}")
-    module = importlib.import_module(f"wstal.commands.{name.replace('-', '_')}")
+    try:
+        module = importlib.import_module(f"wstal.commands.{name.replace('-', '_')}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     module.COMMAND.run(given[1:], f"wstal {name}")
 
 

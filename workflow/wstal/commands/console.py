@@ -6,9 +6,12 @@ a result depends on.
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -34,6 +37,7 @@ class Program:
     add_arguments: Callable[[Add], None]
     main: Callable[[argparse.Namespace], int | str | None]  # gives what `sys.exit` takes
     passes_on: bool = False  # every word but --help goes to another program, as `args.words`
+    stopped: Callable[[argparse.Namespace], str] = lambda args: "stopped"  # said after Ctrl-C
 
     def parser(self, name: str | None = None) -> argparse.ArgumentParser:
         """The parser; `name` is what the help calls the program (default: its file)."""
@@ -44,18 +48,32 @@ class Program:
         return parser
 
     def run(self, argv: list[str] | None = None, name: str | None = None) -> NoReturn:
-        """Parse, run and exit; an expected error is a message and exit status 1."""
+        """Parse, run and exit: status 1 and a message for an expected error, 130 for Ctrl-C."""
         argv = sys.argv[1:] if argv is None else argv
         parser = self.parser(name)
         if self.passes_on and argv[:1] not in (["-h"], ["--help"]):
             args = argparse.Namespace(words=argv)
         else:
             args = parser.parse_args(argv)
+        sys.unraisablehook = _keep_interrupt
         try:
             status = self.main(args)
         except (WstalError, OSError) as error:
             status = str(error)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would kill Python's exit
+            log(self.stopped(args))
+            status = 130
         sys.exit(status)
+
+
+def _keep_interrupt(unraisable: Any) -> None:
+    """Raise Ctrl-C anew where it met code whose exceptions Python drops, as a finalizer's."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        # Not at once: it would be raised here, and dropped again.
+        threading.Timer(0.01, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def json_argument(text: str) -> Any:

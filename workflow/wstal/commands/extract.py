@@ -21,7 +21,7 @@ import torch
 from wstal.apply.extraction import LAYOUTS, extract_folder, prepare, video_ids, write_arrays
 from wstal.apply.run_folder import chosen_streams, video_recipe
 from wstal.base.device import lease
-from wstal.commands.console import ROOT, Add, Program, add_device, log, track, warn, within
+from wstal.commands.console import ROOT, Add, Program, add_device, track, warn, within
 from wstal.config.catalog import Catalog, load_catalog
 from wstal.config.layers import read_yaml
 from wstal.features.pack import FeatureFile
@@ -50,10 +50,9 @@ def read_catalog(args: argparse.Namespace) -> Catalog:
     return load_catalog(changes)
 
 
-def stopped(args: argparse.Namespace) -> int:
-    """Say what Ctrl-C has not cost; return the exit status for it."""
-    log(f"stopped; {args.output / 'cache'} keeps what is done, the same command continues")
-    return 130
+def stopped(args: argparse.Namespace) -> str:
+    """What Ctrl-C has not cost."""
+    return f"stopped; {args.output / 'cache'} keeps what is done, the same command continues"
 
 
 def add_arguments(add: Add) -> None:
@@ -68,19 +67,16 @@ def extract(args: argparse.Namespace) -> int:
     options = stage_options(args)
     recipe = video_recipe(read_catalog(args).features, args.recipe)
     streams, cache = chosen_streams(recipe, args.streams), args.output / "cache"
-    try:
-        with lease(args.device) as device:
-            stages = prepare(args.recipe, recipe, streams, ROOT, cache, device, **options)
-            coverage = extract_folder(stages, video_ids(args.videos), args.output)
-        with FeatureFile(args.output / "features.h5") as features:
-            write_arrays(features, args.output, args.npy)
-            if features.attrs["weights"] == "untrained":
-                warn("the networks are untrained, rows mean nothing")
-    except KeyboardInterrupt:
-        return stopped(args)
+    with lease(args.device) as device:
+        stages = prepare(args.recipe, recipe, streams, ROOT, cache, device, **options)
+        coverage = extract_folder(stages, video_ids(args.videos), args.output)
+    with FeatureFile(args.output / "features.h5") as features:
+        write_arrays(features, args.output, args.npy)
+        if features.attrs["weights"] == "untrained":
+            warn("the networks are untrained, rows mean nothing")
     for row in coverage:
         print("{id}: {rows} rows, {status} {reason}".format(**row).rstrip())
     return int(not all(row["rows"] for row in coverage))
 
 
-COMMAND = Program(__doc__, add_arguments, extract)
+COMMAND = Program(__doc__, add_arguments, extract, stopped=stopped)

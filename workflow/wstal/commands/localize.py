@@ -34,18 +34,15 @@ def localize(args: argparse.Namespace) -> int | str:
     """Localize each video, write and print; the exit status is 1 if one of them failed."""
     options, failures = stage_options(args), []
     catalog = read_catalog(args)
-    try:
-        with lease(args.device) as device:
-            localizer = Localizer(args.run, catalog, ROOT, args.output / "cache", device, **options)
-            for each in localizer.notes:
-                warn(each)
-            for found in localize_each(localizer, video_ids(args.videos), failures):
-                found = found.at_least(args.min_score)
-                save_localization(found, args.output, args.picture, args.subtitles)
-                print(*segment_lines(found, args.top), sep="\n", flush=True)
-    except KeyboardInterrupt:
-        return stopped(args)
+    with lease(args.device) as device:
+        localizer = Localizer(args.run, catalog, ROOT, args.output / "cache", device, **options)
+        for each in localizer.notes:
+            warn(each)
+        for found in localize_each(localizer, video_ids(args.videos), failures):
+            found = found.at_least(args.min_score)
+            save_localization(found, args.output, args.picture, args.subtitles)
+            print(*segment_lines(found, args.top), sep="\n", flush=True)
     return "\n".join(failures) if failures else 0
 
 
-COMMAND = Program(__doc__, add_arguments, localize)
+COMMAND = Program(__doc__, add_arguments, localize, stopped=stopped)
