@@ -41,8 +41,10 @@ rule import_manifest:
     localrule: True
     conda:
         "../envs/video.yaml"
+    params:
+        code=values.code("copy_result"),
     shell:
-        "cp {input:q} {output:q} 2> {log:q}"
+        "python scripts/copy_result.py {input:q} {output:q} &> {log:q}"
 
 
 rule score_given:

@@ -83,8 +83,10 @@ rule missing:
     localrule: True
     conda:
         "../envs/evaluate.yaml"
+    params:
+        code=values.code("copy_result"),
     shell:
-        "cp {input:q} {output:q} 2> {log:q}"
+        "python scripts/copy_result.py {input:q} {output:q} &> {log:q}"
 
 
 rule figure:

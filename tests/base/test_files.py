@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.files import (
     atomic_path,
+    copy_file,
+    read_cached,
     read_frame,
     remove_left_over,
+    write_cached,
     write_csv,
     write_frame,
     write_json,
@@ -36,6 +40,65 @@ def test_failure_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):
         raise RuntimeError("killed")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """What is asked of the disk, in order: (`fsync` of which file, or `rename` to which)."""
+    asked, flush, rename = [], os.fsync, os.rename
+
+    def fsync(number):
+        asked.append(("fsync", Path(f"/proc/self/fd/{number}").readlink().name))
+        flush(number)
+
+    def replace(source, target):
+        asked.append(("rename", Path(target).name))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    return asked
+
+
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(tmp_path, disk):
+    with atomic_path(tmp_path / "scores.h5") as temporary:
+        temporary.write_text("whole")
+    assert disk == [("fsync", temporary.name), ("rename", "scores.h5"), ("fsync", tmp_path.name)]
+    disk.clear()
+    copy_file(tmp_path / "scores.h5", tmp_path / "copy.h5")
+    assert [step for step, _ in disk] == ["fsync", "rename", "fsync"]
+    assert (tmp_path / "copy.h5").read_text() == "whole"
+
+
+def test_a_disk_that_does_not_take_the_bytes_keeps_the_old_file(tmp_path, monkeypatch):
+    def refuse(_):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "a.csv").write_text("old")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        write_csv(tmp_path / "a.csv", ["a"], [])
+    assert (tmp_path / "a.csv").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_system_that_cannot_flush_folders_is_used_as_it_is(tmp_path, monkeypatch):
+    flush = os.fsync
+
+    def refuse(number):
+        if Path(f"/proc/self/fd/{number}").is_dir():
+            raise OSError(22, "Invalid argument")
+        flush(number)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    write_csv(tmp_path / "a.csv", ["a"], [])
+    assert (tmp_path / "a.csv").read_text() == "a\n"
+
+
+def test_a_cache_waits_for_no_disk_and_may_be_lost(tmp_path, disk):
+    write_cached(tmp_path / "kept.json", {"a": 1})
+    assert disk == [("rename", "kept.json")]
+    (tmp_path / "kept.json").write_text("")  # what a power cut leaves
+    assert read_cached(tmp_path / "kept.json") is None
 
 
 def test_json_refuses_nan_and_keeps_text(tmp_path):

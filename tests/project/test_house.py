@@ -75,6 +75,76 @@ def test_shell_lines_are_short_and_quote_every_value(project):
         assert not bare, f"{name} has {bare} without :q"
 
 
+def test_rules_write_by_jobs_alone(project):
+    """A file that `cp`, `mv` or a redirect wrote is empty after a power cut, and looks made."""
+    for file, text in rules_of(project):
+        shell = "".join(re.findall(r'"(.*)"', text.partition("    shell:\n")[2]))
+        job = re.sub(r" (&>|\|& tee) \{log:q\}$", "", shell)
+        name = f"{file}: {text.splitlines()[0]}"
+        assert not shell or re.fullmatch(r"python scripts/\w+\.py [^<>|&;`$]*", job), name
+        assert '"results/logs' not in text.partition("    log:")[0], f"{name} reads a log"
+
+
+WRITES = {  # calls that create or change a file
+    *("write_text", "write_bytes", "to_csv", "to_json", "to_parquet", "to_pickle", "savefig"),
+    *("save_file", "copyfile", "copy", "copy2", "copytree", "move", "rename", "symlink_to"),
+    *("savez", "savez_compressed", "savetxt", "tofile", "touch", "truncate", "os.replace"),
+    *("np.save", "torch.save", "json.dump", "shutil.move"),
+}
+OPENS = {"open", "h5py.File", "av.open", "gzip.open", "ZipFile", "zipfile.ZipFile"}
+NOT_RESULTS = {  # why a module writes outside `atomic_path`
+    "base/download.py": "appends to {path}.part, which replace_durably renames",
+    "base/device.py": "a lock: its content is never read",
+    "demo/videos.py": "write_mp4: its callers give it a temporary path",
+}
+
+
+def written_outside(path):
+    """Yield the line of each call that writes a file outside a `with atomic_path`."""
+
+    def visit(node, inside):
+        if isinstance(node, ast.With):
+            items = [ast.unparse(item.context_expr) for item in node.items]
+            inside = inside or any(item.startswith("atomic_path(") for item in items)
+        if isinstance(node, ast.Call) and not inside:
+            called = ast.unparse(node.func)
+            last = called.rpartition(".")[2]
+            modes = [*node.args[:2], *(k.value for k in node.keywords if k.arg == "mode")]
+            within = [each for mode in modes for each in ast.walk(mode)]  # "ab" if old else "wb"
+            texts = {each.value for each in within if isinstance(each, ast.Constant)}
+            opens = called in OPENS or last == "open"
+            is_mode = any(re.fullmatch(r"[rwax+bt]*[wax+][rwax+bt]*", str(t)) for t in texts)
+            is_other = last in ("copy", "rename") and not called.startswith(("shutil", "os"))
+            is_other = is_other or called == "write_text"  # of base/files.py
+            if (opens and is_mode) or (not is_other and {called, last} & WRITES):
+                yield node.lineno
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, inside)
+
+    return visit(parsed(path), False)
+
+
+def test_every_result_is_written_by_the_atomic_writer(project):
+    package, found = project / "workflow/wstal", set()
+    for path in (*package.rglob("*.py"), *(project / "scripts").glob("*.py")):
+        name = str(path.relative_to(package if path.is_relative_to(package) else project))
+        for line in written_outside(path):
+            assert name in NOT_RESULTS, f"{path}:{line}"
+            found.add(name)
+    assert found == set(NOT_RESULTS)
+
+
+@pytest.mark.parametrize(
+    "call",
+    ['open(path, "w")', 'Path(path).open("wb")', "frame.to_csv(path)", 'h5py.File(path, "a")']
+    + ["shutil.copyfile(a, b)", "np.save(path, x)", 'x.write_text("")', 'open(path, mode="x")'],
+)
+def test_a_writer_that_bypasses_it_is_found(tmp_path, call):
+    path = tmp_path / "a.py"
+    path.write_text(f"def f():\n    {call}\n    with atomic_path(x) as y:\n        {call}\n")
+    assert list(written_outside(path)) == [2]
+
+
 def test_only_common_holds_functions(project):
     for path in (project / "rules").glob("*.smk"):
         word = r"^rule " if path.name == "common.smk" else r"^def |^class "

@@ -10,6 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from wstal.base.errors import WstalError
+from wstal.base.files import replace_durably
 
 CHUNK = 1 << 16
 TIMEOUT = 60.0  # seconds without an answer
@@ -66,7 +67,7 @@ def receive_file(
     except WstalError:
         part.unlink()
         raise
-    part.replace(path)
+    replace_durably(part, path)
 
 
 def _receive(url: str, part: Path, track: Track) -> None:

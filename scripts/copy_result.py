@@ -1,0 +1,25 @@
+"""Copy a result to a second place, complete or not at all.
+
+Examples:
+  python scripts/copy_result.py results/demo/demo_i3d/co2net/co2net_map.csv \\
+      results/demo/co2net_map.csv
+"""
+
+import argparse
+from pathlib import Path
+
+from wstal.base.files import copy_file
+from wstal.commands.console import Add, Program
+
+
+def add_arguments(add: Add) -> None:
+    add("source", type=Path, help="the file to copy")
+    add("output", type=Path, help="output: the same bytes")
+
+
+def main(args: argparse.Namespace) -> None:
+    copy_file(args.source, args.output)
+
+
+if __name__ == "__main__":
+    Program(__doc__, add_arguments, main).run()
