@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from wstal.commands.console import Add, Program, add_labels
 from wstal.datasets.annotations import training_view, videos_view, write_annotations
-from wstal.datasets.readers import read_dataset
+from wstal.datasets.kinds import read_dataset
 
 
 def add_arguments(add: Add) -> None:

@@ -27,8 +27,7 @@ import numpy as np
 import torch
 from wstal.base.array_store import create_arrays, read_arrays
 from wstal.flow import tvl1
-from wstal.flow.chunks import PAIRS
-from wstal.flow.codes import encode
+from wstal.flow.codes import PAIRS, encode
 from wstal.flow.definition import TVL1Parameters, check_frames
 from wstal.flow.stage import write_flow
 from wstal.flow.tvl1_backends.cpu import tvl1_cpu

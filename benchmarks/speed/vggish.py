@@ -21,8 +21,7 @@ import numpy as np
 import torch
 from torchvggish import vggish_input
 from torchvggish.torchvggish import VGG, make_layers
-from wstal.features.logmel import log_mel, snippet_windows
-from wstal.features.vggish_stage import vggish_features
+from wstal.features.vggish_stage import log_mel, snippet_windows, vggish_features
 from wstal.media.sound import RATE, RESAMPLERS
 from wstal.networks.vggish import VGGish
 from wstal.networks.weights import load_state

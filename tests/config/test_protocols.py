@@ -6,7 +6,7 @@ import json
 
 import pytest
 from wstal.base.errors import WstalError
-from wstal.config.families import protocols_of
+from wstal.config.layers import protocols_of
 from wstal.config.protocols import (
     checked_protocol,
     fitting_paper,

@@ -7,8 +7,7 @@ import yaml
 from wstal.base.errors import WstalError
 from wstal.base.files import canonical_json
 from wstal.config.catalog import load_catalog
-from wstal.config.families import tables_of
-from wstal.config.layers import split_run
+from wstal.config.layers import split_run, tables_of
 from wstal.config.targets import misspelt, no_method, suited_methods, unsuited
 
 

@@ -10,10 +10,9 @@ import pytest
 import yaml
 from wstal.base.errors import WstalError
 from wstal.config.catalog import load_catalog
-from wstal.config.recipes import check_recipe
 from wstal.config.stages import section_of
 from wstal.config.targets import suited_methods
-from wstal.config.validation import check_entries
+from wstal.config.validation import check_entries, check_recipe
 from wstal.datasets.folder import read_own_database
 from wstal.networks.weights import WeightFile, read_sources
 

@@ -25,7 +25,7 @@ from wstal.datasets.folder import (
     read_video_names,
     video_id,
 )
-from wstal.datasets.readers import read_dataset
+from wstal.datasets.kinds import read_dataset
 
 LABELS = "video,labels,split\na.mp4,run;jump,train\nsub/b,run,test\nc.x,jump,val\n"
 

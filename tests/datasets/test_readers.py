@@ -19,7 +19,7 @@ from wstal.datasets.annotations import (
     videos_view,
     write_annotations,
 )
-from wstal.datasets.readers import label_choices, read_dataset
+from wstal.datasets.kinds import label_choices, read_dataset
 from wstal.datasets.report import Choice, Report, Tally, report_page, settle_choices
 
 

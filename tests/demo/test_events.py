@@ -27,8 +27,7 @@ from wstal.demo.events import (
     draw_clip_sound,
     plan_events,
 )
-from wstal.demo.motion import ACTIONS
-from wstal.demo.sound import SOUNDS, render_sound
+from wstal.demo.motion import ACTIONS, SOUNDS, render_sound
 
 FROZEN = "f72792f2a0293b6ab83b7d777fbe9e44a45da611361ca1a3e91484b1361cba63"
 

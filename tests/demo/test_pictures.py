@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from wstal.demo.motion import ACTIONS, MOTIONS, Pose
+from wstal.demo.motion import ACTIONS, MOTIONS, SOUNDS, Pose
 from wstal.demo.pictures import (
     CLIP_SHAPES,
     CLIP_TEXTURES,
@@ -23,7 +23,6 @@ from wstal.demo.pictures import (
     surface,
 )
 from wstal.demo.pretrain import render_clip
-from wstal.demo.sound import SOUNDS
 
 
 def draw(pose, opacity=1.0, size=(80, 100), scale=1.0):

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from wstal.base.array_store import read_arrays
-from wstal.demo.motion import MOTIONS
+from wstal.demo.motion import MOTIONS, SOUNDS
 from wstal.demo.pretrain import (
     FRAMES,
     Batch,
@@ -29,7 +29,6 @@ from wstal.demo.pretrain import (
     sound_examples,
     write_pool,
 )
-from wstal.demo.sound import SOUNDS
 from wstal.features.snippets import scaled
 from wstal.flow import tvl1
 from wstal.flow.codes import encode

@@ -33,8 +33,13 @@ from wstal.datasets.published_sets import FilesMissing
 from wstal.datasets.thumos14 import read_thumos14
 from wstal.features.importers.autoloc import find_autoloc
 from wstal.features.importers.conversion import match_names
-from wstal.features.importers.layouts import find_features
-from wstal.features.importers.per_video import find_acmnet, find_basnet, find_cmcs, find_streams
+from wstal.features.importers.layouts import (
+    find_acmnet,
+    find_basnet,
+    find_cmcs,
+    find_features,
+    find_streams,
+)
 from wstal.features.pack import FeatureFile
 
 

@@ -15,8 +15,8 @@ from torchvggish import vggish_input
 from wstal.base.array_store import Record, create_arrays, read_arrays, read_attrs, write_shard
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.stage import Job, LoadedNetwork
-from wstal.features.logmel import RATE, log_mel, mel_matrix, snippet_windows
 from wstal.features.network_stage import NetworkStage
+from wstal.features.vggish_stage import RATE, log_mel, mel_matrix, snippet_windows
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from wstal.base.device import device_name
 from wstal.base.errors import WstalError
 from wstal.features.i3d_stage import I3DSettings
 from wstal.features.precision import Verdict, precision_stamp, verdict_path, write_verdict
-from wstal.features.precision_check import judge, sample_snippets
+from wstal.features.verify import judge, sample_snippets
 from wstal.networks.i3d.inference import PRECISIONS
 from wstal.networks.i3d.network import untrained_i3d
 from wstal.networks.weights import save_half
@@ -51,7 +51,7 @@ def test_the_figures_are_the_worst_cosine_and_the_error_over_all(monkeypatch):
         def features(self, x):
             return self.given
 
-    monkeypatch.setattr("wstal.features.precision_check.for_inference", lambda n, d, m: Known(m))
+    monkeypatch.setattr("wstal.features.verify.for_inference", lambda n, d, m: Known(m))
     verdict = judge(None, "sha", snippets(2), "bf16", CPU)
     assert verdict.cosine == pytest.approx(2 / 5**0.5)
     assert verdict.relative_error == pytest.approx((1 / 5) ** 0.5)

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 from wstal.base.errors import WstalError
 from wstal.base.stage import join_shards
-from wstal.features.logmel import snippet_windows
 from wstal.features.snippets import (
     as_taken,
     batches,
@@ -26,7 +25,7 @@ from wstal.features.snippets import (
     snippets,
     upload,
 )
-from wstal.features.vggish_stage import vggish_features
+from wstal.features.vggish_stage import snippet_windows, vggish_features
 from wstal.networks.i3d.inference import for_inference
 from wstal.networks.i3d.network import untrained_i3d
 from wstal.networks.vggish import untrained_vggish

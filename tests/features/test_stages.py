@@ -32,8 +32,7 @@ from wstal.base.settings import to_plain
 from wstal.base.stage import Job, LoadedNetwork, StageInput
 from wstal.features.i3d_stage import STAGES as I3D_STAGES
 from wstal.features.i3d_stage import I3DSettings, I3DWeights
-from wstal.features.logmel import snippet_windows
-from wstal.features.vggish_stage import VggishSettings, VggishStage
+from wstal.features.vggish_stage import VggishSettings, VggishStage, snippet_windows
 from wstal.networks.i3d.inference import TenCrop
 from wstal.networks.i3d.network import untrained_i3d
 from wstal.networks.vggish import untrained_vggish

@@ -14,8 +14,7 @@ from textured_motion import sequence, texture
 from wstal.base.errors import WstalError
 from wstal.flow import tvl1
 from wstal.flow.algorithm import FlowSettings, dis, flow_algorithm, load_raft, raft
-from wstal.flow.chunks import flow_chunks
-from wstal.flow.codes import decode, encode
+from wstal.flow.codes import decode, encode, flow_chunks
 from wstal.flow.definition import TVL1Parameters, check_frames
 from wstal.networks.torchvision_import import import_torchvision
 

@@ -29,8 +29,7 @@ from wstal.base.stage import Job, StageInput
 from wstal.flow import chunks as chunks_module
 from wstal.flow import stage, tvl1
 from wstal.flow.algorithm import FlowSettings
-from wstal.flow.chunks import flow_chunks
-from wstal.flow.codes import decode, encode
+from wstal.flow.codes import decode, encode, flow_chunks
 from wstal.flow.stage import FlowStage
 
 SETTINGS = FlowSettings(short_side=32, params={"warps": 1})

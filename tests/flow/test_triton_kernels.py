@@ -17,8 +17,7 @@ from wstal.flow.definition import TVL1Parameters
 from wstal.flow.tvl1_backends import torch as resampling
 from wstal.flow.tvl1_backends.torch import _Iteration
 from wstal.flow.tvl1_backends.triton import _resize
-from wstal.flow.tvl1_backends.triton_kernels import iterate, judge, muster, warp
-from wstal.flow.tvl1_backends.triton_median import median, tiles
+from wstal.flow.tvl1_backends.triton_kernels import iterate, judge, median, muster, tiles, warp
 
 pytestmark = MARKS
 PAIRS, HEIGHT, WIDTH = 2, 20, 69
@@ -197,7 +196,7 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from wstal.flow.tvl1_backends import triton_kernels, triton_median
+from wstal.flow.tvl1_backends import triton_kernels
 
 floats = "state smooth terms change images gradients table source target weight_x weight_y"
 marks = "going again turn smoothed near_x near_y order left"
@@ -211,8 +210,8 @@ for kernel, constants, warps, *registers in (
     (triton_kernels.muster, {"PAIRS": 1024}, 4),
     (triton_kernels.warp, {"CUDA": False, "BLOCK": 256}, 4),
     (triton_kernels.warp, {"CUDA": True, "BLOCK": 256}, 4),
-    (triton_median.median, {"SIDE": 3, "BLOCK": 128}, 4),
-    (triton_median.median, {"SIDE": 5, "BLOCK": 128}, 4),
+    (triton_kernels.median, {"SIDE": 3, "BLOCK": 128}, 4),
+    (triton_kernels.median, {"SIDE": 5, "BLOCK": 128}, 4),
     (triton_kernels.resize, {"BLOCK": 256}, 4),
 ):
     names = kernel.arg_names

@@ -7,11 +7,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from wstal.layers import convolution as module
-from wstal.layers.attention import AttentionUnit
-from wstal.layers.convolution import TemporalConv, conv3, is_large, windows
-from wstal.layers.dropout import Dropout
-from wstal.methods.co2net.network import average_over_time, linear_as_centre_tap
+from wstal.layers import temporal as module
+from wstal.layers.temporal import Dropout, TemporalConv, conv3, is_large, windows
+from wstal.methods.co2net.network import AttentionUnit, average_over_time, linear_as_centre_tap
 
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (5, 1), (3, 2), (5, 3), (3, 20)])
@@ -51,7 +49,7 @@ def test_the_fast_route_gives_what_the_usual_one_gives(monkeypatch):
     layer, x = TemporalConv(700, 700), torch.randn(5, 40, 700)
     with torch.no_grad():
         fast = layer(x)
-        monkeypatch.setattr("wstal.layers.convolution.is_large", lambda *_: False)
+        monkeypatch.setattr("wstal.layers.temporal.is_large", lambda *_: False)
         torch.testing.assert_close(fast, layer(x), rtol=0, atol=1e-4)
 
 

@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from wstal.localize.nms import NmsSettings, hard_nms, overlap, soft_nms, suppress_overlaps
 from wstal.localize.segments import (
+    NmsSettings,
     ThresholdSettings,
+    hard_nms,
     kept_classes,
     outer_inner,
+    overlap,
     runs,
     runs_above,
+    soft_nms,
     softmax,
+    suppress_overlaps,
 )
 
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 from wstal.losses.coactivity import coactivity_loss
 from wstal.losses.mil import (
+    opposite_loss,
     probability_loss,
     snippets_kept,
     suppress,
     video_logits,
 )
-from wstal.losses.opposite import opposite_loss
-from wstal.losses.weighted import weighted_sum
 from wstal.methods.cavf.loss import background_only
 from wstal.methods.co2net.loss import mil_loss, norm_loss
+from wstal.methods.contract import weighted_sum
 
 
 def test_k_is_a_floor_and_at_least_one():

@@ -15,9 +15,9 @@ import warm_python
 from acn_cases import kept_by_hand, proposals_by_hand
 from wstal.base.errors import WstalError
 from wstal.config.catalog import load_catalog
-from wstal.localize.nms import overlap
 from wstal.localize.proposals import constant_attention
 from wstal.localize.scores import Scores, VideoScores
+from wstal.localize.segments import overlap
 from wstal.methods.acn.figures import layer_lines, regression_figure, system_overview
 from wstal.methods.acn.localize import (
     AttentionSettings,

@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from wstal.localize.nms import NmsSettings
 from wstal.localize.scores import Scores, VideoScores
-from wstal.localize.segments import ThresholdSettings
+from wstal.localize.segments import NmsSettings, ThresholdSettings
 from wstal.methods.cavf.localize import (
     LocalizeSettings,
     class_sequences,

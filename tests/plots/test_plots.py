@@ -10,10 +10,8 @@ from evaluation_cases import PERFECT, PROTOCOL, detections, truth
 from wstal.evaluate.diagnosis import diagnose
 from wstal.evaluate.protocols import prepare
 from wstal.localize.scores import Scores, VideoScores
-from wstal.plots.diagnosis import FIGURES
-from wstal.plots.feature_comparison import plot_comparison
-from wstal.plots.over_time import make_strip, plot_strips, plot_timeline, typical_videos
-from wstal.plots.style import save
+from wstal.plots.diagnosis import FIGURES, plot_comparison
+from wstal.plots.over_time import make_strip, plot_strips, plot_timeline, save, typical_videos
 
 ROWS = [
     {

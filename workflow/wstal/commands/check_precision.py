@@ -18,8 +18,8 @@ from wstal.base.device import lease
 from wstal.commands.console import WEIGHTS, Add, Program, add_device
 from wstal.features.i3d_stage import CHANNELS, STAGES, I3DSettings
 from wstal.features.precision import write_verdict
-from wstal.features.precision_check import judge, sample_snippets
 from wstal.features.snippets import batches
+from wstal.features.verify import judge, sample_snippets
 from wstal.networks.i3d.inference import EXACT, PRECISIONS
 from wstal.networks.weights import read_sources
 

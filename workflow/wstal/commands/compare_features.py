@@ -18,8 +18,8 @@ from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, track
 from wstal.features.compare import compare_files, summarize_comparison
 from wstal.features.pack import FeatureFile
-from wstal.plots.feature_comparison import plot_comparison
-from wstal.plots.style import save
+from wstal.plots.diagnosis import plot_comparison
+from wstal.plots.over_time import save
 
 
 def add_arguments(add: Add) -> None:

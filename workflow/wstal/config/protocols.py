@@ -10,8 +10,7 @@ from typing import Any
 
 from wstal.base.errors import WstalError
 from wstal.config.check import checked_tree
-from wstal.config.families import protocols_of
-from wstal.config.layers import read_yaml, yaml_files
+from wstal.config.layers import protocols_of, read_yaml, yaml_files
 from wstal.evaluate.protocols import Protocol, protocol_from
 
 FOLDER = Path(__file__).resolve().parents[2] / "config" / "protocols"

@@ -1,9 +1,9 @@
 """Label files to `annotations.json`: one database format for every dataset.
 
-Read settings.py (what a dataset's YAML may say), annotations.py (the database), readers.py (which
-reader a dataset uses and which choices it has), then one dataset: thumos14.py, activitynet.py (both
-read published_sets.py), ave.py, or folder.py for your own data. report.py counts the entries that
-each choice concerns, fetching.py downloads the published files.
+Read annotations.py (the database), kinds.py (what a dataset's YAML may say, which reader it uses
+and which choices it has), then one dataset: thumos14.py, activitynet.py (both read
+published_sets.py), ave.py, or folder.py for your own data. report.py counts the entries that each
+choice concerns, fetching.py downloads the published files.
 
 Imports only base.
 """

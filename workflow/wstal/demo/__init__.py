@@ -1,6 +1,6 @@
 """The factory of the demo: rendered videos, simulated features, pretraining of small networks.
 
-Read motion.py, pictures.py and sound.py (what moves, how it looks and sounds), casting.py (who acts
+Read motion.py (what moves, and how it sounds), pictures.py (how it looks), casting.py (who acts
 in a scene), events.py (the AVE-like clips), videos.py (the untrimmed videos; both kinds as folders
 of own videos), pretrain.py (trimmed clips and the small networks), then simulate.py (features
 without videos). Every drawing is a pure function of a seed. Lengths are scene units: one pixel of a

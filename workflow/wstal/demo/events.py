@@ -30,7 +30,7 @@ from wstal.demo.casting import (
     draw_look,
     draw_troupe,
 )
-from wstal.demo.motion import ACTIONS, Pose
+from wstal.demo.motion import ACTIONS, SOUNDS, Pose, render_sound
 from wstal.demo.pictures import (
     VIDEO_SHAPES,
     VIDEO_TEXTURES,
@@ -40,7 +40,6 @@ from wstal.demo.pictures import (
     draw_grain,
     make_sprite,
 )
-from wstal.demo.sound import SOUNDS, render_sound
 
 SECONDS = 10
 FPS = 16

@@ -35,7 +35,16 @@ from wstal.demo.casting import (
     draw_look,
     draw_object_size,
 )
-from wstal.demo.motion import MOTIONS, PAIRED, Motion, Pose, draw_motion, reach
+from wstal.demo.motion import (
+    MOTIONS,
+    PAIRED,
+    SOUNDS,
+    Motion,
+    Pose,
+    draw_motion,
+    reach,
+    render_sound,
+)
 from wstal.demo.pictures import (
     CLIP_SHAPES,
     CLIP_TEXTURES,
@@ -45,8 +54,7 @@ from wstal.demo.pictures import (
     draw_camera,
     draw_grain,
 )
-from wstal.demo.sound import SOUNDS, render_sound
-from wstal.features.logmel import log_mel
+from wstal.features.vggish_stage import log_mel
 from wstal.flow.codes import decode, encode
 from wstal.flow.tvl1_backends.backend import tvl1
 from wstal.networks.i3d.network import InceptionI3D

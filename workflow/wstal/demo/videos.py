@@ -34,7 +34,7 @@ from wstal.demo.casting import (
     smooth,
 )
 from wstal.demo.events import ClipPlan, draw_clip_frames, draw_clip_sound, plan_events
-from wstal.demo.motion import ACTIONS, Pose
+from wstal.demo.motion import ACTIONS, SOUNDS, Pose, render_sound
 from wstal.demo.pictures import (
     PROP_SHAPES,
     VIDEO_SHAPES,
@@ -44,7 +44,6 @@ from wstal.demo.pictures import (
     draw_camera,
     draw_grain,
 )
-from wstal.demo.sound import SOUNDS, render_sound
 
 FRAME_RATES = ((24, 1), (25, 1), (30000, 1001), (30, 1))
 SIZES = ((112, 112), (144, 112), (160, 120), (128, 128), (112, 144))  # width, height

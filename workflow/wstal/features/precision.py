@@ -1,6 +1,6 @@
 """Lower precision than float32: allowed once it was measured on the real weights, and recorded.
 
-`wstal.features.precision_check` measures; the stages ask `precision_stamp`.
+`wstal.features.verify` measures; the stages ask `precision_stamp`.
 """
 
 from __future__ import annotations

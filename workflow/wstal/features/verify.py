@@ -1,13 +1,14 @@
-"""Do these weights, through this code, give what their publishers computed? A line per answer.
+"""Do these weights, through this code, give what they should? A line per answer.
 
 First come the published files that weights are verified with (found in a folder or downloaded, and
-known by their hash), then the checks.
+known by their hash), then the checks against what their publishers computed, last the comparison
+of a lower precision with float32 (`judge`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,25 @@ from zipfile import BadZipFile
 import numpy as np
 import soxr
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from wstal.base.download import Track, download
 from wstal.base.errors import WstalError
-from wstal.base.torch_files import read_plain
-from wstal.features.logmel import snippet_windows
-from wstal.features.snippets import centre_crop, scaled
-from wstal.media.frames import load_decoder, read_frames
+from wstal.base.restricted_pickle import read_plain
+from wstal.features.precision import Verdict, measured_on
+from wstal.features.snippets import as_taken, centre_crop, scaled, snippets
+from wstal.features.vggish_stage import snippet_windows
+from wstal.flow.codes import flow_chunks
+from wstal.flow.tvl1_backends.backend import tvl1
+from wstal.media.frames import load_decoder, read_frames, read_timeline
 from wstal.media.sound import RATE, read_sound
+from wstal.media.timeline import SNIPPET, snippet_count
 from wstal.networks.backbone import load_backbone
-from wstal.networks.i3d.inference import for_inference
+from wstal.networks.i3d.inference import EXACT, for_inference
 from wstal.networks.i3d.network import load_i3d
 from wstal.networks.vggish import load_postprocess, load_vggish
-from wstal.networks.weights import WeightFile, sha256_of, verify
+from wstal.networks.weights import UNTRAINED, WeightFile, sha256_of, verify
 
 PACKED = "video_features_refs.npz"
 
@@ -275,3 +281,54 @@ def _off(
 
 def _listed(found: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+
+
+FPS, BOUND = 25, 20  # of the published I3D features
+
+
+def sample_snippets(
+    path: str | Path, stream: str, most: int, *, short_side: int = 256, crop: int = 224
+) -> Iterator[np.ndarray]:
+    """Yield the first snippets of a video, at most `most`, as the `i3d_{stream}` stages cut them.
+
+    uint8 RGB `[16, crop, crop, 3]` (stream `rgb`) or int8 codes of TV-L1 flow
+    `[16, crop, crop, 2]` (`flow`). Raises MediaError if the video does not decode.
+    """
+    frames = read_timeline(path, FPS).frame_index[: most * SNIPPET + 1]
+    pixels = {"rgb": "rgb", "flow": "gray"}[stream]
+    pictures = read_frames(path, frames, pixels=pixels, short_side=short_side)
+    if stream == "flow":
+        pictures = flow_chunks(pictures, tvl1, bound=BOUND)
+    return snippets(pictures, min(most, snippet_count(len(frames))), crop)
+
+
+@torch.inference_mode()
+def judge(
+    network: nn.Module,
+    weights: str,
+    batches: Iterable[np.ndarray],
+    precision: str,
+    device: torch.device,
+) -> Verdict:
+    """Compare `precision` with float32 on `batches` of uint8 or int8 snippets `[B, 16, S, S, C]`.
+
+    Raises WstalError for untrained weights, which say nothing about trained ones, and if there
+    is no snippet.
+    """
+    if weights == UNTRAINED:
+        raise WstalError("the precision check needs trained weights; these are untrained")
+    inputs = [torch.from_numpy(batch) for batch in batches]
+    if not inputs:
+        raise WstalError("the precision check got no snippet")
+    features = []
+    for mode in (EXACT, precision):  # one after the other: TF32 is a switch of the process
+        fast = for_inference(network, device, mode)
+        made = [fast.features(as_taken(fast, x.to(device))) for x in inputs]
+        features.append(torch.cat(made).double().cpu())
+    exact, found = features
+    return Verdict(
+        **measured_on(precision, weights, device),
+        snippets=len(exact),
+        cosine=F.cosine_similarity(found, exact).min().item(),
+        relative_error=((found - exact).norm() / exact.norm()).item(),
+    )

@@ -1,8 +1,8 @@
 """Optical flow: gray frames to int8 flow files.
 
-Read definition.py (parameters and frames), tvl1_backends/ (four backends of one TV-L1),
-algorithm.py (the flow that a recipe names; DIS and RAFT), codes.py (flow as bytes), chunks.py
-(bounded memory), stage.py (the stage `flow`).
+Read definition.py (TV-L1's parameters, its frames, and OpenCV's, the reference), tvl1_backends/
+(the other backends of one TV-L1), algorithm.py (the flow that a recipe names; DIS and RAFT),
+codes.py (flow as bytes, in bounded memory), stage.py (the stage `flow`).
 
 Imports only base, media and networks.
 """

@@ -20,7 +20,7 @@ from annotated_types import Ge, Gt
 from torch.nn.functional import pad
 
 from wstal.base.errors import WstalError
-from wstal.flow.chunks import GPU_PAIRS, PAIRS
+from wstal.flow.codes import GPU_PAIRS, PAIRS
 from wstal.flow.definition import TVL1Parameters
 from wstal.flow.tvl1_backends.backend import resolve_backend, tvl1
 

@@ -19,7 +19,7 @@ from wstal.base.parallel import read_ahead
 from wstal.base.settings import to_plain
 from wstal.base.stage import Job, Stage, StageInput, Streamed
 from wstal.flow.algorithm import FlowAlgorithm, FlowSettings, flow_algorithm
-from wstal.flow.chunks import SNIPPET, flow_chunks
+from wstal.flow.codes import SNIPPET, flow_chunks
 from wstal.media.frames import open_frames
 
 PACKAGES = ("numpy", "h5py", "hdf5plugin", "opencv-contrib-python-headless")

@@ -1,4 +1,8 @@
-"""Multiple-instance learning: a video is classified by its k strongest snippets per class."""
+"""Multiple-instance learning: a video is classified by its k strongest snippets per class.
+
+`opposite_loss` (CO2-Net: oppo, TS-SAM: guide) makes attention the opposite of the background's
+probability.
+"""
 
 from __future__ import annotations
 
@@ -58,3 +62,27 @@ def probability_loss(probabilities: Tensor, targets: Tensor, eps: float = EPS) -
     """
     targets = targets / targets.sum(1, keepdim=True).clamp_min(1)
     return -(targets * (probabilities + eps).log()).sum(1).mean()
+
+
+Background = Literal["probability", "logit"]
+Reduction = Literal["mean", "sum"]
+
+
+def opposite_loss(
+    attentions: Tensor,
+    cas: Tensor,
+    *,
+    background: Background = "probability",
+    reduction: Reduction = "mean",
+    detach: bool = False,
+) -> Tensor:
+    """Mean |1 - A - background| over stacked attentions `[N, B, T]`, cas `[B, T, C+1]` logits.
+
+    The background is the last of the softmax over C+1 (`probability`), or the last `logit` as it
+    is, as TS-SAM's Eq. 7 literally says. `reduction` over time: `mean` (CO2-Net's code, TS-SAM) or
+    `sum` (ACM-Net's code); always the mean over videos and attentions. Gradient flows to both
+    sides; with `detach` not to the attentions (ACM-Net's code).
+    """
+    last = (cas.softmax(-1) if background == "probability" else cas)[..., -1]
+    gap = (1 - (attentions.detach() if detach else attentions) - last).abs()
+    return gap.mean() if reduction == "mean" else gap.sum(-1).mean()

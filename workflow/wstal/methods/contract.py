@@ -34,6 +34,9 @@ if TYPE_CHECKING:  # localization imports this module, and not every method's ne
 
     from wstal.localize.scores import Scores
 
+
+from torch import Tensor
+
 NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
@@ -310,3 +313,15 @@ def _require_callables(half: Any, names: Sequence[str], where: str) -> None:
     for name in names:
         if not callable(getattr(half, name)):
             raise WstalError(f"{where}.{name} is {getattr(half, name)!r}; give it a function")
+
+
+def weighted_sum(
+    weights: Mapping[str, float], terms: Mapping[str, Callable[[], Tensor]]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the weighted total and the unweighted terms; one of weight 0 is not computed.
+
+    Terms are added in the order of their names, so that the total does not depend, in its last
+    bits, on how a config was written.
+    """
+    computed = {name: terms[name]() for name, weight in sorted(weights.items()) if weight}
+    return sum(weights[name] * term for name, term in computed.items()), computed

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from wstal.base.download import DownloadError, Track, receive_file
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
-from wstal.base.torch_files import read_plain
+from wstal.base.restricted_pickle import read_plain
 
 SHORTEST_IDENTITY = 8  # hex digits
 UNTRAINED = "untrained"  # in place of a path: seeded random weights, for wiring tests

@@ -1,5 +1,5 @@
-"""Figures: over_time.py (videos over time, of one run or several), diagnosis.py (errors),
-feature_comparison.py (two feature files); style.py is shared by all.
+"""Figures: over_time.py (the style of all, then videos over time, of one run or several),
+diagnosis.py (errors of detections; two feature files side by side).
 
 Imports only base, localize and evaluate.
 """

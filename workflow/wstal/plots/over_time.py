@@ -1,4 +1,4 @@
-"""Videos over time.
+"""The style of all figures, and videos over time.
 
 `plot_timeline` draws one video of one run: ground truth, proposals, class activation and
 attention. `plot_strips` draws attention or class activation of several runs as strips below the
@@ -8,7 +8,9 @@ annotated segments, for videos that `typical_videos` chooses.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -16,7 +18,32 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wstal.localize.scores import Scores, VideoScores
-from wstal.plots.style import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
+
+matplotlib.use("svg")
+
+
+from wstal.base.files import atomic_path
+
+plt.rcParams.update(
+    {
+        "font.size": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "wstal",  # equal figures are equal files
+        "legend.frameon": False,
+    }
+)
+GROUND_TRUTH, RGB, FLOW, FUSED, AUDIO = "#2a9d8f", "#e76f51", "#264653", "#5c677d", "#e9c46a"
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure atomically, in the format of its suffix, without a date; close it."""
+    with atomic_path(path) as temporary:
+        metadata = {"Date": None} if temporary.suffix == ".svg" else None
+        figure.savefig(temporary, bbox_inches="tight", dpi=150, metadata=metadata)
+    plt.close(figure)
+
 
 MAX_CLASSES = 3
 STREAM_COLOURS = {"rgb": RGB, "rgb+flow": RGB, "flow": FLOW, "audio": AUDIO}

@@ -59,7 +59,7 @@ def tvl1(
 
         return tvl1_cpu(images, parameters, semantics, threads=threads)
     if name == "opencv":
-        from wstal.flow.tvl1_backends.opencv import tvl1_opencv
+        from wstal.flow.definition import tvl1_opencv
 
         return tvl1_opencv(images, parameters, semantics)
     if name == "triton":

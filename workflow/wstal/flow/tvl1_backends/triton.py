@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from wstal.base.errors import WstalError
-from wstal.flow.chunks import GPU_PAIRS
+from wstal.flow.codes import GPU_PAIRS
 from wstal.flow.definition import TVL1Parameters
 from wstal.flow.tvl1_backends.torch import (
     FRACTIONS,
@@ -249,7 +249,7 @@ class _Scale:
         )
 
     def median(self, slots: int) -> None:
-        from wstal.flow.tvl1_backends.triton_median import median, tiles
+        from wstal.flow.tvl1_backends.triton_kernels import median, tiles
 
         median[(-(-tiles(self.height, self.width) // TILES), slots, 2)](
             self.state,

@@ -17,9 +17,9 @@ from annotated_types import Gt, Le
 
 from wstal.base.errors import WstalError
 from wstal.base.settings import Share
-from wstal.localize.nms import hard_nms, overlap
 from wstal.localize.proposals import all_rows, class_rows, detection_frame
 from wstal.localize.scores import Scores, VideoScores
+from wstal.localize.segments import hard_nms, overlap
 from wstal.methods.acn.proposals import (
     SelectionSettings,
     areas_of,

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from wstal.base.errors import WstalError
 from wstal.base.settings import Count, SettingsError
-from wstal.layers.convolution import TemporalConv
+from wstal.layers.temporal import TemporalConv
 from wstal.methods import contract
 from wstal.methods.acn.proposals import areas_of, coherence, product_prefix
 from wstal.methods.contract import NOTHING, Output, TrainingVideos

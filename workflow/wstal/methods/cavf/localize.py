@@ -13,10 +13,9 @@ import numpy as np
 import pandas as pd
 
 from wstal.base.settings import Count, NonNegative
-from wstal.localize.nms import NmsSettings, suppress_overlaps
 from wstal.localize.proposals import all_rows, class_rows, detection_frame
 from wstal.localize.scores import Scores, VideoScores
-from wstal.localize.segments import ThresholdSettings, runs_above
+from wstal.localize.segments import NmsSettings, ThresholdSettings, runs_above, suppress_overlaps
 from wstal.methods.contract import LocalizationHalf
 
 

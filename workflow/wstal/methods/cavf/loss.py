@@ -16,9 +16,8 @@ from torch.nn import functional
 from wstal.base.settings import Count, NonNegative, Positive, Share
 from wstal.losses.coactivity import coactivity_loss
 from wstal.losses.mil import EPS, probability_loss, snippets_kept, video_logits
-from wstal.losses.weighted import weighted_sum
 from wstal.methods.cavf.network import RunSettings, build
-from wstal.methods.contract import Batch, Output, TrainingHalf
+from wstal.methods.contract import Batch, Output, TrainingHalf, weighted_sum
 
 Neighbours = Annotated[int, Ge(2), MultipleOf(2)]  # snippets beside each one, both sides together
 

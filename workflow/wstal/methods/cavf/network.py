@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from wstal.base.errors import WstalError
 from wstal.base.settings import Count, DropoutRate, Positive, SettingsError
-from wstal.layers.dropout import Dropout
+from wstal.layers.temporal import Dropout
 from wstal.methods import contract
 from wstal.methods.contract import Output
 

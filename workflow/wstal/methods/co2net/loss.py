@@ -15,11 +15,9 @@ from torch.nn import functional
 
 from wstal.base.settings import Count, NonNegative
 from wstal.losses.coactivity import coactivity_loss
-from wstal.losses.mil import Suppression, snippets_kept, suppress, video_logits
-from wstal.losses.opposite import opposite_loss
-from wstal.losses.weighted import weighted_sum
+from wstal.losses.mil import Suppression, opposite_loss, snippets_kept, suppress, video_logits
 from wstal.methods.co2net.network import CO2Output, RunSettings, attentions, build
-from wstal.methods.contract import Batch, TrainingHalf
+from wstal.methods.contract import Batch, TrainingHalf, weighted_sum
 
 Distance = Literal["mse", "mae", "kl", "js"]
 Norm = Literal["mean", "l1"]

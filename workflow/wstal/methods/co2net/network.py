@@ -19,10 +19,37 @@ from torch.nn import functional
 
 from wstal.base.errors import WstalError
 from wstal.base.settings import Count, DropoutRate, SettingsError
-from wstal.layers.attention import SLOPE, AttentionUnit
-from wstal.layers.convolution import TemporalConv, he_bound
-from wstal.layers.dropout import Dropout
+from wstal.layers.temporal import Dropout, TemporalConv, he_bound
 from wstal.methods import contract
+
+SLOPE = 0.2  # of every leaky ReLU of the HAM-Net family
+
+
+class AttentionUnit(nn.Module):
+    """Three convolutions and a sigmoid: foreground attention `[B, T]` of a sequence `[B, T, D]`.
+
+    differs from paper: section 3.2 speaks of two convolutions, sections 3.4 and 4.2 and the
+    official code of three; dropout is 0.5 there (paper: 0.7, `dropout`) and also falls on the
+    logit, so that in training half of the snippets have an attention of exactly 0.5.
+    `logit_dropout=0` switches that off.
+    """
+
+    def __init__(self, channels: int, hidden: int, *, dropout: float, logit_dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            TemporalConv(channels, hidden),
+            nn.LeakyReLU(SLOPE),
+            Dropout(dropout),
+            TemporalConv(hidden, hidden),
+            nn.LeakyReLU(SLOPE),
+            TemporalConv(hidden, 1, kernel=1),
+            Dropout(logit_dropout),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, T, D] -> [B, T]`."""
+        return self.layers(x).squeeze(-1).sigmoid()
+
 
 Scope = Literal["global", "local"]
 REDUCTION = 16  # bottleneck of SSMA and squeeze-and-excitation in their papers

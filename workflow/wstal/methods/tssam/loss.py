@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wstal.base.settings import NonNegative, Share
-from wstal.losses.mil import probability_loss, suppress
-from wstal.losses.opposite import Background, Reduction, opposite_loss
+from wstal.losses.mil import Background, Reduction, opposite_loss, probability_loss, suppress
 from wstal.methods.contract import Batch, TrainingHalf
 from wstal.methods.tssam.network import RunSettings, TSSAMOutput, build, prepare
 

@@ -18,8 +18,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from wstal.base.settings import Count, DropoutRate, Positive
-from wstal.layers.convolution import TemporalConv
-from wstal.layers.dropout import Dropout
+from wstal.layers.temporal import Dropout, TemporalConv
 from wstal.losses.mil import snippets_kept, suppress, video_logits
 from wstal.methods import contract
 from wstal.methods.contract import TrainingVideos
