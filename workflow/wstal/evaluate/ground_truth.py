@@ -7,7 +7,9 @@ truth a number is based on, as some videos may have no features.
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -93,7 +95,7 @@ class GroundTruth:
 
 
 def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTruth:
-    """Read annotations.json, or a file in ActivityNet's format from any tool.
+    """Read annotations.json, or a file in ActivityNet's format from any tool, plain or gzipped.
 
     `subset` names the subset to score in the file's own word. By default that is `test` if its
     videos have segments (in this project's files, also if they only have labels), else
@@ -101,10 +103,11 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTrut
     an entry that cannot be used.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = Path(path).read_bytes()
+        content = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
         database = content["database"]
         entries = {str(video): dict(entry) for video, entry in database.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, AttributeError) as error:
         raise WstalError(
             f"{path} is not ground truth in ActivityNet's format ({error!r}); expected "
             '{"database": {video: {"subset": ..., "annotations": [{"segment": [s, e], "label": '
