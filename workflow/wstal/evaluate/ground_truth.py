@@ -107,7 +107,15 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTrut
         content = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
         database = content["database"]
         entries = {str(video): dict(entry) for video, entry in database.items()}
-    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ) as error:
         raise WstalError(
             f"{path} is not ground truth in ActivityNet's format ({error!r}); expected "
             '{"database": {video: {"subset": ..., "annotations": [{"segment": [s, e], "label": '
