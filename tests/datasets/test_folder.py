@@ -147,7 +147,7 @@ def test_background_stands_for_no_class(tmp_path):
             "video,labels,split\na,run,jump,train\n",
             "line 2: .*'train' is in none; join labels",
         ),
-        ('video,labels,split\na,"run' + "x" * 140_000, "line 1: .*is a double quote left open"),
+        ('video,labels,split\na,"run' + "x" * 140_000, "line 2: .*is a double quote left open"),
     ],
 )
 def test_bad_labels_name_file_line_and_remedy(tmp_path, text, message):
@@ -184,9 +184,9 @@ def test_missing_file_says_what_it_should_be(tmp_path):
 def test_another_encoding_says_how_to_save_it(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_bytes("video,labels,split\nKöln,run,train\n".encode("latin-1"))
-    with pytest.raises(WstalError, match="is not UTF-8 .* save it as CSV UTF-8"):
+    with pytest.raises(WstalError, match="line 2: not UTF-8 .* save it as UTF-8"):
         read_folder_annotations(path)
-    assert len(read_csv_names(path)) == 1
+    assert read_csv_names(path) == {}
 
 
 def video(subset, *annotations, **more):

@@ -210,7 +210,7 @@ def test_what_handles_videos_sees_neither_times_nor_labels():
 def test_bad_files_are_named(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("{")
-    with pytest.raises(WstalError, match=r"a\.json is not an annotation database"):
+    with pytest.raises(WstalError, match=r"a\.json is not JSON.*an annotation database"):
         read_annotations(path)
     path.write_text(
         '{"classes": [], "database": {"v": {"subset": "testing", "labels": [], "annotations": []}}}'

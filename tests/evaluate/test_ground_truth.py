@@ -71,7 +71,7 @@ def test_zero_length_is_kept_and_other_formats_are_refused(tmp_path):
     assert len(read_ground_truth(tmp_path / "a.json").frame) == 1
     for text in ("{}", "[1]", '{"database": {"v": 3}}', "no JSON"):
         (tmp_path / "a.json").write_text(text)
-        with pytest.raises(WstalError, match="not ground truth in ActivityNet's format"):
+        with pytest.raises(WstalError, match="ground truth in ActivityNet's format"):
             read_ground_truth(tmp_path / "a.json")
     database["v"]["annotations"] = [{"label": "a"}]
     (tmp_path / "a.json").write_text(json.dumps({"database": database}))
@@ -123,7 +123,7 @@ def test_reads_coverage_and_manifest(tmp_path):
     path.write_text("id,split,status,rows,reason\nv1,test,ok,12,\nv2,test,broken,0,cut off\n")
     assert read_usable(path) == {"v1"}
     path.write_text("video,rows\nv1,1\n")
-    with pytest.raises(WstalError, match=r"coverage\.csv: expected the columns id and rows"):
+    with pytest.raises(WstalError, match=r"coverage\.csv: columns \['id'\] are missing"):
         read_usable(path)
     path.write_text("id,duration\nv1,12.5\nv2,\nv3,0\n")
     assert read_durations(path) == {"v1": 12.5}

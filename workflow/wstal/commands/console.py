@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import argparse
-import json
 import signal
 import sys
 import threading
@@ -22,6 +21,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from wstal.base.errors import WstalError
+from wstal.base.text_files import parse_json, read_json
 
 ROOT = Path(__file__).resolve().parents[3]  # the checkout
 WEIGHTS = ROOT / "workflow/reference/weights"  # what is known about public weights; small ones
@@ -79,9 +79,9 @@ def _keep_interrupt(unraisable: Any) -> None:
 def json_argument(text: str) -> Any:
     """Parse JSON text, or the file named after an `@`."""
     try:
-        return json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
-    except (OSError, json.JSONDecodeError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from error
+        return read_json(text[1:]) if text.startswith("@") else parse_json(text, repr(text))
+    except WstalError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_device(add: Add, default: str = "auto") -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from wstal.base.errors import WstalError
+from wstal.base.text_files import read_text
 
 OVERLAYS = ("datasets", "recipes", "variants")  # sections of a method's YAML that change the rest
 NOT_A_RUN = (*OVERLAYS, "paper_protocols")  # not part of what a run computes
@@ -28,8 +29,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     A key that a mapping repeats is refused: of two sections of one name the first would be lost.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.load(read_text(path, "YAML"), _Loader)
+    except yaml.YAMLError as error:
         raise WstalError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise WstalError(f"{path}: expected a mapping of keys to values")

@@ -8,7 +8,6 @@ reach them.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ import pandas as pd
 
 from wstal.base.errors import WstalError
 from wstal.base.files import write_json
+from wstal.base.text_files import read_json
 
 SUBSETS = ("train", "val", "test")
 COLUMNS = ["video_id", "t_start", "t_end", "label"]
@@ -98,10 +98,10 @@ class Annotations:
 def read_annotations(path: str | Path) -> Annotations:
     """Read annotations.json; raise WstalError that names the file and what is wrong in it."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path, "an annotation database of this project")
         entries = content["database"]
         return Annotations(content["classes"], entries, content.get("lists", {}))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise WstalError(
             f"{path} is not an annotation database of this project ({error!r}); "
             "remove it and let the annotations rule write it again"

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from wstal.base.errors import WstalError
+from wstal.base.text_files import read_text
 from wstal.datasets.annotations import Annotations
 from wstal.datasets.published_sets import FilesMissing, hash_files, make_segment
 from wstal.datasets.report import Choice, Report, Tally
@@ -113,7 +114,7 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
 
     Raises WstalError that names a line without five fields, or without times.
     """
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = read_text(path, f"the lines of {ROWS}").split("\n")
     header = bool(lines) and lines[0].lower().startswith("category&")
     rows = []
     for number, line in enumerate(lines[header:], 1 + header):
@@ -215,7 +216,7 @@ def _read_background_clips(
         raise FilesMissing(f"choices.background_clips is {wanted}: no {missing[1]} among the files")
     clips: dict[str, dict[str, Any]] = {}
     if wanted == "videos":
-        for line in filter(None, map(str.strip, listed.read_text().splitlines())):
+        for line in filter(None, map(str.strip, read_text(listed, "an id a line").split("\n"))):
             clips[line] = {"file": line}
     if wanted == "features":
         for row in range(len(_read_array(noisy, "avadataset"))):

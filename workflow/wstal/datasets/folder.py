@@ -13,16 +13,13 @@ video may also have `duration` and `labels`; an annotation without `segment` lab
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wstal.base.errors import WstalError
+from wstal.base.text_files import Row, read_json, read_rows
 from wstal.datasets.annotations import SUBSETS, Annotations
 
 VIDEO_SUFFIXES = (
@@ -70,7 +67,7 @@ def read_video_names(labels: str | Path) -> dict[str, str]:
     if Path(labels).suffix.lower() != SUFFIX:
         return read_csv_names(labels)
     try:
-        return {video_id(name): name for name in _read_json(Path(labels))["database"]}
+        return {video_id(name): name for name in read_json(labels)["database"]}
     except (WstalError, KeyError, TypeError):
         return {}
 
@@ -109,7 +106,6 @@ def find_doubtful_labels(annotations: Annotations) -> list[str]:
 
 # The two CSV files.
 
-DELIMITERS = ",;\t"  # between cells; spreadsheets write ; if decimals have a comma
 TIMES = ("t_start", "t_end")
 
 
@@ -121,8 +117,8 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
     video or of a class that no video has.
     """
     database: dict[str, dict] = {}
-    for line, row in _read_rows(labels, ("video", "labels", "split")):
-        video, split = video_id(row["video"]), row["split"].strip()
+    for row in read_rows(labels, ("video", "labels", "split")):
+        line, video, split = row.line, video_id(row["video"]), row["split"].strip()
         names = sorted({name.strip() for name in row["labels"].split(";") if name.strip()})
         if split not in SUBSETS:
             raise WstalError(
@@ -153,12 +149,12 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
         )
     classes = sorted({name for entry in database.values() for name in entry["labels"]})
     if segments:
-        for line, row in _read_rows(segments, ("video", "t_start", "t_end", "label")):
-            _add_segment(database, classes, row, f"{segments}, line {line}")
+        for row in read_rows(segments, ("video", *TIMES, "label"), numbers=TIMES):
+            _add_segment(database, classes, row, f"{segments}, line {row.line}")
     return Annotations(classes, database)
 
 
-def _add_segment(database: dict, classes: list[str], row: dict[str, str], where: str) -> None:
+def _add_segment(database: dict, classes: list[str], row: Row, where: str) -> None:
     video, label = video_id(row["video"]), row["label"].strip()
     try:
         start, end = float(row["t_start"]), float(row["t_end"])
@@ -174,61 +170,11 @@ def _add_segment(database: dict, classes: list[str], row: dict[str, str], where:
 
 
 def read_csv_names(labels: str | Path) -> dict[str, str]:
-    """Return {id: name} as labels.csv has it; empty if the file or its column is missing."""
-    if not Path(labels).is_file():
-        return {}
-    text = Path(labels).read_text(encoding="utf-8-sig", errors="replace")
-    with suppress(csv.Error):  # reported when the rows themselves are read
-        names = [(row.get("video") or "").strip() for row in _open_table(text)]
+    """Return {id: name} as labels.csv has it; empty if the file is missing or cannot be read."""
+    with suppress(WstalError):  # reported when the rows themselves are read
+        names = [row["video"].strip() for row in read_rows(labels, ("video",))]
         return {video_id(name): name for name in names if name}
     return {}
-
-
-def _read_rows(path: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line and cells of each row that is not empty; in files with semicolons 1,5 is a time."""
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise WstalError(
-            f"{path} cannot be read ({error.strerror}); it should be a CSV file with the "
-            f"columns {','.join(columns)}"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise WstalError(f"{path} is not UTF-8 ({error}); save it as CSV UTF-8") from error
-    table = _open_table(text)
-    if absent := [name for name in columns if name not in table.fieldnames]:
-        raise WstalError(
-            f"{path}: columns {absent} are missing from its first line "
-            f"{table.fieldnames}; expected {','.join(columns)}"
-        )
-    delimiter = table.reader.dialect.delimiter
-    try:
-        for row in table:
-            if surplus := "".join(row.pop(None, ())).strip():
-                raise WstalError(
-                    f"{path}, line {table.line_num}: there are more cells than columns, and "
-                    f"{surplus!r} is in none; join labels by ;, and put a name or label that "
-                    f"contains {delimiter!r} in double quotes"
-                )
-            cells = {name: row[name] or "" for name in columns}
-            if delimiter != ",":
-                cells |= {name: cells[name].replace(",", ".") for name in TIMES if name in cells}
-            if any(cell and cell.strip() for cell in row.values()):
-                yield table.line_num, cells
-    except csv.Error as error:
-        raise WstalError(
-            f"{path}, line {table.line_num}: {error}; is a double quote left open above?"
-        ) from error
-
-
-def _open_table(text: str) -> csv.DictReader:
-    """The rows by column, in composed Unicode, as one word may be encoded in two ways."""
-    first = next(iter(text.splitlines()), "")
-    delimiter = max(DELIMITERS, key=first.count)
-    lines = io.StringIO(unicodedata.normalize("NFC", text), newline=None)
-    table = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
-    table.fieldnames = [name.strip() for name in table.fieldnames or ()]
-    return table
 
 
 # The JSON in ActivityNet's format.
@@ -251,7 +197,7 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
     a training video without a label, a video listed twice, and a segment that is empty, inverted
     or does not hold times.
     """
-    content = _read_json(Path(path))
+    content = read_json(path, "labels as JSON, or as CSV")
     videos = content.get("database") if isinstance(content, Mapping) else None
     if not isinstance(videos, Mapping):
         raise WstalError(
@@ -281,14 +227,6 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
             )
     classes = sorted({label for entry in database.values() for label in entry["labels"]})
     return Annotations(classes, database), notes
-
-
-def _read_json(path: Path) -> Any:
-    """The file's content, in composed Unicode as in `_open_table`."""
-    try:
-        return json.loads(unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig")))
-    except (OSError, ValueError, RecursionError) as error:
-        raise WstalError(f"{path} is not JSON ({error}); correct it, or write CSV") from error
 
 
 def _read_entry(entry: Any, where: str) -> tuple[set[str], dict[str, Any]]:

@@ -7,9 +7,7 @@ single datasets build on these and on the helpers for text files, lists and comp
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import math
 import re
 import zipfile
@@ -22,6 +20,7 @@ import numpy as np
 
 from wstal.base.errors import WstalError
 from wstal.base.restricted_pickle import read_object_array
+from wstal.base.text_files import decode_text, read_json, read_rows, read_text
 
 Segment = tuple[float, float, str]  # start and end in seconds, label
 
@@ -88,10 +87,7 @@ def read_database(path: Path) -> PublishedSet | None:
 
     Raises WstalError that names the file and the video for an entry that cannot be read.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise WstalError(f"{path} is not JSON ({error}); fetch it again") from error
+    content = read_json(path, "JSON, so fetch it again")
     if not isinstance(content, Mapping):
         return None
     if isinstance(content.get("database"), Mapping):
@@ -114,8 +110,7 @@ def _read_flat(path: Path, content: Mapping[str, Any]) -> PublishedSet:
             f"{path} does not give the subset of a video; put {FLAT_SUBSETS} from the same place "
             "beside it"
         )
-    with beside.open(newline="", encoding="utf-8") as file:
-        subsets = {row["video"]: row["subset"] for row in csv.DictReader(file)}
+    subsets = {row["video"]: row["subset"] for row in read_rows(beside, ("video", "subset"))}
     found = PublishedSet(path.name, [path, beside])
     for video, entry in content.items():
         found.videos[video] = _read_video(entry, subsets.get(video), f"{path}, video {video}")
@@ -218,8 +213,7 @@ def expand_fetched(files: Iterable[Path]) -> list[Path]:
     found = []
     for path in files:
         if path.name == FETCHED:
-            with path.open(newline="", encoding="utf-8") as file:
-                found += [path.with_name(row["file"]) for row in csv.DictReader(file)]
+            found += [path.with_name(row["file"]) for row in read_rows(path, ("file",))]
         else:
             found.append(path)
     return found
@@ -229,7 +223,7 @@ def read_texts(files: Iterable[Path]) -> Iterator[tuple[Path, str, str]]:
     """Yield (file, name, text) of each text file, also of those inside zip archives."""
     for path in files:
         if path.suffix.lower() == ".txt":
-            yield path, path.name, path.read_text(encoding="utf-8-sig", errors="replace")
+            yield path, path.name, read_text(path, errors="replace")
         elif path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
             yield from _read_zipped_texts(path)
 
@@ -243,7 +237,7 @@ def _read_zipped_texts(path: Path) -> Iterator[tuple[Path, str, str]]:
             if name.lower().endswith(".txt") and not hidden and not encrypted:
                 if member.file_size > MAX_TEXT:
                     raise WstalError(f"{path}: {member.filename} is too large for a text file")
-                yield path, name, archive.read(member).decode("utf-8-sig", "replace")
+                yield path, name, decode_text(archive.read(member), name, errors="replace")
 
 
 def read_id_lists(files: Iterable[Path], known: Mapping[str, Any]) -> dict[str, list[str]]:

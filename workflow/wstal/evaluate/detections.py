@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from wstal.base.errors import WstalError
+from wstal.base.text_files import read_json
 
+EXPECTED = "detections in ActivityNet's format"
 COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]
 
 
@@ -23,7 +22,7 @@ def read_detections(path: str | Path) -> pd.DataFrame:
     WstalError that names file, video, entry and remedy for a segment that is negative, inverted
     or not finite, and for a score that is not a finite number.
     """
-    return _frame(path, _results(path, _load(path)))
+    return _frame(path, _results(path, read_json(path, EXPECTED)))
 
 
 def read_detections_by_iteration(path: str | Path) -> dict[int, pd.DataFrame]:
@@ -32,7 +31,7 @@ def read_detections_by_iteration(path: str | Path) -> dict[int, pd.DataFrame]:
     The file is `{"iterations": {"200": results}}`, plain or gzipped. Returns a frame, as
     `read_detections`, by iteration.
     """
-    content = _load(path)
+    content = read_json(path, EXPECTED)
     if not isinstance(content, dict) or not isinstance(content.get("iterations"), dict):
         raise WstalError(f'{path}: expected {{"iterations": {{"200": results, ...}}}}')
     frames = {int(key): _frame(path, value) for key, value in content["iterations"].items()}
@@ -58,16 +57,6 @@ def check_detections(
                 f"ground truth, such as {', '.join(map(repr, unknown[:3]))}; it has {len(known)} "
                 f"such as {example!r}. Rename them, or remove them from the file"
             )
-
-
-def _load(path: str | Path) -> Any:
-    try:
-        data = Path(path).read_bytes()
-        return json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-    except OSError as error:
-        raise WstalError(f"{path} cannot be read: {error}") from error
-    except (ValueError, EOFError, zlib.error) as error:
-        raise WstalError(f"{path} is not JSON ({error}); is the file complete?") from error
 
 
 def _results(path: str | Path, content: Any) -> Mapping[str, Any]:

@@ -6,10 +6,6 @@ truth a number is based on, as some videos may have no features.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
-import zlib
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from wstal.base.errors import WstalError
+from wstal.base.text_files import read_json, read_rows, read_text
 
 COLUMNS = ["video_id", "t_start", "t_end", "label"]
 # The scored subset becomes `test`: ActivityNet withholds its test labels and scores validation.
@@ -76,12 +73,7 @@ class GroundTruth:
     def with_ambiguous(self, path: str | Path) -> GroundTruth:
         """Return a copy with the ambiguous segments of a THUMOS14 list: lines `video start end`."""
         rows = []
-        try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise WstalError(
-                f"{path}: the list of ambiguous segments cannot be read ({error.strerror})"
-            ) from error
+        lines = read_text(path, "the list of ambiguous segments").split("\n")
         for number, line in enumerate(lines, 1):
             try:
                 if line.strip():
@@ -103,19 +95,10 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTrut
     an entry that cannot be used.
     """
     try:
-        data = Path(path).read_bytes()
-        content = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+        content = read_json(path, "ground truth in ActivityNet's format")
         database = content["database"]
         entries = {str(video): dict(entry) for video, entry in database.items()}
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-    ) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise WstalError(
             f"{path} is not ground truth in ActivityNet's format ({error!r}); expected "
             '{"database": {video: {"subset": ..., "annotations": [{"segment": [s, e], "label": '
@@ -247,21 +230,22 @@ def coverage_of(
 
 def read_usable(path: str | Path) -> set[str]:
     """Read the ids with features from coverage.csv; raise WstalError if a column is missing."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if not {"id", "rows"} <= set(reader.fieldnames or ()):
-            raise WstalError(
-                f"{path}: expected the columns id and rows, found {reader.fieldnames}; "
-                "give the coverage.csv beside features.h5"
-            )
-        return {row["id"] for row in reader if int(row["rows"]) > 0}
+    found = set()
+    for row in read_rows(path, ("id", "rows"), expected="the coverage.csv of features.h5"):
+        if not row["rows"].isdecimal():
+            raise WstalError(f"{path}, line {row.line}: rows {row['rows']!r} is not a count")
+        if int(row["rows"]) > 0:
+            found.add(row["id"])
+    return found
 
 
 def read_durations(manifest: str | Path) -> dict[str, float]:
     """Read durations in seconds from manifest.csv, of the videos that have one."""
-    with Path(manifest).open(newline="", encoding="utf-8") as file:
-        rows = [(row["id"], float(row["duration"] or 0)) for row in csv.DictReader(file)]
-    return {video: seconds for video, seconds in rows if seconds > 0}
+    found = {}
+    for row in read_rows(manifest, ("id", "duration"), expected="a manifest.csv of this project"):
+        if (seconds := float(row["duration"] or 0)) > 0:
+            found[row["id"]] = seconds
+    return found
 
 
 def find_late_segments(segments: pd.DataFrame, durations: Mapping[str, float]) -> str:
