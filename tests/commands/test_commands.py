@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import warm_python
 from wstal.__main__ import summaries
+from wstal.base.errors import WstalError
 from wstal.commands import console
-from wstal.commands.run import from_checkout
+from wstal.commands.run import check_configfiles, from_checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 JOBS = sorted(
@@ -129,6 +130,25 @@ def test_words_are_those_that_snakemake_sees_from_the_checkout(tmp_path, word, e
     (tmp_path / "mine.yaml").touch()
     found = from_checkout([word.format(root=tmp_path)], folder, tmp_path)
     assert found == [expected.format(root=tmp_path)]
+
+
+@pytest.mark.parametrize(
+    "words", [["--configfile", "{}"], ["--configfile={}"], ["--configfiles", "x", "{}"]]
+)
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [("latin-1", "line 1: not UTF-8"), ("utf-16", "is UTF-16"), ("utf-8", "")],
+)
+def test_a_configfile_in_another_encoding_is_refused_by_name(tmp_path, words, encoding, message):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes("targets: [Köln]\n".encode(encoding))
+    given = ["all", *(word.format(path) for word in words), "-n"]
+    if message:
+        with pytest.raises(WstalError, match=message) as caught:
+            check_configfiles(given)
+        assert str(path) in str(caught.value)
+    else:
+        check_configfiles(given)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,14 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import codecs
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from wstal.base.errors import WstalError
+from wstal.base.text_files import read_text
 from wstal.commands.console import ROOT, Add, Program
 
 
@@ -41,6 +44,23 @@ def _from_checkout(word: str, folder: Path, root: Path) -> str:
     return str(path) if path.is_file() else word
 
 
+def check_configfiles(words: Sequence[str]) -> None:
+    """Raise WstalError for a file after `--configfile` that Snakemake would not decode.
+
+    Snakemake reads it before the Snakefile, as UTF-8 only, and its error does not name the file.
+    """
+    option = ""
+    for word in words:
+        if word.startswith("-"):
+            option, _, word = word.partition("=")
+        path = Path(word)
+        if option in CONFIGFILES and path.is_file():
+            read_text(path, "YAML")
+            if path.read_bytes()[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                raise WstalError(f"{path} is UTF-16, which Snakemake does not read; save as UTF-8")
+
+
+CONFIGFILES = ("--configfile", "--configfiles")
 LIMITS = ("--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile")
 
 
@@ -51,6 +71,7 @@ def add_arguments(add: Add) -> None:
 def run(args: argparse.Namespace) -> None:
     """Become Snakemake: signals and the exit status are its own."""
     words = from_checkout(args.words, Path.cwd())
+    check_configfiles(words)
     limited = any(word.startswith(LIMITS) for word in words)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # Snakemake runs a job on each core
     os.chdir(ROOT)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wstal.commands.console import ROOT, Add, Program
-from wstal.commands.run import from_checkout
+from wstal.commands.run import check_configfiles, from_checkout
 
 HEADER = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):\Z")
 DIGEST = re.compile(r"\b[0-9a-f]{16}\b")
@@ -89,6 +89,7 @@ def add_arguments(add: Add) -> None:
 
 def why(args: argparse.Namespace) -> str | None:
     words = from_checkout(args.words, Path.cwd()) or ["all"]
+    check_configfiles(words)
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", *words]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
     text = done.stdout + done.stderr  # of a dry run either may have the reason
