@@ -28,11 +28,11 @@ try:
     config.update(CATALOG.top)
     GPUS = gpu_count()
     GPU = gpus_per_job(config["device"], GPUS, workflow.global_resources.get("gpu").value)
+    prepare_jobs(ROOT, config["accept_code"])
 except WstalError as error:
     raise WorkflowError(str(error)) from None
 
 values = Params(files, ROOT, CACHE, config["accept_code"])
-prepare_jobs(ROOT, config["accept_code"])
 # Without a limit, `gpu=1` would let every GPU job start at once on one machine.
 workflow.global_resources.setdefault("gpu", max(GPUS, 1))
 

@@ -22,6 +22,12 @@ def test_jobs_find_this_checkout_first_and_once(monkeypatch):
     assert os.environ["PATH"] == f"{Path(sys.executable).parent}:/bin"
 
 
+@pytest.mark.parametrize("name", ["a:b", "a{dataset}", "a}", "a\nb"])
+def test_a_checkout_whose_path_would_be_misread_is_refused(name):
+    with pytest.raises(WstalError, match="path of the checkout.*rename the folder"):
+        prepare_jobs(f"/home/{name}/wstal", {})
+
+
 def test_gpus_are_those_that_are_visible(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
     assert gpu_count() == 2

@@ -67,6 +67,13 @@ def test_a_path_that_the_kind_does_not_read_is_refused(kind, key):
         check_entries({"mine": dataset(kind=kind, **{key: "own/x"})}, RECIPES)
 
 
+@pytest.mark.parametrize("key", ["videos", "labels", "segments", "features"])
+def test_a_path_that_snakemake_would_take_for_a_pattern_is_refused(key):
+    with pytest.raises(WstalError, match=rf"mine.*{key}: .*'{{take}}', which Snakemake reads"):
+        load_catalog({"datasets": {"mine": {"kind": "folder", key: "clips/{take}"}}})
+    load_catalog({"datasets": {"mine": {"kind": "folder", key: "clips {}/{ä-b}"}}})
+
+
 def test_sound_entries_pass():
     check_entries(
         {

@@ -14,6 +14,7 @@ import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
+from string import Formatter
 
 import pytest
 import yaml
@@ -71,8 +72,9 @@ def test_shell_lines_are_short_and_quote_every_value(project):
     for file, text in rules_of(project):
         name, (_, _, shell) = f"{file}: {text.splitlines()[0]}", text.partition("    shell:\n")
         assert all(len(line) <= 110 for line in shell.splitlines()), name
-        bare = set(re.findall(r"(?<!\{)\{([\w.\[\]]+)\}(?!\})", shell))
+        bare = [field for _, field, spec, _ in Formatter().parse(shell) if field and spec != "q"]
         assert not bare, f"{name} has {bare} without :q"
+        assert re.fullmatch(r'(\s*("[^"\n]*"|#.*))*\s*', shell), f"{name}: not plain text"
 
 
 def test_rules_write_by_jobs_alone(project):

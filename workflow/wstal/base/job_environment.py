@@ -11,14 +11,22 @@ from pathlib import Path
 from wstal.base.errors import WstalError
 
 ACCEPTED = "WSTAL_ACCEPTED_CODE"
+_MISREAD = {os.pathsep, "{", "}", "\n"}  # a separator; format fields in paths of environments
 
 
 def prepare_jobs(root: str | Path, accepted: Mapping[str, str]) -> None:
     """Let every job use this checkout's package and this interpreter, wherever others are.
 
     `accepted` (new code digest: the older one it is equal to) is passed in the environment: as a
-    parameter it would make jobs run again, which it is there to prevent.
+    parameter it would make jobs run again, which it is there to prevent. Raises WstalError for a
+    checkout in a folder that PYTHONPATH or Snakemake cannot name.
     """
+    if misread := sorted(_MISREAD & set(str(root))):
+        raise WstalError(
+            f"the path of the checkout, {str(root)!r}, contains {', '.join(map(repr, misread))}, "
+            "which PYTHONPATH or Snakemake reads as something else; rename the folder, or clone "
+            "to another one"
+        )
     os.environ[ACCEPTED] = json.dumps(dict(accepted), sort_keys=True)
     _prepend("PYTHONPATH", str(Path(root) / "workflow"))
     _prepend("PATH", str(Path(sys.executable).parent))

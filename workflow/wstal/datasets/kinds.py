@@ -25,6 +25,7 @@ from wstal.datasets.thumos14 import read_thumos14
 Kind = Literal["folder", "thumos14", "activitynet", "ave", "demo", "simulated"]
 Place = Annotated[str, MinLen(1)]
 _PROPOSALS_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
+_WILDCARD = re.compile(r"\{\s*\w+\s*[,}]")  # Snakemake's, wherever a path has it
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,14 @@ class DatasetSettings:
 
     def __post_init__(self) -> None:
         refuse_repeated("seeds", self.seeds)
+        places = {key: getattr(self, key) for key in ("videos", "labels", "segments", "features")}
+        places |= {f"proposals.{name}": path for name, path in self.proposals.items()}
+        for key, place in places.items():
+            if place and (found := _WILDCARD.search(place)):
+                raise SettingsError(
+                    f"{key}: {place!r} contains {found[0]!r}, which Snakemake reads as a wildcard; "
+                    "rename the folder or file"
+                )
         for name in self.proposals:
             if not _PROPOSALS_NAME.match(str(name)):
                 raise SettingsError(
