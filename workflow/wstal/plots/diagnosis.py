@@ -97,7 +97,7 @@ FIGURES = {
 }
 
 
-COLOURS = {"rgb": RGB, "flow": FLOW, "audio": AUDIO}
+STREAM_COLOURS = {"rgb": RGB, "flow": FLOW, "audio": AUDIO}
 
 
 def plot_comparison(rows: Sequence[Mapping[str, Any]], names: tuple[str, str]) -> Figure:
@@ -119,7 +119,7 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], names: tuple[str, str]) -
         stream = key.removeprefix("match_")
         values = np.clip([row[key] for row in rows if key in row], bins[0], 1)
         similarity.hist(
-            values, bins, histtype="step", label=stream, color=COLOURS.get(stream, FUSED)
+            values, bins, histtype="step", label=stream, color=STREAM_COLOURS.get(stream, FUSED)
         )
     similarity.set_xlabel("centred cosine of a video, once aligned")
     similarity.set_ylabel("videos")

@@ -124,7 +124,7 @@ def _page(layout: str, folder: Path, absent: str) -> str:
 
 
 NAMES = "videoname.npy"
-MAX_BYTES = 1 << 36  # of the joint array
+MAX_JOINT_BYTES = 1 << 36  # of the joint array
 
 
 def find_wtalc(folder: Path, settings: ImportSettings, labels: Sequence[Path]) -> PublishedFeatures:
@@ -143,7 +143,7 @@ def find_wtalc(folder: Path, settings: ImportSettings, labels: Sequence[Path]) -
             f"{len(joint)} joint arrays below {folder}: {', '.join(p.name for p in joint)}; "
             "keep one, or put each into a folder named like its recipe"
         )
-    array = read_object_array(joint[0], max_bytes=MAX_BYTES, arrays=True)
+    array = read_object_array(joint[0], max_bytes=MAX_JOINT_BYTES, arrays=True)
     order = [as_text(name) for name in np.ravel(read_object_array(names[0]))]
     if len(array) != len(order):
         raise WstalError(
@@ -236,7 +236,7 @@ def _read_row(files: Mapping[str, Path], row: int) -> VideoFeatures:
     return VideoFeatures(streams)
 
 
-MAX_BYTES = 1 << 33  # of one unpacked .npz file
+MAX_UNPACKED_BYTES = 1 << 33  # of one unpacked .npz file
 
 
 def find_basnet(folder: Path, settings: ImportSettings) -> PublishedFeatures:
@@ -352,8 +352,10 @@ def _read_crops(files: Mapping[str, Path], crop: str) -> VideoFeatures:
 def _load_archive(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-                raise WstalError(f"{path} unpacks to over {MAX_BYTES >> 30} GiB; it is not read")
+            if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
+                raise WstalError(
+                    f"{path} unpacks to over {MAX_UNPACKED_BYTES >> 30} GiB; it is not read"
+                )
         with np.load(path, allow_pickle=False) as file:
             return {name: check_numbers(file[name], path) for name in file.files}
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
