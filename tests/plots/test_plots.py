@@ -175,6 +175,12 @@ def test_a_video_shows_its_own_classes_and_spans_its_own_time(tmp_path):
     assert "demo data" in text and "P = 0.90" in text
 
 
+def test_dollars_and_line_breaks_in_a_name_are_letters(tmp_path):
+    truth, found = frames()
+    save(plot_timeline("v", make_scores(), truth, found, "a $x_$ \n$"), tmp_path / "v.svg")
+    assert "a $x_$" in (tmp_path / "v.svg").read_text()
+
+
 def test_equal_figures_are_equal_files_and_empty_videos_draw(tmp_path):
     truth, found = frames()
     for name in ("a", "b"):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ from wstal.config.stages import (
 )
 from wstal.datasets.folder import VIDEO_SUFFIXES
 from wstal.features.pack import COVERAGE, FeatureFile, Stream, grid_attrs, pack
-from wstal.media.find import Found, videos_below
+from wstal.media.find import Found, spelling, videos_below
 from wstal.media.probe import COLUMNS, probe_found
 from wstal.networks.weights import WeightFile, read_sources
 
@@ -275,13 +276,22 @@ def write_arrays(features: FeatureFile, folder: Path, layout: str) -> list[Path]
 def video_ids(paths: Iterable[Path]) -> dict[str, Path]:
     """Return files by id: the name without extension, or the path if two names are the same.
 
+    Names are spelled as in label files; paths that are spelled alike are percent-encoded.
     A folder stands for the videos below it, by their extension; one without any raises
     WstalError. A file given twice counts once.
     """
     files = [file for path in paths for file in (_below(path) if path.is_dir() else [path])]
     unique = list({path.absolute(): path for path in files}.values())
-    stems = Counter(path.stem for path in unique)
-    return {path.stem if stems[path.stem] == 1 else path.as_posix(): path for path in unique}
+    ids: dict[Path, str] = {}
+    for name_of in (
+        lambda path: spelling(path.stem),
+        lambda path: spelling(path.as_posix()),
+        lambda path: quote(path.as_posix(), errors="surrogateescape"),
+    ):
+        names = {path: name_of(path) for path in unique if path not in ids}
+        counts = Counter([*names.values(), *ids.values()])
+        ids |= {path: name for path, name in names.items() if counts[name] == 1}
+    return {ids[path]: path for path in unique}
 
 
 def _below(folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from wstal.apply.extraction import SPLIT, check_weights, prepare, provenance
 from wstal.apply.run_folder import RunFolder, read_run, run_recipe
 from wstal.base.array_store import safe_name
 from wstal.base.device import device_name
-from wstal.base.errors import WstalError
+from wstal.base.errors import WstalError, printable
 from wstal.base.files import write_text
 from wstal.base.settings import from_plain
 from wstal.config.catalog import Catalog
@@ -239,7 +239,7 @@ class Localizer:
                 scores, detections = apply_run(self.run, features, self.device)
                 made = provenance(features)
                 row["status"] = features.video_attrs(video)["status"]
-        about = {key: row[key] for key in VIDEO} | {"file": path.name}
+        about = {key: row[key] for key in VIDEO} | {"file": printable(path.name)}
         trained = {"training": scores.provenance, "inference": {**self._about, "features": made}}
         scores = replace(scores, provenance={**trained, "video": about})
         run = f"{self.run.name} {self.run.path.name}"
@@ -256,7 +256,7 @@ def localize_each(
         try:
             localization = localizer(video, path)
         except (WstalError, OSError) as error:
-            failures.append(f"{path}: nothing localized, {error}")
+            failures.append(printable(f"{path}: nothing localized, {error}"))
         else:
             yield localization
 

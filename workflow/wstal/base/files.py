@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from wstal.base.errors import WstalError
 
@@ -133,6 +134,24 @@ def read_frame(path: str | Path) -> pd.DataFrame:
         raise WstalError(
             f"{path} is not a CSV table ({error}); remove it and make it again"
         ) from error
+
+
+def stored_path(path: str | Path) -> str:
+    """Return an absolute path as text for tables and attributes; see `path_from`.
+
+    A path that is not UTF-8, which no table can hold, is written as a `file:` URI.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return Path(path).absolute().as_uri()
+    return str(path)
+
+
+def path_from(text: str) -> Path:
+    """Return the path that `stored_path` wrote."""
+    coded = text.startswith("file:///")
+    return Path(os.fsdecode(unquote_to_bytes(text.removeprefix("file://"))) if coded else text)
 
 
 def read_cached(path: Path | None) -> Any:

@@ -54,7 +54,10 @@ class Program:
         if self.passes_on and argv[:1] not in (["-h"], ["--help"]):
             args = argparse.Namespace(words=argv)
         else:
-            args = parser.parse_args(argv)
+            args = parser.parse_args([_as_path(word, parser) for word in argv])
+        for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show ends nothing
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
         sys.unraisablehook = _keep_interrupt
         try:
             status = self.main(args)
@@ -65,6 +68,12 @@ class Program:
             log(self.stopped(args))
             status = 130
         sys.exit(status)
+
+
+def _as_path(word: str, parser: argparse.ArgumentParser) -> str:
+    """The word; a file whose name begins with a dash as `./-name`, as a shell's `*` gives it."""
+    option = word.partition("=")[0] in parser._option_string_actions
+    return f"./{word}" if word.startswith("-") and not option and Path(word).exists() else word
 
 
 def _keep_interrupt(unraisable: Any) -> None:

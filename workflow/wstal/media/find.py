@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
+from wstal.base.errors import printable
 from wstal.datasets.folder import VIDEO_SUFFIXES, video_id
 
 
@@ -31,7 +32,19 @@ def videos_below(folder: str | Path) -> Iterator[Path]:
 
 
 def spelling(name: str) -> str:
-    """Return a file's name as label files spell it: macOS separates letters and accents."""
+    """Return a file's name as label files spell it.
+
+    macOS separates letters and accents; a name that is not UTF-8 is read as Windows-1252, and as
+    Latin-1 where that has no such letter.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        code = os.fsencode(name)
+        try:
+            name = code.decode("cp1252")
+        except UnicodeDecodeError:
+            name = code.decode("latin-1")
     return unicodedata.normalize("NFC", name)
 
 
@@ -42,6 +55,9 @@ class Found:
     id: str
     path: Path | None
     note: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "note", printable(self.note))
 
 
 def find_videos(
@@ -120,6 +136,6 @@ def shard_listing(
         stem, whole = (spelling(part) for part in (path.stem, relative.with_suffix("").as_posix()))
         ids = {stem, whole, stem.removeprefix("v_"), f"v_{stem}"}
         for video in ids if named is None else ids & named.keys():
-            line = f"{relative.as_posix()}\0{stat.st_size}\0{stat.st_mtime_ns}"
+            line = f"{printable(relative.as_posix())}\0{stat.st_size}\0{stat.st_mtime_ns}"
             lines[shard_of(video, shards)].add(line)
     return [hashlib.sha256("\n".join(sorted(each)).encode()).hexdigest()[:16] for each in lines]

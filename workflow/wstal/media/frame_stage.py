@@ -14,7 +14,7 @@ import numpy as np
 from annotated_types import Gt
 
 from wstal.base.array_store import ArrayFile, Record, read_attrs
-from wstal.base.files import atomic_path
+from wstal.base.files import atomic_path, stored_path
 from wstal.base.stage import Job, StageInput
 from wstal.media.frames import read_frames, read_timeline
 from wstal.media.stage import DecodingStage
@@ -56,7 +56,7 @@ class FrameStage(DecodingStage):
             file.write("times", attrs.pop("times"))
             file.set_status(attrs.pop("status"), attrs.pop("reason"))
             file.attrs.update(attrs)
-            file.attrs.update(fps=settings.fps, video=str(path), decoder=settings.decoder)
+            file.attrs.update(fps=settings.fps, video=stored_path(path), decoder=settings.decoder)
             if settings.cache_frames:
                 _cache_pictures(file, path, line.frame_index, settings.decoder)
             return len(line.frame_index)
@@ -84,11 +84,11 @@ def _cache_pictures(file: ArrayFile, path: Path, index: np.ndarray, decoder: str
 
 def _follow_video(path: Path, video: Path) -> None:
     """Record the new path of a video that was moved since its timeline was made."""
-    if read_attrs(path)["video"] != str(video):
+    if read_attrs(path)["video"] != stored_path(video):
         with atomic_path(path) as temporary:
             shutil.copyfile(path, temporary)
             with h5py.File(temporary, "r+") as file:
-                file.attrs["video"] = str(video)
+                file.attrs["video"] = stored_path(video)
 
 
 STAGES = {"frames": FrameStage()}

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
+from wstal.base.files import path_from
 from wstal.media.decoders import MODULES
 from wstal.media.pictures import Converter
 from wstal.media.scan import Decoder
@@ -87,7 +88,7 @@ def open_frames(
     with h5py.File(frames_file, "r") as file:
         if "rgb" not in file:
             index = file["frame_index"][()]
-            video, decoder = file.attrs["video"], file.attrs["decoder"]
+            video, decoder = path_from(file.attrs["video"]), file.attrs["decoder"]
         else:
             convert = Converter(pixels, short_side, interpolation)
             rows = file["rgb"].chunks[0]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from wstal.base.array_store import BROKEN, MISSING, NO_AUDIO, OK, PARTIAL, safe_name
-from wstal.base.errors import MediaError
-from wstal.base.files import write_json
+from wstal.base.errors import MediaError, printable
+from wstal.base.files import stored_path, write_json
 from wstal.media.decoders.pyav import scan
 from wstal.media.find import Found, find_videos
 from wstal.media.timeline import lay_grid
@@ -89,18 +89,23 @@ def probe_found(found: Found, cache: str | Path, code: str) -> dict[str, Any]:
         kept = _read_kept(record, stamp)
         measured = kept or _measure(path)
     except OSError as error:  # a dangling link, or no permission
-        row |= {"status": BROKEN, "reason": f"{path}: {error.strerror}"}
+        row |= {"status": BROKEN, "reason": printable(f"{path}: {error.strerror}")}
     else:
         row |= measured
         if not kept:
             write_json(record, {"stamp": stamp, "row": measured})
     texts = [text for text in (row["reason"], found.note) if text]
-    return row | {"path": str(path), "reason": "; ".join(texts)}
+    return row | {"path": stored_path(path), "reason": "; ".join(texts)}
 
 
 def _stamp(path: Path, code: str) -> dict[str, Any]:
     stat = path.stat()
-    return {"path": str(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "code": code}
+    return {
+        "path": stored_path(path),
+        "size": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+        "code": code,
+    }
 
 
 def _read_kept(record: Path, stamp: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ import cv2
 import soxr
 
 from wstal.base.array_store import Record
+from wstal.base.files import path_from
 from wstal.base.settings import to_plain
 from wstal.base.stage import Job, Stage, StageInput
 
@@ -31,7 +32,7 @@ class DecodingStage(Stage):
         with shards["probe"].open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 record = Record(row["id"], row["status"], 0, "", "", "", row["reason"])
-                files = {"video": Path(row["path"])}
+                files = {"video": path_from(row["path"])}
                 video = StageInput(row["id"], row["status"], row["reason"], row["sha256"], files)
                 if record.usable:
                     videos.append(video)

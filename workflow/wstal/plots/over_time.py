@@ -30,6 +30,7 @@ plt.rcParams.update(
         "axes.spines.top": False,
         "axes.spines.right": False,
         "svg.fonttype": "none",
+        "text.parse_math": False,  # a `$` in the name of a file or class is a letter
         "svg.hashsalt": "wstal",  # equal figures are equal files
         "legend.frameon": False,
     }

@@ -21,6 +21,7 @@ import pandas as pd
 
 from wstal.base.array_store import read_shard
 from wstal.base.errors import WstalError
+from wstal.base.files import path_from
 from wstal.evaluate.detections import COLUMNS, check_detections
 from wstal.evaluate.events import classify_seconds, judge
 from wstal.evaluate.ground_truth import GroundTruth
@@ -304,11 +305,12 @@ def video_url(path: str, page: str | Path, root: str | Path) -> str:
     """
     if not path:
         return ""
-    video, root = Path(os.path.abspath(path)), Path(os.path.abspath(root))  # noqa: PTH100
+    video, root = Path(os.path.abspath(path_from(path))), Path(os.path.abspath(root))  # noqa: PTH100
     if not video.is_relative_to(root):
         return video.as_uri()
     folder = Path(os.path.abspath(page)).parent  # noqa: PTH100
-    return quote("./" + Path(os.path.relpath(video, folder)).as_posix())
+    relative = Path(os.path.relpath(video, folder)).as_posix()
+    return quote("./" + relative, errors="surrogateescape")
 
 
 def doubtful_format(path: str) -> str:
