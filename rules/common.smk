@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from wstal.base.errors import WstalError
 from wstal.base.job_environment import gpu_count, gpus_per_job, prepare_jobs
-from wstal.config import dataset_files
+from wstal.config import dataset_files, run_locks
 from wstal.config.catalog import load_catalog
 from wstal.config.inputs import Inputs
 from wstal.config.layers import read_yaml
@@ -35,6 +35,13 @@ except WstalError as error:
 values = Params(files, ROOT, CACHE, config["accept_code"])
 # Without a limit, `gpu=1` would let every GPU job start at once on one machine.
 workflow.global_resources.setdefault("gpu", max(GPUS, 1))
+
+try:
+    from snakemake.persistence.file import FilePersistence
+except ImportError:  # another version of Snakemake, which keeps its own locks
+    pass
+else:
+    run_locks.install(FilePersistence, logger.info)
 
 ON_GPU = {"gpu": GPU, "device": config["device"]}  # resources of a job of a network
 DATASETS, RECIPES, RUNS, JOINED = files.datasets, files.recipes, CATALOG.runs(), CATALOG.fused()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -116,19 +118,31 @@ def test_csv_refuses_unknown_columns(tmp_path):
         write_csv(tmp_path / "a.csv", ["a"], [{"c": 1}])
 
 
-def test_what_killed_writers_left_goes_after_a_day_and_nothing_else(tmp_path):
+def test_what_a_killed_writer_left_goes_at_the_next_write_in_its_folder(tmp_path):
+    write = (
+        "import os, sys; from wstal.base.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as path: path.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", write, tmp_path / "a b.h5"])
+    assert [path.name.startswith(".a b.") for path in tmp_path.iterdir()] == [True]
+    write_json(tmp_path / "other.json", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["other.json"]
+
+
+def test_what_a_running_or_unseen_writer_has_begun_stays_for_a_day(tmp_path):
     with atomic_path(tmp_path / "a b.h5") as temporary:
-        left = tmp_path / temporary.name.replace(" b.", " c.")
         temporary.touch()
-    (tmp_path / "a b.h5").unlink()
-    old = [left, tmp_path / ".x.0123456789ab"]
-    kept = [tmp_path / name for name in (".d.0123456789ab.h5", ".hidden.h5", "e.0123456789ab.h5")]
-    for path in (*old, *kept):
-        path.write_text("")
-    for path in (*old, *kept[1:]):
-        os.utime(path, (time.time() - 90000,) * 2)
-    remove_left_over(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted(kept)
+        own, elsewhere = temporary.name, ".b.0123456700000a0001.h5"
+        others = [".hidden.h5", "e.0123456700000a0001.h5", ".c.01234567.h5"]
+        for name in (elsewhere, *others):
+            (tmp_path / name).touch()
+        remove_left_over(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {own, elsewhere, *others}
+        for path in tmp_path.iterdir():
+            os.utime(path, (time.time() - 90000,) * 2)
+        remove_left_over(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == set(others)
+        temporary.touch()
     remove_left_over(tmp_path / "absent")
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 from wstal.base.errors import WstalError
+from wstal.base.job_environment import STARTED_BY
+from wstal.base.process import this_process
 from wstal.commands import console
+from wstal.commands.console import ROOT
 from wstal.commands.runtime import COLUMNS, stage_costs
 
 
@@ -121,3 +128,77 @@ def test_jobs_are_summed_by_stage_and_the_largest_memory_kept(tmp_path):
 
 def test_no_measurements_is_an_empty_table(tmp_path):
     assert list(stage_costs(tmp_path).columns) == COLUMNS and stage_costs(tmp_path).empty
+
+
+# A program is stopped: one line, a status of its own, nothing left.
+
+PROGRAM = """
+import os, signal, sys, time
+from pathlib import Path
+from wstal.base.files import atomic_path
+from wstal.commands.console import Program, Stop
+
+Stop.AGAIN = 0.05
+
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(0)
+
+def main(args):
+    with atomic_path("out.txt") as path:
+        path.write_text("half")
+        {body}
+        time.sleep(60)
+
+Program("Help.", lambda add: add("signal"), main).run()
+"""
+BODIES = {
+    "at once": "os.kill(os.getpid(), int(args.signal))",
+    "where Python drops it": "Dropped()",
+    "where it becomes another error": (
+        "try: os.kill(os.getpid(), int(args.signal)); time.sleep(60)\n"
+        "        except KeyboardInterrupt: raise ImportError('numpy failed')"
+    ),
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_program_prints_one_line_and_leaves_nothing(tmp_path, number, body):
+    command = [sys.executable, "-c", PROGRAM.format(body=body), str(int(number))]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (128 + number, "stopped\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path):
+    program = PROGRAM.format(body="os.kill(os.getpid(), 2); return 'ran on'")
+    program = program.replace("import os", "import signal; signal.signal(2, 1)\nimport os", 1)
+    done = subprocess.run([sys.executable, "-c", program, "2"], cwd=tmp_path, capture_output=True)
+    assert (done.returncode, done.stderr) == (1, b"ran on\n")  # as after nohup
+
+
+def test_a_job_ends_with_the_snakemake_that_started_it(tmp_path):
+    gone = str(this_process()._replace(start=1))
+    command = [sys.executable, "-c", PROGRAM.format(body=""), "2"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {STARTED_BY: gone}, capture_output=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (143, b"stopped\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_a_command_is_imported_ends_in_a_line(tmp_path):
+    slow = "import time\ntry: time.sleep(60)\nexcept BaseException: pass\n"  # as torch may
+    (tmp_path / "torch.py").write_text("print('importing', flush=True)\n" + slow)
+    own = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'workflow'}"}
+    command = [sys.executable, "-m", "wstal", "localize", "a.mp4", "--run", "x"]
+    with subprocess.Popen(
+        command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as running:  # fmt: skip
+        assert running.stdout.readline() == "importing\n"
+        running.send_signal(signal.SIGINT)
+        assert running.stderr.read() == "stopped\n"
+    assert running.returncode == 130

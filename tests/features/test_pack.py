@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 
 import numpy as np
@@ -143,15 +142,6 @@ def test_a_damaged_file_of_a_video_is_named_with_what_makes_it_anew(tmp_path, da
     with pytest.raises(WstalError, match=r"vggish/b\.h5.*Remove .*vggish/shard\*\.csv"):
         pack(tmp_path / "f.h5", [row("a"), row("b")], streams, attrs=attrs())
     assert not list(tmp_path.glob("*.h5")) and not list(tmp_path.glob(".*"))
-
-
-def test_what_a_killed_pack_left_goes_after_a_day(tmp_path):
-    old = tmp_path / ".f.0123456789ab.h5"
-    old.write_bytes(b"half")
-    os.utime(old, (0, 0))
-    streams = gather_streams({"audio": "vggish"}, [stage(tmp_path / "vggish", {"a": 2})])
-    pack(tmp_path / "f.h5", [row("a")], streams, attrs=attrs())
-    assert not old.exists()
 
 
 def test_other_files_are_refused(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import h5py
@@ -68,6 +67,7 @@ def test_a_run_writes_checkpoint_log_and_test_scores(train):
     assert history.iterations == [5, 10, 12]
     assert {frozenset(s.videos) for s in history} == {frozenset({"v08", "v09", "v10"})}
     assert sorted(p.name for p in files.checkpoint.parent.iterdir()) == [
+        ".finished",
         "checkpoint.pt",
         "log.csv",
         "scores_by_iteration.h5",
@@ -231,13 +231,26 @@ def test_a_run_without_its_scores_so_far_is_not_continued(train, tmp_path, damag
     assert files.checkpoint.read_bytes() == whole.checkpoint.read_bytes()
 
 
-def test_what_a_run_killed_while_it_saved_left_goes_after_a_day(train, tmp_path):
-    old = tmp_path / "x/.checkpoint.part.0123456789ab.pt"
-    old.parent.mkdir()
-    old.write_bytes(b"half")
-    os.utime(old, (0, 0))
-    train("x")
-    assert not old.exists()
+@pytest.mark.parametrize("lost", ["checkpoint.pt", "log.csv", "all"])
+def test_a_finished_run_is_not_trained_again(train, lost):
+    files, _ = train("a")
+    content = {path: path.read_bytes() for path in files.outputs}
+    for path in files.outputs:
+        if lost in (path.name, "all"):  # Snakemake removes them before it starts the job again
+            path.unlink()
+    _, notes = train("a", kill_after=0)
+    assert notes == ["kept the finished run: config, code, seed and data are the same"]
+    assert {path: path.read_bytes() for path in files.outputs} == content
+
+
+def test_a_finished_run_of_other_code_or_with_damage_is_trained_again(train):
+    files, _ = train("a")
+    with pytest.raises(Killed):
+        train("a", kill_after=0, code="0ther")
+    with files.log.open("r+b") as file:  # in place: the link has the same bytes
+        file.write(b"x")
+    with pytest.raises(Killed):
+        train("a", kill_after=0)
 
 
 def test_a_run_killed_while_it_wrote_scores_is_continued(train, tmp_path):

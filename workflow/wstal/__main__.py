@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
+import signal
 import sys
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +24,12 @@ def summaries() -> dict[str, str]:
     return found
 
 
+def leave(number: int, frame: object) -> None:
+    """End at once: nothing is written before the imports end, and they may drop an exception."""
+    os.write(2, b"stopped\n")
+    os._exit(128 + number)
+
+
 def main() -> None:
     """Start the command that the first argument names, or list the commands."""
     commands, given = summaries(), sys.argv[1:]
@@ -35,10 +43,10 @@ def main() -> None:
     if name not in commands:
         near = get_close_matches(name, commands, n=1) or commands
         sys.exit(f"wstal has no command {name!r}; nearest: {', '.join(near)}")
-    try:
-        module = importlib.import_module(f"wstal.commands.{name.replace('-', '_')}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, leave)
+    module = importlib.import_module(f"wstal.commands.{name.replace('-', '_')}")
     module.COMMAND.run(given[1:], f"wstal {name}")
 
 

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
-from wstal.base.files import atomic_path, remove_left_over, write_csv
+from wstal.base.files import atomic_path, write_csv
 
 LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes and temporary names add to it
 OK, NO_AUDIO, PARTIAL, MISSING, BROKEN = "ok", "no_audio", "partial", "missing", "broken"
@@ -207,7 +207,6 @@ def process_shard(
     WstalError names every video that failed.
     """
     directory, records, failures = Path(directory), [], []
-    remove_left_over(directory)
     for item in track(items):
         path = directory / f"{safe_name(item.id)}.h5"
         key = key_of(item)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import csv
 import errno
+import itertools
 import json
 import os
 import re
 import shutil
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,11 +23,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from wstal.base.errors import WstalError
+from wstal.base.process import is_running, this_machine
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}(\.\w+)?")
+# The last but one part names the process that writes the file: machine, number, count.
+_TEMPORARY = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})(?P<number>[0-9a-f]{6})[0-9a-f]{4}(\.\w+)?")
+_counts = itertools.count()
+_cleaned: set[Path] = set()  # folders in which this process has looked for temporary files
 # What a file system says that cannot flush a folder: some network and FUSE mounts.
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EISDIR)
 
@@ -42,7 +46,10 @@ def atomic_path(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
+    if path.parent not in _cleaned:
+        remove_left_over(path.parent)
+    writer = f"{this_machine()}{os.getpid():06x}{next(_counts) % 0x10000:04x}"
+    temporary = path.with_name(f".{path.stem}.{writer}{path.suffix}")
     try:
         yield temporary
         if durable:
@@ -84,14 +91,23 @@ def copy_file(source: str | Path, path: str | Path) -> None:
 
 
 def remove_left_over(folder: str | Path, age: float = 86400) -> None:
-    """Remove temporary files of killed writers in `folder`: those unchanged for `age` seconds.
+    """Remove temporary files of killed writers in `folder`.
 
-    A younger one may belong to a running writer, here or on another node.
+    Those of this machine go as soon as their process is gone. Others, of a machine whose processes
+    cannot be seen from here, go once they are unchanged for `age` seconds. Each process
+    looks into a folder before its first write there.
     """
-    for path in Path(folder).glob(".*"):
-        with suppress(OSError):
-            if _TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime > age:
-                path.unlink()
+    _cleaned.add(Path(folder))
+    with suppress(OSError):
+        for path in [Path(entry) for entry in os.scandir(folder) if entry.name[0] == "."]:
+            if (match := _TEMPORARY.fullmatch(path.name)) and _is_left_over(path, match, age):
+                path.unlink(missing_ok=True)
+
+
+def _is_left_over(path: Path, match: re.Match[str], age: float) -> bool:
+    if match["machine"] == this_machine() and not is_running(int(match["number"], 16)):
+        return True
+    return time.time() - path.stat().st_mtime > age
 
 
 def write_text(path: str | Path, text: str, *, durable: bool = True) -> None:

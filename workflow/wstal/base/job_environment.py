@@ -9,17 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wstal.base.errors import WstalError
+from wstal.base.process import Process, read_process, this_process
 
 ACCEPTED = "WSTAL_ACCEPTED_CODE"
 _MISREAD = {os.pathsep, "{", "}", "\n"}  # a separator; format fields in paths of environments
+STARTED_BY = "WSTAL_STARTED_BY"
 
 
 def prepare_jobs(root: str | Path, accepted: Mapping[str, str]) -> None:
     """Let every job use this checkout's package and this interpreter, wherever others are.
 
     `accepted` (new code digest: the older one it is equal to) is passed in the environment: as a
-    parameter it would make jobs run again, which it is there to prevent. Raises WstalError for a
-    checkout in a folder that PYTHONPATH or Snakemake cannot name.
+    parameter it would make jobs run again, which it is there to prevent. Jobs also get to know
+    which process starts them, so that they end with it. Raises WstalError for a checkout in a
+    folder that PYTHONPATH or Snakemake cannot name.
     """
     if misread := sorted(_MISREAD & set(str(root))):
         raise WstalError(
@@ -27,9 +30,15 @@ def prepare_jobs(root: str | Path, accepted: Mapping[str, str]) -> None:
             "which PYTHONPATH or Snakemake reads as something else; rename the folder, or clone "
             "to another one"
         )
+    os.environ[STARTED_BY] = str(this_process())
     os.environ[ACCEPTED] = json.dumps(dict(accepted), sort_keys=True)
     _prepend("PYTHONPATH", str(Path(root) / "workflow"))
     _prepend("PATH", str(Path(sys.executable).parent))
+
+
+def started_by() -> Process | None:
+    """Return the Snakemake that started this job, if one did."""
+    return read_process(os.environ.get(STARTED_BY, ""))
 
 
 def accepted_code() -> dict[str, str]:

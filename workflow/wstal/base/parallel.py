@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
@@ -22,13 +24,28 @@ def worker_pool(jobs: int) -> ProcessPoolExecutor:
     """Return a pool of `jobs` new processes that end with this one.
 
     Without that, workers of the standard library wait for work forever if their parent is killed.
+    If the block of the pool fails or is stopped, running work is stopped and the rest left out.
     """
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, spawn, initializer=_watch_parent)
+    return _Pool(jobs, spawn, initializer=_prepare_worker)
 
 
-def _watch_parent() -> None:
+class _Pool(ProcessPoolExecutor):
+    def __exit__(self, kind: type | None, error: object, traceback: object) -> None:
+        if kind is not None:
+            for worker in (self._processes or {}).values():
+                worker.terminate()
+        self.shutdown(cancel_futures=kind is not None)
+
+
+def _prepare_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its pool
+    signal.signal(signal.SIGTERM, _stop)
     Thread(target=_exit_after_parent, daemon=True).start()
+
+
+def _stop(number: int, frame: object) -> None:
+    sys.exit(128 + number)  # an exception, so that temporary files are removed
 
 
 def _exit_after_parent() -> None:

@@ -6,13 +6,14 @@ a result depends on.
 
 from __future__ import annotations
 
-import _thread
 import argparse
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from wstal.base.errors import WstalError
+from wstal.base.job_environment import started_by
+from wstal.base.process import GONE, Process
 from wstal.base.text_files import parse_json, read_json
 
 ROOT = Path(__file__).resolve().parents[3]  # the checkout
@@ -48,7 +51,11 @@ class Program:
         return parser
 
     def run(self, argv: list[str] | None = None, name: str | None = None) -> NoReturn:
-        """Parse, run and exit: status 1 and a message for an expected error, 130 for Ctrl-C."""
+        """Parse, run and exit: status 1 and a message for an expected error, 130 for Ctrl-C.
+
+        SIGTERM ends the program as Ctrl-C does, with status 143. A job also ends when the
+        Snakemake that started it is gone.
+        """
         argv = sys.argv[1:] if argv is None else argv
         parser = self.parser(name)
         if self.passes_on and argv[:1] not in (["-h"], ["--help"]):
@@ -58,15 +65,21 @@ class Program:
         for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show ends nothing
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        sys.unraisablehook = _keep_interrupt
+        stop, status, failed = Stop(), None, True
         try:
-            status = self.main(args)
+            with stop:
+                status = self.main(args)
+            failed = False
         except (WstalError, OSError) as error:
             status = str(error)
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would kill Python's exit
+            stop.signal = stop.signal or signal.SIGINT
+        except Exception:
+            if stop.signal is None:  # else: made of an interrupt, as an import may do
+                raise
+        if failed and stop.signal is not None:
             log(self.stopped(args))
-            status = 130
+            status = 128 + stop.signal
         sys.exit(status)
 
 
@@ -76,12 +89,51 @@ def _as_path(word: str, parser: argparse.ArgumentParser) -> str:
     return f"./{word}" if word.startswith("-") and not option and Path(word).exists() else word
 
 
-def _keep_interrupt(unraisable: Any) -> None:
-    """Raise Ctrl-C anew where it met code whose exceptions Python drops, as a finalizer's."""
-    if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        # Not at once: it would be raised here, and dropped again.
-        threading.Timer(0.01, _thread.interrupt_main).start()
-    else:
+class Stop:
+    """A block that Ctrl-C and SIGTERM, unless they are ignored, end by a KeyboardInterrupt.
+
+    It is raised until the block has ended: Python drops what is raised in a finalizer, and
+    libraries what is raised in their callbacks.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    AGAIN = 1.0  # s
+
+    def __init__(self) -> None:
+        self.signal: int | None = None  # the one that came
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        sys.unraisablehook = _without_interrupt
+        with suppress(ValueError):  # signals belong to the main thread
+            for number in self.SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._interrupt)
+        run = started_by()
+        if run is not None and self._before:
+            threading.Thread(target=_end_with, args=(run,), daemon=True).start()
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            # A further signal would only disturb the exit.
+            signal.signal(number, handler if self.signal is None else signal.SIG_IGN)
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        self.signal = number
+        again = threading.Timer(self.AGAIN, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+        raise KeyboardInterrupt
+
+
+def _end_with(run: Process, every: float = 1.0) -> None:
+    while run.state() != GONE:
+        time.sleep(every)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _without_interrupt(unraisable: Any) -> None:
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):  # which `Stop` raises again
         sys.__unraisablehook__(unraisable)
 
 

@@ -23,7 +23,7 @@ from wstal.base.array_store import (
     safe_name,
 )
 from wstal.base.errors import WstalError
-from wstal.base.files import atomic_path, canonical_json, remove_left_over
+from wstal.base.files import atomic_path, canonical_json
 from wstal.media.timeline import SNIPPET, snippet_step
 
 SCHEMA = "wstal-features-1"
@@ -107,7 +107,6 @@ def pack(
     video differ in length, and for a file that is not the one of its record.
     """
     coverage = []
-    remove_left_over(Path(path).parent)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update({"schema": SCHEMA, **attrs})
         provenance: dict[str, tuple[dict[str, Any], set[str]]] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
-from wstal.base.files import remove_left_over, write_csv
+from wstal.base.files import atomic_path, read_cached, write_csv, write_json
 from wstal.datasets.annotations import Annotations, data_digest
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, read_scores, write_iterations, write_scores
@@ -46,6 +48,11 @@ class RunFiles:
     scores: Path
 
     @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The files of a finished run, the checkpoint last."""
+        return self.log, self.scores, self.checkpoint
+
+    @property
     def part(self) -> Path:
         """The checkpoint of an unfinished run."""
         return self.checkpoint.with_name(f"{self.checkpoint.stem}.part{self.checkpoint.suffix}")
@@ -54,6 +61,12 @@ class RunFiles:
     def score_parts(self) -> Path:
         """The folder of the scores written so far, one file per interval."""
         return self.scores.with_name(f"{self.scores.stem}.parts")
+
+    @property
+    def finished(self) -> Path:
+        """The folder of the finished run's links: they outlive the outputs, which Snakemake
+        removes before it starts a job again."""
+        return self.checkpoint.with_name(".finished")
 
     def score_part(self, iteration: int) -> Path:
         """The scores of one interval of an unfinished run."""
@@ -78,7 +91,8 @@ def train_run(
 
     `config` is the run's resolved config, a checked plain tree. A run that was killed continues
     from its last save (every `save_every` iterations, by default at each scoring interval) if
-    config, code, seed and data are the same, and ends in the same bytes; otherwise it starts anew.
+    config, code, seed and data are the same, and ends in the same bytes; one that has finished is
+    not trained again. Otherwise it starts anew.
     At each scoring interval and at the end the videos of val and test are scored, so that
     evaluation can choose an iteration on either; their labels are never read.
 
@@ -87,7 +101,6 @@ def train_run(
     """
     if device.type == "cpu":
         keep_freed_memory()
-    remove_left_over(files.checkpoint.parent)
     settings = run_config(config)
     streams = settings.run.streams
     data = TrainingSet(features, annotations, streams, settings.data, device, upstream)
@@ -109,7 +122,10 @@ def train_run(
         "device": device.type,
         "versions": checkpoint.versions(),
     }
-    notes = data.notes + start_notes + resume(trainer, files, identity)
+    notes = data.notes + start_notes
+    if restore_finished(files, identity):
+        return [*notes, "kept the finished run: config, code, seed and data are the same"]
+    notes += resume(trainer, files, identity)
     save_every, last = save_every or trainer.score_interval, trainer.iterations
     for block in track(blocks(trainer.iteration, last, settings.train.log_interval)):
         for _ in range(block.start, block.stop):
@@ -199,8 +215,49 @@ def finish(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> No
     parts = sorted(files.score_parts.glob("*.h5")) if files.score_parts.is_dir() else []
     write_iterations(files.scores, (read_scores(part) for part in parts))
     checkpoint.save(files.checkpoint, {**identity, **state})
+    link_finished(files)
     files.part.unlink(missing_ok=True)
     shutil.rmtree(files.score_parts, ignore_errors=True)
+
+
+def link_finished(files: RunFiles) -> None:
+    """Keep the outputs under second names, with their digests; they take no space on the disk.
+
+    A file system without hard links keeps nothing, and such a run trains again.
+    """
+    shutil.rmtree(files.finished, ignore_errors=True)
+    with suppress(OSError):
+        files.finished.mkdir()
+        for path in files.outputs:
+            (files.finished / path.name).hardlink_to(path)
+        digests = {path.name: _sha256(path) for path in files.outputs}
+        write_json(files.finished / "sha256.json", digests)
+
+
+def restore_finished(files: RunFiles, identity: Mapping[str, Any]) -> bool:
+    """Restore the outputs of a finished run of the same identity; return whether there is one.
+
+    Each of them must have the digest that it had at its end.
+    """
+    digests = read_cached(files.finished / "sha256.json") or {}
+    kept = {path: files.finished / path.name for path in files.outputs}
+    try:
+        if any(digests.get(path.name) != _sha256(path) for path in kept.values()):
+            return False
+        saved = checkpoint.load(kept[files.checkpoint])
+        if not all(_same(saved.get(key), value) for key, value in identity.items()):
+            return False
+        for path, link in kept.items():
+            with atomic_path(path) as temporary:
+                temporary.hardlink_to(link)
+    except (WstalError, OSError):
+        return False
+    return True
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _same(a: Any, b: Any) -> bool:
