@@ -17,9 +17,10 @@ from wstal.base.array_store import read_attrs
 from wstal.base.code_digest import code_digest
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.stage import LoadedNetwork
+from wstal.base.user_files import file_sha256
 from wstal.features import backbone_stage
 from wstal.features.pack import FeatureFile
-from wstal.networks.weights import read_sources, sha256_of
+from wstal.networks.weights import read_sources
 
 I3D = {
     "weights": {"rgb": "untrained", "flow": "untrained"},
@@ -166,7 +167,7 @@ def test_only_what_the_streams_need_is_loaded(recipes, sources, project, tmp_pat
     networks = load_networks(recipes["demo_i3d"], ["rgb", "audio"], sources, [tmp_path, project])
     assert networks.keys() == {"i3d_rgb", "vggish"}
     shipped = project / "workflow/reference/weights/demo_i3d_rgb.safetensors"
-    assert networks["i3d_rgb"].identity == sha256_of(shipped)
+    assert networks["i3d_rgb"].identity == file_sha256(shipped)
     assert networks["i3d_rgb"].weights == str(shipped)
     assert networks["vggish"].network.training is False
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from wstal.base.array_store import read_arrays
+from wstal.base.user_files import file_sha256
 from wstal.demo.motion import MOTIONS, SOUNDS
 from wstal.demo.pretrain import (
     FRAMES,
@@ -34,7 +35,7 @@ from wstal.flow import tvl1
 from wstal.flow.codes import encode
 from wstal.networks.i3d.network import load_i3d
 from wstal.networks.vggish import VGGish, load_vggish
-from wstal.networks.weights import half_state, read_sources, sha256_of, verify
+from wstal.networks.weights import half_state, read_sources, verify
 
 POOL = {
     "seed": 4,
@@ -169,7 +170,7 @@ def test_record(tmp_path):
     assert set(entries) == {"other.safetensors", "demo_vggish.safetensors"}
     entry = entries["demo_vggish.safetensors"]
     assert entry["held_out_accuracy"] == 0.9877
-    assert entry["sha256"] == sha256_of(output)
+    assert entry["sha256"] == file_sha256(output)
     assert entry["recipe"] == {"network": "vggish", "width": 0.125, "seed": 3}
     assert "torch" in entry["versions"]
     with safe_open(output, "pt") as file:

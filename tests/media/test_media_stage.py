@@ -12,11 +12,11 @@ from decoded_videos import Probed, decode_audio, decode_frames
 from video_clips import number_of, write_clip
 from wstal.base.array_store import read_arrays, read_attrs, read_shard
 from wstal.base.errors import MediaError, WstalError
+from wstal.base.user_files import file_sha256
 from wstal.media import frame_stage
 from wstal.media.audio_stage import AudioSettings
 from wstal.media.frame_stage import FrameSettings
 from wstal.media.frames import open_frames
-from wstal.media.probe import file_sha256
 from wstal.media.sound import NoAudio, decode_sound, read_sound
 
 FRAMES = FrameSettings()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
+import socket
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 from video_clips import rotate_header, write_clip
+from wstal.base.errors import MediaError
 from wstal.base.files import write_csv
 from wstal.datasets.annotations import Annotations
 from wstal.media import probe as probing
 from wstal.media.frame_stage import FrameStage
+from wstal.media.frames import load_decoder
 from wstal.media.manifest import COLUMNS as MANIFEST_COLUMNS
 from wstal.media.manifest import merge_manifest, read_rows
 from wstal.media.probe import COLUMNS, probe, probe_videos
@@ -142,13 +146,42 @@ def test_duplicates_stand_in_the_reason(tmp_path):
 def test_a_file_that_may_not_be_read_is_broken(tmp_path, monkeypatch):
     make_videos(tmp_path)
 
-    def refuse(path):
+    def refuse(path, error):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(probing, "file_sha256", refuse)
     (row,) = rows_of(tmp_path, ["good"])
     assert row["status"] == "broken"
     assert row["reason"].endswith("good.mp4: Permission denied")
+
+
+def test_what_is_no_regular_file_is_a_row_with_a_reason_at_once(tmp_path):
+    good = make_videos(tmp_path).parent / "good.mp4"
+    os.mkfifo(good.with_name("pipe.mp4"))
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind(str(good.with_name("socket.mp4")))
+    good.with_name("device.mp4").symlink_to("/dev/zero")
+    good.with_name("linked.mp4").symlink_to(good)
+    good.with_name("folder.mp4").mkdir()
+    good.with_name("list.mp4").write_text(f"#EXTM3U\n#EXTINF:1,\n{good}\n#EXT-X-ENDLIST\n")
+    names = ("device", "folder", "linked", "list", "pipe", "socket")
+    files = {name: f"{name}.mp4" for name in names}
+    rows = probe_videos(names, tmp_path / "videos", cache=tmp_path / "cache", code="", files=files)
+    reasons = {row["id"]: (row["status"], row["reason"]) for row in rows}
+    assert reasons["linked"][0] == "ok"
+    assert reasons["folder"][0] == "missing" and "is a folder" in reasons["folder"][1]
+    for name, kind in {"device": "device", "pipe": "named pipe", "socket": "socket"}.items():
+        assert reasons[name][0] == "broken"
+        assert f"is a {kind}, not a regular file" in reasons[name][1]
+    assert "is an HLS playlist" in reasons["list"][1]
+    bound.close()
+
+
+@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+def test_no_decoder_waits_for_a_pipe(decoder, tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(MediaError, match="is a named pipe, not a regular file"):
+        load_decoder(decoder).scan(tmp_path / "pipe.mp4")
 
 
 def test_a_cache_that_cannot_be_written_breaks_no_video(tmp_path):

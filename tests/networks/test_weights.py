@@ -18,6 +18,7 @@ import warm_python
 from safetensors.torch import load_file, save_file
 from torchvggish.torchvggish import VGG, make_layers
 from wstal.base.errors import WstalError
+from wstal.base.user_files import file_sha256
 from wstal.networks.i3d.network import InceptionI3D, load_i3d, untrained_i3d
 from wstal.networks.vggish import load_vggish, untrained_vggish
 from wstal.networks.weights import (
@@ -28,7 +29,6 @@ from wstal.networks.weights import (
     read_sources,
     read_state,
     save_half,
-    sha256_of,
     verify,
 )
 
@@ -197,7 +197,7 @@ def test_every_network_of_the_recipes_is_known(sources):
 def test_identities(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(CONTENT)
-    assert sha256_of(path) == hashlib.sha256(CONTENT).hexdigest()
+    assert file_sha256(path) == hashlib.sha256(CONTENT).hexdigest()
     git = subprocess.run(["git", "hash-object", path], capture_output=True, text=True, check=True)
     assert git_blob_of(path) == git.stdout.strip()
 
@@ -210,7 +210,7 @@ def test_mismatch_names_expected_and_found(tmp_path):
         with pytest.raises(WstalError) as error:
             verify(path, weights)
         expected = next(iter(identity.values()))
-        found = git_blob_of(path) if "git_blob" in identity else sha256_of(path)
+        found = git_blob_of(path) if "git_blob" in identity else file_sha256(path)
         assert expected in str(error.value) and found in str(error.value)
 
 

@@ -74,7 +74,11 @@ class Extraction:
     def probe(self, video: str, path: Path) -> dict[str, Any]:
         """Return the row of a video in a manifest, whatever its state."""
         absent = f"{path} is a folder, name the files in it" if path.is_dir() else f"no file {path}"
-        found = Found(video, path) if path.is_file() else Found(video, None, absent)
+        found = (
+            Found(video, path)
+            if path.exists() and not path.is_dir()
+            else Found(video, None, absent)
+        )
         return probe_found(found, self.folder / "probe", self.codes["probe"]) | {"split": SPLIT}
 
     def extract(self, row: Mapping[str, Any], output: Path) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from wstal.base.errors import WstalError
 from wstal.base.files import canonical_json
+from wstal.base.user_files import file_sha256
 from wstal.config.stages import recipe_digest
 from wstal.features.pack import FeatureFile
-from wstal.networks.weights import sha256_of
 from wstal.train import checkpoint
 
 IDENTITY = ("seed", "code", "config", "features")  # of a training, in all files made from it
@@ -67,7 +67,7 @@ class RunFolder:
 
     def checkpoints(self) -> dict[str, str]:
         """Return the sha256 of each trained run's checkpoint by the run's name."""
-        return {run.name: sha256_of(run.checkpoint) for run in self.trained()}
+        return {run.name: file_sha256(run.checkpoint) for run in self.trained()}
 
 
 def read_run(path: str | Path) -> RunFolder:

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from wstal.base.errors import WstalError
+from wstal.base.user_files import check_regular, open_regular
 
 MAX_BYTES = 64 << 20  # the largest published file has 170 kB
 MAX_VALUES = 5_000_000
@@ -47,7 +48,7 @@ def read_object_array(
         size = path.stat().st_size
         if size > limit:
             raise WstalError(f"{path} is larger than {limit >> 20} MiB, the limit for such files")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             header = _header(file)
             if header[2].hasobject:
                 return _unpickled(file, header, arrays)
@@ -249,6 +250,7 @@ def read_plain(path: str | Path, *, others_inert: bool = False) -> Any:
     import torch  # here: most readers of arrays do without it
 
     try:
+        check_regular(path)
         allowed = list(_ARRAYS)
         if others_inert:
             with torch.serialization.safe_globals(_ARRAYS):
@@ -260,6 +262,8 @@ def read_plain(path: str | Path, *, others_inert: bool = False) -> Any:
         raise WstalError(f"the file {path} is missing") from error
     except (RuntimeError, OSError, EOFError, ValueError) as error:
         raise WstalError(f"{path} is not a readable torch file: {error}") from error
+    except WstalError:
+        raise
     except Exception as error:  # pickle.UnpicklingError and what a damaged file may raise
         reason = str(error).split("WeightsUnpickler error: ")[-1].split(" Please ")[0]
         raise WstalError(

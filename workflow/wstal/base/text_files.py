@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from wstal.base.errors import WstalError
+from wstal.base.user_files import open_regular
 
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -75,7 +76,8 @@ def _guess_kind(data: bytes, body: bytes, error: UnicodeDecodeError) -> str:
 
 def _read_bytes(path: str | Path, expected: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with open_regular(path) as file:
+            return file.read()
     except OSError as error:
         raise WstalError(
             f"{path} cannot be read ({error.strerror}); expected {expected}"

@@ -21,6 +21,7 @@ from wstal.base.download import Track, download, size_of
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path, remove_left_over
 from wstal.base.parallel import worker_pool
+from wstal.base.user_files import check_regular
 from wstal.datasets.folder import VIDEO_SUFFIXES
 
 PAUSE = 2.0  # seconds before the second attempt, doubled before each further one
@@ -131,7 +132,7 @@ def find_members(archive: Path, ids: Collection[str]) -> dict[str, zipfile.ZipIn
     member that is a link or points outside the folder it is unpacked to.
     """
     try:
-        with zipfile.ZipFile(archive) as file:
+        with zipfile.ZipFile(check_regular(archive)) as file:
             members = file.infolist()
     except (OSError, zipfile.BadZipFile) as error:
         raise WstalError(

@@ -7,7 +7,6 @@ single datasets build on these and on the helpers for text files, lists and comp
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import zipfile
@@ -21,6 +20,7 @@ import numpy as np
 from wstal.base.errors import WstalError
 from wstal.base.restricted_pickle import read_object_array
 from wstal.base.text_files import decode_text, read_json, read_rows, read_text
+from wstal.base.user_files import check_regular, file_sha256
 
 Segment = tuple[float, float, str]  # start and end in seconds, label
 
@@ -224,7 +224,7 @@ def read_texts(files: Iterable[Path]) -> Iterator[tuple[Path, str, str]]:
     for path in files:
         if path.suffix.lower() == ".txt":
             yield path, path.name, read_text(path, errors="replace")
-        elif path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
+        elif path.suffix.lower() == ".zip" and zipfile.is_zipfile(check_regular(path)):
             yield from _read_zipped_texts(path)
 
 
@@ -306,4 +306,4 @@ def _first_ids(ids: Sequence[str]) -> str:
 
 def hash_files(files: Iterable[Path]) -> dict[str, str]:
     """Return the SHA-256 of each file by its path."""
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {str(path): file_sha256(path) for path in files}

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from wstal.base.array_store import create_arrays, has_key
 from wstal.base.files import write_json
+from wstal.base.user_files import file_sha256
 from wstal.demo.casting import (
     Look,
     Pair,
@@ -59,7 +60,7 @@ from wstal.flow.codes import decode, encode
 from wstal.flow.tvl1_backends.backend import tvl1
 from wstal.networks.i3d.network import InceptionI3D
 from wstal.networks.vggish import EMBEDDING, VGGish
-from wstal.networks.weights import half_state, load_state, save_half, sha256_of
+from wstal.networks.weights import half_state, load_state, save_half
 
 CLIP_SEEDS = 0x0C11  # keeps the seeds of clips apart from those of the videos
 IDLE_STATES = ("rest", "drift", "absent", "two at rest")
@@ -448,7 +449,7 @@ def save_pretrained(
     entries[output.name] = {
         "recipe": recipe,
         "held_out_accuracy": round(accuracy, 4),
-        "sha256": sha256_of(output),
+        "sha256": file_sha256(output),
         "versions": {package: version(package) for package in PACKAGES},
     }
     write_json(record, dict(sorted(entries.items())))

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from wstal.base.download import Track, download
 from wstal.base.errors import WstalError
 from wstal.base.restricted_pickle import read_plain
+from wstal.base.user_files import file_sha256
 from wstal.features.precision import Verdict, measured_on
 from wstal.features.snippets import as_taken, centre_crop, scaled, snippets
 from wstal.features.vggish_stage import snippet_windows
@@ -35,7 +36,7 @@ from wstal.networks.backbone import load_backbone
 from wstal.networks.i3d.inference import EXACT, for_inference
 from wstal.networks.i3d.network import load_i3d
 from wstal.networks.vggish import load_postprocess, load_vggish
-from wstal.networks.weights import UNTRAINED, WeightFile, sha256_of, verify
+from wstal.networks.weights import UNTRAINED, WeightFile, verify
 
 PACKED = "video_features_refs.npz"
 
@@ -71,7 +72,7 @@ class GoldenFiles:
         path = self._found(entry["file"])
         if path is None:
             raise Absent(f"no {entry['file']} in {self.folder}; it is {entry['url']}")
-        if (found := sha256_of(path)) != entry["sha256"]:
+        if (found := file_sha256(path)) != entry["sha256"]:
             raise WstalError(f"{path}: sha256 {found}, expected {entry['sha256']}; fetch it again")
         return path
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from wstal.base.errors import MediaError
 from wstal.base.parallel import read_ahead
 from wstal.base.settings import to_plain
 from wstal.base.stage import Job, Stage, StageInput, Streamed
+from wstal.base.user_files import file_sha256
 from wstal.flow.algorithm import FlowAlgorithm, FlowSettings, flow_algorithm
 from wstal.flow.codes import SNIPPET, flow_chunks
 from wstal.media.frames import open_frames
@@ -95,10 +95,7 @@ def weights_digest(settings: FlowSettings) -> str:
     return _file_digest(path) if path and Path(path).is_file() else ""
 
 
-@cache
-def _file_digest(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_file_digest = cache(file_sha256)
 
 
 def stream_flow(

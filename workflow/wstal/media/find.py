@@ -99,6 +99,8 @@ def _find_video(
         return Found(video, unique[0])
     if not folder.is_dir():
         return Found(video, None, f"the video folder {folder} does not exist")
+    if (folder / name).is_dir():
+        return Found(video, None, f"{folder / name} is a folder, not a regular file")
     bare = video.replace("\\", "/").rsplit("/", 1)[-1].lower()
     near = get_close_matches(bare, {known.lower() for known in names}, n=3, cutoff=0.8)
     similar = [str(names[n][0].relative_to(folder)) for n in names if n.lower() in near][:3]

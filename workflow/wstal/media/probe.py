@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from wstal.base.array_store import BROKEN, MISSING, NO_AUDIO, OK, PARTIAL, safe_name
 from wstal.base.errors import MediaError, printable
 from wstal.base.files import stored_path, write_json
+from wstal.base.user_files import check_regular, file_sha256
 from wstal.media.decoders.pyav import scan
 from wstal.media.find import Found, find_videos
 from wstal.media.timeline import lay_grid
@@ -69,12 +69,6 @@ def probe(path: str | Path) -> VideoInfo:
     )
 
 
-def file_sha256(path: str | Path) -> str:
-    """Return the sha256 of a file's bytes."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def probe_found(found: Found, cache: str | Path, code: str) -> dict[str, Any]:
     """Return the row (COLUMNS) of one video, whatever its state; see `probe_videos`.
 
@@ -85,9 +79,12 @@ def probe_found(found: Found, cache: str | Path, code: str) -> dict[str, Any]:
         return row | {"status": MISSING, "reason": found.note}
     path, record = found.path.resolve(), Path(cache) / f"{safe_name(found.id)}.json"
     try:
+        check_regular(path, MediaError)
         stamp = _stamp(path, code)
         kept = _read_kept(record, stamp)
         measured = kept or _measure(path)
+    except MediaError as error:  # no regular file
+        row |= {"status": BROKEN, "reason": str(error)}
     except OSError as error:  # a dangling link, or no permission
         row |= {"status": BROKEN, "reason": printable(f"{path}: {error.strerror}")}
     else:
@@ -118,7 +115,7 @@ def _read_kept(record: Path, stamp: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _measure(path: Path) -> dict[str, Any]:
     info = asdict(probe(path))
-    return {"sha256": file_sha256(path), **info, "audio": str(info["audio"]).lower()}
+    return {"sha256": file_sha256(path, MediaError), **info, "audio": str(info["audio"]).lower()}
 
 
 def probe_videos(

@@ -9,6 +9,13 @@ from typing import Protocol
 
 import numpy as np
 
+from wstal.base.errors import MediaError
+from wstal.base.user_files import open_regular
+
+# How files begin that name other files, which FFmpeg would open in their place.
+PLAYLISTS = {b"#EXTM3U": "an HLS playlist", b"ffconcat": "a list of files to join"}
+HEAD_BYTES = 8192
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -47,3 +54,18 @@ class Decoder(Protocol):
 
         A picture is uint8 RGB [H, W, 3], rotation applied.
         """
+
+
+def check_video(path: str | Path) -> Path:
+    """Return `path` if a decoder may open it: a regular file that stands for no other files.
+
+    Raises MediaError with what it is instead, OSError if it is missing or may not be read.
+    """
+    with open_regular(path, MediaError) as file:
+        head = file.read(HEAD_BYTES)
+    kind = next((kind for begin, kind in PLAYLISTS.items() if head.startswith(begin)), "")
+    if b"dash:profile" in head and b"<MPD" in head:
+        kind = "a DASH playlist"
+    if kind:
+        raise MediaError(f"{path} is {kind}, not a video; name the video files themselves")
+    return Path(path)

@@ -22,6 +22,7 @@ from wstal.base.download import DownloadError, Track, receive_file
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
 from wstal.base.restricted_pickle import read_plain
+from wstal.base.user_files import check_regular, file_sha256, open_regular
 
 SHORTEST_IDENTITY = 8  # hex digits
 UNTRAINED = "untrained"  # in place of a path: seeded random weights, for wiring tests
@@ -69,16 +70,10 @@ def read_sources(path: str | Path) -> dict[str, WeightFile]:
         raise WstalError(f"{path} has an unknown or missing entry: {error}") from error
 
 
-def sha256_of(path: str | Path) -> str:
-    """Return the hex sha256 of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def git_blob_of(path: str | Path) -> str:
     """Return the id under which git stores a file: sha1 of `blob <size>\\0` and the content."""
     size = Path(path).stat().st_size
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
         return hashlib.file_digest(file, lambda: digest).hexdigest()
 
@@ -102,7 +97,7 @@ def verify(path: str | Path, weights: WeightFile) -> None:
 def _identity(weights: WeightFile) -> tuple[str, str, Callable[[str | Path], str]]:
     if weights.git_blob:
         return "git blob id", weights.git_blob, git_blob_of
-    return "sha256", weights.sha256, sha256_of
+    return "sha256", weights.sha256, file_sha256
 
 
 def identify(path: str | Path, sources: Mapping[str, WeightFile]) -> str:
@@ -117,7 +112,7 @@ def identify(path: str | Path, sources: Mapping[str, WeightFile]) -> str:
         raise WstalError(absence(known, path) if known else f"there are no weights at {path}")
     if known:
         verify(path, known)
-    return sha256_of(path)
+    return file_sha256(path)
 
 
 def absence(weights: WeightFile, path: Path) -> str:
@@ -157,7 +152,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         raise WstalError(f"no weights at {path}; run wstal weights list")
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            return load_file(check_regular(path))
         except (SafetensorError, OSError, ValueError) as error:
             raise WstalError(f"{path} contains no readable weights: {error}") from error
     state = read_plain(path)

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
+from wstal.base.user_files import open_regular
 from wstal.datasets.published_sets import FilesMissing
 from wstal.features.importers.published import (
     ImportSettings,
@@ -82,7 +83,7 @@ def _full_name(name: str, path: Path, originals: Mapping[int, str]) -> str:
 
 def _lines(path: Path) -> Iterator[tuple[str, int]]:
     """(id, offset in bytes) of each line; no line is kept in memory."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         place = 0
         for line in file:
             name = line[:MAX_ID].partition(b"\t")[0].decode("utf-8", "replace").strip()
@@ -92,7 +93,7 @@ def _lines(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _read_line(path: Path, place: int, settings: ImportSettings) -> VideoFeatures:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(place)
         columns = file.readline().rstrip(b"\r\n").split(b"\t")
     name = columns[0].decode("utf-8", "replace")

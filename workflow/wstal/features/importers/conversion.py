@@ -21,6 +21,7 @@ from wstal.base.array_store import BROKEN, MISSING, OK, safe_name
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.files import atomic_path, canonical_json
 from wstal.base.settings import to_plain
+from wstal.base.user_files import file_sha256
 from wstal.datasets.annotations import Annotations
 from wstal.features.importers.published import (
     ImportSettings,
@@ -275,10 +276,7 @@ def _digests(files: Iterable[Path]) -> dict[str, str]:
     return {str(path): _sha256(path) for path in files}
 
 
-@cache
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_sha256 = cache(file_sha256)  # a file may hold several videos
 
 
 def _first_names(names: Iterable[str]) -> str:

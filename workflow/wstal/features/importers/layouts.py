@@ -36,6 +36,7 @@ import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.restricted_pickle import read_object_array
+from wstal.base.user_files import check_regular
 from wstal.datasets.annotations import Annotations
 from wstal.datasets.published_sets import FilesMissing, as_text, expand_fetched
 from wstal.features.importers.autoloc import find_autoloc
@@ -351,6 +352,7 @@ def _read_crops(files: Mapping[str, Path], crop: str) -> VideoFeatures:
 
 def _load_archive(path: Path) -> dict[str, np.ndarray]:
     try:
+        check_regular(path, MediaError)
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
                 raise WstalError(

@@ -16,6 +16,7 @@ from annotated_types import Ge, Gt, MinLen
 
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.settings import SettingsError
+from wstal.base.user_files import check_regular
 
 EXAMPLES = 20  # videos named in a fact
 
@@ -89,7 +90,7 @@ def load_array(path: Path) -> np.ndarray:
     Raises MediaError for a damaged file, WstalError for one that holds pickled objects.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(check_regular(path, MediaError), allow_pickle=False)
     except (OSError, EOFError, MemoryError) as error:
         raise MediaError(f"{path.name} is damaged: {error}") from error
     except ValueError as error:

@@ -14,7 +14,7 @@ import decord
 import numpy as np
 
 from wstal.base.errors import MediaError
-from wstal.media.scan import Scan
+from wstal.media.scan import Scan, check_video
 
 WINDOW_BYTES = 128 * 2**20  # of decoded pictures per reader; larger files need several readers
 OVERLAP = 5  # pictures that a new reader must repeat before it is trusted
@@ -72,6 +72,7 @@ def _positioned(path: str | Path, first: int, tail: list[np.ndarray]) -> decord.
 
 def _reader(path: str | Path) -> decord.VideoReader:
     try:
+        check_video(path)
         return decord.VideoReader(str(path), num_threads=1)
     except (decord.DECORDError, RuntimeError, OSError) as error:
         raise MediaError(f"{path}: decord cannot open it: {_line(error)}") from error

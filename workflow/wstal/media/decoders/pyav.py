@@ -11,7 +11,7 @@ import numpy as np
 
 from wstal.base.errors import MediaError
 from wstal.media.pictures import turned_size, upright
-from wstal.media.scan import Scan
+from wstal.media.scan import Scan, check_video
 
 TRUNCATED = 1.0  # seconds that may be missing at the end before a file counts as cut short
 
@@ -20,6 +20,7 @@ TRUNCATED = 1.0  # seconds that may be missing at the end before a file counts a
 def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
     """Open the file; anything that FFmpeg reports about it becomes a MediaError."""
     try:
+        check_video(path)
         # damaged or foreign-encoded titles must not cost the pictures
         container = av.open(str(path), metadata_errors="ignore")
     except (av.FFmpegError, OSError, ValueError) as error:

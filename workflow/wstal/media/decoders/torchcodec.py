@@ -12,7 +12,7 @@ import numpy as np
 from torchcodec.decoders import VideoDecoder
 
 from wstal.base.errors import MediaError
-from wstal.media.scan import Scan
+from wstal.media.scan import Scan, check_video
 
 BATCH = 16  # pictures fetched at a time
 
@@ -46,6 +46,7 @@ def pictures(
 
 def _decoder(path: str | Path) -> VideoDecoder:
     try:
+        check_video(path)
         decoder = VideoDecoder(
             str(path), dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact"
         )
