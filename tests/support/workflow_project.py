@@ -15,6 +15,7 @@ from subprocess import CompletedProcess
 
 import numpy as np
 import warm_python
+import yaml
 
 COPIED = ("Snakefile", "profiles", "rules", "scripts", "workflow", "envs", "pyproject.toml")
 VIDEOS = {
@@ -31,6 +32,12 @@ DATASET = {
     "seeds": [0],
     "shards": 2,
     "note": "test data",
+}
+CONFIG = {
+    "datasets": {"tiny": DATASET},
+    "methods": {
+        "co2net": {"train": {"iterations": 6, "score_interval": 3}},
+    },
 }
 
 
@@ -127,6 +134,19 @@ def copy_checkout(project: Path, root: Path) -> None:
             shutil.copytree(project / name, root / name, ignore=ignore)
         else:
             shutil.copy2(project / name, root / name)
+
+
+def small_project(project: Path, root: Path) -> Project:
+    """The files of a checkout without results in the new folder `root`, with small own videos."""
+    root.mkdir()
+    copy_checkout(project, root)
+    (root / "clips").mkdir()
+    for seed, (name, (motion, _)) in enumerate(VIDEOS.items()):
+        write_video(root / "clips" / f"{name}.mp4", motion, seed)
+    write_labels(root / "clips", VIDEOS)
+    (root / "clips" / "segments.csv").write_text("video,t_start,t_end,label\nd,0.2,1.8,sway\n")
+    (root / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    return Project(root)
 
 
 def write_video(path: Path, motion: str, seed: int, seconds: float = 2.0) -> None:

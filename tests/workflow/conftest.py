@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 from built_once import built_once
-from workflow_project import (
-    DATASET,
-    VIDEOS,
-    Project,
-    copy_checkout,
-    write_labels,
-    write_video,
-)
-
-CONFIG = {
-    "datasets": {"tiny": DATASET},
-    "methods": {
-        "co2net": {"train": {"iterations": 6, "score_interval": 3}},
-    },
-}
+from workflow_project import Project, small_project
 
 
 @pytest.fixture(scope="session")
 def bare_project(project, tmp_path_factory) -> Project:
     """The project's files without results, and the small dataset's videos."""
-    root = tmp_path_factory.mktemp("project") / "wstal"
-    root.mkdir()
-    copy_checkout(project, root)
-    (root / "clips").mkdir()
-    for seed, (name, (motion, _)) in enumerate(VIDEOS.items()):
-        write_video(root / "clips" / f"{name}.mp4", motion, seed)
-    write_labels(root / "clips", VIDEOS)
-    (root / "clips" / "segments.csv").write_text("video,t_start,t_end,label\nd,0.2,1.8,sway\n")
-    (root / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
-    return Project(root)
+    return small_project(project, tmp_path_factory.mktemp("project") / "wstal")
 
 
 @pytest.fixture(scope="session")

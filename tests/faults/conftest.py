@@ -1,0 +1,62 @@
+"""One table of all faults: how many were tried, and what became of the results.
+
+survived: the same command, or the message's own remedy, ends in the right results. lost: a result
+that was finished is gone or cannot be made. silent: wrong, missing or damaged numbers without a
+word. executed: text from input that ran as a program. The last three must be 0.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from workflow_project import Project, small_project
+
+from benchmarks.record import write_record
+
+COLUMNS = ("tried", "survived", "lost", "silent", "executed")
+PARTS = ("kills", "power cuts", "full disks", "fuzzed media", "hostile input", "two processes")
+_rows: dict[str, Counter[str]] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def table() -> dict[str, Counter[str]]:
+    """The counts of each part, by its name in `PARTS`; a test adds to them and asserts at its end."""
+    return _rows
+
+
+@pytest.fixture(scope="session")
+def small(project, tmp_path_factory) -> Project:
+    """A checkout with four rendered videos and no results."""
+    return small_project(project, tmp_path_factory.mktemp("faults") / "wstal")
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    rows = {part: _rows[part] for part in PARTS if part in _rows}
+    if not rows:
+        return
+    lines = [f"{'fault':<15}" + "".join(f"{name:>10}" for name in COLUMNS)]
+    for part, counts in [*rows.items(), ("all", sum(rows.values(), Counter()))]:
+        lines.append(f"{part:<15}" + "".join(f"{counts[name]:>10,}" for name in COLUMNS))
+    terminalreporter.write_sep("-", "faults")
+    terminalreporter.write_line("\n".join(lines))
+    if set(rows) == set(PARTS) and not os.environ.get("WSTAL_FAULTS_DRY_RUN"):
+        results = {part: {name: counts[name] for name in COLUMNS} for part, counts in rows.items()}
+        write_record("faults", results, settings=dict(_settings))
+
+
+_settings: dict[str, object] = {}
+
+
+@pytest.fixture(scope="session")
+def settings() -> dict[str, object]:
+    """What the record says about how the faults were made: seeds, sizes, kinds."""
+    return _settings

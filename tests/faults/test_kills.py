@@ -1,0 +1,101 @@
+"""Runs that are killed at random moments, and started again by the same command."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+from results_tree import digests, left_over
+
+TARGET = "results/tiny/co2net_map.csv"
+KILLS = int(os.environ.get("WSTAL_FAULTS_KILLS", "50"))
+SEED = 11
+LIMIT = 300  # s for a run that nobody kills
+REFUSALS = ("LockException", "cannot be locked", "IncompleteFiles", "seem to be incomplete")
+# Whom the signal meets. Jobs of a killed Snakemake must end by themselves.
+VICTIMS = ("snakemake", "snakemake", "everything", "one job", "snakemake, asked to end")
+
+
+def start(root: Path, log: Path) -> subprocess.Popen:
+    """Start the run in a session of its own, so that all of it can be killed."""
+    own = {"PYTHONPATH": str(root / "workflow"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "wstal", "run", TARGET, "--cores", "2"]
+    with log.open("w") as output:
+        return subprocess.Popen(
+            [*command, "--configfile", "tiny.yaml"],
+            cwd=root, env=os.environ | own, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+
+
+def kill(running: subprocess.Popen, victim: str) -> None:
+    if victim == "everything":
+        os.killpg(running.pid, signal.SIGKILL)
+    elif victim == "one job":
+        children = psutil.Process(running.pid).children(recursive=True)
+        jobs = [child for child in children if "scripts/" in " ".join(child.cmdline())]
+        for job in jobs[-1:]:
+            job.kill()
+    else:
+        asked = victim.endswith("asked to end")
+        running.send_signal(signal.SIGINT if asked else signal.SIGKILL)
+    running.wait(LIMIT)
+
+
+def test_killed_runs_end_in_the_same_bytes(small, tmp_path, table, settings):
+    draw, counts = random.Random(SEED), Counter()
+    log, results = tmp_path / "log.txt", small.root / "results"
+    begun = time.monotonic()
+    assert start(small.root, log).wait(LIMIT) == 0, log.read_text()
+    whole = time.monotonic() - begun
+    expected = digests(results)
+    assert len(expected) > 60
+
+    def forget():
+        shutil.rmtree(results)
+        shutil.rmtree(small.root / ".snakemake/metadata")
+        shutil.rmtree(small.root / ".snakemake/incomplete", ignore_errors=True)
+
+    def check():
+        found = digests(results)
+        lost = sorted(set(expected) - set(found))
+        wrong = sorted(name for name in found if found[name] != expected.get(name))
+        counts["lost"] += len(lost)
+        counts["silent"] += len(wrong)
+        assert not lost + wrong + left_over(results), (lost, wrong, left_over(results))
+
+    forget()
+    problems = []
+    for _ in range(KILLS):
+        running = start(small.root, log)
+        wait = draw.uniform(0.05, 0.5) * whole
+        try:
+            running.wait(wait)
+        except subprocess.TimeoutExpired:
+            victim = draw.choice(VICTIMS)
+            kill(running, victim)
+            counts["tried"] += 1
+            text = log.read_text()
+            if any(word in text for word in REFUSALS):
+                problems.append(text[-2000:])
+            continue
+        text = log.read_text()
+        if running.returncode:
+            problems.append(text[-2000:])
+        check()
+        forget()
+    if start(small.root, log).wait(LIMIT):
+        problems.append(log.read_text()[-2000:])
+    check()
+    counts["survived"] = counts["tried"] - len(problems)
+    counts["lost"] += len(problems)
+    table["kills"] = counts
+    settings["kills"] = {"seed": SEED, "run_s": round(whole), "victims": sorted(set(VICTIMS))}
+    assert not problems, problems[0]
