@@ -98,6 +98,31 @@ def test_a_folder_that_is_not_there(tmp_path):
     assert result.note == f"the video folder {tmp_path / 'videos'} does not exist"
 
 
+@pytest.mark.parametrize("name", ["d.gif", "sub/e.webp", "e.webp", "f", "g.tar.xyz"])
+def test_a_file_that_is_named_in_full_is_taken_whatever_its_extension(tmp_path, name):
+    for each in ("d.gif", "sub/e.webp", "f", "g.tar.xyz", "h.gif", "notes.txt"):
+        (tmp_path / each).parent.mkdir(exist_ok=True)
+        (tmp_path / each).write_bytes(b"x")
+    path, note = found(tmp_path, name)
+    assert path.endswith(name) and note == ""
+    before = shard_listing(tmp_path, 1, {name: name})
+    (tmp_path / "h.gif").write_bytes(b"another")
+    assert shard_listing(tmp_path, 1, {name: name}) == before
+    (tmp_path / path).write_bytes(b"another")
+    assert shard_listing(tmp_path, 1, {name: name}) != before
+
+
+@pytest.mark.parametrize("name", ["d", "d.mp4"])
+def test_a_file_that_is_ignored_for_its_extension_is_mentioned(tmp_path, name):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/d.gif").touch()
+    path, note = found(tmp_path, name)
+    assert path is None
+    assert note.endswith(
+        "sub/d.gif is not taken for its extension; write the name with it in the labels"
+    )
+
+
 def test_an_id_that_is_called_otherwise_is_found_by_its_file(tmp_path):
     for name in ("aaa.mp4", "bbb.mkv"):
         (tmp_path / name).write_bytes(b"")

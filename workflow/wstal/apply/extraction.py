@@ -302,6 +302,6 @@ def _below(folder: Path) -> list[Path]:
     if not (videos := sorted(videos_below(folder))):
         raise WstalError(
             f"{folder}: there is no video below this folder (extensions "
-            f"{', '.join(VIDEO_SUFFIXES)}); name the files themselves, with any extension"
+            f"{', '.join(VIDEO_SUFFIXES)}); name the files themselves: any that decodes is taken"
         )
     return videos

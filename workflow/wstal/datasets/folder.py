@@ -22,7 +22,7 @@ from wstal.base.errors import WstalError
 from wstal.base.text_files import Row, read_json, read_rows
 from wstal.datasets.annotations import SUBSETS, Annotations
 
-VIDEO_SUFFIXES = (
+VIDEO_SUFFIXES = (  # of the files that a folder stands for; one that is named may have any
     ".mp4",
     ".mkv",
     ".avi",
@@ -40,6 +40,12 @@ VIDEO_SUFFIXES = (
     ".ogv",
     ".vob",
     ".asf",
+    ".mxf",
+    ".3g2",
+    ".f4v",
+    ".m2v",
+    ".ogm",
+    ".dv",
 )
 BACKGROUND = "background"  # the label of a video that shows none of the classes
 SUFFIX = ".json"  # of the second form

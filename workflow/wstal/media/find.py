@@ -15,7 +15,12 @@ from wstal.datasets.folder import VIDEO_SUFFIXES, video_id
 
 
 def videos_below(folder: str | Path) -> Iterator[Path]:
-    """Yield the files with a video's extension in a folder and all folders below, also linked ones.
+    """Yield the files of `files_below` with a video's extension."""
+    return (path for path in files_below(folder) if path.suffix.lower() in VIDEO_SUFFIXES)
+
+
+def files_below(folder: str | Path) -> Iterator[Path]:
+    """Yield the files in a folder and all folders below, also linked ones.
 
     Hidden files are left out: on foreign disks macOS writes `._clip.mp4` beside `clip.mp4`.
     """
@@ -26,9 +31,7 @@ def videos_below(folder: str | Path) -> Iterator[Path]:
             continue
         seen.add(real)
         folders.sort()
-        for path in (Path(root, name) for name in names if not name.startswith(".")):
-            if path.suffix.lower() in VIDEO_SUFFIXES:
-                yield path
+        yield from (Path(root, name) for name in names if not name.startswith("."))
 
 
 def spelling(name: str) -> str:
@@ -63,29 +66,44 @@ class Found:
 def find_videos(
     folder: str | Path, ids: Iterable[str], files: Mapping[str, str] | None = None
 ) -> list[Found]:
-    """Find the file of each id below `folder`, by name, with any video extension.
+    """Find the file of each id below `folder`, by name.
 
-    The id may be a file's path below the folder or its bare name, without extension; either side
-    may have a leading `v_` that the other does not have. Of several files the first one in that
-    order, then in the order of their paths, is used, and the note names the others. For an id
-    without a file the note gives similar names. `files` gives the file name of ids that differ
-    from it; of several files the one with exactly that name, extension included, is used.
+    The id may be a file's path below the folder or its bare name, without any of VIDEO_SUFFIXES;
+    either side may have a leading `v_` that the other does not have. A file with another extension
+    is taken if its name is given in full, and mentioned in the note if it is not. Of several files
+    the first one in that order, then in the order of their paths, is used, and the note names the
+    others. For an id without a file the note gives similar names. `files` gives the file name of
+    ids that differ from it; of several files the one with exactly that name, extension included,
+    is used.
     """
-    folder, called = Path(folder), files or {}
+    folder, called = Path(folder), {video: (files or {}).get(video, video) for video in ids}
+    wanted = {spelling(PurePosixPath(name).name) for name in called.values()}
+    stems = {spelling(PurePosixPath(video_id(name)).name) for name in called.values()}
     paths: dict[str, list[Path]] = {}
     names: dict[str, list[Path]] = {}
-    for path in sorted(videos_below(folder)):
-        relative = path.relative_to(folder).with_suffix("").as_posix()
-        paths.setdefault(spelling(relative), []).append(path)
-        names.setdefault(spelling(path.stem), []).append(path)
+    ignored: dict[str, Path] = {}
+    for path in sorted(files_below(folder)):
+        name, relative = spelling(path.name), path.relative_to(folder)
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            paths.setdefault(spelling(relative.with_suffix("").as_posix()), []).append(path)
+            names.setdefault(spelling(path.stem), []).append(path)
+        elif name in wanted:
+            paths.setdefault(spelling(relative.as_posix()), []).append(path)
+            names.setdefault(name, []).append(path)
+        elif spelling(path.stem) in stems:
+            ignored.setdefault(spelling(path.stem), relative)
     return [
-        replace(_find_video(called.get(video, video), folder, paths, names), id=video)
-        for video in ids
+        replace(_find_video(name, folder, paths, names, ignored), id=video)
+        for video, name in called.items()
     ]
 
 
 def _find_video(
-    name: str, folder: Path, paths: dict[str, list[Path]], names: dict[str, list[Path]]
+    name: str,
+    folder: Path,
+    paths: dict[str, list[Path]],
+    names: dict[str, list[Path]],
+    ignored: Mapping[str, Path],
 ) -> Found:
     video, last = spelling(video_id(name)), spelling(PurePosixPath(name).name)
     variants = [video, f"v_{video}", video.removeprefix("v_")]
@@ -101,6 +119,9 @@ def _find_video(
         return Found(video, None, f"the video folder {folder} does not exist")
     if (folder / name).is_dir():
         return Found(video, None, f"{folder / name} is a folder, not a regular file")
+    if other := ignored.get(PurePosixPath(video).name):
+        hint = f"{other} is not taken for its extension; write the name with it in the labels"
+        return Found(video, None, f"no video file of this name below {folder}; {hint}")
     bare = video.replace("\\", "/").rsplit("/", 1)[-1].lower()
     near = get_close_matches(bare, {known.lower() for known in names}, n=3, cutoff=0.8)
     similar = [str(names[n][0].relative_to(folder)) for n in names if n.lower() in near][:3]
@@ -125,18 +146,22 @@ def shard_listing(
     removed reruns its own shard and no other one. A file counts for the shard of each id that it
     can belong to: its name, or its path below the folder, without extension and with or without
     a leading `v_`. With `named` (the file name of each listed id) the names are part of the
-    digest and other files are not. A missing folder has no files.
+    digest, files of these names count whatever their extension, and others do not. A missing
+    folder has no files.
     """
     lines: list[set[str]] = [set() for _ in range(shards)]
     for video, name in (named or {}).items():
         lines[shard_of(video, shards)].add(name)
-    for path in videos_below(folder):
-        if not path.is_file():
+    for path in files_below(folder):
+        relative = path.relative_to(folder)
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            stem, whole = spelling(path.stem), spelling(relative.with_suffix("").as_posix())
+            ids = {stem, whole, stem.removeprefix("v_"), f"v_{stem}"}
+        else:
+            ids = {spelling(path.name), spelling(relative.as_posix())} & (named or {}).keys()
+        if not ids or not path.is_file():
             continue
         stat = path.stat()
-        relative = path.relative_to(folder)
-        stem, whole = (spelling(part) for part in (path.stem, relative.with_suffix("").as_posix()))
-        ids = {stem, whole, stem.removeprefix("v_"), f"v_{stem}"}
         for video in ids if named is None else ids & named.keys():
             line = f"{printable(relative.as_posix())}\0{stat.st_size}\0{stat.st_mtime_ns}"
             lines[shard_of(video, shards)].add(line)
