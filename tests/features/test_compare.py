@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 import warm_python
 from wstal.base.errors import WstalError
-from wstal.features.compare import align, compare_files, compare_video, summarize_comparison
+from wstal.features.compare import (
+    align,
+    compare_files,
+    compare_video,
+    open_features,
+    summarize_comparison,
+)
 from wstal.features.pack import SCHEMA, FeatureFile
 
 RNG = np.random.default_rng(11)
@@ -96,6 +102,20 @@ def test_noise_is_another_crop_and_other_content_no_alignment():
     assert "width of rgb 48 and 20" in causes(right, narrow)
 
 
+def test_other_networks_of_the_same_video_have_the_same_time():
+    mix = {n: RNG.normal(size=(WIDTH, 30)) / WIDTH**0.5 for n in ("rgb", "flow")}
+    right = sampled()
+    other = {n: np.maximum(x @ mix[n], 0) for n, x in right.items()}
+    assert causes(right, other).endswith("same time, as the rows change alike")
+    late = {n: np.concatenate([x[:2], x[:-2]]) for n, x in other.items()}
+    assert causes(right, late).endswith("time shift: b is 2 rows late, as the rows change alike")
+    foreign = {
+        n: np.maximum(x @ mix[n], 0) for n, x in sampled(rgb=world(8), flow=world(9)).items()
+    }
+    assert "time unknown" in causes(right, foreign)
+    assert "time not compared" in causes(right, {n: x[:100] for n, x in other.items()})
+
+
 def test_short_videos_are_compared_without_alignment():
     short = {n: x[:2] for n, x in sampled().items()}
     assert compare_video(short, short)["causes"] == "the same"
@@ -136,6 +156,22 @@ def test_files_without_a_common_video_are_refused(tmp_path):
         pytest.raises(WstalError, match="no video.*'x'.*'z'"),
     ):
         compare_files(a, b)
+
+
+def test_a_folder_of_arrays_is_compared_without_an_import(tmp_path):
+    ours, theirs = {"x": sampled()}, sampled()
+    (tmp_path / "arrays").mkdir()
+    np.save(tmp_path / "arrays/v_x.npy", theirs["rgb"])
+    np.save(tmp_path / "arrays/v_x-flow.npy", theirs["flow"])
+    with (
+        open_features(write(tmp_path / "a.h5", ours)) as a,
+        open_features(tmp_path / "arrays") as b,
+    ):
+        (row,) = compare_files(a, b)
+    assert row["causes"] == "the same" and row["match_flow"] == pytest.approx(1)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(WstalError, match=r"none: no file \*_rgb\.npy"):
+        open_features(tmp_path / "none")
 
 
 def test_the_script_prints_and_writes(project, tmp_path):

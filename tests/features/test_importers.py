@@ -214,6 +214,22 @@ def test_background_clips_stand_in_arrays_of_their_own(tmp_path):
 BASNET = import_settings("basnet")
 
 
+def test_a_stream_may_be_set_off_by_a_hyphen_and_the_first_have_no_name(tmp_path):
+    content = features()
+    (first, streams), (second, others), *_ = content.items()
+    np.save(tmp_path / f"{first}.npy", streams["rgb"])
+    np.save(tmp_path / f"{first}-flow.npy", streams["flow"])
+    np.save(tmp_path / f"{second}-rgb.npy", others["rgb"])
+    np.save(tmp_path / f"{second}_flow.npy", others["flow"])
+    np.save(tmp_path / "duration.npy", np.zeros(3))  # belongs to no video
+    found = find_streams(tmp_path, import_settings("streams"))
+    assert {video.name for video in found.videos} == {first, second}
+    for name in (first, second):
+        read = find_video(found, name).read().streams
+        for stream in ("rgb", "flow"):
+            np.testing.assert_array_equal(read[stream], content[name][stream])
+
+
 def test_streams_come_from_the_folders_named_for_them(tmp_path):
     content = features()
     write_basnet(tmp_path / "THUMOS14/features", content)

@@ -7,9 +7,12 @@ are made here by the plain networks, torchvggish's examples and PIL's frames.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
+import tarfile
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,6 +26,7 @@ from torchvggish.torchvggish import Postprocessor
 from video_clips import write_clip
 from wstal.base.errors import WstalError
 from wstal.features.verify import Absent, GoldenFiles, weight_checks, weights_in
+from wstal.flow import tvl1
 from wstal.networks.backbone import find_backbone
 from wstal.networks.i3d.network import InceptionI3D
 from wstal.networks.vggish import VGGish
@@ -142,8 +146,13 @@ def pixels_of(path):
 
 def random(network, seed):
     torch.manual_seed(seed)
-    for parameter in network.parameters():
+    for name, parameter in network.named_parameters():
         torch.nn.init.normal_(parameter, 0.02, 0.1)
+        if isinstance(network, InceptionI3D):  # the input must reach the output
+            if name.endswith("bn.weight"):
+                torch.nn.init.ones_(parameter)
+            elif parameter.dim() > 1:
+                torch.nn.init.kaiming_normal_(parameter)
     return network.eval()
 
 
@@ -158,6 +167,44 @@ def write_gif(path, count, seed):
 
 def statistics(values):
     return {"mean": float(values.mean()), "sd": float(values.std(correction=0))}
+
+
+def thumos14(folder, networks, golden):
+    """Write frames of a video and return its rows, made by the plain networks and OpenCV's flow."""
+    rng, name, rows = np.random.default_rng(5), "video_validation_0000051", [0, 2]
+    (folder / name).mkdir()
+    files, pictures = [], []
+    texture = rng.integers(0, 256, (32, 52, 3)).astype(np.uint8).repeat(2, 0).repeat(2, 1)
+    for number in range(49):
+        path = folder / name / f"img_{number + 1:05d}.jpg"
+        shifted = texture[:64, number % 9 : number % 9 + 64] // (1 + number // 17)
+        Image.fromarray(shifted).save(path, quality=95)
+        files.append(path.read_bytes())
+        pictures.append(np.array(Image.open(path)))
+    spans = [slice(16 * row, 16 * row + 17) for row in rows]
+    golden["frames"] = {
+        "thumos14": {
+            "folder": name,
+            "file": "img_{number:05d}.jpg",
+            "packed": "frames.tar",
+            "rows": rows,
+            "sha256": digest(b"".join(b"".join(files[span]) for span in spans)),
+            "url": "http://x/",
+        }
+    }
+    found = {f"thumos14_{key}": torch.zeros(3, int(1024 * WIDTH)) for key in ("rgb", "flow")}
+    for row, span in zip(rows, spans, strict=True):
+        rgb = torch.from_numpy(np.stack(pictures[span][:16]) / 127.5 - 1).float()
+        gray = np.stack([cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in pictures[span]])
+        flow = torch.from_numpy(np.rint(tvl1(gray).clip(-20, 20) / 20 * 127) / 127).float()
+        for key, x in (("rgb", rgb), ("flow", flow)):
+            network = networks[f"i3d_{key}_imagenet"]
+            found[f"thumos14_{key}"][row] = network.features(x.permute(3, 0, 1, 2)[None])[0]
+    with tarfile.open(folder / "frames.tar", "w") as archive:
+        archive.add(folder / name, name)
+    for key in found:
+        golden["features"][key] = {"cosine": 0.999, "width": WIDTH}
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +284,8 @@ def made(tmp_path_factory):
             ("flow_gif", root / "files/flow.gif"),
         ]
     }
+    with torch.inference_mode():
+        arrays |= thumos14(root / "files", networks, golden)
     golden["arrays"] = {}
     noise = torch.randn(arrays["i3d_rgb"].shape, generator=torch.Generator().manual_seed(4))
     arrays["perturbed"] = arrays["i3d_rgb"] + 0.1 * arrays["i3d_rgb"].std() * noise
@@ -276,7 +325,7 @@ def expected(made):
 def test_what_the_weights_give_passes(expected):
     root, golden, other_class = expected
     checks = run(root, golden)
-    assert len(checks) == 8
+    assert len(checks) == 10
     for name, check in checks.items():
         if name in other_class:
             assert check.status == "fail" and "the largest logit" in check.detail
@@ -290,6 +339,8 @@ def test_what_the_weights_give_passes(expected):
     [
         (lambda g: g["arrays"].update(i3d_rgb=g["arrays"]["perturbed"]), {"I3D RGB, features of a clip"}),
         (lambda g: g["features"]["r2plus1d"].update(stack=20), {"R(2+1)D, features of a clip"}),
+        (lambda g: g["arrays"].update(thumos14_rgb=g["arrays"]["thumos14_flow"]), {"I3D RGB, rows of a THUMOS14 video"}),
+        (lambda g: g["frames"]["thumos14"].update(sha256="0"), {"I3D RGB, rows of a THUMOS14 video", "I3D flow, rows of a THUMOS14 video"}),
         (lambda g: g["logits"]["joint"].update(norm=1.002 * g["logits"]["joint"]["norm"]), {"I3D joint, logits"}),
         (lambda g: g["vggish"]["rows"].update(mean=g["vggish"]["rows"]["mean"] * 1.02), {"VGGish, embeddings of a clip"}),
         (lambda g: g["vggish"]["sine"][0].update(sd=g["vggish"]["sine"][0]["sd"] * 1.3), {"VGGish, pre-activation, sine at 16000 Hz"}),
@@ -302,6 +353,26 @@ def test_anything_else_fails(expected, change, failing):
     change(golden)
     checks = run(root, golden)
     assert {n for n, check in checks.items() if check.status == "fail"} == failing | other_class
+
+
+def test_the_frames_may_be_loose_packed_or_fetched(made, tmp_path):
+    root, golden = made
+    loose = GoldenFiles(golden, tmp_path, root / "files").frames("thumos14")
+    (tmp_path / "packed").mkdir()
+    shutil.copy(root / "files/frames.tar", tmp_path / "packed")
+    packed = GoldenFiles(golden, tmp_path, tmp_path / "packed").frames("thumos14")
+    entry = golden["frames"]["thumos14"]
+    content = {
+        path.name: path.read_bytes() for path in (root / "files" / entry["folder"]).iterdir()
+    }
+    with serving(content) as (address, _):
+        entry = entry | {"url": f"{address}/{entry['file']}"}
+        fetched = GoldenFiles({"frames": {"thumos14": entry}}, tmp_path).frames("thumos14")
+    assert loose.shape == (2, 17, 64, 64, 3)
+    assert (packed == loose).all() and (fetched == loose).all()
+    (tmp_path / "packed/frames.tar").unlink()
+    with pytest.raises(Absent, match=r"nor frames\.tar in"):
+        GoldenFiles(golden, tmp_path, tmp_path / "packed").frames("thumos14")
 
 
 def test_other_weights_fail(expected, tmp_path):
@@ -325,10 +396,10 @@ def test_script(made, tmp_path, project):
     call = [sys.executable, "-m", "wstal", "weights", "verify", "--from", root / "files"]
     call += ["--sources", tmp_path / "sources.yaml", "--golden", tmp_path / "golden.yaml"]
     none = warm_python.run([*call, "--folder", tmp_path])
-    assert none.returncode == 2 and "0 passed, 0 failed, 8 skipped" in none.stdout
+    assert none.returncode == 2 and "0 passed, 0 failed, 10 skipped" in none.stdout
     (tmp_path / "vggish.pt").symlink_to(root / "weights/vggish.pt")
     some = warm_python.run([*call, "--folder", tmp_path])
-    assert some.returncode == 0 and "2 passed, 0 failed, 6 skipped" in some.stdout
+    assert some.returncode == 0 and "2 passed, 0 failed, 8 skipped" in some.stdout
     golden = golden | {
         "vggish": golden["vggish"] | {"sine": [golden["vggish"]["sine"][0] | {"sd": 9.0}]}
     }
@@ -344,6 +415,8 @@ def test_the_golden_material_is_what_the_description_says(reference, project, tm
     for name in golden["files"]:
         assert files.file(name).stat().st_size > 1000
     shapes = {"i3d_rgb": (5, 1024), "r2plus1d": (22, 512), "vggish": (18, 128)}
+    shapes |= {"thumos14_rgb": (265, 1024), "thumos14_flow": (265, 1024)}
+    assert files.frames("thumos14").shape == (4, 17, 224, 224, 3)
     assert {name: files.array(name).shape for name in golden["arrays"]} == shapes
     rows, spec = files.array("vggish"), golden["vggish"]["rows"]
     assert abs(rows.mean() - spec["mean"]) < 1e-4 and abs(rows.std() - spec["sd"]) < 1e-4

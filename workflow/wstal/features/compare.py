@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wstal.base.errors import WstalError
+from wstal.features.importers.layouts import stream_files
+from wstal.features.importers.published import load_array
 from wstal.features.pack import FeatureFile
 
 RATES = (1.0, 5 / 6, 6 / 5, 24 / 25, 25 / 24, 4 / 5, 5 / 4, 1 / 2, 2.0, 1 / 4, 4.0)
@@ -22,7 +25,10 @@ MAX_SHIFT = 8  # rows
 MAX_ROWS = 2000  # compared per video
 MIN_OVERLAP = 4  # rows
 BETTER = 0.02  # by which another rate, shift or order must match better to be accepted
+LAGS = 20  # rows over which a video's resemblance to itself is compared
+LEAST_ROWS = 16  # for that comparison
 SAME, ALIKE = 0.999, 0.3  # centred cosines
+STREAMS = ("rgb", "flow", "audio")
 Streams = Mapping[str, np.ndarray]
 
 
@@ -36,8 +42,49 @@ class Alignment:
     swapped: bool = False
 
 
+class ArrayFolder:
+    """Arrays of a folder, read as a feature file: `{video}_{stream}.npy` or `{video}-{stream}.npy`.
+
+    `{video}.npy` beside the other streams of a video is its `rgb`. Neither the grid nor the
+    origin of the rows is known: `attrs` is empty. Raises WstalError if there is no such file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.attrs = Path(path), {}
+        found, _ = stream_files(self.path, STREAMS)
+        self._files = {stream: files for stream, files in found.items() if files}
+        self.streams = list(self._files)
+        if not self.streams:
+            raise WstalError(
+                f"{path}: no file *_rgb.npy, *_flow.npy or *_audio.npy below this folder; import "
+                "features of another layout first (docs/datasets.md)"
+            )
+
+    def __enter__(self) -> ArrayFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def ids(self) -> list[str]:
+        """Return the videos that have every stream, sorted."""
+        return sorted(set.intersection(*map(set, self._files.values())))
+
+    def read(self, video: str, streams: Iterable[str]) -> np.ndarray:
+        """Return the streams of a video side by side: float32 `[T, sum of D]`."""
+        arrays = [load_array(self._files[name][video]) for name in streams]
+        return np.concatenate(arrays, 1, dtype=np.float32)
+
+
+def open_features(path: str | Path) -> FeatureFile | ArrayFolder:
+    """Open a feature file, or a folder of arrays."""
+    return ArrayFolder(path) if Path(path).is_dir() else FeatureFile(path)
+
+
 def compare_files(
-    a: FeatureFile, b: FeatureFile, track: Callable[[Iterable], Iterable] = iter
+    a: FeatureFile | ArrayFolder,
+    b: FeatureFile | ArrayFolder,
+    track: Callable[[Iterable], Iterable] = iter,
 ) -> list[dict[str, Any]]:
     """Return a row per video that both files have, by id with or without a leading `v_`.
 
@@ -68,7 +115,7 @@ def compare_video(a: Streams, b: Streams) -> dict[str, Any]:
     widths = [name for name in a if a[name].shape[1] != b[name].shape[1]]
     if widths:
         text = ", ".join(f"{n} {a[n].shape[1]} and {b[n].shape[1]}" for n in widths)
-        return row | {"causes": f"different networks: width of {text}"}
+        return row | {"causes": f"different networks: width of {text}; {_time_cause(a, b)}"}
     found = align(a, b)
     row |= {"rate": round(found.rate, 4), "shift": found.shift, "swapped": found.swapped}
     index_a, index_b = _overlap(rows_a, rows_b, found)
@@ -98,6 +145,24 @@ def align(a: Streams, b: Streams) -> Alignment:
             if best is None or match > best.match + BETTER:
                 best = replace(trial, match=match)
     return best
+
+
+def align_time(a: Streams, b: Streams) -> tuple[float, float, int]:
+    """Return how alike two videos change over time, by how much, and the shift (rows of b).
+
+    Rows of different networks cannot be compared, but which of a video's rows resemble each other
+    can: the similarity of rows up to LAGS apart is correlated between the two sides, under each
+    shift. Returns the correlation at the best shift, its excess over the best other shift, and
+    the shift. Rows must be equally far apart on both sides.
+    """
+    scores = dict.fromkeys(sorted(range(-MAX_SHIFT, MAX_SHIFT + 1), key=abs), 0.0)
+    for name in a:
+        ours, theirs = _self_similarity(a[name]), _self_similarity(b[name])
+        for shift in scores:
+            scores[shift] += _correlation_over_time(ours, theirs, shift) / len(a)
+    best = max(scores, key=scores.get)
+    others = [value for shift, value in scores.items() if shift != best]
+    return scores[best], scores[best] - max(others), best
 
 
 def summarize_comparison(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -132,11 +197,31 @@ def _find_causes(a: Streams, b: Streams, row: Mapping[str, Any], found: Alignmen
         causes.append("scale: alike but for a factor")
     match = float(np.mean([row[f"match_{name}"] for name in a]))
     if match < ALIKE:
-        return [*causes, "no alignment: other network, weights, video or sampling"]
+        return [
+            *causes,
+            "no alignment: other network, weights, video or sampling",
+            _time_cause(a, b),
+        ]
     causes += _find_time_causes(row, found)
     if match < SAME and not causes:
         causes.append("crop, resize, interpolation or decoder: alike, not equal")
     return causes or ["the same"]
+
+
+def _time_cause(a: Streams, b: Streams) -> str:
+    """Whether two sides of different networks, of equal length, show the same times."""
+    rows_a, rows_b = (len(next(iter(side.values()))) for side in (a, b))
+    if abs(rows_a - rows_b) > 1 or min(rows_a, rows_b) < LEAST_ROWS:
+        return "time not compared: the lengths differ or are short"
+    match, excess, shift = align_time(a, b)
+    if match < ALIKE or excess < BETTER:
+        return f"time unknown: the rows change differently ({match:.2f})"
+    moved = "same time" if not shift else f"time shift: b is {_off(shift)}"
+    return f"{moved}, as the rows change alike"
+
+
+def _off(rows: int) -> str:
+    return f"{abs(rows)} rows {'late' if rows > 0 else 'early'}"
 
 
 def _find_time_causes(row: Mapping[str, Any], found: Alignment) -> list[str]:
@@ -153,8 +238,7 @@ def _find_time_causes(row: Mapping[str, Any], found: Alignment) -> list[str]:
     elif abs(row["rows_a"] - row["rows_b"]) > 0:
         causes.append("tail: the number of rows at the end differs")
     if found.shift:
-        direction = "late" if found.shift > 0 else "early"
-        causes.append(f"time shift: b is {abs(found.shift)} rows {direction}")
+        causes.append(f"time shift: b is {_off(found.shift)}")
     return causes
 
 
@@ -185,6 +269,24 @@ def _overlap(rows_a: int, rows_b: int, found: Alignment) -> tuple[np.ndarray, np
 def _similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Centred cosines of the first rows of each: `[rows of a, rows of b]`."""
     return _unit(_centred(a[:MAX_ROWS])) @ _unit(_centred(b[:MAX_ROWS])).T
+
+
+def _self_similarity(rows: np.ndarray) -> np.ndarray:
+    """Centred cosine of each row with the LAGS rows after it: `[LAGS, T]`, NaN beyond the end."""
+    unit = _unit(_centred(rows[:MAX_ROWS]))
+    found = np.full((LAGS, len(unit)), np.nan)
+    for lag in range(1, min(LAGS, len(unit) - 1) + 1):
+        found[lag - 1, :-lag] = (unit[:-lag] * unit[lag:]).sum(1)
+    return found
+
+
+def _correlation_over_time(a: np.ndarray, b: np.ndarray, shift: int) -> float:
+    """Correlation of two self-similarities, row l of `a` with row l + `shift` of `b`."""
+    a, b = (a, b[:, shift:]) if shift >= 0 else (a[:, -shift:], b)
+    length = min(a.shape[1], b.shape[1])
+    pair = np.stack([a[:, :length].ravel(), b[:, :length].ravel()])
+    pair = pair[:, np.isfinite(pair).all(0)]
+    return float(np.corrcoef(pair)[0, 1]) if (pair.std(1) > 0).all() else 0.0
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:

@@ -8,12 +8,14 @@ of a lower precision with float32 (`judge`).
 from __future__ import annotations
 
 import hashlib
+import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import cv2
 import numpy as np
 import soxr
 import torch
@@ -24,6 +26,7 @@ from wstal.base.download import Track, download
 from wstal.base.errors import WstalError
 from wstal.base.restricted_pickle import read_plain
 from wstal.base.user_files import file_sha256
+from wstal.features.importers.published import load_array
 from wstal.features.precision import Verdict, measured_on
 from wstal.features.snippets import as_taken, centre_crop, scaled, snippets
 from wstal.features.vggish_stage import snippet_windows
@@ -88,10 +91,54 @@ class GoldenFiles:
             )
         return values
 
+    def frames(self, name: str) -> np.ndarray:
+        """Return the pictures of an entry of `frames`, uint8 RGB `[rows, 17, H, W, 3]`.
+
+        Raises as `file`.
+        """
+        entry = self.golden["frames"][name]
+        rows = [[row * SNIPPET + k + 1 for k in range(SNIPPET + 1)] for row in entry["rows"]]
+        names = [entry["file"].format(number=number) for row in rows for number in row]
+        files = self._pictures(entry, names) if self.folder else self._fetched_pictures(entry, rows)
+        if (found := hashlib.sha256(b"".join(files)).hexdigest()) != entry["sha256"]:
+            raise WstalError(
+                f"the pictures of {entry['folder']} have sha256 {found}, expected "
+                f"{entry['sha256']}; remove them and fetch them again"
+            )
+        decoded = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in files]
+        pictures = np.stack(decoded)[..., ::-1]
+        return pictures.reshape(len(rows), SNIPPET + 1, *pictures.shape[1:])
+
+    def _pictures(self, entry: Mapping[str, Any], names: list[str]) -> list[bytes]:
+        """Read pictures of the folder: loose in a folder of the entry's name, or in its archive."""
+        if first := self._found(f"{entry['folder']}/{names[0]}"):
+            return [(first.parent / name).read_bytes() for name in names]
+        packed = self._found(entry["packed"])
+        if packed is None:
+            raise Absent(
+                f"neither {entry['folder']}/{names[0]} nor {entry['packed']} in {self.folder}; "
+                f"{entry['url']}"
+            )
+        with tarfile.open(packed) as archive:
+            members = {Path(member.name).name: member for member in archive if member.isfile()}
+            if absent := [name for name in names if name not in members]:
+                raise WstalError(f"{packed} has no file {absent[0]}; fetch it again")
+            return [archive.extractfile(members[name]).read() for name in names]
+
+    def _fetched_pictures(self, entry: Mapping[str, Any], rows: list[list[int]]) -> list[bytes]:
+        files = [
+            {key: entry[key].format(number=number) for key in ("file", "url")}
+            for row in rows
+            for number in row
+        ]
+        return [self._fetched(file).read_bytes() for file in files]
+
     def _read(self, entry: Mapping[str, str]) -> tuple[Path, np.ndarray]:
         path = self._found(entry["file"]) if self.folder else self._fetched(entry)
         if path is not None:
-            return path, _data(path)
+            return path, load_array(path) if path.suffix == ".npy" else _data(path)
+        if "packed" not in entry:
+            raise Absent(f"no {entry['file']} in {self.folder}; it is {entry['url']}")
         packed = self._found(PACKED)
         if packed is None:
             raise Absent(f"neither {entry['file']} nor {PACKED} in {self.folder}; {entry['url']}")
@@ -166,6 +213,8 @@ def weight_checks(
         "I3D RGB, logits": lambda: _logits(golden, files, weights, ("rgb",)),
         "I3D flow, logits": lambda: _logits(golden, files, weights, ("flow",)),
         "I3D joint, logits": lambda: _logits(golden, files, weights, ("rgb", "flow")),
+        "I3D RGB, rows of a THUMOS14 video": lambda: _thumos14(golden, files, weights, "rgb"),
+        "I3D flow, rows of a THUMOS14 video": lambda: _thumos14(golden, files, weights, "flow"),
         "VGGish, embeddings of a clip": lambda: _embeddings(golden, files, weights),
     }
     for tone in golden["vggish"]["sine"]:
@@ -195,6 +244,33 @@ def _r2plus1d_features(golden: Mapping, files: GoldenFiles, weights: Weights) ->
     network = load_backbone("r2plus1d", weights("r2plus1d_kinetics"))
     rows = _stacks(network.features, files.file("clip"), spec)
     return _agreement(rows, files.array("r2plus1d"), spec["cosine"])
+
+
+def _thumos14(golden: Mapping, files: GoldenFiles, weights: Weights, stream: str) -> Answer:
+    """Compare rows of a THUMOS14 video, from its published frames, with the published ones."""
+    spec = golden["features"][f"thumos14_{stream}"]
+    network = load_i3d(
+        weights(f"i3d_{stream}_imagenet"), {"rgb": 3, "flow": 2}[stream], spec["width"]
+    )
+    stored = files.array(f"thumos14_{stream}")[golden["frames"]["thumos14"]["rows"]]
+    pictures = files.frames("thumos14")
+    inputs = pictures[:, :SNIPPET] if stream == "rgb" else np.stack(list(map(_flow, pictures)))
+    fast, rows = for_inference(network, CPU), []
+    for each in torch.from_numpy(np.ascontiguousarray(inputs)):
+        rows.append(fast.features(as_taken(fast, each[None])))
+    found, expected = torch.cat(rows), torch.from_numpy(stored)
+    failures, detail = _agreement(found, stored, spec["cosine"])
+    if found.shape == expected.shape:
+        nearest = torch.cdist(F.normalize(found, dim=1), F.normalize(expected.to(found), dim=1))
+        if not bool((nearest.argmin(1) == torch.arange(len(nearest))).all()):
+            failures.append("a row is nearer to one of another time")
+    return failures, detail
+
+
+def _flow(pictures: np.ndarray) -> np.ndarray:
+    """Return the codes of TV-L1 flow of RGB pictures, int8 `[N - 1, H, W, 2]`."""
+    gray = np.stack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures])
+    return np.concatenate(list(flow_chunks([gray], tvl1, bound=BOUND)))
 
 
 def _logits(

@@ -14,7 +14,7 @@ Files of their own for each video:
 | layout | files | used by |
 |---|---|---|
 | `basnet` | `{train,test}/{rgb,flow}/{video}.npy`, each `[T, 1024]` | BaS-Net, STPN, UM, CoLA |
-| `streams` | `{video}_{stream}.npy`, each `[T, D]` | this project, video_features |
+| `streams` | `{video}_{stream}.npy` or `{video}-{stream}.npy` | this project, video_features |
 | `acmnet` | `{train,test}/{video}.npy`, `[T, 2048]`, RGB then flow | ACM-Net, ASM-Loc |
 | `cmcs` | `{video}-{stream}.npz` with one or ten crops | CMCS |
 
@@ -264,16 +264,36 @@ def find_streams(folder: Path, settings: ImportSettings) -> PublishedFeatures:
     that was too long for a file name keeps the shortened name, which contains a `~`. Videos that
     lack a stream are named in the facts. Raises FilesMissing if no file is there.
     """
-    streams: dict[str, dict[str, Path]] = {name: {} for name in settings.order}
-    twice = []
-    for path in files_below(folder, ".npy"):
-        name, _, stream = path.stem.rpartition("_")
-        name = name if "~" in name else unquote(name)
-        if name and stream in streams and streams[stream].setdefault(name, path) != path:
-            twice.append(name)
+    streams, twice = stream_files(folder, settings.order)
     if not any(streams.values()):
         raise FilesMissing(f"no file {' or '.join(f'*_{name}.npy' for name in streams)}")
     return _files_per_stream(streams, twice)
+
+
+def stream_files(
+    folder: Path, order: Sequence[str]
+) -> tuple[dict[str, dict[str, Path]], list[str]]:
+    """Return stream -> video -> file of `{video}_{stream}.npy`, and the videos named twice.
+
+    The separator may be `-` too. `{video}.npy` is the first stream of a video of which only the
+    other streams have their name.
+    """
+    streams: dict[str, dict[str, Path]] = {name: {} for name in order}
+    twice, plain = [], {}
+    for path in files_below(folder, ".npy"):
+        place = max(path.stem.rfind("_"), path.stem.rfind("-"))
+        name, stream = path.stem[: max(place, 0)], path.stem[place + 1 :]
+        name = name if "~" in name else unquote(name)
+        if name and stream in streams:
+            if streams[stream].setdefault(name, path) != path:
+                twice.append(name)
+        else:
+            plain.setdefault(path.stem if "~" in path.stem else unquote(path.stem), path)
+    first, *others = order
+    for name, path in plain.items():
+        if any(name in streams[other] for other in others):
+            streams[first].setdefault(name, path)
+    return streams, twice
 
 
 def _files_per_stream(
