@@ -13,7 +13,8 @@ import torch
 from published_sets import write_object_array
 from wstal.base import restricted_pickle
 from wstal.base.errors import WstalError
-from wstal.base.restricted_pickle import Inert, read_object_array, read_plain
+from wstal.base.restricted_pickle import read_object_array
+from wstal.base.torch_files import Inert, read_plain
 
 
 def write_pickle(path, payload, length=1):

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from wstal.base.download import Track, download
 from wstal.base.errors import WstalError
-from wstal.base.restricted_pickle import read_plain
+from wstal.base.torch_files import read_plain
 from wstal.base.user_files import file_sha256
 from wstal.features.importers.published import load_array
 from wstal.features.precision import Verdict, measured_on

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
-from wstal.base.restricted_pickle import read_plain
+from wstal.base.torch_files import read_plain
 from wstal.networks.weights import load_state, read_state, seeded
 
 EMBEDDING = 128

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from wstal.base.download import DownloadError, Track, receive_file
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
-from wstal.base.restricted_pickle import read_plain
+from wstal.base.torch_files import read_plain
 from wstal.base.user_files import check_regular, file_sha256, open_regular
 
 SHORTEST_IDENTITY = 8  # hex digits
