@@ -8,9 +8,10 @@ COMPARED = "results/{dataset}/compare_{run}_vs_{other}.csv"
 rule completeness:
     """No more videos without features than `max_missing` allows: checked before any result."""
     input:
-        "results/{dataset}/{recipe}/coverage.csv",
+        coverage="results/{dataset}/{recipe}/coverage.csv",
+        manifest=files.videos_manifest,
     output:
-        "results/{dataset}/{recipe}/completeness.csv",
+        output="results/{dataset}/{recipe}/completeness.csv",
     log:
         "results/logs/{dataset}/{recipe}/completeness.log",
     priority: 1  # before anything is trained for numbers that would not be shown
@@ -18,11 +19,12 @@ rule completeness:
     conda:
         "../envs/evaluate.yaml"
     params:
+        files=named_files,
         max_missing=values.missing_limit,
         code=values.code("check_completeness"),
     shell:
-        "python scripts/check_completeness.py --coverage {input:q}"
-        " --max-missing {params.max_missing:q} --output {output:q} |& tee {log:q}"
+        "python scripts/check_completeness.py {params.files:q}"
+        " --max-missing {params.max_missing:q} |& tee {log:q}"
 
 
 rule evaluate:

@@ -2,26 +2,30 @@
 
 Examples:
   python scripts/check_completeness.py --coverage results/demo/demo_i3d/coverage.csv \\
-      --max-missing 1 --output results/demo/demo_i3d/completeness.csv
+      --manifest results/demo/manifest.csv --max-missing 1 \\
+      --output results/demo/demo_i3d/completeness.csv
 """
 
 import argparse
 from pathlib import Path
 
-from wstal.base.files import write_csv
+from wstal.base.files import read_table, require_ids, write_csv
 from wstal.commands.console import Add, Program, json_argument
-from wstal.features.pack import COLUMNS, check_missing
-from wstal.media.manifest import read_rows
+from wstal.features.pack import COLUMNS, COVERAGE, check_missing
 
 
 def add_arguments(add: Add) -> None:
     add("--coverage", type=Path, required=True, help="coverage.csv")
+    add("--manifest", type=Path, required=True, help="manifest.csv: every video")
     add("--max-missing", type=json_argument, default=None, help="or null")
     add("--output", type=Path, required=True, help="CSV with the counts")
 
 
 def main(args: argparse.Namespace) -> None:
-    counts = check_missing(read_rows(args.coverage), args.max_missing)
+    rows = read_table(args.coverage, COVERAGE)
+    manifest = read_table(args.manifest, ("id",))
+    require_ids(args.coverage, {row["id"] for row in rows}, [row["id"] for row in manifest])
+    counts = check_missing(rows, args.max_missing)
     write_csv(args.output, COLUMNS, [counts])
     if absent := counts["without_features"]:
         print(f"{absent} of {counts['videos']} videos have no features; why: {args.coverage}")

@@ -13,6 +13,8 @@ from wstal.base.files import read_frame, write_frame, write_text
 from wstal.commands.console import Add, Program, json_argument
 from wstal.tables.paper import methods_frame, methods_markdown
 
+COLUMNS = ("run", "reading", "metric", "mean", "n")  # needed of each _map.csv
+
 
 def add_arguments(add: Add) -> None:
     add("--maps", type=Path, nargs="+", required=True, help="_map.csv of each run")
@@ -23,7 +25,7 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    frame = methods_frame([read_frame(path) for path in args.maps])
+    frame = methods_frame([read_frame(path, COLUMNS) for path in args.maps])
     write_frame(args.output, frame)
     write_text(args.markdown, methods_markdown(frame, args.title, args.left_out))
 

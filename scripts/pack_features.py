@@ -11,12 +11,12 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import write_csv
+from wstal.base.files import read_table, write_csv
 from wstal.base.job_environment import accepted_code
 from wstal.commands.console import Add, Program, json_argument, log
 from wstal.config.stages import is_untrained, recipe_digest
-from wstal.features.pack import COVERAGE, gather_streams, grid_attrs, pack
-from wstal.media.manifest import read_rows
+from wstal.features.pack import COVERAGE, check_ids, gather_streams, grid_attrs, pack
+from wstal.media.manifest import COLUMNS
 
 
 def add_arguments(add: Add) -> None:
@@ -41,10 +41,13 @@ def main(args: argparse.Namespace) -> None:
         untrained=is_untrained(recipe),
         accepted=accepted_code(),
     )
+    rows = read_table(args.manifest, COLUMNS)
+    streams = gather_streams(recipe["streams"], args.shards)
+    check_ids(args.manifest, rows, streams)
     coverage = pack(
         args.features,
-        read_rows(args.manifest),
-        gather_streams(recipe["streams"], args.shards),
+        rows,
+        streams,
         attrs=attrs,
         dtype=recipe["dtype"],
         max_missing=args.max_missing,

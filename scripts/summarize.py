@@ -10,6 +10,8 @@ from pathlib import Path
 
 from wstal.base.files import read_frame, write_frame
 from wstal.commands.console import Add, Program
+from wstal.evaluate.baselines import BASELINE_COLUMNS
+from wstal.evaluate.map_table import COLUMNS
 from wstal.evaluate.summary import summarize, weights_note
 
 
@@ -27,8 +29,8 @@ def add_arguments(add: Add) -> None:
 def main(args: argparse.Namespace) -> None:
     notes = [args.note, weights_note(args.features) if args.features else ""]
     table = summarize(
-        [read_frame(path) for path in args.seeds],
-        read_frame(args.baselines) if args.baselines else None,
+        [read_frame(path, COLUMNS) for path in args.seeds],
+        read_frame(args.baselines, BASELINE_COLUMNS) if args.baselines else None,
         dataset=args.dataset,
         recipe=args.recipe,
         run=args.run,

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+from wstal.base.files import read_table
 from wstal.config.catalog import load_catalog
-from wstal.media.manifest import read_rows
 
 from benchmarks.record import record_parser, write_record
 
@@ -125,7 +125,7 @@ def measure(clip: Path, device: str) -> tuple[float, dict[str, tuple[float, floa
     """Return the clip's duration in seconds and the costs of each stage."""
     with tempfile.TemporaryDirectory() as folder:
         spent = {name: run(command) for name, command in stages(Path(folder), clip, device).items()}
-        rows = read_rows(Path(folder) / "probe/shard0.csv")
+        rows = read_table(Path(folder) / "probe/shard0.csv", ("id",))
         row = next(row for row in rows if row["id"] == clip.stem)
         if row["status"] not in ("ok", "no_audio"):
             sys.exit(f"{clip}: {row['status']}: {row['reason']}")

@@ -17,7 +17,9 @@ from wstal.base.files import (
     copy_file,
     read_cached,
     read_frame,
+    read_table,
     remove_left_over,
+    require_ids,
     write_cached,
     write_csv,
     write_frame,
@@ -160,8 +162,57 @@ def test_a_file_that_is_no_table_is_named(tmp_path, content):
     path = tmp_path / "map.csv"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(WstalError, match=r"map\.csv is not a CSV table \(.*\); remove it"):
+    with pytest.raises(WstalError, match=r"map\.csv.*remove it and run again"):
         read_frame(path)
+
+
+TABLE = "id,rows,reason\na,4,\nb,0,no file\n"
+
+
+def test_rows_of_a_table_are_read_as_written(tmp_path):
+    path = tmp_path / "shard0.csv"
+    odd = 'x\u2028y, "z"\n'  # a line separator ends no row
+    write_csv(path, ["id", "rows"], [{"id": odd, "rows": 1}])
+    assert read_table(path, ("rows",)) == [{"id": odd, "rows": "1"}]
+    path.write_text("a,b\n")
+    assert read_table(path, ("a", "b"), key=None) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "has no column id, rows in its first line .it is empty"),
+        ("a,4,\nb,0,\n", "has no column id, rows in its first line .a,4,"),
+        (TABLE.replace("rows", "row"), "has no column rows"),
+        (TABLE[: TABLE.index("no file") - 3], "line 3: 1 cells in 3 columns"),
+        (TABLE[:-1], "line 3: the line does not end"),
+        (TABLE.replace("b,", "a,"), "line 3: id 'a' is repeated"),
+        (TABLE.replace("b,", ","), "line 3: id is empty"),
+        (TABLE.replace("no file", '"no file'), "is not a CSV table"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_named(tmp_path, content, problem):
+    path = tmp_path / "shard0.csv"
+    path.write_text(content)
+    with pytest.raises(WstalError, match=rf"shard0\.csv,? {problem}.*remove it and run again"):
+        read_table(path, ("id", "rows"))
+
+
+def test_a_frame_that_is_cut_short_is_named(tmp_path):
+    """pandas fills what is missing of the last row, and a mean leaves it out."""
+    path = tmp_path / "map.csv"
+    path.write_text("metric,value\nmAP@0.50,71.25\nmAP@0.60")
+    with pytest.raises(WstalError, match=r"map\.csv, line 3: 1 cells in 2 columns"):
+        read_frame(path)
+    path.write_text("metric,val\n")
+    with pytest.raises(WstalError, match=r"map\.csv has no column value"):
+        read_frame(path, ("metric", "value"))
+
+
+def test_ids_without_a_row_are_named():
+    require_ids("a.csv", {"a": 1, "b": 2}, "ab")
+    with pytest.raises(WstalError, match=r"a\.csv has no row for 4 of the .*\(b, c, d, \.\.\.\)"):
+        require_ids("a.csv", {"a"}, "abcde")
 
 
 def test_a_table_reads_back(tmp_path):

@@ -122,6 +122,12 @@ def test_reads_coverage_and_manifest(tmp_path):
     path = tmp_path / "coverage.csv"
     path.write_text("id,split,status,rows,reason\nv1,test,ok,12,\nv2,test,broken,0,cut off\n")
     assert read_usable(path) == {"v1"}
+    assert read_usable(path, ["v1", "v2"]) == {"v1"}
+    with pytest.raises(WstalError, match=r"coverage\.csv has no row for 1 of the videos .*\(v3\)"):
+        read_usable(path, ["v1", "v3"])
+    path.write_text("id,rows\nv1,12\nv1,0\n")
+    with pytest.raises(WstalError, match=r"coverage\.csv, line 3: id 'v1' is repeated"):
+        read_usable(path)
     path.write_text("video,rows\nv1,1\n")
     with pytest.raises(WstalError, match=r"coverage\.csv: columns \['id'\] are missing"):
         read_usable(path)

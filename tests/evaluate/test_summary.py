@@ -92,6 +92,11 @@ def test_seeds_that_scored_different_things():
         summary([seed({"last": 1, "best_test": 2}), seed({"last": 1})])
 
 
+def test_seeds_that_scored_nothing():
+    with pytest.raises(WstalError, match=r"map\.csv of co2net on d.* no row of the class all"):
+        summary([seed({"last": 1}).iloc[:0]])
+
+
 def test_the_paper_reading_keeps_its_own_protocol():
     seeds = []
     for value in (50, 60):

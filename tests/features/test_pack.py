@@ -10,16 +10,16 @@ import pytest
 import warm_python
 from wstal.base.array_store import Record, create_arrays, safe_name, write_shard
 from wstal.base.errors import WstalError
-from wstal.base.files import write_csv
+from wstal.base.files import read_table, write_csv
 from wstal.features.pack import (
     COVERAGE,
     FeatureFile,
+    check_ids,
     check_missing,
     gather_streams,
     grid_attrs,
     pack,
 )
-from wstal.media.manifest import read_rows
 
 RECIPE = {
     "streams": {"rgb": "i3d_rgb", "audio": "vggish"},
@@ -144,6 +144,25 @@ def test_a_damaged_file_of_a_video_is_named_with_what_makes_it_anew(tmp_path, da
     assert not list(tmp_path.glob("*.h5")) and not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.parametrize("short", ["manifest", "stream"])
+def test_a_video_without_a_record_is_not_packed_as_missing(tmp_path, short):
+    counts = {"a": 2} if short == "stream" else {"a": 2, "b": 2}
+    streams = gather_streams({"rgb": "i3d_rgb"}, [stage(tmp_path / "i3d_rgb", counts)])
+    rows = [row("a")] if short == "manifest" else [row("a"), row("b")]
+    named = r"m\.csv has no row .*\(b\)" if short == "manifest" else r"i3d_rgb/shard.*\(b\)"
+    with pytest.raises(WstalError, match=named):
+        check_ids(tmp_path / "m.csv", rows, streams)
+    check_ids("m.csv", [row(video) for video in counts], streams)
+
+
+def test_a_video_in_two_shards_is_refused(tmp_path):
+    shard = stage(tmp_path / "i3d_rgb", {"a": 2})
+    again = shard.with_name("shard1.csv")
+    again.write_bytes(shard.read_bytes())
+    with pytest.raises(WstalError, match=r"shard1\.csv: video a is in another shard"):
+        gather_streams({"rgb": "i3d_rgb"}, [shard, again])
+
+
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "x.h5").write_bytes(b"no")
     with pytest.raises(WstalError, match="not a readable feature file"):
@@ -171,10 +190,11 @@ def test_the_script_writes_the_counts_or_ends_with_the_list(project, tmp_path):
     write_csv(tmp_path / "coverage.csv", COVERAGE, ROWS)
     command = [sys.executable, project / "scripts/check_completeness.py"]
     command += ["--coverage", tmp_path / "coverage.csv", "--output", tmp_path / "c.csv"]
+    command += ["--manifest", tmp_path / "coverage.csv"]
     done = warm_python.run([*command, "--max-missing", "0"])
     assert done.returncode and "no file named b" in done.stderr
     assert not (tmp_path / "c.csv").exists()
     done = warm_python.run([*command, "--max-missing", "null"], check=True)
     assert done.stdout == f"1 of 2 videos have no features; why: {tmp_path / 'coverage.csv'}\n"
-    (row,) = read_rows(tmp_path / "c.csv")
+    (row,) = read_table(tmp_path / "c.csv", (), key=None)
     assert row == {"videos": "2", "without_features": "1", "max_missing": "any"}

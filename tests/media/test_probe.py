@@ -12,14 +12,15 @@ import av
 import numpy as np
 import pytest
 from video_clips import rotate_header, write_clip
-from wstal.base.errors import MediaError
-from wstal.base.files import write_csv
+from wstal.base.errors import MediaError, WstalError
+from wstal.base.files import read_table, write_csv
 from wstal.datasets.annotations import Annotations
 from wstal.media import probe as probing
+from wstal.media.find import shard_of
 from wstal.media.frame_stage import FrameStage
 from wstal.media.frames import load_decoder
 from wstal.media.manifest import COLUMNS as MANIFEST_COLUMNS
-from wstal.media.manifest import merge_manifest, read_rows
+from wstal.media.manifest import merge_manifest
 from wstal.media.probe import COLUMNS, probe, probe_videos
 
 
@@ -197,6 +198,7 @@ ENTRY = {"duration": None, "labels": ["x"], "annotations": []}
 def test_every_annotated_video_has_a_row_with_its_split(tmp_path):
     probed = {name: "" for name in MANIFEST_COLUMNS if name != "split"}
     rows = [
+        probed | {"id": "a", "status": "missing", "reason": "no file"},
         probed | {"id": "b", "status": "ok", "duration": "2.5", "fps": "25"},
         probed | {"id": "zz", "status": "ok"},
     ]
@@ -209,12 +211,38 @@ def test_every_annotated_video_has_a_row_with_its_split(tmp_path):
         ("a", "train", "missing"),
         ("b", "test", "ok"),
     ]
-    assert "run again" in merged[0]["reason"] and merged[0]["duration"] == "0"
+    assert merged[0]["reason"] == "no file" and merged[0]["duration"] == "0"
     write_csv(tmp_path / "manifest.csv", MANIFEST_COLUMNS, merged)
-    assert read_rows(tmp_path / "manifest.csv")[1]["fps"] == "25"
+    assert read_table(tmp_path / "manifest.csv", MANIFEST_COLUMNS)[1]["fps"] == "25"
 
 
-def test_what_has_only_published_features_is_no_missing_video():
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_a_shard_that_was_cut_short_makes_no_video_missing(tmp_path, kept):
+    """Nothing, the header alone, or a row less than the videos of the shard."""
+    path, columns = tmp_path / "shard0.csv", [n for n in MANIFEST_COLUMNS if n != "split"]
+    write_csv(path, columns, [{"id": video, "status": "ok"} for video in "ab"])
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:kept]))
+    database = {video: {**ENTRY, "subset": "test"} for video in "ab"}
+    message = r"shard0\.csv has no (column id|row for \d of the videos .*b\))"
+    with pytest.raises(WstalError, match=message):
+        merge_manifest(Annotations(["x"], database), [path])
+
+
+def test_a_row_counts_for_its_own_shard_alone(tmp_path):
+    columns = [name for name in MANIFEST_COLUMNS if name != "split"]
+    shard = shard_of("a", 2)
+    paths = [tmp_path / "shard0.csv", tmp_path / "shard1.csv"]
+    for number, path in enumerate(paths):
+        write_csv(path, columns, [{"id": "a", "status": "ok"}] if number != shard else [])
+    database = {"a": {**ENTRY, "subset": "test"}}
+    with pytest.raises(WstalError, match=rf"shard{shard}\.csv has no row for 1"):
+        merge_manifest(Annotations(["x"], database), paths[::-1])
+
+
+def test_what_has_only_published_features_is_no_missing_video(tmp_path):
     features_only = {**ENTRY, "subset": "train", "labels": [], "features_only": True}
     database = {"a": {**ENTRY, "subset": "test"}, "background_000": features_only}
-    assert [row["id"] for row in merge_manifest(Annotations(["x"], database), [])] == ["a"]
+    columns = [name for name in MANIFEST_COLUMNS if name != "split"]
+    write_csv(tmp_path / "shard0.csv", columns, [{"id": "a", "status": "ok"}])
+    merged = merge_manifest(Annotations(["x"], database), [tmp_path / "shard0.csv"])
+    assert [row["id"] for row in merged] == ["a"]

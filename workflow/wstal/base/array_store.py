@@ -7,7 +7,6 @@ output of a job; the array files are beside it.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,10 +20,11 @@ import h5py
 import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
-from wstal.base.files import atomic_path, write_csv
+from wstal.base.files import atomic_path, read_table, write_csv
 
 LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes and temporary names add to it
 OK, NO_AUDIO, PARTIAL, MISSING, BROKEN = "ok", "no_audio", "partial", "missing", "broken"
+STATUSES = (OK, NO_AUDIO, PARTIAL, MISSING, BROKEN)
 
 # Progress within a video: (id, chunks `[n, ...]`, expected number of rows) -> the same chunks.
 Within = Callable[[str, Iterable[np.ndarray], int], Iterable[np.ndarray]]
@@ -185,9 +185,18 @@ def write_shard(path: str | Path, records: Iterable[Record]) -> None:
 
 
 def read_shard(path: str | Path) -> list[Record]:
-    """Read a shard manifest."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return [Record(**{**row, "rows": int(row["rows"])}) for row in csv.DictReader(file)]
+    """Read a shard manifest; raise WstalError as `read_table`, and for a row of other values."""
+    names = [field.name for field in fields(Record)]
+    rows = read_table(path, names)
+    for row in rows:
+        if row["status"] not in STATUSES or not row["rows"].isdigit():
+            raise WstalError(
+                f"{path}: video {row['id']} has the status {row['status']!r} and {row['rows']!r} "
+                "rows; remove the file and run again"
+            )
+    return [
+        Record(**{name: row[name] for name in names} | {"rows": int(row["rows"])}) for row in rows
+    ]
 
 
 def process_shard(

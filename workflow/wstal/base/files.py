@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import itertools
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,16 +141,75 @@ def write_frame(path: str | Path, frame: pd.DataFrame, float_format: str | None 
         frame.to_csv(temporary, index=False, float_format=float_format)
 
 
-def read_frame(path: str | Path) -> pd.DataFrame:
-    """Read a CSV file with a header; raise WstalError if `path` is not one."""
+def read_table(
+    path: str | Path, columns: Iterable[str], key: str | None = "id"
+) -> list[dict[str, str]]:
+    """Return the rows of a table that this project wrote, by column.
+
+    Raises WstalError that names the file, and the line or id, if it is not whole: a column of
+    `columns` is missing, a row has more or fewer cells than the header, the last line does not
+    end, or `key` (None: there is none) is empty or repeated.
+    """
+    header, lines = _read_cells(path, columns)
+    seen: set[str] = set()
+    rows = []
+    for line, cells in lines:
+        rows.append(dict(zip(header, cells, strict=True)))
+        if key is not None:
+            if (name := rows[-1][key]) in seen or not name:
+                problem = f"{key} {name!r} is repeated" if name else f"{key} is empty"
+                raise WstalError(f"{path}, line {line}: {problem}; {_REMEDY}")
+            seen.add(name)
+    return rows
+
+
+_REMEDY = "the file is damaged or cut short: remove it and run again"
+
+
+def _read_cells(
+    path: str | Path, columns: Iterable[str]
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the header of a CSV file, and (line, cells) of each row, as many as in the header."""
+    try:
+        text = Path(path).read_bytes().decode()
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except (OSError, ValueError, csv.Error) as error:
+        raise WstalError(f"{path} is not a CSV table ({error}); {_REMEDY}") from error
+    header = lines[0][1] if lines else []
+    if absent := [name for name in columns if name not in header]:
+        raise WstalError(
+            f"{path} has no column {', '.join(absent)} in its first line "
+            f"({','.join(header) or 'it is empty'}); {_REMEDY}"
+        )
+    for line, cells in lines[1:]:
+        if len(cells) != len(header):
+            counts = f"{len(cells)} cells in {len(header)} columns"
+            raise WstalError(f"{path}, line {line}: {counts}; {_REMEDY}")
+    if text and not text.endswith("\n"):
+        raise WstalError(f"{path}, line {lines[-1][0]}: the line does not end; {_REMEDY}")
+    return header, lines[1:]
+
+
+def require_ids(path: str | Path, ids: Collection[str], expected: Iterable[str]) -> None:
+    """Raise WstalError that names `path` and the first ids of `expected` that it has no row for."""
+    if absent := [name for name in expected if name not in ids]:
+        shown = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+        raise WstalError(
+            f"{path} has no row for {len(absent)} of the videos that it should list ({shown}); "
+            f"{_REMEDY}"
+        )
+
+
+def read_frame(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """Read a CSV file with a header; raise WstalError as `read_table`."""
     import pandas as pd  # slow to import, and most importers of this module read no table
 
+    _read_cells(path, columns)
     try:
         return pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' own are ValueErrors
-        raise WstalError(
-            f"{path} is not a CSV table ({error}); remove it and make it again"
-        ) from error
+        raise WstalError(f"{path} is not a CSV table ({error}); {_REMEDY}") from error
 
 
 def stored_path(path: str | Path) -> str:

@@ -27,7 +27,7 @@ from wstal.base.array_store import (
     read_shard,
     unseen,
 )
-from wstal.base.errors import WstalError
+from wstal.base.files import require_ids
 from wstal.base.settings import to_plain
 
 _FROM_BEST_TO_WORST = (OK, NO_AUDIO, PARTIAL)
@@ -164,15 +164,15 @@ def join_shards(shards: Mapping[str, Path]) -> tuple[list[StageInput], list[Reco
     """Return the videos to work on, and the records of those without files (missing, broken).
 
     `shards` are the shard manifests by stage; the first one decides which videos there are.
-    Raises WstalError if another one has no row for one of them.
+    Raises WstalError if one of them has no row for a video of another.
     """
     tables = {stage: {r.id: r for r in read_shard(path)} for stage, path in shards.items()}
     first = next(iter(tables.values()))
+    every = dict.fromkeys(video for table in tables.values() for video in table)
+    for stage, table in tables.items():
+        require_ids(shards[stage], table, every)
     inputs, passed = [], []
     for video in first:
-        for stage, table in tables.items():
-            if video not in table:
-                raise WstalError(f"{shards[stage]} has no row for video {video}; run {stage} again")
         records = {stage: table[video] for stage, table in tables.items()}
         absent = next((r for r in records.values() if not r.usable), None)
         if absent:

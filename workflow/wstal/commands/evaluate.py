@@ -30,7 +30,8 @@ def read_truth(args: argparse.Namespace) -> tuple[GroundTruth, set[str] | None]:
     truth = read_ground_truth(args.ground_truth, args.subset)
     if args.ambiguous:
         truth = truth.with_ambiguous(args.ambiguous)
-    return truth, read_usable(args.coverage) if args.coverage else None
+    scored = [video for video, subset in truth.subset.items() if subset in ("val", "test")]
+    return truth, read_usable(args.coverage, scored) if args.coverage else None
 
 
 def features_grid(

@@ -12,7 +12,7 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import write_text
+from wstal.base.files import read_table, write_text
 from wstal.commands.console import (
     Add,
     Program,
@@ -24,8 +24,8 @@ from wstal.commands.console import (
 from wstal.commands.evaluate import features_grid, read_truth
 from wstal.config.protocols import fitting_protocol
 from wstal.evaluate.detections import read_detections
+from wstal.evaluate.map_table import COLUMNS
 from wstal.localize.scores import read_scores
-from wstal.media.manifest import read_rows
 from wstal.viewer.content import SHOWN, Material, sound_files, viewer_content
 from wstal.viewer.page import viewer_page
 
@@ -45,7 +45,7 @@ def add_arguments(add: Add) -> None:
 
 def rows_by_id(path: Path | None) -> dict[str, dict[str, str]]:
     """Read the rows of a CSV file by their id; none without a file."""
-    return {row["id"]: row for row in read_rows(path)} if path else {}
+    return {row["id"]: row for row in read_table(path, ("id", "status"))} if path else {}
 
 
 def write_page(args: argparse.Namespace) -> None:
@@ -60,7 +60,7 @@ def write_page(args: argparse.Namespace) -> None:
         sounds=sound_files(args.sound),
         manifest=rows_by_id(args.manifest),
         coverage=rows_by_id(args.coverage),
-        measured=read_rows(args.map) if args.map else [],
+        measured=read_table(args.map, COLUMNS, key=None) if args.map else [],
     )
     content = viewer_content(material, args.output, Path.cwd(), args.videos, track("viewer"))
     title = " · ".join(str(args.about[k]) for k in ("title", "run", "note") if args.about.get(k))

@@ -7,7 +7,7 @@ truth a number is based on, as some videos may have no features.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from wstal.base.errors import WstalError
-from wstal.base.text_files import read_json, read_rows, read_text
+from wstal.base.files import require_ids
+from wstal.base.text_files import Row, read_json, read_rows, read_text
 
 COLUMNS = ["video_id", "t_start", "t_end", "label"]
 # The scored subset becomes `test`: ActivityNet withholds its test labels and scores validation.
@@ -228,24 +229,44 @@ def coverage_of(
     )
 
 
-def read_usable(path: str | Path) -> set[str]:
-    """Read the ids with features from coverage.csv; raise WstalError if a column is missing."""
-    found = set()
-    for row in read_rows(path, ("id", "rows"), expected="the coverage.csv of features.h5"):
+def read_usable(path: str | Path, expected: Iterable[str] = ()) -> set[str]:
+    """Read the ids with features from coverage.csv.
+
+    Raises WstalError that names the file for a missing column, a repeated id and an id of
+    `expected` without a row: it has no record, which does not mean that it has no features.
+    """
+    counts = {}
+    for row in _rows_by_id(path, "rows", "the coverage.csv of features.h5"):
         if not row["rows"].isdecimal():
             raise WstalError(f"{path}, line {row.line}: rows {row['rows']!r} is not a count")
-        if int(row["rows"]) > 0:
-            found.add(row["id"])
-    return found
+        counts[row["id"]] = int(row["rows"])
+    require_ids(path, counts, expected)
+    return {video for video, count in counts.items() if count}
 
 
 def read_durations(manifest: str | Path) -> dict[str, float]:
-    """Read durations in seconds from manifest.csv, of the videos that have one."""
+    """Read durations in seconds from manifest.csv, of the videos that have one.
+
+    Raises WstalError that names the file for a missing column, a repeated id and another value.
+    """
     found = {}
-    for row in read_rows(manifest, ("id", "duration"), expected="a manifest.csv of this project"):
-        if (seconds := float(row["duration"] or 0)) > 0:
+    for row in _rows_by_id(manifest, "duration", "a manifest.csv of this project"):
+        try:
+            seconds = float(row["duration"] or 0)
+        except ValueError as error:
+            raise WstalError(f"{manifest}, line {row.line}: duration: {error}") from error
+        if seconds > 0:
             found[row["id"]] = seconds
     return found
+
+
+def _rows_by_id(path: str | Path, column: str, expected: str) -> Iterator[Row]:
+    seen = set()
+    for row in read_rows(path, ("id", column), expected=expected):
+        if row["id"] in seen:
+            raise WstalError(f"{path}, line {row.line}: id {row['id']!r} is repeated; keep one row")
+        seen.add(row["id"])
+        yield row
 
 
 def find_late_segments(segments: pd.DataFrame, durations: Mapping[str, float]) -> str:

@@ -81,6 +81,11 @@ def summarize(
             f"the seeds of {run} on {dataset} scored different things: {odd[:4]}; "
             "remove their map.csv and evaluate them again"
         )
+    if not keys[0]:
+        raise WstalError(
+            f"the map.csv of {run} on {dataset} have no row of the class {ALL}: they are cut "
+            "short; remove them and evaluate again"
+        )
     both = pd.concat(tables, ignore_index=True)
     strict = "best_val" if "best_val" in set(both["checkpoint"]) else "last"
     reading = {strict: "strict", "best_test": "paper"}

@@ -23,7 +23,7 @@ from wstal.base.array_store import (
     safe_name,
 )
 from wstal.base.errors import WstalError
-from wstal.base.files import atomic_path, canonical_json
+from wstal.base.files import atomic_path, canonical_json, require_ids
 from wstal.media.timeline import SNIPPET, snippet_step
 
 SCHEMA = "wstal-features-1"
@@ -160,8 +160,32 @@ def gather_streams(streams: Mapping[str, str], shards: Iterable[Path]) -> list[S
     for shard in shards:
         folders[shard.parent.name] = shard.parent
         stage = records.setdefault(shard.parent.name, {})
-        stage.update({record.id: record for record in read_shard(shard)})
+        for record in read_shard(shard):
+            if record.id in stage:
+                raise WstalError(
+                    f"{shard}: video {record.id} is in another shard, too; remove "
+                    f"{shard.parent}/shard*.csv and run again: intact files are kept"
+                )
+            stage[record.id] = record
     return [Stream(name, folders[stage], records[stage]) for name, stage in streams.items()]
+
+
+def check_ids(
+    manifest: str | Path, rows: Iterable[Mapping[str, str]], streams: Iterable[Stream]
+) -> None:
+    """Raise WstalError unless the rows of a manifest and the records of all streams have the
+    same ids: a video without a record was not looked at, and is not missing.
+    """
+    ids = {row["id"] for row in rows}
+    for stream in streams:
+        require_ids(manifest, ids, stream.records)
+        if absent := sorted(ids - stream.records.keys()):
+            raise WstalError(
+                f"{stream.directory}/shard*.csv have no row for {len(absent)} of the videos of "
+                f"{manifest} ({', '.join(absent[:3])}): one of them, or of the stages before, was "
+                f"cut short. Remove {stream.directory.parent}/*/shard*.csv and run again: intact "
+                "files are kept"
+            )
 
 
 def grid_attrs(

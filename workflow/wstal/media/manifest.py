@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from wstal.base.array_store import MISSING
+from wstal.base.files import read_table, require_ids
 from wstal.datasets.annotations import Annotations
+from wstal.media.find import shard_of
 
 COLUMNS = [
     *("id", "path", "sha256", "split", "fps", "frames", "duration", "width", "height"),
     *("rotation", "audio", "status", "reason"),
 ]
-
-
-def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """Read the rows of a manifest or of one of its shards."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+PROBED = [name for name in COLUMNS if name != "split"]  # the columns of a shard
 
 
 def merge_manifest(annotations: Annotations, shards: Iterable[Path]) -> list[dict[str, str]]:
     """Return the rows of all shards with their split, in the annotations' order.
 
-    A video without a row (its shard was probed before it was annotated) is `missing`, and the
-    reason says what to do. Videos of which only features were published are left out.
+    `shards` are the files shard0.csv, shard1.csv, ..., in any order. Videos of which only features
+    were published are left out. Raises WstalError for a damaged shard, and for a video without a
+    row in its own: it is not missing, nobody looked for it.
     """
-    probed = {row["id"]: row for shard in shards for row in read_rows(shard)}
-    rows = []
-    for video, entry in annotations.database.items():
-        if entry.get("features_only"):
-            continue
-        absent = {"id": video, "status": MISSING, "reason": "not probed yet; run again"}
-        row = dict.fromkeys(COLUMNS, "") | probed.get(video, absent)
-        rows.append(row | {"split": entry["subset"], "duration": row["duration"] or "0"})
-    return rows
+    by_name = {path.name: path for path in shards}
+    tables = {n: {row["id"]: row for row in read_table(p, PROBED)} for n, p in by_name.items()}
+    videos = {v: e for v, e in annotations.database.items() if not e.get("features_only")}
+    expected: dict[str, list[str]] = {name: [] for name in by_name}
+    for video, entry in videos.items():
+        shard = shard_of(entry.get("file", video), len(by_name))
+        expected[f"shard{shard}.csv"].append(video)
+    for name, table in tables.items():
+        require_ids(by_name[name], table, expected[name])
+    probed = {video: row for table in tables.values() for video, row in table.items()}
+    return [
+        {name: probed[video].get(name, "") for name in COLUMNS}
+        | {"split": entry["subset"], "duration": probed[video]["duration"] or "0"}
+        for video, entry in videos.items()
+    ]

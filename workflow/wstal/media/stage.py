@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import cv2
 import soxr
 
 from wstal.base.array_store import Record
-from wstal.base.files import path_from
+from wstal.base.files import path_from, read_table
 from wstal.base.settings import to_plain
 from wstal.base.stage import Job, Stage, StageInput
 
@@ -29,15 +28,14 @@ class DecodingStage(Stage):
         feature's key, must not depend on how labels are read and files are found.
         """
         videos, passed = [], []
-        with shards["probe"].open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                record = Record(row["id"], row["status"], 0, "", "", "", row["reason"])
-                files = {"video": path_from(row["path"])}
-                video = StageInput(row["id"], row["status"], row["reason"], row["sha256"], files)
-                if record.usable:
-                    videos.append(video)
-                else:
-                    passed.append(record)
+        for row in read_table(shards["probe"], ("id", "path", "sha256", "status", "reason")):
+            record = Record(row["id"], row["status"], 0, "", "", "", row["reason"])
+            files = {"video": path_from(row["path"])}
+            video = StageInput(row["id"], row["status"], row["reason"], row["sha256"], files)
+            if record.usable:
+                videos.append(video)
+            else:
+                passed.append(record)
         return videos, passed
 
     def provenance(self, settings: Any, job: Job) -> dict[str, Any]:
