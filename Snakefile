@@ -35,6 +35,10 @@ include: "rules/report.smk"
 refuse_misspelt_targets()
 
 
+onstart:
+    warn_of_a_full_disk()
+
+
 rule all:
     """What the config asks for (`targets:`), by default the demo."""
     default_target: True

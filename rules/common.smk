@@ -12,6 +12,7 @@ from wstal.base.errors import WstalError
 from wstal.base.job_environment import gpu_count, gpus_per_job, prepare_jobs
 from wstal.config import dataset_files, run_locks
 from wstal.config.catalog import load_catalog
+from wstal.config.disk_space import check_space
 from wstal.config.inputs import Inputs
 from wstal.config.layers import read_yaml
 from wstal.config.params import Params, named_files
@@ -28,7 +29,8 @@ try:
     config.update(CATALOG.top)
     GPUS = gpu_count()
     GPU = gpus_per_job(config["device"], GPUS, workflow.global_resources.get("gpu").value)
-    prepare_jobs(ROOT, config["accept_code"])
+    MIN_FREE = config["min_free"] * 1e9  # bytes
+    prepare_jobs(ROOT, config["accept_code"], MIN_FREE)
 except WstalError as error:
     raise WorkflowError(str(error)) from None
 
@@ -73,6 +75,17 @@ def refuse_misspelt_targets():
         if not Path(path).exists() and not any(each.is_producer(path) for each in workflow.rules):
             outputs = [str(output) for each in workflow.rules for output in each.output]
             sys.exit(misspelt(path, outputs, NAMES))
+
+
+def warn_of_a_full_disk():
+    """End the run if what it will write does not fit on the disk; warn if it may not."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "flow"]
+    pairs = [(job.wildcards.dataset, job.wildcards.recipe) for job in jobs]
+    try:
+        for warning in check_space(pairs, DATASETS, RECIPES, ROOT, MIN_FREE):
+            logger.warning(warning)
+    except WstalError as error:
+        raise WorkflowError(str(error)) from None
 
 
 FILMED = of_kind("folder", "demo", "thumos14", "activitynet", "ave")

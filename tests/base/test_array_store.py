@@ -1,3 +1,4 @@
+import errno
 from dataclasses import dataclass
 
 import hdf5plugin
@@ -16,7 +17,7 @@ from wstal.base.array_store import (
     unseen,
     write_shard,
 )
-from wstal.base.errors import MediaError, WstalError
+from wstal.base.errors import DiskFullError, MediaError, WstalError
 
 
 @dataclass(frozen=True)
@@ -132,3 +133,18 @@ def test_shard_manifest_round_trip(tmp_path):
 def test_progress_that_nobody_watches_leaves_the_chunks_alone():
     chunks = iter([1, 2])
     assert unseen("v", chunks, 2) is chunks
+
+
+def test_a_full_disk_ends_the_shard_at_its_first_video(tmp_path):
+    tried = []
+
+    def make(video, file):
+        tried.append(video.id)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DiskFullError, match=r"a\.h5: the disk is full"):
+        process_shard(
+            [Video("a"), Video("b")], stage="s", directory=tmp_path, key_of=lambda video: "k",
+            make=make, provenance={},
+        )  # fmt: skip
+    assert tried == ["a"] and not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from wstal.base.errors import MediaError, WstalError
+from wstal.base.errors import DiskFullError, MediaError, WstalError
 from wstal.base.files import (
+    MIN_FREE,
     atomic_path,
     copy_file,
     read_cached,
@@ -80,7 +82,7 @@ def test_a_disk_that_does_not_take_the_bytes_keeps_the_old_file(tmp_path, monkey
 
     (tmp_path / "a.csv").write_text("old")
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskFullError, match="the disk is full"):
         write_csv(tmp_path / "a.csv", ["a"], [])
     assert (tmp_path / "a.csv").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
@@ -226,3 +228,38 @@ def test_broken_media_is_a_kind_of_bad_input():
     with pytest.raises(WstalError, match="holds no frames"):
         raise MediaError("x.mp4 holds no frames")
     assert not issubclass(WstalError, MediaError)
+
+
+# A full disk: one line that names the file, whatever the library calls it.
+
+
+def refuse_hdf5():
+    raise RuntimeError("Unable to flush (errno = 28, error message = 'No space left on device')")
+
+
+def refuse_torch():
+    try:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    finally:
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")
+
+
+def refuse_by_quota():
+    raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+
+@pytest.mark.parametrize("fail", [refuse_hdf5, refuse_torch, refuse_by_quota])
+def test_a_full_disk_is_one_error_that_names_the_file(tmp_path, fail):
+    (tmp_path / "a.h5").write_text("old")
+    with pytest.raises(DiskFullError, match=r"a\.h5: the disk is full .* same command again"):  # noqa: SIM117
+        with atomic_path(tmp_path / "a.h5"):
+            fail()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_jobs_leave_some_of_the_disk_free(tmp_path, monkeypatch):
+    monkeypatch.setenv(MIN_FREE, "1e18")
+    with pytest.raises(DiskFullError, match=r"b\.json.*`min_free` keeps 1e\+09 GB"):
+        write_json(tmp_path / "b.json", 1)
+    monkeypatch.setenv(MIN_FREE, "1")
+    write_json(tmp_path / "b.json", 1)

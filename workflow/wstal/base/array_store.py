@@ -19,7 +19,7 @@ from urllib.parse import quote
 import h5py
 import numpy as np
 
-from wstal.base.errors import MediaError, WstalError
+from wstal.base.errors import DiskFullError, MediaError, WstalError
 from wstal.base.files import atomic_path, read_table, write_csv
 
 LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes and temporary names add to it
@@ -212,7 +212,8 @@ def process_shard(
     """Make each item's file, unless one with its key exists, and return the shard's records.
 
     `make(item, file)` writes the arrays and returns their number of rows. A `MediaError` becomes
-    a `broken` record. After any other exception the remaining videos are still made, then a
+    a `broken` record. A full
+    disk ends the job. After any other exception the remaining videos are still made, then a
     WstalError names every video that failed.
     """
     directory, records, failures = Path(directory), [], []
@@ -240,6 +241,8 @@ def process_shard(
         except MediaError as error:
             path.unlink(missing_ok=True)
             records.append(Record(item.id, BROKEN, 0, "", "", key, str(error)))
+        except DiskFullError:
+            raise
         except Exception as error:  # noqa: BLE001  one video must not cost the others
             failures.append((item.id, error))
     if failures:

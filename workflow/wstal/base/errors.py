@@ -13,5 +13,9 @@ class WstalError(Exception):
         super().__init__(printable(message))
 
 
+class DiskFullError(WstalError):
+    """A disk that does not take a file: the next files would fail too, so that a job ends."""
+
+
 class MediaError(WstalError):
     """A media file that cannot be read: this becomes the video's status and ends no job."""

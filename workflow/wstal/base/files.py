@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from wstal.base.errors import WstalError
+from wstal.base.errors import DiskFullError, WstalError
 from wstal.base.process import is_running, this_machine
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _TEMPORARY = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})(?P<number>[0-9a-f]{6})[0-9a-f]{4}(\.\w+)?")
 _counts = itertools.count()
 _cleaned: set[Path] = set()  # folders in which this process has looked for temporary files
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_TEXTS = ("No space left", "Disk quota exceeded")  # of HDF5, which may hide the number
+MIN_FREE = "WSTAL_MIN_FREE"  # bytes of the disk that jobs leave free, from `min_free`
 # What a file system says that cannot flush a folder: some network and FUSE mounts.
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EISDIR)
 
@@ -47,6 +50,7 @@ def atomic_path(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _require_space(path)
     if path.parent not in _cleaned:
         remove_left_over(path.parent)
     writer = f"{this_machine()}{os.getpid():06x}{next(_counts) % 0x10000:04x}"
@@ -57,8 +61,38 @@ def atomic_path(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
             replace_durably(temporary, path)
         else:
             temporary.replace(path)
+    except Exception as error:
+        if _is_full(error):
+            raise DiskFullError(_full(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _require_space(path: Path) -> None:
+    """Keep some of the disk free, so that logs, messages and other programs are not cut off."""
+    kept = float(os.environ.get(MIN_FREE, 0))
+    if kept and shutil.disk_usage(path.parent).free < kept:
+        raise DiskFullError(f"{_full(path)}. `min_free` keeps {kept / 1e9:g} GB")
+
+
+def _full(path: Path) -> str:
+    free = shutil.disk_usage(path.parent).free
+    return (
+        f"{path}: the disk is full ({free / 1e6:,.0f} MB free). What is finished is kept: free "
+        "space and run the same command again"
+    )
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Return whether a writer failed for want of space: its own error, or one that led to it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if any(text in str(error) for text in _FULL_TEXTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def replace_durably(part: Path, path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from wstal.base.errors import WstalError
+from wstal.base.errors import DiskFullError, WstalError
 from wstal.base.job_environment import started_by
 from wstal.base.process import GONE, Process
 from wstal.base.text_files import parse_json, read_json
@@ -70,6 +70,10 @@ class Program:
             with stop:
                 status = self.main(args)
             failed = False
+        except DiskFullError as error:
+            log(str(error))
+            sys.stdout.flush()
+            os._exit(1)  # at Python's exit HDF5 writes what is left, and crashes
         except (WstalError, OSError) as error:
             status = str(error)
         except KeyboardInterrupt:

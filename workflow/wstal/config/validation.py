@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from wstal.base.errors import WstalError
-from wstal.base.settings import SettingsError, from_plain
+from wstal.base.settings import NonNegative, SettingsError, from_plain
 from wstal.config.check import checked_tree
 from wstal.config.layers import (
     NOT_A_RUN,
@@ -137,6 +137,8 @@ class TopSettings:
     targets: tuple[str, ...] = ("results/demo/co2net_map.csv",)
     # Where networks run. auto: a GPU where there is one; cuda: refuse to run without one.
     device: Literal["auto", "cuda", "cpu"] = "auto"
+    # GB of the disk that jobs leave free; results of a job that would go below it are not written.
+    min_free: NonNegative = 1.0
     # New code digest: the older digest whose results it keeps.
     accept_code: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, Any] = field(default_factory=dict)  # laid over datasets/*.yaml
