@@ -1,8 +1,6 @@
 """The door to frames: order, repeats, size, chunks, and files of the frames stage.
 
 Gray and size against OpenCV's own functions.
-
-Pictures turned upright.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from wstal.base.errors import MediaError, WstalError
 from wstal.media import frames
 from wstal.media.frame_stage import FrameSettings
 from wstal.media.frames import open_frames, read_frames
-from wstal.media.pictures import Converter, quarter_turns, resized, turned_size, upright
+from wstal.media.pictures import Converter, resized
 
 
 @pytest.fixture(scope="module")
@@ -111,20 +109,3 @@ def test_later_pictures_take_the_size_of_the_first():
 def test_unknown_wishes_are_refused_by_name(pixels, name):
     with pytest.raises(WstalError, match="luma|lanczos9"):
         Converter(pixels, 60, name)
-
-
-SMALL_PICTURE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-OPENCV = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-
-
-@pytest.mark.parametrize("degrees", [90, 180, 270, -90, -180])
-def test_turns_counter_clockwise_as_opencv(degrees):
-    turned = upright(SMALL_PICTURE, degrees)
-    assert np.array_equal(turned, cv2.rotate(SMALL_PICTURE, OPENCV[degrees % 360]))
-    assert turned.flags.c_contiguous
-    assert turned_size(3, 2, degrees) == turned.shape[1::-1]
-
-
-def test_upright_pictures_are_not_touched():
-    assert upright(SMALL_PICTURE, 0) is SMALL_PICTURE
-    assert [quarter_turns(d) for d in (0, 360, 89.9, -90, 450)] == [0, 0, 1, 3, 1]

@@ -101,10 +101,15 @@ def _write_sound(file, audio, sound: np.ndarray, start: int) -> None:
 
 def rotate_header(path: Path, degrees: int) -> Path:
     """Write a rotation into the track header of an MP4, as phones do."""
+    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    return write_matrix(path, cos, sin, -sin, cos)
+
+
+def write_matrix(path: Path, a: float, b: float, c: float, d: float) -> Path:
+    """Write a display matrix into the track header of an MP4."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 40  # version and flags, times, ids, layer, volume
-    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
-    for place, value in zip((0, 4, 12, 16), (cos, sin, -sin, cos), strict=True):
-        data[at + place : at + place + 4] = (value << 16).to_bytes(4, "big", signed=True)
+    for place, value in zip((0, 4, 12, 16), (a, b, c, d), strict=True):
+        data[at + place : at + place + 4] = round(value * 65536).to_bytes(4, "big", signed=True)
     path.write_bytes(data)
     return path

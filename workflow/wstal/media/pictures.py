@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -14,23 +18,61 @@ INTERPOLATIONS = {
 }
 
 
-def quarter_turns(degrees: float) -> int:
-    """Return the counter-clockwise quarter turns, 0 to 3, nearest to a rotation in degrees."""
-    return round(degrees / 90) % 4
+class Orientation(NamedTuple):
+    """How a decoded picture becomes the one that a player shows.
+
+    Left and right are exchanged first (`mirrored`), then the picture is turned counter-clockwise
+    by `turns` quarters, 0 to 3.
+    """
+
+    turns: int = 0
+    mirrored: bool = False
+
+    @property
+    def degrees(self) -> int:
+        """The counter-clockwise rotation."""
+        return 90 * self.turns
 
 
-def upright(picture: np.ndarray, degrees: float) -> np.ndarray:
-    """Rotate `[H, W, C]` counter-clockwise by `degrees`, a multiple of 90.
+def orientation(matrix: Sequence[int]) -> Orientation:
+    """Return what a display matrix (9 values, as FFmpeg keeps it) asks for, as `ffmpeg` does it.
+
+    A matrix that maps the picture to a line or a point asks for nothing. Raises WstalError with
+    the angle for one that is no multiple of 90 degrees.
+    """
+    a, b, _, c, d = (float(value) for value in matrix[:5])
+    if a * d == b * c:
+        return Orientation()
+    angle = math.degrees(math.atan2(b / math.hypot(b, d), a / math.hypot(a, c)))
+    clockwise = round(angle) % 360
+    if clockwise == 90:
+        return Orientation(1, True) if c > 0 else Orientation(3)
+    if clockwise == 270:
+        return Orientation(3, True) if c < 0 else Orientation(1)
+    if clockwise == 180 or clockwise <= 1:  # ffmpeg takes one degree for none
+        across, down = clockwise == 180 and a < 0, d < 0
+        return Orientation(2 * down, across != down)
+    raise WstalError(
+        f"its pictures are turned by {clockwise} degrees clockwise; only multiples of 90 are "
+        "supported, so turn them with a video editor"
+    )
+
+
+def upright(picture: np.ndarray, orientation: Orientation) -> np.ndarray:
+    """Return `[H, W, C]` as a player shows it.
 
     Phones store how they were held, not a rotated picture.
     """
-    turns = quarter_turns(degrees)
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+    if orientation == (0, False):
+        return picture
+    if orientation.mirrored:
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(np.rot90(picture, orientation.turns))
 
 
-def turned_size(width: int, height: int, degrees: float) -> tuple[int, int]:
-    """Return width and height after the rotation."""
-    return (height, width) if quarter_turns(degrees) % 2 else (width, height)
+def turned_size(width: int, height: int, orientation: Orientation) -> tuple[int, int]:
+    """Return width and height as a player shows them."""
+    return (height, width) if orientation.turns % 2 else (width, height)
 
 
 def resized(width: int, height: int, short_side: int | None) -> tuple[int, int]:

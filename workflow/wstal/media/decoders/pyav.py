@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from wstal.base.errors import MediaError
-from wstal.media.pictures import turned_size, upright
+from wstal.base.errors import MediaError, WstalError
+from wstal.media.pictures import Orientation, orientation, turned_size, upright
 from wstal.media.scan import Scan, check_video
 
 TRUNCATED = 1.0  # seconds that may be missing at the end before a file counts as cut short
@@ -100,13 +100,13 @@ def scan(path: str | Path) -> Scan:
     with opened(path) as container:
         stream = video_stream(path, container)
         sound = sound_stream(container)
-        rotation, size = 0, (0, 0)
+        turn, size = Orientation(), (0, 0)
         for packet in packets(container, [s for s in (stream, sound) if s], faults):
             if packet.pts is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             for frame in decoded(packet, faults) if packet.stream is stream else ():
                 if not pts:
-                    rotation, size = frame.rotation % 360, (frame.width, frame.height)
+                    turn, size = orientation_of(path, frame), (frame.width, frame.height)
                 tick = float(frame.time_base or stream.time_base)
                 pts.append(np.nan if frame.pts is None else frame.pts * tick)
                 dts.append(np.nan if frame.dts is None else frame.dts * tick)
@@ -120,14 +120,25 @@ def scan(path: str | Path) -> Scan:
         announced = (container.duration or 0) / av.time_base + begin
         if announced - end > TRUNCATED:
             texts.append(f"cut short: {end - begin:.1f} s of {announced - begin:.1f} s are there")
-        width, height = turned_size(*size, rotation)
+        width, height = turned_size(*size, turn)
         return Scan(
             *(np.array(pts), np.array(dts), float(stream.average_rate or 0)),
-            *(width, height, rotation, stream.frames),
+            *(width, height, turn.degrees, stream.frames),
             start=first_time(container, pts[0]),
             audio=sound is not None,
             faults=texts,
         )
+
+
+def orientation_of(path: str | Path, frame: av.VideoFrame) -> Orientation:
+    """Return how a player shows the frame; MediaError for an arbitrary angle."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return Orientation()
+    try:
+        return orientation(np.frombuffer(data, np.int32, 9).tolist())
+    except WstalError as error:
+        raise MediaError(f"{path}: {error}") from error
 
 
 def first_time(container: av.container.InputContainer, pts: float) -> float:
@@ -148,10 +159,10 @@ def pictures(
             for frame in decoded(packet, faults):
                 ordinal += 1
                 if ordinal == 0:
-                    rotation = frame.rotation
+                    turn = orientation_of(path, frame)
                 if ordinal == target:
                     # the same conversion as OpenCV's and decord's decoders, to the bit
                     rgb = frame.reformat(format="rgb24", threads=1).to_ndarray()
-                    yield convert(upright(rgb, rotation))
+                    yield convert(upright(rgb, turn))
                     if (target := next(waiting, None)) is None:
                         return
