@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stage_job import run_stage
 from wstal.commands.console import Add, Program, add_shard
-from wstal.media.audio_stage import STAGES
+from wstal.media.sound import STAGES
 
 
 def add_arguments(add: Add) -> None:

@@ -172,7 +172,8 @@ def test_scan_measures(tmp_path):
     found = scan(write_clip(tmp_path / "a.mp4", 24, rate=Fraction(12), sound=np.zeros((1, 32000))))
     assert np.allclose(found.pts - found.pts[0], np.arange(24) / 12)
     assert (found.width, found.height, found.expected, found.rate) == (160, 96, 24, 12)
-    assert found.audio
+    assert found.sound == pytest.approx((0, 2), abs=0.1)
+    assert not found.silence
     assert not found.faults
 
 

@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from video_clips import number_of, write_clip
 from wstal.base.errors import MediaError, WstalError
-from wstal.media.clock import frame_step, frame_times, gaps
 from wstal.media.frames import read_frames, read_timeline
 from wstal.media.timeline import (
     frame_count,
     frame_grid,
+    frame_step,
+    frame_times,
+    gaps,
     snippet_count,
 )
 

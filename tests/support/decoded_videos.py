@@ -8,8 +8,8 @@ from typing import NamedTuple
 from wstal.base.array_store import Record, write_shard
 from wstal.base.files import write_csv
 from wstal.base.stage import Job, Stage
-from wstal.media.audio_stage import AudioSettings, AudioStage
 from wstal.media.frame_stage import FrameSettings, FrameStage
+from wstal.media.sound import AudioSettings, AudioStage
 
 
 class Probed(NamedTuple):

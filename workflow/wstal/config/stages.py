@@ -45,7 +45,7 @@ STAGES = {
         "wstal.media.frame_stage",
         loads=tuple(DECODERS.values()),
     ),
-    "audio": StageEntry("decode_audio", ("probe",), "audio", "wstal.media.audio_stage"),
+    "audio": StageEntry("decode_audio", ("probe",), "audio", "wstal.media.sound"),
     "flow": StageEntry("extract_flow", ("frames",), "flow", "wstal.flow.stage", "gpu"),
     "i3d_rgb": StageEntry("extract_i3d", ("frames",), "i3d", "wstal.features.i3d_stage", "gpu"),
     "i3d_flow": StageEntry(

@@ -36,8 +36,8 @@ from wstal.features.i3d_stage import I3DSettings
 from wstal.features.importers.published import ImportSettings
 from wstal.features.vggish_stage import VggishSettings
 from wstal.flow.algorithm import FlowSettings
-from wstal.media.audio_stage import AudioSettings
 from wstal.media.frame_stage import FrameSettings
+from wstal.media.sound import AudioSettings
 from wstal.methods.contract import localization_half, training_half
 from wstal.networks.backbones import MODULES as BACKBONES
 from wstal.tables.paper import TableSettings

@@ -31,10 +31,10 @@ COLUMNS = [
 class VideoInfo:
     """What a manifest says about a video file: measured by decoding it, not read from its header.
 
-    `fps` and `frames` are those that decode; `duration`, in seconds, is the last time plus one
-    frame step; `width` and `height` are the size after `rotation` (degrees counter-clockwise);
-    `audio` is whether there is a sound track; `status` is ok, no_audio, partial or broken, with
-    the `reason`.
+    `fps` and `frames` are those that decode; `duration`, in seconds, is where the last picture
+    ends; `width` and `height` are the size after `rotation` (degrees counter-clockwise); `audio`
+    is whether there is a sound that decodes; `status` is ok, no_audio, partial or broken, with the
+    `reason`.
     """
 
     fps: float = 0.0
@@ -55,7 +55,7 @@ def probe(path: str | Path) -> VideoInfo:
         line = lay_grid(scanned, fps=1.0)
     except MediaError as error:
         return VideoInfo(status=BROKEN, reason=str(error))
-    silent = [] if scanned.audio else ["no sound track"]
+    silent = [scanned.silence] if scanned.silence else []
     return VideoInfo(
         fps=round(line.fps, MILLISECONDS),
         frames=line.frames,
@@ -63,7 +63,7 @@ def probe(path: str | Path) -> VideoInfo:
         width=line.width,
         height=line.height,
         rotation=line.rotation,
-        audio=scanned.audio,
+        audio=not silent,
         status=PARTIAL if line.status == PARTIAL else NO_AUDIO if silent else OK,
         reason="; ".join(([line.reason] if line.reason else []) + silent),
     )

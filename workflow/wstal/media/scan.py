@@ -25,8 +25,11 @@ class Scan:
     the constant or average frame rate that the file states (0: none). `width` and `height` are
     the displayed size, after `rotation` (degrees counter-clockwise). `expected` is the number of
     frames that the header announces (0: none). `start` is the first frame's second on the file's
-    clock. `faults` says in words what went wrong while frames still came. A decoder that rotates
-    pictures itself reports rotation 0; one that does not look at sound reports audio False.
+    clock. `shown_until` is the second up to which the file declares that its last picture stays
+    (-inf: it does not say). `sound` has the seconds of the first and after the last sample of the
+    sound that is played (None: there is none); `silence` says why there is none. `faults` says in
+    words what went wrong while frames still came, `notes` what a user should know besides. A
+    decoder that rotates pictures itself reports rotation 0.
     """
 
     pts: np.ndarray
@@ -37,8 +40,11 @@ class Scan:
     rotation: int
     expected: int = 0
     start: float = 0.0
-    audio: bool = False
+    shown_until: float = -np.inf
+    sound: tuple[float, float] | None = None
+    silence: str = ""
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 class Decoder(Protocol):

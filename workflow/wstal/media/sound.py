@@ -1,37 +1,48 @@
-"""The one door to sound: any rate and layout to mono, aligned with the pictures."""
+"""The one door to sound, any rate and layout to mono beside its pictures; and the stage `audio`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 import soxr
 
+from wstal.base.array_store import NO_AUDIO, PARTIAL, ArrayFile
 from wstal.base.errors import MediaError, WstalError
+from wstal.base.stage import Job, StageInput
 from wstal.media.decoders.pyav import (
     Faults,
+    PlayedPackets,
     decoded,
-    first_time,
+    first_picture,
     opened,
-    packets,
     sound_stream,
     video_stream,
+    why_silent,
 )
+from wstal.media.stage import DecodingStage
+from wstal.media.timeline import FOREVER, second_zero
 
 RATE = 16000  # Hz
 DRIFT = 0.1  # seconds between samples and their time that are jitter, more is a hole
-JUMP = 600.0  # seconds; a longer hole is a restarted clock
+SILENCE = 60  # seconds at a time, of a hole that may last for hours
+FULL_SCALE = 32768  # of the stored sound: codes / FULL_SCALE lie in [-1, 1)
 
 
 class NoAudio(MediaError):
-    """The file has no sound track."""
+    """The file has no sound track, or none that decodes here; `reason` says which."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Mono float32 `samples` [S] at `rate` Hz; sample 0 belongs to the first picture."""
+    """Mono float32 `samples` [S] at `rate` Hz; sample 0 belongs to second 0 of the timeline."""
 
     samples: np.ndarray
     rate: int
@@ -44,21 +55,27 @@ def read_sound(path: str | Path, rate: int = RATE, resampler: str = "soxr") -> n
 
 
 def decode_sound(path: str | Path, rate: int = RATE, resampler: str = "soxr") -> Sound:
-    """Decode and resample the sound track, sample 0 at the time of the first picture.
+    """Decode and resample the sound track, sample 0 at second 0 (`second_zero`).
 
     Channels are averaged, then resampled by `soxr` (high quality) or `resampy` (kaiser_best,
     what torchvggish uses, about 90 times slower). A late start and holes are filled with
-    silence; sound before the first picture is dropped. Raises NoAudio if there is no track,
-    MediaError if it does not decode, WstalError for another resampler.
+    silence; sound before second 0 is dropped. Raises NoAudio if there is no track that decodes,
+    MediaError if the file does not open, WstalError for another resampler.
     """
     if resampler not in RESAMPLERS:
         raise WstalError(f"resampler {resampler!r} is not one of {', '.join(RESAMPLERS)}")
     faults, parts, source, resample = Faults(), [], 0, None
     with opened(path) as container:
-        stream = sound_stream(container)
+        stream = sound_stream(path, container)
         if stream is None:
-            raise NoAudio(f"{path}: has no sound track")
-        for source_rate, block in _mono(container, stream, _picture_time(path), faults):
+            raise NoAudio(path, why_silent(container))
+        try:
+            video = video_stream(path, container)
+        except MediaError:  # sound alone
+            video = None
+        played = PlayedPackets(container, video, stream, faults)
+        heard = (packet for packet in played if packet.stream.index == stream.index)
+        for source_rate, block in _mono(heard, first_picture(path), faults):
             if source_rate != source:  # nearly always once
                 parts += [resample(np.zeros(0, np.float32), True)] if resample else []
                 source, resample = source_rate, RESAMPLERS[resampler](source_rate, rate)
@@ -70,29 +87,24 @@ def decode_sound(path: str | Path, rate: int = RATE, resampler: str = "soxr") ->
     return Sound(samples, rate, [f"sound: {text}" for text in faults.texts()])
 
 
-def _picture_time(path: str | Path) -> float:
-    """Return the first picture's second on the file's clock; 0 for a file without pictures."""
-    faults = Faults()
-    with opened(path) as container:
-        try:
-            stream = video_stream(path, container)
-        except MediaError:
-            return 0.0
-        for packet in packets(container, [stream], faults):
-            for frame in decoded(packet, faults):
-                return first_time(container, np.nan if frame.pts is None else float(frame.time))
-    return 0.0
+def _mono(packets, picture: float | None, faults: Faults) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (sample rate, mono float32 [n]) block by block from second 0 on, holes filled.
 
-
-def _mono(container, stream, offset: float, faults: Faults) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (sample rate, mono float32 [n]) block by block, holes filled."""
-    seconds = 0.0  # of sound so far, from the first picture on
-    for packet in packets(container, [stream], faults):
+    `picture` is the second of the first picture on the file's clock.
+    """
+    origin, seconds = None, 0.0  # second 0 on the file's clock; seconds of sound so far
+    for packet in packets:
         for frame in decoded(packet, faults):
             rate, block = frame.sample_rate, to_mono(frame)
-            lag = 0.0 if frame.pts is None else float(frame.time) - offset - seconds
-            if (seconds == 0 or abs(lag) > DRIFT) and abs(lag) < JUMP:
+            if origin is None and frame.pts is not None:
+                at = float(frame.time)
+                origin = second_zero(at if picture is None else picture, at)
+            lag = 0.0 if frame.pts is None else float(frame.time) - origin - seconds
+            if (seconds == 0 or abs(lag) > DRIFT) and abs(lag) < FOREVER:
                 lead = round(lag * rate)
+                while lead > rate * SILENCE:
+                    seconds, lead = seconds + SILENCE, lead - rate * SILENCE
+                    yield rate, np.zeros(rate * SILENCE, np.float32)
                 silence = np.zeros(max(0, lead), np.float32)
                 block = np.concatenate([silence, block])[max(0, -lead) :]
             seconds += len(block) / rate
@@ -140,3 +152,49 @@ class _Resampy:
 
 
 RESAMPLERS = {"soxr": _Soxr, "resampy": _Resampy}
+
+
+@dataclass(frozen=True)
+class AudioSettings:
+    """Section `audio` of a feature recipe: the sound that VGGish hears."""
+
+    NO_NUMBERS: ClassVar[tuple[str, ...]] = ()
+
+    rate: Literal[16000] = 16000  # Hz; VGGish's
+    # resampy is what torchvggish uses: exact, but about a hundred times slower.
+    resampler: Literal["soxr", "resampy"] = "soxr"
+
+
+class AudioStage(DecodingStage):
+    """The sound of each video, int16 [S] in the array `sound`. rows = S.
+
+    A video whose track is missing or does not decode has an empty array and the status no_audio:
+    its pictures still count.
+    """
+
+    name = "audio"
+    settings = AudioSettings
+
+    def maker(self, settings: AudioSettings, job: Job) -> Callable[[StageInput, ArrayFile], int]:
+        """Return the function that decodes the sound of a video."""
+
+        def make(video: StageInput, file: ArrayFile) -> int:
+            samples = np.zeros(0, np.float32)
+            try:
+                sound = decode_sound(video.files["video"], settings.rate, settings.resampler)
+                samples = sound.samples
+                if sound.faults:
+                    file.set_status(PARTIAL, "; ".join(sound.faults))
+            except NoAudio as error:
+                file.set_status(NO_AUDIO, error.reason)
+            except MediaError as error:
+                file.set_status(NO_AUDIO, str(error))
+            codes = np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+            file.write("sound", codes.astype(np.int16))
+            file.attrs["rate"] = settings.rate
+            return len(codes)
+
+        return make
+
+
+STAGES = {"audio": AudioStage()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +13,11 @@ import numpy as np
 from wstal.base.errors import MediaError, WstalError
 from wstal.media.pictures import Orientation, orientation, turned_size, upright
 from wstal.media.scan import Scan, check_video
+from wstal.media.timeline import SLACK, Clock
 
 TRUNCATED = 1.0  # seconds that may be missing at the end before a file counts as cut short
+TRIES = 200  # packets of a stream in which a frame must decode, where there are several streams
+HELD = 500  # packets of sound that may wait for the pictures at a jump of the clock
 
 
 @contextmanager
@@ -39,20 +43,88 @@ def described(error: Exception) -> str:
 
 
 def video_stream(path: str | Path, container: av.container.InputContainer):
-    """Return the stream a player would show; MediaError if there is none but a cover picture."""
-    stream = container.streams.best("video")
-    if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+    """Return the video stream that a player would show, of those that decode here.
+
+    Raises MediaError if there is none: an attached picture (a cover) is not a video.
+    """
+    streams = _in_order(container, "video", None)
+    if not streams:
         raise MediaError(f"{path}: has no video stream")
-    if stream.codec_context is None:
-        raise MediaError(f"{path}: FFmpeg knows no decoder for its video stream")
+    stream = _first_decodable(path, streams)
+    if stream is None:
+        several = "any of its video streams" if len(streams) > 1 else "its video stream"
+        raise MediaError(f"{path}: FFmpeg knows no decoder for {several}")
     stream.codec_context.thread_count = 1  # one decoder per core beats threads inside it
     return stream
 
 
-def sound_stream(container: av.container.InputContainer):
-    """Return the sound track of the video stream; None if there is none, or nothing decodes it."""
-    stream = container.streams.best("audio", related=container.streams.best("video"))
-    return stream if stream is not None and stream.codec_context is not None else None
+def sound_stream(path: str | Path, container: av.container.InputContainer):
+    """Return the sound track that a player would play with the video, of those that decode here.
+
+    None: there is no such track.
+    """
+    streams = _in_order(container, "audio", container.streams.best("video"))
+    return _first_decodable(path, streams)
+
+
+def _in_order(container: av.container.InputContainer, kind: str, related) -> list:
+    """Return the streams of a kind, first the one that a player takes, then the next ones."""
+    flags = av.stream.Disposition
+    no_video = flags.attached_pic | flags.timed_thumbnails
+    last = flags.comment | flags.hearing_impaired | flags.visual_impaired | flags.dependent
+    streams = [s for s in container.streams if s.type == kind and not s.disposition & no_video]
+    best = container.streams.best(kind, related=related)
+    return sorted(
+        streams,
+        key=lambda s: (
+            s is not best,
+            not s.disposition & flags.default,
+            bool(s.disposition & last),
+        ),
+    )
+
+
+def _first_decodable(path: str | Path, streams: list):
+    """Return the first stream that decodes; the only one if FFmpeg has a decoder for it."""
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if len(streams) == 1:
+        return known[0] if known else None
+    working = (stream for stream in known if _decodes(path, stream.index))
+    return next(working, known[0] if known else None)
+
+
+def _decodes(path: str | Path, index: int) -> bool:
+    """Return whether a frame comes from the first packets of a stream."""
+    with opened(path) as container:
+        for count, packet in enumerate(packets(container, [container.streams[index]], Faults())):
+            if decoded(packet, Faults()):
+                return True
+            if count >= TRIES:
+                break
+    return False
+
+
+def passed_over(container: av.container.InputContainer, kind: str, stream) -> list[str]:
+    """Return a text if a player would rather take another stream than `stream`, else nothing."""
+    first = next(iter(_in_order(container, kind, container.streams.best("video"))), stream)
+    if stream is None or first is None or first.index == stream.index:
+        return []
+    return [
+        f"{kind} stream {first.index} ({_codec(first)}) does not decode; "
+        f"stream {stream.index} ({_codec(stream)}) is used"
+    ]
+
+
+def _codec(stream) -> str:
+    return "unknown codec" if stream.codec_context is None else stream.codec_context.name
+
+
+def why_silent(container: av.container.InputContainer) -> str:
+    """Return why a file has no sound that can be played."""
+    tracks = [stream for stream in container.streams if stream.type == "audio"]
+    if not tracks:
+        return "no sound track"
+    return f"its sound does not decode here ({', '.join(_codec(track) for track in tracks)})"
 
 
 class Faults:
@@ -94,39 +166,133 @@ def decoded(packet, faults: Faults) -> list:
         return []
 
 
+class PlayedPackets:
+    """The packets of a video stream and its sound, with their times on one clock (`Clock`).
+
+    Iterate once. `reach` has, by index of the stream, the second up to which its packets last; also
+    of the streams that are not played, if `watch_all`.
+    """
+
+    def __init__(self, container, video, sound, faults: Faults, watch_all: bool = False) -> None:
+        played = [stream for stream in (video, sound) if stream is not None]
+        self.reach: dict[int, float] = {}
+        self.clock = Clock(len(played), *_header(container))
+        self._hands = {stream.index: hand for hand, stream in enumerate(played)}
+        self._waiting = sound.index if len(played) == 2 else None  # the sound, for the pictures
+        streams = list(container.streams) if watch_all else played
+        self._packets = packets(container, streams, faults)
+
+    def __iter__(self) -> Iterator:
+        held = []
+        for packet in self._packets:
+            if packet.stream.index not in self._hands:
+                self._note(packet)
+            elif packet.stream.index == self._waiting and (held or self._is_undecided(packet)):
+                held.append(packet)
+                if not packet.size or len(held) >= HELD:  # the pictures have ended
+                    yield from map(self._place, held)
+                    held = []
+            else:
+                yield self._place(packet)
+                if held and not self._is_undecided(held[0]):
+                    yield from map(self._place, held)
+                    held = []
+        yield from map(self._place, held)
+
+    def _is_undecided(self, packet) -> bool:
+        at = _second(packet)
+        hand = self._hands[packet.stream.index]
+        return at is not None and self.clock.is_undecided(hand, at)
+
+    def _place(self, packet):
+        """Return the packet with its times on the one clock."""
+        at = _second(packet)
+        if at is not None:
+            tick = packet.time_base
+            step = float((packet.duration or 0) * tick)
+            shift = self.clock.offset(self._hands[packet.stream.index], at, step)
+            if shift:
+                ticks = round(shift / tick)
+                packet.pts = None if packet.pts is None else packet.pts + ticks
+                packet.dts = None if packet.dts is None else packet.dts + ticks
+        self._note(packet)
+        return packet
+
+    def _note(self, packet) -> None:
+        if packet.pts is not None:
+            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            index = packet.stream.index
+            self.reach[index] = max(self.reach.get(index, end), end)
+
+
+def _second(packet) -> float | None:
+    ticks = packet.pts if packet.dts is None else packet.dts
+    return None if ticks is None else float(ticks * packet.time_base)
+
+
+def _header(container) -> tuple[bool, float]:
+    """Return whether the container's clocks restart, and its end in seconds as its header says.
+
+    Without a header the end is inf: FFmpeg then guesses it from the last packets.
+    """
+    flags = av.format.Flags
+    restarts = bool(container.format.flags & flags.ts_discont.value)
+    if restarts or container.format.flags & flags.no_timestamps.value or not container.duration:
+        return restarts, np.inf
+    return restarts, (container.duration + max(0, container.start_time or 0)) / av.time_base
+
+
+def _declared_end(container, stream) -> float:
+    """Return the second up to which the header says that a stream lasts; inf if it does not."""
+    whole = _header(container)[1]
+    written = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if stream.duration:
+        own = float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+    elif written:  # Matroska's
+        hours, minutes, seconds = map(float, written.groups())
+        own = 3600 * hours + 60 * minutes + seconds
+    else:
+        return np.inf
+    return min(own, whole) if np.isfinite(whole) else np.inf
+
+
 def scan(path: str | Path) -> Scan:
     """Decode all frames and note their times; see `Scan`."""
-    pts, dts, faults, damaged, end = [], [], Faults(), 0, 0.0
+    pts, dts, faults, damaged, last = [], [], Faults(), 0, -np.inf
     with opened(path) as container:
-        stream = video_stream(path, container)
-        sound = sound_stream(container)
-        turn, size = Orientation(), (0, 0)
-        for packet in packets(container, [s for s in (stream, sound) if s], faults):
-            if packet.pts is not None:
-                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            for frame in decoded(packet, faults) if packet.stream is stream else ():
+        stream, sound = video_stream(path, container), sound_stream(path, container)
+        played = PlayedPackets(container, stream, sound, faults, watch_all=True)
+        turn, size, first, heard = Orientation(), (0, 0), None, None
+        for packet in played:
+            if packet.stream.index != stream.index:
+                if heard is None:
+                    heard = next((frame.time for frame in decoded(packet, Faults())), None)
+                continue
+            first = _second(packet) if first is None else first
+            for frame in decoded(packet, faults):
                 if not pts:
                     turn, size = orientation_of(path, frame), (frame.width, frame.height)
                 tick = float(frame.time_base or stream.time_base)
                 pts.append(np.nan if frame.pts is None else frame.pts * tick)
                 dts.append(np.nan if frame.dts is None else frame.dts * tick)
+                last = pts[-1] + (frame.duration or 0) * tick
                 damaged += frame.is_corrupt
         if not pts:
             raise MediaError("; ".join([f"{path}: no frame decodes", *faults.texts()]))
         texts = faults.texts()
         if damaged:
             texts.append(f"{damaged} frames are damaged")
-        begin = max(0.0, (container.start_time or 0) / av.time_base)
-        announced = (container.duration or 0) / av.time_base + begin
-        if announced - end > TRUNCATED:
-            texts.append(f"cut short: {end - begin:.1f} s of {announced - begin:.1f} s are there")
+        cut, shown_until = _end_of(container, stream, played.reach, last)
         width, height = turned_size(*size, turn)
         return Scan(
             *(np.array(pts), np.array(dts), float(stream.average_rate or 0)),
             *(width, height, turn.degrees, stream.frames),
-            start=first_time(container, pts[0]),
-            audio=sound is not None,
-            faults=texts,
+            start=first_time(container, pts[0], first),
+            shown_until=shown_until,
+            sound=None if heard is None else (heard, played.reach[sound.index]),
+            silence="" if heard is not None else why_silent(container),
+            faults=texts + cut,
+            notes=_notes(container, stream, sound, played.clock),
         )
 
 
@@ -141,10 +307,58 @@ def orientation_of(path: str | Path, frame: av.VideoFrame) -> Orientation:
         raise MediaError(f"{path}: {error}") from error
 
 
-def first_time(container: av.container.InputContainer, pts: float) -> float:
-    """Return the file's second at which the first picture, decoded at `pts`, is shown."""
+def _end_of(container, stream, reach: dict[int, float], last: float) -> tuple[list[str], float]:
+    """Return a fault if pictures are missing at the end, and the second that they last to.
+
+    `last` is where the last frame ends by its own duration.
+    """
+    declared = _declared_end(container, stream)
+    announced = min(declared, _header(container)[1])
+    missing = announced - reach.get(stream.index, 0.0)
+    furthest = max(reach.values(), default=0.0)
+    if np.isfinite(announced) and min(missing, announced - furthest) > TRUNCATED:
+        begin = max(0.0, (container.start_time or 0) / av.time_base)
+        lengths = f"{furthest - begin:.1f} s of {announced - begin:.1f} s"
+        return [f"cut short: {lengths} are there"], last
+    if container.format.name == "avi":  # its times count decoding steps
+        return [], -np.inf
+    if np.isfinite(declared) and not SLACK < missing <= TRUNCATED:
+        return [], declared  # a frame's own duration may count in the order of decoding
+    return [], last
+
+
+def _notes(container, stream, sound, clock: Clock) -> list[str]:
+    notes = passed_over(container, "video", stream) + passed_over(container, "audio", sound)
+    if clock.restarts:
+        times = "once" if clock.restarts == 1 else f"{clock.restarts} times"
+        notes.append(f"the clock of the file jumps {times} and was joined")
+    return notes
+
+
+def first_time(container, pts: float, packet: float | None) -> float:
+    """Return the file's second at which the first picture, decoded at `pts`, is shown.
+
+    `packet` is the second of the first packet.
+    """
     # AVI counts decoding steps: its first picture seems to come late by the decoder's delay
-    return pts if np.isfinite(pts) and container.format.name != "avi" else 0.0
+    known = (packet or 0.0) if container.format.name == "avi" else pts
+    return known if np.isfinite(known) else 0.0
+
+
+def first_picture(path: str | Path) -> float | None:
+    """Return the first picture's second on the file's clock; None for a file without pictures."""
+    faults, first = Faults(), None
+    with opened(path) as container:
+        try:
+            stream = video_stream(path, container)
+        except MediaError:
+            return None
+        for packet in packets(container, [stream], faults):
+            first = _second(packet) if first is None else first
+            for frame in decoded(packet, faults):
+                pts = np.nan if frame.pts is None else float(frame.time)
+                return first_time(container, pts, first)
+    return None
 
 
 def pictures(
