@@ -129,12 +129,12 @@ def report_page(
             for name, ids in annotations.lists.items()
             if name != "ambiguous"
         ]
-        blocks += ["## Lists for evaluation", _table(["list", "videos", "instances"], rows)]
+        blocks += ["## Lists for evaluation", markdown_table(["list", "videos", "instances"], rows)]
     if report.decisions:
         blocks += [
             "## Choices",
             "Each is a key of `choices:` in the dataset's YAML.",
-            _table(
+            markdown_table(
                 ["choice", "value", "count", "why it matters", "other values"], _choice_rows(report)
             ),
         ]
@@ -180,9 +180,10 @@ def _content_table(annotations: Annotations, published: Mapping[str, Mapping[str
                 ]
             )
     head = ["subset", "videos", "published", "instances", "published", "multi-label", "classes"]
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

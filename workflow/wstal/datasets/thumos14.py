@@ -156,6 +156,13 @@ def read_sources(files: Sequence[Path], classes: Sequence[str]) -> dict[str, Pub
     return found
 
 
+def read_official(files: Sequence[Path]) -> PublishedSet | None:
+    """Return the set of official text files, of whichever classes are there; None for none."""
+    found = {key: file for key, file in _find_class_files(files).items() if key[0] != AMBIGUOUS}
+    classes = sorted({name for name, _ in found})
+    return _read_official(found, classes) if found else None
+
+
 def _count_durations(found: PublishedSet) -> int:
     return sum(video.duration is not None for video in found.videos.values())
 
