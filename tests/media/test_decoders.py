@@ -7,6 +7,7 @@ Decoders are loaded by name.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -15,11 +16,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from video_clips import number_of, rotate_header, write_clip
+from decoded_videos import Probed, decode_frames
+from video_clips import number_of, rotate_header, write_clip, write_matrix
+from wstal.base.array_store import read_attrs
 from wstal.base.errors import MediaError, WstalError
-from wstal.media.decoders import decord, pyav
+from wstal.media.decoders import MODULES, decord, pyav
 from wstal.media.decoders.pyav import pictures, scan
-from wstal.media.frames import load_decoder, read_frames, read_timeline
+from wstal.media.frame_stage import FrameSettings
+from wstal.media.frames import (
+    choose_decoder,
+    load_decoder,
+    open_frames,
+    read_frames,
+    read_timeline,
+)
 
 CLIPS = {
     "constant": {"count": 60},
@@ -34,11 +44,50 @@ CLIPS = {
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_same_frames_at_the_same_times(tmp_path, name, suffix):
     path = write_clip(tmp_path / f"a{suffix}", **CLIPS[name])
-    ours, theirs = read_timeline(path, 25), read_timeline(path, 25, "decord")
+    ours = read_timeline(path, 25)
     assert ours.frames == CLIPS[name]["count"]
-    assert np.allclose(ours.times, theirs.times, atol=2e-4)
-    assert np.array_equal(ours.frame_index, theirs.frame_index)
+    assert choose_decoder(path, ours.frame_index, "decord") == ("decord", "")
     same_pictures(path, ours.frame_index)
+
+
+class Shifted:
+    """A decoder that shows what comes one frame earlier, and lacks the last."""
+
+    @staticmethod
+    def pictures(path, wanted, convert):
+        return pyav.pictures(path, wanted[1:], convert)
+
+
+def with_edit_list(folder: Path) -> Path:
+    """An MP4 whose edit list hides its first 20 frames, as `ffmpeg -ss -c copy` leaves it."""
+    path = write_clip(folder / "a.mp4", 60)
+    data = path.read_bytes()
+    at = data.index(b"elst") + 12
+    scale = int.from_bytes(data[data.index(b"mdhd") + 16 :][:4], "big")
+    begin = int.from_bytes(data[at + 4 : at + 8], "big") + 20 * scale // 25
+    path.write_bytes(data[: at + 4] + begin.to_bytes(4, "big") + data[at + 8 :])
+    return path
+
+
+def mirrored(folder: Path) -> Path:
+    """An MP4 that is shown mirrored."""
+    return write_matrix(write_clip(folder / "a.mp4", 8), -1, 0, 0, 1)
+
+
+def within_group(folder: Path) -> Path:
+    """A transport stream that begins within a group of pictures."""
+    data = write_clip(folder / "whole.ts", 60, options={"g": "30"}).read_bytes()
+    (folder / "a.ts").write_bytes(data[: 188 * 3] + data[188 * (len(data) // 188 // 4) :])
+    return folder / "a.ts"
+
+
+def not_utf8(folder: Path) -> Path:
+    """A file whose name decord cannot take."""
+    return write_clip(folder / "a.mp4", 8).rename(folder / os.fsdecode(b"caf\xe9.mp4"))
+
+
+KINDS = {each.__name__: each for each in (with_edit_list, mirrored, within_group, not_utf8)}
+SAME = (("with_edit_list", "decord"), ("within_group", "decord"))  # in sequence, it is right
 
 
 def same_pictures(path, index, **settings):
@@ -50,23 +99,43 @@ def same_pictures(path, index, **settings):
 
 def test_rotation(tmp_path):
     path = rotate_header(write_clip(tmp_path / "a.mp4", 8), 90)
-    ours, theirs = read_timeline(path, 25), read_timeline(path, 25, "decord")
-    assert (theirs.width, theirs.height) == (ours.width, ours.height) == (96, 160)
+    ours = read_timeline(path, 25)
+    assert (ours.width, ours.height) == (96, 160)
+    assert choose_decoder(path, ours.frame_index, "decord") == ("decord", "")
     same_pictures(path, ours.frame_index)
 
 
 def test_real_clips_agree_to_the_bit(reference):
     """Mixed codecs and containers, two video streams, AVI without display times."""
     for path in sorted((reference / "data" / "videos").iterdir()):
+        index = read_timeline(path, 5).frame_index
         if path.name == "corrupted.mp4":
-            with pytest.raises(MediaError, match="corrupted.mp4.*pyav"):
-                read_timeline(path, 25, "decord")
+            name, reason = choose_decoder(path, index, "decord")
+            assert name == "pyav" and "decord stops at damage" in reason
             continue
-        ours, theirs = read_timeline(path, 5), read_timeline(path, 5, "decord")
-        assert np.array_equal(ours.frame_index, theirs.frame_index), path
-        assert np.allclose(ours.times, theirs.times, atol=1e-4), path
-        assert (ours.width, ours.height) == (theirs.width, theirs.height)
-        same_pictures(path, ours.frame_index, pixels="gray", short_side=128)
+        assert choose_decoder(path, index, "decord") == ("decord", "")
+        same_pictures(path, index, pixels="gray", short_side=128)
+
+
+@pytest.mark.parametrize("decoder", ["decord", "torchcodec"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_decoder_changes_no_picture_of_a_file(tmp_path, kind, decoder, monkeypatch):
+    if decoder == "torchcodec":
+        monkeypatch.setitem(MODULES, "torchcodec", "others_pictures")
+        monkeypatch.setitem(sys.modules, "others_pictures", Shifted)
+    path = KINDS[kind](tmp_path)
+    settings = FrameSettings(decoder=decoder)
+    (plain,) = decode_frames([Probed("v", path)], tmp_path / "pyav", FrameSettings())
+    (record,) = decode_frames([Probed("v", path)], tmp_path / "other", settings)
+    assert record.key == plain.key and record.sha256 == plain.sha256
+    used = read_attrs(tmp_path / "other" / record.path)["decoder"]
+    assert used == (decoder if (kind, decoder) in SAME else "pyav")
+    assert (f"{decoder} is not used: " in record.reason) == (used == "pyav")
+    both = [
+        np.concatenate(list(open_frames(tmp_path / folder / record.path)))
+        for folder in ("pyav", "other")
+    ]
+    assert np.array_equal(*both)
 
 
 def test_windows_change_nothing(tmp_path, monkeypatch, reference):
@@ -89,7 +158,7 @@ def test_bad_files_are_media_errors(tmp_path):
     sound.write_bytes(sound.read_bytes()[:2000])
     for path in (tmp_path / "a.mp4", sound, tmp_path / "absent.mp4"):
         with pytest.raises(MediaError, match=path.name):
-            decord.scan(path)
+            next(decord.pictures(path, np.arange(1), np.array))
 
 
 MEMORY = """
@@ -248,9 +317,8 @@ def torchcodec():
 @pytest.mark.parametrize("name", ["slow", "variable"])
 def test_torchcodec_gives_the_same_frames_at_the_same_times(torchcodec, tmp_path, name):
     path = write_clip(tmp_path / "a.mp4", **CLIPS[name])
-    ours, theirs = read_timeline(path, 25), read_timeline(path, 25, "torchcodec")
-    assert np.allclose(ours.times, theirs.times)
-    assert np.array_equal(ours.frame_index, theirs.frame_index)
+    ours = read_timeline(path, 25)
+    assert choose_decoder(path, ours.frame_index, "torchcodec") == ("torchcodec", "")
     a = read_frames(path, ours.frame_index)
     b = read_frames(path, ours.frame_index, decoder="torchcodec")
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
@@ -259,4 +327,4 @@ def test_torchcodec_gives_the_same_frames_at_the_same_times(torchcodec, tmp_path
 def test_bad_files_are_media_errors_in_torchcodec(torchcodec, tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"\0" * 500)
     with pytest.raises(MediaError, match="a.mp4"):
-        torchcodec.scan(tmp_path / "a.mp4")
+        next(torchcodec.pictures(tmp_path / "a.mp4", np.arange(1), np.array))

@@ -182,7 +182,7 @@ def test_what_is_no_regular_file_is_a_row_with_a_reason_at_once(tmp_path):
 def test_no_decoder_waits_for_a_pipe(decoder, tmp_path):
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(MediaError, match="is a named pipe, not a regular file"):
-        load_decoder(decoder).scan(tmp_path / "pipe.mp4")
+        next(load_decoder(decoder).pictures(tmp_path / "pipe.mp4", np.arange(1), np.array))
 
 
 def test_a_cache_that_cannot_be_written_breaks_no_video(tmp_path):

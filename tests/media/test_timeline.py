@@ -173,8 +173,6 @@ def test_real_clips(reference):
 def test_errors(tmp_path):
     with pytest.raises(MediaError, match="absent.mp4"):
         read_timeline(tmp_path / "absent.mp4", 25)
-    with pytest.raises(WstalError, match="gstreamer"):
-        read_timeline(write_clip(tmp_path / "a.mp4", 3), 25, "gstreamer")
 
 
 def nearest(times, duration, fps):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wstal.base.array_store import Record, write_shard
-from wstal.base.files import write_csv
+from wstal.base.files import stored_path, write_csv
 from wstal.base.stage import Job, Stage
 from wstal.media.frame_stage import FrameSettings, FrameStage
 from wstal.media.sound import AudioSettings, AudioStage
@@ -24,7 +24,8 @@ class Probed(NamedTuple):
 
 def write_probe(path: Path, videos: list[Probed]) -> Path:
     """Write the rows as a probe does and return its path."""
-    write_csv(path, Probed._fields, [video._asdict() for video in videos])
+    rows = [video._asdict() | {"path": stored_path(video.path)} for video in videos]
+    write_csv(path, Probed._fields, rows)
     return path
 
 

@@ -16,7 +16,7 @@ from annotated_types import Gt
 from wstal.base.array_store import ArrayFile, Record, read_attrs
 from wstal.base.files import atomic_path, stored_path
 from wstal.base.stage import Job, StageInput
-from wstal.media.frames import read_frames, read_timeline
+from wstal.media.frames import choose_decoder, read_frames, read_timeline
 from wstal.media.stage import DecodingStage
 
 
@@ -24,7 +24,9 @@ from wstal.media.stage import DecodingStage
 class FrameSettings:
     """Section `frames` of a feature recipe: the pictures that the recipe's networks see."""
 
-    NO_NUMBERS: ClassVar[tuple[str, ...]] = ("decoder",)  # decoders agree on the pictures
+    NO_NUMBERS: ClassVar[tuple[str, ...]] = (
+        "decoder",
+    )  # one that gives other pictures is not used
 
     # Frames per second of the time grid; 25 in I3D, W-TALC, STPN and CO2-Net.
     fps: Annotated[float, Gt(0)] = 25
@@ -39,7 +41,7 @@ class FrameStage(DecodingStage):
 
     A file has frame_index int64 [N], times float64 [F] and, with cache_frames, rgb uint8
     [N, H, W, 3]; its attributes are those of `Timeline`, fps (of the grid), video (its path) and
-    decoder. rows = N.
+    the decoder of its pictures: the recipe's, or pyav with the reason. rows = N.
     """
 
     name = "frames"
@@ -50,13 +52,15 @@ class FrameStage(DecodingStage):
 
         def make(video: StageInput, file: ArrayFile) -> int:
             path = video.files["video"]
-            line = read_timeline(path, settings.fps, settings.decoder)
+            line = read_timeline(path, settings.fps)
+            decoder, refusal = choose_decoder(path, line.frame_index, settings.decoder)
             attrs = asdict(line)
             file.write("frame_index", attrs.pop("frame_index"))
             file.write("times", attrs.pop("times"))
-            file.set_status(attrs.pop("status"), attrs.pop("reason"))
+            texts = [text for text in (attrs.pop("reason"), refusal) if text]
+            file.set_status(attrs.pop("status"), "; ".join(texts))
             file.attrs.update(attrs)
-            file.attrs.update(fps=settings.fps, video=stored_path(path), decoder=settings.decoder)
+            file.attrs.update(fps=settings.fps, video=stored_path(path), decoder=decoder)
             if settings.cache_frames:
                 _cache_pictures(file, path, line.frame_index, settings.decoder)
             return len(line.frame_index)

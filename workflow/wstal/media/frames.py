@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ from wstal.media.pictures import Converter
 from wstal.media.scan import Decoder
 from wstal.media.timeline import Timeline, lay_grid
 
+DEFAULT = "pyav"
 CHUNK_BYTES = 16 * 2**20  # of pictures yielded at a time, however large they are
 
 
@@ -36,13 +38,41 @@ def load_decoder(name: str) -> Decoder:
         ) from error
 
 
-def read_timeline(path: str | Path, fps: float, decoder: str = "pyav") -> Timeline:
+def read_timeline(path: str | Path, fps: float) -> Timeline:
     """Decode all of `path` and lay the grid of k/`fps` seconds over the frames that came.
 
-    Raises MediaError, naming the file, if it cannot be opened or no frame decodes; WstalError
-    for an unknown decoder.
+    PyAV decodes, whatever the recipe's decoder is: there is one clock. Raises MediaError, naming
+    the file, if it cannot be opened or no frame decodes.
     """
-    return lay_grid(load_decoder(decoder).scan(path), fps)
+    return lay_grid(load_decoder(DEFAULT).scan(path), fps)
+
+
+def choose_decoder(path: str | Path, frame_index: np.ndarray, decoder: str) -> tuple[str, str]:
+    """Return the decoder for the pictures of a timeline, and why it is not `decoder` ("": it is).
+
+    Another decoder than PyAV is used if it gives the same picture, to the bit, at every time of
+    the grid. So no result depends on the decoder. Raises WstalError if `decoder` does not load.
+    """
+    if decoder == DEFAULT:
+        return decoder, ""
+    wanted = np.unique(frame_index)
+    given = [load_decoder(name).pictures(path, wanted, _digest) for name in (DEFAULT, decoder)]
+    compared = 0
+    try:
+        for frame, (expected, other) in zip(wanted, zip(*given, strict=False), strict=False):
+            if other != expected:
+                return DEFAULT, f"{decoder} is not used: it gives another picture {frame} than pyav"
+            compared += 1
+    except MediaError as error:
+        return DEFAULT, f"{decoder} is not used: {error}"
+    if compared < len(wanted):
+        return DEFAULT, f"{decoder} is not used: it gives {compared} of {len(wanted)} pictures"
+    return decoder, ""
+
+
+def _digest(picture: np.ndarray) -> str:
+    code = hashlib.blake2b(np.ascontiguousarray(picture), digest_size=16).digest()
+    return f"{picture.shape} {code.hex()}"
 
 
 def read_frames(

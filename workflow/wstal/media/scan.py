@@ -1,4 +1,4 @@
-"""What a decoder is, and what it finds out about a video by decoding all of it."""
+"""What a decoder is, and what PyAV finds out about a video by decoding all of it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ class Scan:
     clock. `shown_until` is the second up to which the file declares that its last picture stays
     (-inf: it does not say). `sound` has the seconds of the first and after the last sample of the
     sound that is played (None: there is none); `silence` says why there is none. `faults` says in
-    words what went wrong while frames still came, `notes` what a user should know besides. A
-    decoder that rotates pictures itself reports rotation 0.
+    words what went wrong while frames still came, `notes` what a user should know besides.
     """
 
     pts: np.ndarray
@@ -50,15 +49,12 @@ class Scan:
 class Decoder(Protocol):
     """A module of `wstal.media.decoders`. It raises MediaError with the file and the fault."""
 
-    def scan(self, path: str | Path) -> Scan:
-        """Decode all of `path` and report what came."""
-
     def pictures(
         self, path: str | Path, wanted: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]
     ) -> Iterator[np.ndarray]:
         """Yield `convert(picture)` of the decoded frames `wanted` (increasing ordinals).
 
-        A picture is uint8 RGB [H, W, 3], rotation applied.
+        A picture is uint8 RGB [H, W, 3] as a player shows it, mirrored and rotated.
         """
 
 

@@ -1,7 +1,8 @@
 """Programs that decode video, behind the protocol `wstal.media.scan.Decoder`.
 
-pyav.py is the default and keeps what decodes of a damaged file; decord.py and torchcodec.py are
-alternatives that give the same pictures.
+pyav.py is the default; it alone decides which frame is shown when, and keeps what decodes of a
+damaged file. decord.py and torchcodec.py are used for the files of which they give the same
+pictures.
 """
 
 # By name: a machine that reads cached pictures needs none of them. A change to a decoder reruns

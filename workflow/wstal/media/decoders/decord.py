@@ -14,30 +14,10 @@ import decord
 import numpy as np
 
 from wstal.base.errors import MediaError
-from wstal.media.scan import Scan, check_video
+from wstal.media.scan import check_video
 
 WINDOW_BYTES = 128 * 2**20  # of decoded pictures per reader; larger files need several readers
 OVERLAP = 5  # pictures that a new reader must repeat before it is trusted
-
-
-def scan(path: str | Path) -> Scan:
-    """Decode all frames and note their times; see `Scan`. Damage is a MediaError."""
-    reader = _reader(path)
-    stamps = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0].astype(np.float64)
-    pts = np.where((stamps > -1e6) & (stamps < 1e9), stamps, np.nan)
-    last, twice = None, False
-    for _ in range(len(reader)):
-        picture = _next(path, reader)
-        twice = last is not None and np.array_equal(picture, last)
-        last = picture
-    if not np.isfinite(pts).all():
-        # without times the frames are counted by packets, of which the last may be empty
-        pts = np.full(len(pts) - twice, np.nan)
-    return Scan(
-        *(pts, np.full(len(pts), np.nan), float(reader.get_avg_fps())),
-        *(last.shape[1], last.shape[0], 0, len(reader)),
-        start=float(pts[0]) if np.isfinite(pts[0]) else 0.0,
-    )
 
 
 def pictures(
@@ -74,7 +54,7 @@ def _reader(path: str | Path) -> decord.VideoReader:
     try:
         check_video(path)
         return decord.VideoReader(str(path), num_threads=1)
-    except (decord.DECORDError, RuntimeError, OSError) as error:
+    except (decord.DECORDError, RuntimeError, OSError, ValueError) as error:
         raise MediaError(f"{path}: decord cannot open it: {_line(error)}") from error
 
 

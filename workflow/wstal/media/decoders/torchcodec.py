@@ -12,23 +12,9 @@ import numpy as np
 from torchcodec.decoders import VideoDecoder
 
 from wstal.base.errors import MediaError
-from wstal.media.scan import Scan, check_video
+from wstal.media.scan import check_video
 
 BATCH = 16  # pictures fetched at a time
-
-
-def scan(path: str | Path) -> Scan:
-    """Decode all frames and note their times; see `Scan`. Damage is a MediaError."""
-    decoder = _decoder(path)
-    pts, shape, about = [], (0, 0), decoder.metadata
-    for batch in _batches(path, decoder, len(decoder)):
-        pts += batch.pts_seconds.tolist()
-        shape = batch.data.shape[1:3]
-    return Scan(
-        *(np.array(pts), np.full(len(pts), np.nan), float(about.average_fps_from_header or 0)),
-        *(int(shape[1]), int(shape[0]), 0, int(about.num_frames_from_header or 0)),
-        start=pts[0],
-    )
 
 
 def pictures(
