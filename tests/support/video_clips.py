@@ -48,11 +48,15 @@ def write_clip(
     sound_start: float = 0.0,
     sound_codec: str = "aac",
     video_start: float = 0.0,
+    first: int = 0,
     full_range: bool = False,
     options: dict[str, str] | None = None,
     container: str | None = None,
 ) -> Path:
-    """Numbered frames at `rate`, or at `times` (seconds); `sound` float [channels, S] or none."""
+    """Numbered frames at `rate`, or at `times` (seconds); `sound` float [channels, S] or none.
+
+    The numbers begin at `first`.
+    """
     presets = {"preset": "ultrafast", "g": "20", "bf": "2"} if codec == "libx264" else {}
     with av.open(str(path), "w", format=container) as file:
         video = file.add_stream(codec, rate=rate, options=presets | (options or {}))
@@ -66,7 +70,7 @@ def write_clip(
             audio = file.add_stream(sound_codec, rate=sound_rate, layout=layout)
             audio.codec_context.time_base = Fraction(1, sound_rate)
         for number in range(count):
-            frame = av.VideoFrame.from_ndarray(numbered(number, size), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(numbered(first + number, size), format="rgb24")
             if full_range:
                 frame = frame.reformat(format=pixels, dst_color_range="JPEG")
             at = times[number] if times else number / rate

@@ -74,8 +74,7 @@ def decode_sound(path: str | Path, rate: int = RATE, resampler: str = "soxr") ->
         except MediaError:  # sound alone
             video = None
         played = PlayedPackets(container, video, stream, faults)
-        heard = (packet for packet in played if packet.stream.index == stream.index)
-        for source_rate, block in _mono(heard, first_picture(path), faults):
+        for source_rate, block in _mono(played, stream, first_picture(path), faults):
             if source_rate != source:  # nearly always once
                 parts += [resample(np.zeros(0, np.float32), True)] if resample else []
                 source, resample = source_rate, RESAMPLERS[resampler](source_rate, rate)
@@ -87,21 +86,27 @@ def decode_sound(path: str | Path, rate: int = RATE, resampler: str = "soxr") ->
     return Sound(samples, rate, [f"sound: {text}" for text in faults.texts()])
 
 
-def _mono(packets, picture: float | None, faults: Faults) -> Iterator[tuple[int, np.ndarray]]:
+def _mono(
+    played: PlayedPackets, stream, picture: float | None, faults: Faults
+) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (sample rate, mono float32 [n]) block by block from second 0 on, holes filled.
 
     `picture` is the second of the first picture on the file's clock.
     """
     origin, seconds = None, 0.0  # second 0 on the file's clock; seconds of sound so far
-    for packet in packets:
+    jumps = 0
+    for packet in played:
+        if packet.stream.index != stream.index:
+            continue
         for frame in decoded(packet, faults):
             rate, block = frame.sample_rate, to_mono(frame)
             if origin is None and frame.pts is not None:
                 at = float(frame.time)
                 origin = second_zero(at if picture is None else picture, at)
             lag = 0.0 if frame.pts is None else float(frame.time) - origin - seconds
-            if (seconds == 0 or abs(lag) > DRIFT) and abs(lag) < FOREVER:
-                lead = round(lag * rate)
+            exact = seconds == 0 or played.jumps(stream) != jumps
+            if (exact or abs(lag) > DRIFT) and abs(lag) < FOREVER:
+                lead, jumps = round(lag * rate), played.jumps(stream)
                 while lead > rate * SILENCE:
                     seconds, lead = seconds + SILENCE, lead - rate * SILENCE
                     yield rate, np.zeros(rate * SILENCE, np.float32)

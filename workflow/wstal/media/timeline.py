@@ -65,6 +65,10 @@ class Clock:
         """Number of jumps that were closed."""
         return len(self.offsets) - 1
 
+    def jumps(self, stream: int) -> int:
+        """Return the ordinal of the jump that a stream came to last, 0 before the first one."""
+        return self._hands[stream].offset
+
     def is_undecided(self, stream: int, at: float) -> bool:
         """Return whether a packet at `at` comes to a jump that no stream has decided yet."""
         return self._is_jump(stream, at) and self._known(stream, at) is None

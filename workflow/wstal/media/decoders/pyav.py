@@ -13,7 +13,7 @@ import numpy as np
 from wstal.base.errors import MediaError, WstalError
 from wstal.media.pictures import Orientation, orientation, turned_size, upright
 from wstal.media.scan import Scan, check_video
-from wstal.media.timeline import SLACK, Clock
+from wstal.media.timeline import DEFAULT_RATE, SLACK, Clock
 
 TRUNCATED = 1.0  # seconds that may be missing at the end before a file counts as cut short
 TRIES = 200  # packets of a stream in which a frame must decode, where there are several streams
@@ -105,13 +105,21 @@ def _decodes(path: str | Path, index: int) -> bool:
 
 
 def passed_over(container: av.container.InputContainer, kind: str, stream) -> list[str]:
-    """Return a text if a player would rather take another stream than `stream`, else nothing."""
-    first = next(iter(_in_order(container, kind, container.streams.best("video"))), stream)
-    if stream is None or first is None or first.index == stream.index:
+    """Return a text for each stream that a player would rather take than `stream`, if it could."""
+    if stream is None:
         return []
+    order = _in_order(container, kind, container.streams.best("video"))
+    tried = order[: [each.index for each in order].index(stream.index)]
+
+    def rank(each) -> tuple[bool, int]:
+        return not each.disposition & av.stream.Disposition.default, each.index
+
+    unknown = [s for s in order if s.codec_context is None and rank(s) < rank(stream)]
     return [
-        f"{kind} stream {first.index} ({_codec(first)}) does not decode; "
+        f"{kind} stream {each.index} ({_codec(each)}) does not decode here; "
         f"stream {stream.index} ({_codec(stream)}) is used"
+        for each in order
+        if each in tried or each in unknown
     ]
 
 
@@ -198,6 +206,10 @@ class PlayedPackets:
                     yield from map(self._place, held)
                     held = []
         yield from map(self._place, held)
+
+    def jumps(self, stream) -> int:
+        """Return how many jumps of the clock a played stream has come to, so far."""
+        return self.clock.jumps(self._hands[stream.index])
 
     def _is_undecided(self, packet) -> bool:
         at = _second(packet)
@@ -287,7 +299,7 @@ def scan(path: str | Path) -> Scan:
         return Scan(
             *(np.array(pts), np.array(dts), float(stream.average_rate or 0)),
             *(width, height, turn.degrees, stream.frames),
-            start=first_time(container, pts[0], first),
+            start=_first_second(container, stream, pts, first),
             shown_until=shown_until,
             sound=None if heard is None else (heard, played.reach[sound.index]),
             silence="" if heard is not None else why_silent(container),
@@ -335,19 +347,9 @@ def _notes(container, stream, sound, clock: Clock) -> list[str]:
     return notes
 
 
-def first_time(container, pts: float, packet: float | None) -> float:
-    """Return the file's second at which the first picture, decoded at `pts`, is shown.
-
-    `packet` is the second of the first packet.
-    """
-    # AVI counts decoding steps: its first picture seems to come late by the decoder's delay
-    known = (packet or 0.0) if container.format.name == "avi" else pts
-    return known if np.isfinite(known) else 0.0
-
-
 def first_picture(path: str | Path) -> float | None:
     """Return the first picture's second on the file's clock; None for a file without pictures."""
-    faults, first = Faults(), None
+    faults, first, pts = Faults(), None, []
     with opened(path) as container:
         try:
             stream = video_stream(path, container)
@@ -356,9 +358,24 @@ def first_picture(path: str | Path) -> float | None:
         for packet in packets(container, [stream], faults):
             first = _second(packet) if first is None else first
             for frame in decoded(packet, faults):
-                pts = np.nan if frame.pts is None else float(frame.time)
-                return first_time(container, pts, first)
-    return None
+                pts.append(np.nan if frame.pts is None else float(frame.time))
+                if np.isfinite(pts[-1]) or len(pts) > TRIES:
+                    return _first_second(container, stream, pts, first)
+        return _first_second(container, stream, pts, first) if pts else None
+
+
+def _first_second(container, stream, pts: list[float], packet: float | None) -> float:
+    """Return the file's second at which the first of the pictures decoded at `pts` is shown.
+
+    `packet` is the second of the first packet.
+    """
+    if container.format.name == "avi":
+        # AVI counts decoding steps: its first picture seems to come late by the decoder's delay
+        return packet or 0.0
+    known = np.flatnonzero(np.isfinite(pts[: TRIES + 1]))
+    if not len(known):
+        return 0.0
+    return float(pts[known[0]]) - int(known[0]) / float(stream.average_rate or DEFAULT_RATE)
 
 
 def pictures(
