@@ -8,14 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import psutil
-from results_tree import digests, left_over
+from results_tree import TARGET, digests, left_over
 
-TARGET = "results/tiny/co2net_map.csv"
 KILLS = int(os.environ.get("WSTAL_FAULTS_KILLS", "50"))
 SEED = 11
 LIMIT = 300  # s for a run that nobody kills
@@ -49,19 +47,16 @@ def kill(running: subprocess.Popen, victim: str) -> None:
     running.wait(LIMIT)
 
 
-def test_killed_runs_end_in_the_same_bytes(small, tmp_path, table, settings):
+def test_killed_runs_end_in_the_same_bytes(finished, tmp_path, table, settings):
     draw, counts = random.Random(SEED), Counter()
-    log, results = tmp_path / "log.txt", small.root / "results"
-    begun = time.monotonic()
-    assert start(small.root, log).wait(LIMIT) == 0, log.read_text()
-    whole = time.monotonic() - begun
-    expected = digests(results)
+    log, expected = tmp_path / "log.txt", finished.digests
     assert len(expected) > 60
+    root = finished.project.copy(tmp_path / "wstal").root
+    results = root / "results"
 
     def forget():
-        shutil.rmtree(results)
-        shutil.rmtree(small.root / ".snakemake/metadata")
-        shutil.rmtree(small.root / ".snakemake/incomplete", ignore_errors=True)
+        for made in (results, root / ".snakemake/metadata", root / ".snakemake/incomplete"):
+            shutil.rmtree(made, ignore_errors=True)
 
     def check():
         found = digests(results)
@@ -72,30 +67,28 @@ def test_killed_runs_end_in_the_same_bytes(small, tmp_path, table, settings):
         assert not lost + wrong + left_over(results), (lost, wrong, left_over(results))
 
     forget()
-    problems = []
+    problems, ends = [], 0
     for _ in range(KILLS):
-        running = start(small.root, log)
-        wait = draw.uniform(0.05, 0.5) * whole
+        running = start(root, log)
         try:
-            running.wait(wait)
+            running.wait(draw.uniform(0.1, 0.45) * finished.seconds)
         except subprocess.TimeoutExpired:
-            victim = draw.choice(VICTIMS)
-            kill(running, victim)
+            kill(running, draw.choice(VICTIMS))
             counts["tried"] += 1
             text = log.read_text()
             if any(word in text for word in REFUSALS):
                 problems.append(text[-2000:])
             continue
-        text = log.read_text()
         if running.returncode:
-            problems.append(text[-2000:])
+            problems.append(log.read_text()[-2000:])
         check()
         forget()
-    if start(small.root, log).wait(LIMIT):
+        ends += 1
+    if start(root, log).wait(LIMIT):
         problems.append(log.read_text()[-2000:])
     check()
     counts["survived"] = counts["tried"] - len(problems)
     counts["lost"] += len(problems)
     table["kills"] = counts
-    settings["kills"] = {"seed": SEED, "run_s": round(whole), "victims": sorted(set(VICTIMS))}
+    settings["kills"] = {"seed": SEED, "victims": sorted(set(VICTIMS)), "finished runs": ends + 1}
     assert not problems, problems[0]

@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+TARGET = "results/tiny/co2net_map.csv"
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{18}(\.\w+)?\Z")
 UNCOMPARED = ("logs", "benchmarks")  # times
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections import Counter
@@ -169,3 +170,23 @@ def write_labels(folder: Path, videos: dict[str, tuple[str, str]]) -> None:
         writer = csv.writer(file)
         writer.writerow(["video", "labels", "split"])
         writer.writerows([name, motion, split] for name, (motion, split) in videos.items())
+
+
+@dataclass(frozen=True)
+class ShellJob:
+    """A job's command as a list of words, without the file of its log, and its outputs."""
+
+    rule: str
+    outputs: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+def shell_jobs(text: str) -> list[ShellJob]:
+    """Return the jobs in the output of `snakemake --dry-run --printshellcmds`, in its order."""
+    jobs = []
+    block = r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)Shell command: (.*?)\n(?=\n|\[)"
+    for rule, fields, command in re.findall(block, text, re.M | re.S):
+        (outputs,) = re.findall(r"^ {4}output: (.*)$", fields, re.M)
+        words = shlex.split(re.split(r"\s(?:&>|\|&)", command)[0])
+        jobs.append(ShellJob(rule, tuple(outputs.split(", ")), tuple(words)))
+    return jobs

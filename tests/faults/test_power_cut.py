@@ -1,0 +1,103 @@
+"""What a power cut leaves: copies of a disk in use, without what was only in memory.
+
+A copy of the image of a mounted ext4 file system has what the kernel had written by then. Mounted
+on its own, it is the disk after a power cut at that moment.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from results_tree import TARGET, digests, left_over
+
+MB = 160
+EVERY = 2.0  # s between copies
+AFTER = (1.0, 8.0)  # s after the end of the run
+RESUMED = 3  # copies from which the run is continued
+LIMIT = 300
+
+
+def command(*words: str | Path) -> None:
+    subprocess.run(words, check=True, capture_output=True)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """An empty ext4 file system in a file, its mount point, and the function that mounts a copy."""
+    image, place = tmp_path / "disk.img", tmp_path / "disk"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(MB << 20)
+    try:
+        command("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
+        command("mount", "-o", "loop", image, place)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"loop mounts are not allowed here: {error}")
+    yield image, place
+    while place.is_mount():
+        command("umount", place)
+
+
+def start(root: Path, log: Path) -> subprocess.Popen:
+    own = {"PYTHONPATH": str(root / "workflow"), "OMP_NUM_THREADS": "1"}
+    words = ["run", TARGET, "--cores", "2", "--configfile", "tiny.yaml"]
+    with log.open("w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "wstal", *words],
+            cwd=root, env=os.environ | own, stdout=output, stderr=output,
+        )  # fmt: skip
+
+
+def test_a_power_cut_costs_nothing_that_was_finished(finished, disk, tmp_path, table, settings):
+    image, place = disk
+    root, log, copies = place / "wstal", tmp_path / "log.txt", []
+
+    def copy():
+        copies.append(tmp_path / f"copy{len(copies):03d}.img")
+        command("cp", "--sparse=always", image, copies[-1])
+
+    source = finished.project.root
+    shutil.copytree(source, root, ignore=shutil.ignore_patterns("results", ".snakemake"))
+    os.sync()
+    running = start(root, log)
+    while running.poll() is None:
+        time.sleep(EVERY)
+        copy()
+    assert running.returncode == 0, log.read_text()[-2000:]
+    for pause in AFTER:
+        time.sleep(pause)
+        copy()
+    command("umount", place)
+
+    expected, counts, problems, before = finished.digests, Counter(), [], set()
+    for number, each in enumerate(copies):
+        command("mount", "-o", "loop", each, place)
+        found = digests(root / "results")
+        wrong = [n for n, digest in found.items() if n in expected and digest != expected[n]]
+        lost = sorted(before - set(found))
+        before = set(found) & set(expected)
+        counts["tried"] += 1
+        counts["silent"] += len(wrong)
+        counts["lost"] += len(lost)
+        problems += [(number, wrong, lost)] if wrong or lost else []
+        ended = number >= len(copies) - len(AFTER)
+        if ended and before != set(expected):
+            counts["lost"] += len(set(expected) - before)
+            problems.append((number, "missing after the end", sorted(set(expected) - before)))
+        if number % max(len(copies) // RESUMED, 1) == 1:
+            if start(root, log).wait(LIMIT) or digests(root / "results") != expected:
+                counts["lost"] += 1
+                problems.append((number, "not continued", log.read_text()[-1500:]))
+            assert not left_over(root / "results")
+        command("umount", place)
+    counts["survived"] = counts["tried"] - len({number for number, *_ in problems})
+    table["power cuts"] = counts
+    settings["power cuts"] = {"copies every s": EVERY, "after the end s": AFTER}
+    assert not problems
