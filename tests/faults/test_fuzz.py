@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 from video_clips import write_clip
+from wstal.base.errors import MediaError
 from wstal.media.frames import read_frames, read_timeline
 from wstal.media.probe import probe
 from wstal.media.sound import read_sound
@@ -22,7 +23,7 @@ CONTAINERS = {
     "mov": {"codec": "mpeg4"},
     "mkv": {},
     "avi": {"codec": "mpeg4", "sound_codec": "pcm_s16le"},
-    "webm": {"codec": "libvpx", "sound_codec": "libvorbis"},
+    "webm": {"codec": "libvpx", "sound_codec": "libopus", "sound_rate": 48000},
     "ts": {"sound_codec": "mp2"},
 }
 NO_LENGTH = ("ts",)  # containers that do not say how long they are
@@ -76,7 +77,10 @@ def check(path: Path) -> dict:
     rows = sum(len(chunk) for chunk in read_frames(path, grid, short_side=64))
     report["rows"] = [rows, len(grid)]
     if info.audio:
-        report["sound"] = bool(np.isfinite(read_sound(path, 16000).samples).all())
+        try:
+            report["sound"] = bool(np.isfinite(read_sound(path)).all())
+        except MediaError as error:  # becomes the status of its stage
+            report["no sound"] = str(error)
     return report
 
 
