@@ -161,7 +161,7 @@ def test_a_configfile_in_another_encoding_is_refused_by_name(tmp_path, words, en
         (("weights", "fetch"), "name the weights to fetch"),
         (
             ("compare-features", "other.csv", "other.csv"),
-            "other.csv is not a readable feature file",
+            "other.csv is damaged or missing",
         ),
         (("localize", "a.mp4", "--run", "nowhere"), "there is no finished run"),
         (("extract", "a.mp4", "--recipe", "i3d_tvl"), "nearest: i3d_tvl1"),

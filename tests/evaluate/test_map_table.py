@@ -6,7 +6,6 @@ import gzip
 import json
 from dataclasses import replace
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,12 +55,11 @@ def write_files(folder):
     write_detections(folder / "p.json", frame)
     history = {"iterations": {"10": results_of(frame), "20": {}}}
     (folder / "h.json.gz").write_bytes(gzip.compress(json.dumps(history).encode()))
-    with h5py.File(folder / "s.h5", "w") as file:
-        file.attrs["classes_json"] = json.dumps(["jump", "dive"])  # another order
-        for video, score in {"v1": [0.9, 0.2], "v2": [0.1, 0.8]}.items():
-            group = file.create_group(video)
-            group.attrs["id"] = video
-            group["video_score"] = np.array(score)
+    videos = {
+        video: VideoScores(np.zeros((2, 3)), np.zeros(2), np.array(score))
+        for video, score in {"v1": [0.9, 0.2], "v2": [0.1, 0.8]}.items()
+    }
+    write_scores(folder / "s.h5", Scores(["jump", "dive"], videos))  # classes in another order
     return folder / "p.json", folder / "h.json.gz", folder / "s.h5"
 
 

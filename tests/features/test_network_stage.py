@@ -121,7 +121,7 @@ def test_a_damaged_file_of_a_stage_before_is_named_with_the_remedy(run, content)
     damaged = run.folder.parent / "frames/a.h5"
     damaged.write_bytes(content)
     with pytest.raises(
-        WstalError, match=rf"{damaged} is damaged or missing .* remove it and shard"
+        WstalError, match=rf"{damaged} is damaged or missing .*Remove it and .*shard"
     ):
         run()
     assert run.seen == ["b"]

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import warm_python
-from wstal.base.array_store import Record, create_arrays, safe_name, write_shard
+from wstal.base.array_store import Record, create_arrays, read_attrs, safe_name, write_shard
 from wstal.base.errors import WstalError
 from wstal.base.files import read_table, write_csv
 from wstal.features.pack import (
@@ -34,6 +34,7 @@ def stage(folder, rows, statuses=None, made=None):
     for video, count in rows.items():
         path = folder / f"{safe_name(video)}.h5"
         status = (statuses or {}).get(video, "ok")
+        digest = ""
         if count:
             with create_arrays(
                 path,
@@ -43,7 +44,9 @@ def stage(folder, rows, statuses=None, made=None):
                 provenance=(made or {}).get(video, {"d": 1}),
             ) as f:
                 f.write("features", np.full((count, 3), len(video), np.float32))
-        records.append(Record(video, status if count else "broken", count, "s", path.name, "k", ""))
+            digest = read_attrs(path)["sha256"]
+        status = status if count else "broken"
+        records.append(Record(video, status, count, digest, path.name, "k", ""))
     write_shard(folder / "shard0.csv", records)
     return folder / "shard0.csv"
 
@@ -126,7 +129,9 @@ def test_streams_of_different_length_are_refused(tmp_path):
         pack(tmp_path / "f.h5", [row("a")], streams, attrs=attrs())
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "of another key", "without features"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "gone", "of another key", "of other values", "overwritten"]
+)
 def test_a_damaged_file_of_a_video_is_named_with_what_makes_it_anew(tmp_path, damage):
     shard = stage(tmp_path / "vggish", {"a": 2, "b": 2})
     path = shard.with_name("b.h5")
@@ -134,10 +139,15 @@ def test_a_damaged_file_of_a_video_is_named_with_what_makes_it_anew(tmp_path, da
         path.write_bytes(path.read_bytes()[:900])
     elif damage == "gone":
         path.unlink()
+    elif damage == "overwritten":
+        content = bytearray(path.read_bytes())
+        place = content.index(np.ones(6, np.float32).tobytes())
+        content[place + 3] ^= 1
+        path.write_bytes(content)
     else:
         key = "other" if damage == "of another key" else "k"
         with create_arrays(path, id="b", stage="vggish", key=key, provenance={}) as file:
-            file.write("x" if key == "k" else "features", np.ones((2, 3)))
+            file.write("features", np.full((2, 3), 7, np.float32))
     streams = gather_streams({"audio": "vggish"}, [shard])
     with pytest.raises(WstalError, match=r"vggish/b\.h5.*Remove .*vggish/shard\*\.csv"):
         pack(tmp_path / "f.h5", [row("a"), row("b")], streams, attrs=attrs())
@@ -165,7 +175,7 @@ def test_a_video_in_two_shards_is_refused(tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "x.h5").write_bytes(b"no")
-    with pytest.raises(WstalError, match="not a readable feature file"):
+    with pytest.raises(WstalError, match="x.h5 is damaged or missing"):
         FeatureFile(tmp_path / "x.h5")
 
 

@@ -3,6 +3,10 @@
 Each video has one HDF5 file per stage. Its root attributes contain the key of what made it, so
 that a rerun keeps every file whose key is still the same. A shard's manifest is the declared
 output of a job; the array files are beside it.
+
+Damage is noticed when a file is read: each chunk of an array has a checksum (HDF5's Fletcher-32),
+and names, types, shapes and attributes have a digest (`seal`). The digest of the arrays' values is
+in the manifest, and is compared where features are packed.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ import numpy as np
 from wstal.base.errors import DiskFullError, MediaError, WstalError
 from wstal.base.files import atomic_path, read_table, write_csv
 
+CHUNK_BYTES = 1 << 20  # of an array in one piece: what HDF5 caches
+SEAL = "outline_sha256"  # root attribute: the digest that `seal` writes
 LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes and temporary names add to it
 OK, NO_AUDIO, PARTIAL, MISSING, BROKEN = "ok", "no_audio", "partial", "missing", "broken"
 STATUSES = (OK, NO_AUDIO, PARTIAL, MISSING, BROKEN)
@@ -113,9 +119,8 @@ class ArrayFile:
 
     def write(self, name: str, array: np.ndarray) -> None:
         """Write a whole array."""
-        array = np.ascontiguousarray(array)
-        self._file.create_dataset(name, data=array)
-        self._digest(name, array.dtype, array.shape[1:]).update(array)
+        add_array(self._file, name, array)
+        self._digests[name] = array_digest(name, array)
 
     def stream(
         self, name: str, tail: tuple[int, ...], dtype: Any, *, chunk_rows: int, **filters: Any
@@ -130,18 +135,68 @@ class ArrayFile:
             maxshape=(None, *tail),
             dtype=dtype,
             chunks=(chunk_rows, *tail),
+            fletcher32=True,
             **filters,
         )
-        return ArrayStream(dataset, self._digest(name, np.dtype(dtype), tail))
-
-    def _digest(self, name: str, dtype: np.dtype, tail: tuple[int, ...]) -> hashlib._Hash:
-        self._digests[name] = hashlib.sha256(f"{name} {dtype.str} {tail}".encode())
-        return self._digests[name]
+        self._digests[name] = array_digest(name, np.empty((0, *tail), dtype))
+        return ArrayStream(dataset, self._digests[name])
 
     def sha256(self) -> str:
         """Return the digest of all arrays: names, types, shapes and values."""
-        parts = [self._digests[name].digest() for name in sorted(self._digests)]
-        return hashlib.sha256(b"".join(parts)).hexdigest()
+        return join_digests(self._digests)
+
+
+def array_digest(name: str, array: np.ndarray) -> hashlib._Hash:
+    """Return the digest of an array: name, type, shape of a row, values."""
+    array = np.ascontiguousarray(array)
+    digest = hashlib.sha256(f"{name} {array.dtype.str} {array.shape[1:]}".encode())
+    digest.update(array)
+    return digest
+
+
+def join_digests(digests: Mapping[str, hashlib._Hash]) -> str:
+    """Return one digest of the arrays of a file, by name."""
+    parts = [digests[name].digest() for name in sorted(digests)]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def add_array(group: h5py.Group, name: str, array: np.ndarray) -> h5py.Dataset:
+    """Write a whole array with checksums; a damaged one raises OSError when it is read."""
+    array = np.ascontiguousarray(array)
+    if not array.size or not array.ndim:  # HDF5 has no chunks of these
+        return group.create_dataset(name, data=array)
+    pieces = -(-array.nbytes // CHUNK_BYTES)
+    rows = -(-len(array) // pieces)  # of equal pieces: HDF5 pads the last one
+    chunks = (rows, *array.shape[1:])
+    return group.create_dataset(name, data=array, chunks=chunks, fletcher32=True)
+
+
+def seal(file: h5py.File) -> None:
+    """Record a digest of names, types, shapes and attributes, for `require_seal`."""
+    file.attrs[SEAL] = _outline_digest(file)
+
+
+def require_seal(file: h5py.File) -> None:
+    """Raise OSError if names, types, shapes or attributes differ from those that were sealed.
+
+    A file that was never sealed passes.
+    """
+    if SEAL in file.attrs and file.attrs[SEAL] != _outline_digest(file):
+        raise OSError("its names or attributes are not those that were written")
+
+
+def _outline_digest(file: h5py.File) -> str:
+    digest = hashlib.sha256()
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        form = f"{item.dtype.str} {item.shape}" if isinstance(item, h5py.Dataset) else "group"
+        attrs = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in item.attrs.items()}
+        attrs.pop(SEAL, None)
+        digest.update(f"{name}\0{form}\0{json.dumps(attrs, sort_keys=True)}\n".encode())
+
+    add("", file)
+    file.visititems(add)
+    return digest.hexdigest()
 
 
 @contextmanager
@@ -156,17 +211,45 @@ def create_arrays(
         arrays.set_status(OK)
         yield arrays
         arrays.attrs["sha256"] = arrays.sha256()
+        seal(file)
+
+
+@contextmanager
+def naming_damage(path: str | Path, remedy: str) -> Iterator[None]:
+    """Raise WstalError, which names `path` and says what to do, for any error of the block.
+
+    The block must do nothing but read the HDF5 file at `path`.
+    """
+    try:
+        yield
+    except WstalError:
+        raise
+    except Exception as error:  # where bytes were overwritten, HDF5 and h5py raise what they will
+        raise WstalError(f"{path} is damaged or missing ({error}). {remedy}") from error
+
+
+@contextmanager
+def open_arrays(path: str | Path) -> Iterator[h5py.File]:
+    """Open a video's file for reading, for a block that does nothing else.
+
+    Raises WstalError that names the file and says what to delete if it is missing or damaged, also
+    where the block finds that an array is.
+    """
+    remedy = f"Remove it and {Path(path).parent}/shard*.csv, then run again: intact files are kept"
+    with naming_damage(path, remedy), h5py.File(path, "r") as file:
+        require_seal(file)
+        yield file
 
 
 def read_arrays(path: str | Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-    """Read whole arrays by name (all of them by default)."""
-    with h5py.File(path, "r") as file:
+    """Read whole arrays by name (all of them by default); raise as `open_arrays`."""
+    with open_arrays(path) as file:
         return {name: file[name][()] for name in (file if names is None else names)}
 
 
 def read_attrs(path: str | Path) -> dict[str, Any]:
-    """Read the root attributes as plain Python values."""
-    with h5py.File(path, "r") as file:
+    """Read the root attributes as plain Python values; raise as `open_arrays`."""
+    with open_arrays(path) as file:
         return {k: v.item() if isinstance(v, np.generic) else v for k, v in file.attrs.items()}
 
 
@@ -174,8 +257,27 @@ def has_key(path: str | Path, key: str) -> bool:
     """Return whether `path` is a complete file with this key."""
     try:
         return read_attrs(path).get("key") == key
-    except OSError:
+    except WstalError:
         return False
+
+
+def read_content(
+    path: str | Path, key: str, sha256: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays and root attributes of the file of a record with this key and digest.
+
+    Raises WstalError if the file is another one or its arrays have other values, and as
+    `open_arrays`.
+    """
+    arrays, attrs = read_arrays(path), read_attrs(path)
+    digest = join_digests({name: array_digest(name, array) for name, array in arrays.items()})
+    if attrs.get("key") != key or digest != sha256:
+        differs = "content" if attrs.get("key") == key else "key"
+        raise WstalError(
+            f"{path} is not the file that its manifest lists: another {differs}. Remove it and "
+            f"{Path(path).parent}/shard*.csv, then run again: intact files are kept"
+        )
+    return arrays, attrs
 
 
 def write_shard(path: str | Path, records: Iterable[Record]) -> None:

@@ -27,7 +27,7 @@ from annotated_types import Ge
 from scipy.signal import lfilter
 from scipy.special import ndtri
 
-from wstal.base.array_store import OK, safe_name
+from wstal.base.array_store import OK, add_array, safe_name, seal
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path, canonical_json
 from wstal.datasets.annotations import Annotations
@@ -452,12 +452,13 @@ def simulate_features(
                 id=video, split=entry["subset"], duration=float(entry["duration"]), status=OK
             )
             for name, features in streams.items():
-                group[name] = features
-                group[name].attrs["sha256"] = hashlib.sha256(features.tobytes()).hexdigest()
+                stored = add_array(group, name, features)
+                stored.attrs["sha256"] = hashlib.sha256(features.tobytes()).hexdigest()
             rows = len(next(iter(streams.values())))
             coverage.append(
                 {"id": video, "split": entry["subset"], "status": OK, "rows": rows, "reason": ""}
             )
+        seal(file)
     return coverage
 
 

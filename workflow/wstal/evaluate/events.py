@@ -5,7 +5,6 @@ Each second of a video has one class; background is the last class index.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pandas as pd
 from wstal.base.errors import WstalError
 from wstal.evaluate.ground_truth import Coverage, GroundTruth, coverage_of
 from wstal.evaluate.protocols import Protocol, listed_videos
+from wstal.localize.scores import ScoreHistory, Scores, read_scores
 
 Events = Mapping[str, np.ndarray]  # per video the class of each second, background last
 
@@ -85,26 +85,23 @@ def read_events(path: str | Path, classes: list[str], seconds: int) -> dict[str,
 
     Indices refer to `classes`, background last. Raises WstalError if the file's classes differ.
     """
-    with open_hdf5(path) as file:
-        return _events(file, path, classes, seconds)
+    return _events(read_scores(path), path, classes, seconds)
 
 
 def read_event_history(
     path: str | Path, classes: list[str], seconds: int
 ) -> dict[int, dict[str, np.ndarray]]:
     """Read scores_by_iteration.h5: the events of each evaluation interval by iteration."""
-    with open_hdf5(path) as file:
-        return {int(name): _events(file[name], path, classes, seconds) for name in sorted(file)}
+    return {each.iteration: _events(each, path, classes, seconds) for each in ScoreHistory(path)}
 
 
 def _events(
-    group: h5py.Group, path: str | Path, classes: list[str], seconds: int
+    scores: Scores, path: str | Path, classes: list[str], seconds: int
 ) -> dict[str, np.ndarray]:
-    columns = [*class_columns(group, path, classes), len(classes)]
-    grid = float(group.attrs["t0"]), float(group.attrs["step"])
+    columns = [*class_columns(scores, path, classes), len(classes)]
     return {
-        video_id_of(video): classify_seconds(video["cas"][()][:, columns], *grid, seconds)
-        for video in group.values()
+        video: classify_seconds(values.cas[:, columns], scores.t0, scores.step, seconds)
+        for video, values in scores.videos.items()
     }
 
 
@@ -114,20 +111,15 @@ def read_score_grid(path: str | Path) -> tuple[float, float]:
         return float(file.attrs["step"]), float(file.attrs["t0"])
 
 
-def class_columns(group: h5py.Group, path: str | Path, classes: list[str]) -> list[int]:
+def class_columns(scores: Scores, path: str | Path, classes: list[str]) -> list[int]:
     """Return the columns of `classes` in a score file; raise WstalError if its classes differ."""
-    stored = json.loads(group.attrs["classes_json"])
+    stored = scores.classes
     if set(stored) != set(classes):
         raise WstalError(
             f"{path}: its classes {stored} are not the ground truth's {classes}; "
             "the run was trained on other annotations, train it again"
         )
     return [stored.index(name) for name in classes]
-
-
-def video_id_of(group: h5py.Group) -> str:
-    """Return the id of a video's group; its name in the file may be percent-encoded."""
-    return str(group.attrs["id"])
 
 
 def open_hdf5(path: str | Path) -> h5py.File:

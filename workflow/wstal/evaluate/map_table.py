@@ -25,10 +25,8 @@ from wstal.evaluate.events import (
     class_columns,
     event_accuracy,
     judge,
-    open_hdf5,
     read_event_history,
     read_events,
-    video_id_of,
 )
 from wstal.evaluate.ground_truth import GroundTruth, coverage_of
 from wstal.evaluate.protocols import (
@@ -39,6 +37,7 @@ from wstal.evaluate.protocols import (
     listed_videos,
     prepare,
 )
+from wstal.localize.scores import read_scores
 
 COLUMNS = ["protocol", "checkpoint", "metric", "class", "value", "gt", "predictions", "coverage"]
 ALL = "all"  # the class column of a mean over classes
@@ -156,9 +155,9 @@ def read_video_scores(path: str | Path, classes: list[str]) -> dict[str, np.ndar
 
     Raises WstalError if the file's classes differ from the ground truth's.
     """
-    with open_hdf5(path) as file:
-        columns = class_columns(file, path, classes)
-        return {video_id_of(group): group["video_score"][()][columns] for group in file.values()}
+    scores = read_scores(path)
+    columns = class_columns(scores, path, classes)
+    return {video: values.video_score[columns] for video, values in scores.videos.items()}
 
 
 def has_segments(truth: GroundTruth, protocol: Protocol) -> bool:

@@ -8,14 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 
 from wstal import __version__
-from wstal.base.array_store import ArrayFile, read_attrs
+from wstal.base.array_store import ArrayFile, open_arrays, read_attrs
 from wstal.base.device import device_name
-from wstal.base.errors import WstalError
 from wstal.base.settings import to_plain
 from wstal.base.stage import Job, Stage, StageInput
 
@@ -61,7 +59,10 @@ class NetworkStage(Stage):
 
         def make(video: StageInput, file: ArrayFile) -> int:
             file.set_status(video.status, video.reason)
-            before = {stage: _read_provenance(path) for stage, path in video.files.items()}
+            before = {
+                stage: json.loads(read_attrs(path)["provenance_json"])
+                for stage, path in video.files.items()
+            }
             file.attrs["provenance_json"] = json.dumps(about | before, sort_keys=True)
             features = extract(video)
             file.write("features", features)
@@ -70,18 +71,7 @@ class NetworkStage(Stage):
         return make
 
 
-def _read_provenance(path: Path) -> dict[str, Any]:
-    """Return the provenance in a file of an earlier stage."""
-    try:
-        return json.loads(read_attrs(path)["provenance_json"])
-    except (OSError, LookupError, ValueError) as error:
-        raise WstalError(
-            f"{path} is damaged or missing ({error}); remove it and shard*.csv beside it, then run "
-            "again: intact files are kept"
-        ) from error
-
-
 def frames_and_fps(frames_file: str | Path) -> tuple[int, float]:
     """Return the number of grid frames in a file of the frames stage, and frames per second."""
-    with h5py.File(frames_file, "r") as file:
+    with open_arrays(frames_file) as file:
         return len(file["frame_index"]), float(file.attrs["fps"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from wstal.base.array_store import (
     OK,
     PARTIAL,
     Record,
-    read_arrays,
-    read_attrs,
+    add_array,
+    naming_damage,
+    read_content,
     read_shard,
+    require_seal,
     safe_name,
+    seal,
 )
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path, canonical_json, require_ids
@@ -43,18 +47,21 @@ class FeatureFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        try:
+        with self._naming_damage():
             self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise WstalError(f"{path} is not a readable feature file: {error}") from error
-        self.attrs: dict[str, Any] = dict(self._file.attrs)
+            require_seal(self._file)
+            self.attrs: dict[str, Any] = dict(self._file.attrs)
+            groups = list(self._file.values())
+            self._about = {group.attrs["id"]: dict(group.attrs) for group in groups}
+            self._groups = dict(zip(self._about, groups, strict=True))
+            self.dims = {name: group[name].shape[1] for group in groups for name in group}
+            self.streams = sorted(self.dims)
         if self.attrs.get("schema") != SCHEMA:
             raise WstalError(f"{path}: schema {self.attrs.get('schema')!r}, expected {SCHEMA!r}")
-        self._groups = {group.attrs["id"]: group for group in self._file.values()}
-        self.streams = sorted({name for group in self._groups.values() for name in group})
-        self.dims = {
-            name: group[name].shape[1] for group in self._groups.values() for name in group
-        }
+
+    def _naming_damage(self) -> AbstractContextManager[None]:
+        remedy = "Remove it and run again: it is packed from files that are kept"
+        return naming_damage(self.path, remedy)
 
     def __enter__(self) -> FeatureFile:
         return self
@@ -64,8 +71,8 @@ class FeatureFile:
 
     def ids(self, split: str | None = None) -> list[str]:
         """Return the ids with features, sorted; those of one split if it is named."""
-        groups = self._groups.items()
-        return sorted(i for i, g in groups if split is None or g.attrs["split"] == split)
+        about = self._about.items()
+        return sorted(i for i, attrs in about if split is None or attrs["split"] == split)
 
     def read(self, video: str, streams: Iterable[str]) -> np.ndarray:
         """Return the streams of a video side by side: float32 `[T, sum of D]`."""
@@ -75,11 +82,13 @@ class FeatureFile:
                 f"{self.path}: video {video} has no {', '.join(absent)} features; it has "
                 f"{', '.join(group)}. Choose those streams, or a recipe that makes the others"
             )
-        return np.concatenate([group[name][()] for name in streams], 1, dtype=np.float32)
+        with self._naming_damage():
+            arrays = [group[name][()] for name in streams]
+        return np.concatenate(arrays, 1, dtype=np.float32)
 
     def video_attrs(self, video: str) -> dict[str, Any]:
         """Return the attributes of a video: id, split, duration, status, source_sha256."""
-        return dict(self._groups[video].attrs)
+        return dict(self._about[video])
 
 
 @dataclass(frozen=True)
@@ -125,8 +134,8 @@ def pack(
             )
             for stream, record in zip(streams, records, strict=True):
                 features, made = _made(stream, record)
-                group[stream.name] = features.astype(dtype)
-                group[stream.name].attrs["sha256"] = record.sha256
+                made_by = add_array(group, stream.name, features.astype(dtype))
+                made_by.attrs["sha256"] = record.sha256
                 first, varies = provenance.setdefault(stream.name, (made, set()))
                 varies |= {key for key in made | first if made.get(key) != first.get(key)}
         about = {
@@ -134,6 +143,7 @@ def pack(
             for name, (made, varies) in provenance.items()
         }
         file.attrs["provenance_json"] = json.dumps(about, sort_keys=True)
+        seal(file)
         check_missing(coverage, max_missing)
     return coverage
 
@@ -141,16 +151,8 @@ def pack(
 def _made(stream: Stream, record: Record) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the features `[T, D]` of a record, and how they were made."""
     path = stream.directory / record.path
-    try:
-        about = read_attrs(path)
-        if about["key"] != record.key:
-            raise ValueError("it was made anew since its manifest was written")
-        return read_arrays(path, ["features"])["features"], json.loads(about["provenance_json"])
-    except (OSError, LookupError, RuntimeError, ValueError) as error:
-        raise WstalError(
-            f"{path} is not the file that its manifest lists: {error}. Remove it and "
-            f"{stream.directory}/shard*.csv, then run again: intact files are kept"
-        ) from error
+    arrays, attrs = read_content(path, record.key, record.sha256)
+    return arrays["features"], json.loads(attrs["provenance_json"])
 
 
 def gather_streams(streams: Mapping[str, str], shards: Iterable[Path]) -> list[Stream]:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wstal.base.array_store import Within, unseen
+from wstal.base.array_store import Within, open_arrays, unseen
 from wstal.base.errors import WstalError
 from wstal.base.parallel import read_ahead
 from wstal.base.stage import StageInput
@@ -38,7 +37,7 @@ def read_flow(path: str | Path) -> Iterator[np.ndarray]:
     """Yield chunks of int8 flow codes `[n, H, W, 2]` from a flow file, at least one."""
     import hdf5plugin  # noqa: F401  registers the compression of flow files
 
-    with h5py.File(path, "r") as file:
+    with open_arrays(path) as file:
         flow = file["flow"]
         for start in range(0, max(len(flow), 1), FLOW_CHUNK):
             yield flow[start : start + FLOW_CHUNK]

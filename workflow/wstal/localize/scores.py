@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,13 +13,14 @@ from typing import Any, Literal, get_args
 import h5py
 import numpy as np
 
-from wstal.base.array_store import safe_name
+from wstal.base.array_store import naming_damage, safe_name
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
 
 Activation = Literal["logits", "probability"]  # what `cas` holds
 ACTIVATIONS = get_args(Activation)
 _PREFIX = "attention_"
+_ABOUT = ("activation", "classes_json", "iteration", "t0", "step", "provenance_json")
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def write_scores(path: str | Path, scores: Scores) -> None:
 def read_scores(path: str | Path) -> Scores:
     """Read scores.h5; raises WstalError if the file is something else."""
     with _open(path) as file:
-        return _read_group(file, path)
+        return _read_group(file)
 
 
 def write_iterations(path: str | Path, parts: Iterable[Scores]) -> None:
@@ -108,6 +111,7 @@ def write_iterations(path: str | Path, parts: Iterable[Scores]) -> None:
         for scores in parts:
             group = file.create_group(f"{scores.iteration:08d}")
             _write_group(group, scores, half=True)
+        file.attrs["iterations"] = [int(name) for name in file]
 
 
 class ScoreHistory:
@@ -117,6 +121,8 @@ class ScoreHistory:
         self.path = path
         with _open(path) as file:
             self.iterations = sorted(int(name) for name in file)
+            if sorted(file.attrs.get("iterations", self.iterations)) != self.iterations:
+                raise ValueError("an iteration is missing")
 
     def __len__(self) -> int:
         return len(self.iterations)
@@ -124,19 +130,32 @@ class ScoreHistory:
     def __iter__(self) -> Iterator[Scores]:
         for iteration in self.iterations:
             with _open(self.path) as file:
-                yield _read_group(file[f"{iteration:08d}"], self.path)
+                scores = _read_group(file[f"{iteration:08d}"])
+            yield scores
 
 
-def _open(path: str | Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise WstalError(f"{path} is not a readable score file: {error}") from error
+@contextmanager
+def _open(path: str | Path) -> Iterator[h5py.File]:
+    remedy = "Expected a score file of this project: remove it and run again"
+    with naming_damage(path, remedy), h5py.File(path, "r") as file:
+        yield file
 
 
 def _half(array: np.ndarray) -> np.ndarray:
     limit = np.finfo(np.float16).max
     return np.clip(array, -limit, limit).astype(np.float16)
+
+
+def _digest(group: h5py.Group, videos: Mapping[str, VideoScores]) -> str:
+    """The digest of what describes the scores, and of every array: name, type, shape, values."""
+    about = {name: group.attrs[name] for name in _ABOUT}
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in about.items()}
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for video in sorted(videos):
+        for name, array in sorted(videos[video].arrays().items()):
+            digest.update(f"\n{video}\0{name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
 
 
 def _write_group(group: h5py.Group, scores: Scores, *, half: bool = False) -> None:
@@ -155,23 +174,22 @@ def _write_group(group: h5py.Group, scores: Scores, *, half: bool = False) -> No
         entry.attrs["id"] = video
         for name, array in values.arrays().items():
             entry[name] = array
+    group.attrs["sha256"] = _digest(group, scores.videos)
 
 
-def _read_group(group: h5py.Group, path: str | Path) -> Scores:
-    try:
-        return Scores(
-            classes=json.loads(group.attrs["classes_json"]),
-            videos={entry.attrs["id"]: _read_video(entry) for entry in group.values()},
-            activation=group.attrs["activation"],
-            iteration=int(group.attrs["iteration"]),
-            t0=float(group.attrs["t0"]),
-            step=float(group.attrs["step"]),
-            provenance=json.loads(group.attrs["provenance_json"]),
-        )
-    except KeyError as error:
-        raise WstalError(
-            f"{path}: not a score file of this project ({error}); remove it and score again"
-        ) from error
+def _read_group(group: h5py.Group) -> Scores:
+    videos = {entry.attrs["id"]: _read_video(entry) for entry in group.values()}
+    if group.attrs.get("sha256", "") not in ("", _digest(group, videos)):
+        raise ValueError("its content differs from the digest that was written with it")
+    return Scores(
+        classes=json.loads(group.attrs["classes_json"]),
+        videos=videos,
+        activation=group.attrs["activation"],
+        iteration=int(group.attrs["iteration"]),
+        t0=float(group.attrs["t0"]),
+        step=float(group.attrs["step"]),
+        provenance=json.loads(group.attrs["provenance_json"]),
+    )
 
 
 def _read_video(entry: h5py.Group) -> VideoScores:

@@ -13,7 +13,7 @@ import hdf5plugin
 import numpy as np
 from annotated_types import Gt
 
-from wstal.base.array_store import ArrayFile, Record, read_attrs
+from wstal.base.array_store import ArrayFile, Record, read_attrs, seal
 from wstal.base.files import atomic_path, stored_path
 from wstal.base.stage import Job, StageInput
 from wstal.media.frames import choose_decoder, read_frames, read_timeline
@@ -93,6 +93,7 @@ def _follow_video(path: Path, video: Path) -> None:
             shutil.copyfile(path, temporary)
             with h5py.File(temporary, "r+") as file:
                 file.attrs["video"] = stored_path(video)
+                seal(file)
 
 
 STAGES = {"frames": FrameStage()}

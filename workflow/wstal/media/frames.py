@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from wstal.base.array_store import open_arrays
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.files import path_from
 from wstal.media.decoders import MODULES
@@ -115,7 +115,7 @@ def open_frames(
     """
     import hdf5plugin  # noqa: F401  registers the compression of cached pictures
 
-    with h5py.File(frames_file, "r") as file:
+    with open_arrays(frames_file) as file:
         if "rgb" not in file:
             index = file["frame_index"][()]
             video, decoder = path_from(file.attrs["video"]), file.attrs["decoder"]

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import h5py
 import numpy as np
 import pandas as pd
 
-from wstal.base.array_store import read_shard
+from wstal.base.array_store import open_arrays, read_shard
 from wstal.base.errors import WstalError
 from wstal.base.files import path_from
 from wstal.evaluate.detections import COLUMNS, check_detections
@@ -334,7 +333,7 @@ def read_loudness(path: Path, step: float, t0: float, count: int) -> np.ndarray:
 
     Snippet i spans `[t0 + i step, t0 + (i + 1) step)` seconds; after the sound's end it is silent.
     """
-    with h5py.File(path, "r") as file:
+    with open_arrays(path) as file:
         sound, rate = file["sound"][()], int(file.attrs["rate"])
     sound = sound / 32768 if sound.dtype.kind == "i" else sound.astype(float)
     energy = np.append(0.0, np.cumsum(np.square(sound, dtype=float)))

@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from wstal.base.array_store import BROKEN, MISSING, OK, safe_name
+from wstal.base.array_store import BROKEN, MISSING, OK, add_array, safe_name, seal
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.files import atomic_path, canonical_json
 from wstal.base.settings import to_plain
@@ -89,8 +89,10 @@ def convert_features(
             group.attrs.update({**about, "duration": duration})
             group.attrs["sources_json"] = json.dumps(_digests(matched[video].files))
             for name, array in streams.items():
-                group[name] = array = np.ascontiguousarray(array, dtype=dtype)
-                group[name].attrs["sha256"] = hashlib.sha256(array).hexdigest()
+                array = np.ascontiguousarray(array, dtype=dtype)
+                stored = add_array(group, name, array)
+                stored.attrs["sha256"] = hashlib.sha256(array).hexdigest()
+        seal(file)
         # Videos known to be missing from the published set do not count against the dataset.
         allowed = None if max_missing is None else max(max_missing, settings.max_missing)
         check_missing(result.coverage, allowed)
