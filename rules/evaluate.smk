@@ -88,7 +88,7 @@ rule summarize:
         "../envs/evaluate.yaml"
     params:
         files=named_files,
-        note=values.setting("note"),
+        note=values.result_note,
         code=values.code("summarize"),
     shell:
         "python scripts/summarize.py {params.files:q} --dataset {wildcards.dataset:q}"

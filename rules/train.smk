@@ -21,13 +21,15 @@ rule train:
         "../envs/gpu.yaml"
     resources:
         **ON_GPU,
+        settings=values.settings_note,
     params:
         files=named_files,
         config=values.training,
         code=values.method_code("train", "loss"),
     shell:
         "python scripts/train.py {params.files:q} --config {params.config:q}"
-        " --seed {wildcards.seed:q} --device {resources.device:q} --code {params.code:q} &> {log:q}"
+        " --seed {wildcards.seed:q} --device {resources.device:q} --code {params.code:q}"
+        " --settings={resources.settings:q} &> {log:q}"
 
 
 rule score:

@@ -28,6 +28,7 @@ def add_arguments(add: Add) -> None:
     add("--annotations", type=Path, required=True, help="training_labels.json")
     add("--config", type=json_argument, required=True, help="resolved run config, JSON or @file")
     add("--seed", type=int, default=0)
+    add("--settings", default="", help="whose settings the config has, for the log")
     add("--device", default="auto", help="auto, cuda or cpu")
     add("--code", default="", help="code digest, recorded; a change of it starts the run anew")
     add("--checkpoint", type=Path, required=True, help="output: checkpoint.pt")
@@ -42,6 +43,8 @@ def main(args: argparse.Namespace) -> None:
     files = RunFiles(args.checkpoint, args.log, args.scores_by_iteration)
     labels = read_annotations(args.annotations)
     upstream = merge_scores(read_scores(path) for path in args.upstream)
+    if args.settings:
+        log(f"trained with the {args.settings}")
     initial = checkpoint.load(args.initial) if args.initial else None
     with lease(args.device) as device, FeatureFile(args.features) as features:
         notes = train_run(

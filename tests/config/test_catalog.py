@@ -49,6 +49,43 @@ def test_a_dataset_may_come_from_the_command_line():
     assert mine["videos"] == "clips" and mine["seeds"] == [0, 1, 2]
 
 
+SOURCES = [  # a dataset's keys, and whose settings a run of CO2-Net takes
+    ({"kind": "folder", "videos": "clips"}, "", "default settings of co2net"),
+    (
+        {"kind": "folder", "videos": "clips", "settings": "activitynet12"},
+        "activitynet12",
+        "settings of activitynet12",
+    ),
+    ({"kind": "thumos14"}, "thumos14", "settings of thumos14"),
+    ({"kind": "ave", "task": "events"}, "ave", "settings of ave"),
+    ({"kind": "activitynet", "settings": "activitynet13"}, "activitynet13", None),
+]
+
+
+@pytest.mark.parametrize(("keys", "source", "note"), SOURCES)
+def test_settings_follow_the_kind_or_what_the_dataset_says(keys, source, note):
+    """Not the name: a folder called anet_mine took THUMOS14's without a word."""
+    catalog = load(datasets={"anet_mine": {"recipe": "i3d_tvl1", **keys}})
+    assert catalog.settings("anet_mine", "co2net") == source
+    config = catalog.run_config("anet_mine", "co2net")
+    assert config == catalog.run_config(source or "thumos14", "co2net", "i3d_tvl1")
+    if note is not None:
+        assert catalog.settings_note("anet_mine", "co2net", "i3d_tvl1") == note
+    assert catalog.settings_note("demo", "co2net", "demo_i3d") == ""
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"kind": "activitynet"}, "choose by `settings: activitynet12`"),
+        ({"kind": "folder", "videos": "c", "settings": "activitynet1"}, "nearest: activitynet13"),
+    ],
+)
+def test_settings_that_are_not_one_datasets_are_refused(keys, message):
+    with pytest.raises(WstalError, match=message):
+        load(datasets={"anet_mine": keys})
+
+
 def test_what_an_editor_or_a_disk_leaves_beside_a_file_is_not_read(tmp_path):
     shutil.copytree(FOLDER, tmp_path / "config")
     (tmp_path / "config/datasets/.#demo.yaml").symlink_to("somebody@a.host:1")  # Emacs' lock

@@ -21,7 +21,7 @@ from typing import Any
 from wstal.base.code_digest import source_digest
 from wstal.base.errors import WstalError
 from wstal.base.files import keep_newest, read_cached, write_cached
-from wstal.config.layers import resolve_run, split_run, yaml_files
+from wstal.config.layers import resolve_run, settings_source, split_run, yaml_files
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER = PACKAGE.parent / "config"
@@ -88,9 +88,20 @@ class Catalog:
         from wstal.config.validation import check_run  # slow to import
 
         method, variant = split_run(run)
-        config = resolve_run(self.methods[method], dataset, variant, recipe)
+        config = resolve_run(self.methods[method], self.settings(dataset, run), variant, recipe)
         source = f"{self.sources[f'methods/{method}']} ({run} on {dataset}, {recipe})"
         return check_run(method, config, source)
+
+    def settings(self, dataset: str, run: str) -> str:
+        """Return the dataset whose settings a run takes; "" is the method's own."""
+        return settings_source(self.methods[split_run(run)[0]], dataset, self.datasets)
+
+    def settings_note(self, dataset: str, run: str, recipe: str) -> str:
+        """Return whose settings a run takes, where they are not the dataset's or recipe's own."""
+        method, source = split_run(run)[0], self.settings(dataset, run)
+        if source == dataset or recipe in (self.methods[method].get("recipes") or {}):
+            return ""
+        return f"settings of {source}" if source else f"default settings of {method}"
 
     def protocol(self, dataset: str) -> dict[str, Any]:
         """Return the dataset's own protocol, with its name."""
@@ -100,6 +111,9 @@ class Catalog:
     def paper_protocol(self, dataset: str, run: str) -> dict[str, Any]:
         """Return how the method's paper scored the dataset; the dataset's own where it did not."""
         named = self.methods[split_run(run)[0]].get("paper_protocols", {})
+        source = self.settings(dataset, run)
+        if source and self.datasets[source]["kind"] == self.datasets[dataset]["kind"]:
+            named = {dataset: named[source], **named} if source in named else named
         name = named.get(dataset, self.datasets[dataset]["protocol"])
         return {"name": name, **self.protocols[name]}
 

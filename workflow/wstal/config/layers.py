@@ -78,10 +78,38 @@ def split_run(run: str) -> tuple[str, str | None]:
     return method, variant or None
 
 
+PUBLISHED = ("thumos14", "activitynet", "ave")  # kinds whose datasets have settings of their own
+
+
+def settings_source(
+    model: Mapping[str, Any], dataset: str, datasets: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Return the dataset whose settings in a method's YAML a dataset takes; "": the method's own.
+
+    It is the one that `settings:` of the dataset names, else the dataset itself, else the only
+    dataset of the same published kind. Raises WstalError where a kind has several.
+    """
+    known, about = model.get("datasets") or {}, datasets[dataset]
+    if about.get("settings"):
+        return about["settings"] if about["settings"] in known else ""
+    if dataset in known or about["kind"] not in PUBLISHED:
+        return dataset if dataset in known else ""
+    same = [name for name in known if datasets[name]["kind"] == about["kind"]]
+    if len(same) > 1:
+        raise WstalError(
+            f"dataset {dataset}: {model['method']} has settings for {' and '.join(same)}; choose "
+            f"by `settings: {same[0]}` in the dataset's YAML"
+        )
+    return same[0] if same else ""
+
+
 def resolve_run(
     model: Mapping[str, Any], dataset: str, variant: str | None, recipe: str = ""
 ) -> dict[str, Any]:
-    """Return one run's config: base, then the overlays of dataset, feature recipe and variant."""
+    """Return one run's config: base, then the overlays of dataset, feature recipe and variant.
+
+    `dataset` is the one whose settings are taken (`settings_source`).
+    """
     base = {key: value for key, value in model.items() if key not in NOT_A_RUN}
     overlays = [
         model.get("datasets", {}).get(dataset),

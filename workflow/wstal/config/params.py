@@ -183,6 +183,16 @@ class Params:
     def _run(self, wildcards: Wildcards) -> dict[str, Any]:
         return self._catalog.run_config(wildcards.dataset, wildcards.run, wildcards.recipe)
 
+    def settings_note(self, wildcards: Wildcards) -> str:
+        """Return whose settings a run takes, where they are not the dataset's own."""
+        about = wildcards.dataset, wildcards.run, wildcards.recipe
+        return self._catalog.settings_note(*about)
+
+    def result_note(self, wildcards: Wildcards) -> str:
+        """Return the note beside a run's numbers: what the data are, and whose settings."""
+        notes = self._datasets[wildcards.dataset]["note"], self.settings_note(wildcards)
+        return "; ".join(note for note in notes if note)
+
     def splits(self, wildcards: Wildcards) -> list[str]:
         """Return the option for whose videos scores.h5 has, and scores_train.h5."""
         return ["--splits", *(["train"] if wildcards.part else ["val", "test"])]

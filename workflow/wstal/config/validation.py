@@ -24,6 +24,7 @@ from wstal.config.layers import (
     protocols_of,
     read_yaml,
     resolve_run,
+    settings_source,
     tables_of,
     yaml_files,
 )
@@ -283,6 +284,9 @@ def _check_references(content: Mapping[str, Any]) -> None:
             if dataset[key] not in known:
                 source = sources[f"datasets/{name}"]
                 raise WstalError(f"{source}: {key}: {_unknown(dataset[key], known)}")
+        if dataset["settings"] and dataset["settings"] not in content["datasets"]:
+            unknown = _unknown(dataset["settings"], content["datasets"])
+            raise WstalError(f"{sources[f'datasets/{name}']}: settings: {unknown}")
     for name, protocol in protocols.items():
         for kind in protocol["kinds"]:
             if kind not in get_args(Kind):
@@ -307,6 +311,8 @@ def _check_method(
         for name in model.get(overlay) or {}:
             if name not in names:
                 raise WstalError(f"{source}: {overlay}: {_unknown(name, names)}")
+    for dataset in content["datasets"]:
+        settings_source(model, dataset, content["datasets"])
     variants = [None, *(model.get("variants") or {})]
     for dataset in ["", *(model.get("datasets") or {})]:
         for variant in variants:

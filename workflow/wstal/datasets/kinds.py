@@ -58,6 +58,10 @@ class DatasetSettings:
     proposals: Mapping[str, Place] = field(default_factory=dict)
     # Jobs per video stage; the hash of a video's id says which job it belongs to. Keep it fixed.
     shards: Annotated[int, Ge(1)] = 4
+    # Dataset whose settings in the methods' YAMLs (`datasets:` there) runs take. null: those of its
+    # own name, or, of kinds thumos14, activitynet and ave, those of the one dataset of its kind;
+    # otherwise each method's own values, made for its paper's main dataset.
+    settings: str | None = None
     recipe: str = "i3d_tvl1"  # default feature recipe
     protocol: str = "folder"  # default protocol
     # Training seeds; every number is their mean and standard deviation.
