@@ -139,7 +139,11 @@ class _Soxr:
 
 
 class _Resampy:
-    """Resamples everything at the end: its filter does not work block by block."""
+    """Resamples everything at the end: its filter does not work block by block.
+
+    The result is as long as soxr's, n * rate / source samples rounded; resampy itself drops a last
+    part, and refuses sound of which nothing would be left.
+    """
 
     def __init__(self, source: int, rate: int) -> None:
         self._rates, self._blocks = (source, rate), [np.zeros(0, np.float32)]
@@ -150,10 +154,12 @@ class _Resampy:
             return self._blocks[0]
         import resampy  # slow to import, and only for exact comparison
 
-        mono = np.concatenate(self._blocks)
-        if self._rates[0] == self._rates[1]:
-            return mono
-        return resampy.resample(mono, *self._rates, filter="kaiser_best")
+        mono, (source, rate) = np.concatenate(self._blocks), self._rates
+        length = int(len(mono) * rate / source + 0.5)
+        if source == rate or not length:
+            return mono[:length]
+        mono = np.pad(mono, (0, source // rate + 1))
+        return resampy.resample(mono, source, rate, filter="kaiser_best")[:length]
 
 
 RESAMPLERS = {"soxr": _Soxr, "resampy": _Resampy}
