@@ -86,6 +86,10 @@ class FeatureFile:
             arrays = [group[name][()] for name in streams]
         return np.concatenate(arrays, 1, dtype=np.float32)
 
+    def streams_of(self, video: str) -> list[str]:
+        """Return the names of the streams of a video."""
+        return list(self._groups[video])
+
     def video_attrs(self, video: str) -> dict[str, Any]:
         """Return the attributes of a video: id, split, duration, status, source_sha256."""
         return dict(self._about[video])
