@@ -30,7 +30,7 @@ try:
     GPUS = gpu_count()
     GPU = gpus_per_job(config["device"], GPUS, workflow.global_resources.get("gpu").value)
     MIN_FREE = config["min_free"] * 1e9  # bytes
-    prepare_jobs(ROOT, config["accept_code"], MIN_FREE)
+    prepare_jobs(ROOT, config["accept_code"], MIN_FREE, config["max_memory"])
 except WstalError as error:
     raise WorkflowError(str(error)) from None
 

@@ -43,4 +43,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    Program(__doc__, add_arguments, main).run()
+    Program(__doc__, add_arguments, main, isolated=True).run()

@@ -14,6 +14,7 @@ from pathlib import Path
 import wstal
 from wstal.base.code_digest import code_digest
 from wstal.base.files import write_csv
+from wstal.base.memory import limit_memory
 from wstal.commands.console import Add, Program, track
 from wstal.datasets.annotations import read_annotations
 from wstal.datasets.folder import read_csv_names, read_folder_annotations
@@ -30,6 +31,7 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    limit_memory()
     own = args.annotations.suffix == ".csv"
     read = read_folder_annotations if own else read_annotations
     database = read(args.annotations).database
@@ -46,4 +48,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    Program(__doc__, add_arguments, main).run()
+    Program(__doc__, add_arguments, main, isolated=True).run()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wstal.base.array_store import write_shard
+from wstal.base.memory import limit_memory
 from wstal.base.settings import from_plain
 from wstal.base.stage import Job, Stage
 from wstal.commands.console import track, within
@@ -20,6 +21,8 @@ def run_stage(
 
     `args` has those of `add_shard`; `options` are those of `Job`.
     """
+    if options.get("device", "cpu") == "cpu":  # CUDA reserves addresses far beyond what it takes
+        limit_memory()
     progress = {"track": track(stage.name), "within": within(stage.name)}
     job = Job(args.code, args.output.parent, **progress, **options)
     records = stage.shard(shards, from_plain(stage.settings, args.recipe), job)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
+import zipfile
 
 import pytest
 from wstal.base.errors import MediaError, WstalError
-from wstal.base.restricted_pickle import read_object_array, read_plain
+from wstal.base.restricted_pickle import read_object_array
 from wstal.base.text_files import read_json, read_rows, read_text
+from wstal.base.torch_files import read_plain
 from wstal.base.user_files import check_regular, file_sha256, open_regular
 from wstal.datasets.fetching import find_members
 from wstal.datasets.folder import read_own_labels
@@ -61,3 +64,38 @@ def test_a_regular_file_and_a_link_to_it_are_read(tmp_path):
     assert file_sha256(tmp_path / "b") == hashlib.sha256(b"content").hexdigest()
     with pytest.raises(FileNotFoundError):
         check_regular(tmp_path / "absent")
+
+
+def zeros_zip(path, name: str, size: int = 80 << 20) -> None:
+    """An archive of zeros: a thousandth of what it unpacks to."""
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(name, "w") as member,
+    ):
+        for _ in range(size >> 20):
+            member.write(bytes(1 << 20))
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "member"),
+    [
+        ("arrays.npz", _load_archive, "feature.npy"),
+        ("videos.zip", lambda path: find_members(path, {"clip"}), "clip.mp4"),
+        ("weights.pt", read_plain, "archive/data.pkl"),
+    ],
+)
+def test_archives_that_unpack_to_a_multiple_are_refused(name, read, member, tmp_path):
+    zeros_zip(tmp_path / name, member)
+    with pytest.raises(WstalError, match="unpack to 83,886,080, over 100 times as many"):
+        read(tmp_path / name)
+
+
+def test_compressed_json_is_unpacked_no_further_than_its_size_allows(tmp_path):
+    with gzip.open(tmp_path / "a.json", "wb", compresslevel=1) as file:
+        for _ in range(80):
+            file.write(b" " * (1 << 20))
+    with pytest.raises(WstalError, match="over 100 times as many"):
+        read_json(tmp_path / "a.json")
+    with gzip.open(tmp_path / "b.json", "wt") as file:
+        file.write("[1]" + " " * 100_000)
+    assert read_json(tmp_path / "b.json") == [1]

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from video_clips import number_of, write_clip
 from wstal.base.errors import MediaError, WstalError
 from wstal.media.frames import read_frames, read_timeline
+from wstal.media.scan import Scan
 from wstal.media.timeline import (
     frame_count,
     frame_grid,
     frame_step,
     frame_times,
     gaps,
+    lay_grid,
     snippet_count,
 )
 
@@ -230,3 +232,27 @@ def test_tail_rules():
     assert [snippet_count(n, "repeat") for n in (1, 15, 16, 17, 32, 33)] == [1, 1, 1, 2, 2, 3]
     with pytest.raises(WstalError, match="drop or repeat"):
         snippet_count(16, "pad")
+
+
+@pytest.mark.parametrize(
+    ("frames", "gap", "size", "message"),
+    [
+        (10_000, 599.0, (320, 240), "10000 frames in 5990000 s, one in 599 s"),
+        (8600, 10.1, (320, 240), "8600 frames in 86860 s, one in 10 s"),
+        (10, 0.04, (2000, 2), "pictures of 2000x2 px; at most 32 times"),
+        (10, 0.04, (16, 600), "pictures of 16x600 px"),
+    ],
+)
+def test_what_would_make_far_more_data_than_the_file_holds_is_refused(frames, gap, size, message):
+    times = np.arange(frames) * gap
+    with pytest.raises(MediaError, match=message):
+        lay_grid(Scan(times, times, 1 / gap, *size, 0), fps=25)
+
+
+@pytest.mark.parametrize(
+    ("frames", "gap", "size"), [(60, 1000.0, (64, 64)), (1000, 9.9, (320, 10))]
+)
+def test_slow_shows_and_banners_are_read(frames, gap, size):
+    times = np.arange(frames) * gap
+    line = lay_grid(Scan(times, times, 1 / gap, *size, 0), fps=1)
+    assert line.frames == frames and line.duration == pytest.approx(frames * gap)

@@ -25,6 +25,7 @@ import numpy as np
 
 from wstal.base.errors import DiskFullError, MediaError, WstalError
 from wstal.base.files import atomic_path, read_table, write_csv
+from wstal.base.memory import begin_video, is_out_of_memory, memory_reason
 
 CHUNK_BYTES = 1 << 20  # of an array in one piece: what HDF5 caches
 SEAL = "outline_sha256"  # root attribute: the digest that `seal` writes
@@ -314,9 +315,9 @@ def process_shard(
     """Make each item's file, unless one with its key exists, and return the shard's records.
 
     `make(item, file)` writes the arrays and returns their number of rows. A `MediaError` becomes
-    a `broken` record. A full
-    disk ends the job. After any other exception the remaining videos are still made, then a
-    WstalError names every video that failed.
+    a `broken` record, as does a video for which memory does not suffice. A full disk ends the job.
+    After any other exception the remaining videos are still made, then a WstalError names every
+    video that failed.
     """
     directory, records, failures = Path(directory), [], []
     for item in track(items):
@@ -324,6 +325,7 @@ def process_shard(
         key = key_of(item)
         try:
             if not has_key(path, key):
+                begin_video(item.id, stage)
                 with create_arrays(
                     path, id=item.id, stage=stage, key=key, provenance=provenance
                 ) as file:
@@ -342,11 +344,15 @@ def process_shard(
             )
         except MediaError as error:
             path.unlink(missing_ok=True)
-            records.append(Record(item.id, BROKEN, 0, "", "", key, str(error)))
+            reason = memory_reason(stage) if is_out_of_memory(error) else str(error)
+            records.append(Record(item.id, BROKEN, 0, "", "", key, reason))
         except DiskFullError:
             raise
         except Exception as error:  # noqa: BLE001  one video must not cost the others
-            failures.append((item.id, error))
+            if is_out_of_memory(error):
+                records.append(Record(item.id, BROKEN, 0, "", "", key, memory_reason(stage)))
+            else:
+                failures.append((item.id, error))
     if failures:
         names = "; ".join(f"{id}: {type(error).__name__}: {error}" for id, error in failures)
         raise WstalError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wstal.base.errors import WstalError
 from wstal.base.files import MIN_FREE
+from wstal.base.memory import GIB, MAX_MEMORY
 from wstal.base.process import Process, read_process, this_process
 
 ACCEPTED = "WSTAL_ACCEPTED_CODE"
@@ -17,13 +18,19 @@ _MISREAD = {os.pathsep, "{", "}", "\n"}  # a separator; format fields in paths o
 STARTED_BY = "WSTAL_STARTED_BY"
 
 
-def prepare_jobs(root: str | Path, accepted: Mapping[str, str], min_free: float = 0) -> None:
+def prepare_jobs(
+    root: str | Path,
+    accepted: Mapping[str, str],
+    min_free: float = 0,
+    max_memory: float | None = None,
+) -> None:
     """Let every job use this checkout's package and this interpreter, wherever others are.
 
     `accepted` (new code digest: the older one it is equal to) is passed in the environment: as a
     parameter it would make jobs run again, which it is there to prevent. Jobs also get to know
-    which process starts them, so that they end with it, and how many bytes of the disk (`min_free`)
-    they leave free. Raises WstalError for a checkout in a
+    which process starts them, so that they end with it, how many bytes of the disk (`min_free`)
+    they leave free, and how many GiB those on videos may take (`max_memory`; None: the default of
+    `wstal.base.memory`). Raises WstalError for a checkout in a
     folder that PYTHONPATH or Snakemake cannot name.
     """
     if misread := sorted(_MISREAD & set(str(root))):
@@ -35,6 +42,8 @@ def prepare_jobs(root: str | Path, accepted: Mapping[str, str], min_free: float 
     os.environ[MIN_FREE] = str(min_free)
     os.environ[STARTED_BY] = str(this_process())
     os.environ[ACCEPTED] = json.dumps(dict(accepted), sort_keys=True)
+    if max_memory is not None:
+        os.environ[MAX_MEMORY] = str(int(max_memory * GIB))
     _prepend("PYTHONPATH", str(Path(root) / "workflow"))
     _prepend("PATH", str(Path(sys.executable).parent))
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from wstal.base.errors import WstalError
-from wstal.base.user_files import open_regular
+from wstal.base.user_files import MOST_EXPANSION, SMALL, check_expansion, open_regular
 
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -93,9 +93,13 @@ def read_json(path: str | Path, expected: str = "JSON") -> Any:
     data = _read_bytes(path, expected)
     if data[:2] == b"\x1f\x8b":
         try:
-            data = gzip.decompress(data)
+            limit = max(SMALL, MOST_EXPANSION * len(data))
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                unpacked = file.read(limit + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise WstalError(f"{path} is not complete gzip ({error}); get it again") from error
+        check_expansion(path, len(unpacked), len(data))
+        data = unpacked
     return parse_json(decode_text(data, path, expected), path, expected)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from wstal.base.errors import WstalError
-from wstal.base.user_files import check_regular
+from wstal.base.user_files import check_archive, check_regular
 
 _RECONSTRUCT = np.zeros(1).__reduce__()[0]
 _NUMERIC = [np.dtype(kind) for kind in "?bBhHiIlLqQefd"]
@@ -44,7 +45,8 @@ def read_plain(path: str | Path, *, others_inert: bool = False) -> Any:
     contains anything else.
     """
     try:
-        check_regular(path)
+        if zipfile.is_zipfile(check_regular(path)):  # as torch.save writes
+            check_archive(path)
         allowed = list(_ARRAYS)
         if others_inert:
             with torch.serialization.safe_globals(_ARRAYS):

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from wstal.base.errors import DiskFullError, WstalError
 from wstal.base.job_environment import started_by
+from wstal.base.memory import isolate
 from wstal.base.process import GONE, Process
 from wstal.base.text_files import parse_json, read_json
 
@@ -41,6 +42,7 @@ class Program:
     main: Callable[[argparse.Namespace], int | str | None]  # gives what `sys.exit` takes
     passes_on: bool = False  # every word but --help goes to another program, as `args.words`
     stopped: Callable[[argparse.Namespace], str] = lambda args: "stopped"  # said after Ctrl-C
+    isolated: bool = False  # a job on videos: one that it dies of costs no other
 
     def parser(self, name: str | None = None) -> argparse.ArgumentParser:
         """The parser; `name` is what the help calls the program (default: its file)."""
@@ -65,6 +67,8 @@ class Program:
         for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show ends nothing
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
+        if self.isolated:
+            isolate(warn)
         stop, status, failed = Stop(), None, True
         try:
             with stop:

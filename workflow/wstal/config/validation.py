@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+from annotated_types import Gt
 
 from wstal.base.errors import WstalError
 from wstal.base.settings import NonNegative, SettingsError, from_plain
@@ -140,6 +142,9 @@ class TopSettings:
     device: Literal["auto", "cuda", "cpu"] = "auto"
     # GB of the disk that jobs leave free; results of a job that would go below it are not written.
     min_free: NonNegative = 1.0
+    # GiB that a job on videos may take for them; null: half of the machine's memory. A video that
+    # needs more becomes broken. No result depends on it.
+    max_memory: Annotated[float, Gt(0)] | None = None
     # New code digest: the older digest whose results it keeps.
     accept_code: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, Any] = field(default_factory=dict)  # laid over datasets/*.yaml

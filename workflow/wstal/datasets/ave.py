@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from wstal.base.errors import WstalError
+from wstal.base.hdf5_files import checked_dataset, open_hdf5
 from wstal.base.text_files import read_text
 from wstal.datasets.annotations import Annotations
 from wstal.datasets.published_sets import FilesMissing, hash_files, make_segment
@@ -157,8 +157,8 @@ def _read_splits(
 
 def _read_array(path: Path, key: str) -> np.ndarray:
     try:
-        with h5py.File(path) as file:
-            return file[key][:]
+        with open_hdf5(path) as file:
+            return checked_dataset(file, key)[:]
     except (OSError, KeyError) as error:
         raise WstalError(f"{path} has no dataset {key!r} ({error}); fetch it again") from error
 

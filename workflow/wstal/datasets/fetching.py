@@ -21,7 +21,7 @@ from wstal.base.download import Track, download, size_of
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path, remove_left_over
 from wstal.base.parallel import worker_pool
-from wstal.base.user_files import check_regular
+from wstal.base.user_files import check_expansion, check_regular
 from wstal.datasets.folder import VIDEO_SUFFIXES
 
 PAUSE = 2.0  # seconds before the second attempt, doubled before each further one
@@ -148,6 +148,7 @@ def find_members(archive: Path, ids: Collection[str]) -> dict[str, zipfile.ZipIn
                 "it is unpacked to. Remove it and fetch it again from its publisher"
             )
         if path.suffix.lower() in VIDEO_SUFFIXES and path.stem in ids:
+            check_expansion(archive, member.file_size, member.compress_size)
             if path.stem in found:
                 raise WstalError(f"{archive} has {path.stem} twice")
             found[path.stem] = member

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from wstal.base.errors import WstalError
+from wstal.base.hdf5_files import open_hdf5
 from wstal.evaluate.ground_truth import Coverage, GroundTruth, coverage_of
 from wstal.evaluate.protocols import Protocol, listed_videos
 from wstal.localize.scores import ScoreHistory, Scores, read_scores
@@ -120,14 +120,6 @@ def class_columns(scores: Scores, path: str | Path, classes: list[str]) -> list[
             "the run was trained on other annotations, train it again"
         )
     return [stored.index(name) for name in classes]
-
-
-def open_hdf5(path: str | Path) -> h5py.File:
-    """Open an HDF5 file for reading; raise WstalError if it is not readable."""
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise WstalError(f"{path} is not a readable HDF5 file: {error}") from error
 
 
 @dataclass(frozen=True)

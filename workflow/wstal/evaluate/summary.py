@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from wstal.base.errors import WstalError
-from wstal.evaluate.events import Events, open_hdf5
+from wstal.base.hdf5_files import open_hdf5
+from wstal.evaluate.events import Events
 from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.map_table import (
     ALL,

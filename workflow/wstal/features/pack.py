@@ -28,6 +28,8 @@ from wstal.base.array_store import (
 )
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path, canonical_json, require_ids
+from wstal.base.hdf5_files import check_links, checked_dataset
+from wstal.base.user_files import check_regular
 from wstal.media.timeline import SNIPPET, snippet_step
 
 SCHEMA = "wstal-features-1"
@@ -48,7 +50,8 @@ class FeatureFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with self._naming_damage():
-            self._file = h5py.File(path, "r")
+            self._file = h5py.File(check_regular(path), "r")
+            check_links(self._file)
             require_seal(self._file)
             self.attrs: dict[str, Any] = dict(self._file.attrs)
             groups = list(self._file.values())
@@ -83,7 +86,7 @@ class FeatureFile:
                 f"{', '.join(group)}. Choose those streams, or a recipe that makes the others"
             )
         with self._naming_damage():
-            arrays = [group[name][()] for name in streams]
+            arrays = [checked_dataset(group, name)[()] for name in streams]
         return np.concatenate(arrays, 1, dtype=np.float32)
 
     def streams_of(self, video: str) -> list[str]:

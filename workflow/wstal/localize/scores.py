@@ -16,6 +16,8 @@ import numpy as np
 from wstal.base.array_store import naming_damage, safe_name
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
+from wstal.base.hdf5_files import check_links, checked_dataset
+from wstal.base.user_files import check_regular
 
 Activation = Literal["logits", "probability"]  # what `cas` holds
 ACTIVATIONS = get_args(Activation)
@@ -129,15 +131,17 @@ class ScoreHistory:
 
     def __iter__(self) -> Iterator[Scores]:
         for iteration in self.iterations:
-            with _open(self.path) as file:
+            with _open(self.path, is_checked=True) as file:  # checked above, and slow to check
                 scores = _read_group(file[f"{iteration:08d}"])
             yield scores
 
 
 @contextmanager
-def _open(path: str | Path) -> Iterator[h5py.File]:
+def _open(path: str | Path, *, is_checked: bool = False) -> Iterator[h5py.File]:
     remedy = "Expected a score file of this project: remove it and run again"
-    with naming_damage(path, remedy), h5py.File(path, "r") as file:
+    with naming_damage(path, remedy), h5py.File(check_regular(path), "r") as file:
+        if not is_checked:
+            check_links(file)
         yield file
 
 
@@ -196,9 +200,9 @@ def _read_video(entry: h5py.Group) -> VideoScores:
     named = [name for name in entry if name.startswith(_PREFIX)]
     own = {"cas", "attention", "video_score", *named}
     return VideoScores(
-        cas=entry["cas"][()],
-        attention=entry["attention"][()],
-        video_score=entry["video_score"][()],
-        attentions={name.removeprefix(_PREFIX): entry[name][()] for name in named},
-        extra={name: entry[name][()] for name in entry if name not in own},
+        cas=checked_dataset(entry, "cas")[()],
+        attention=checked_dataset(entry, "attention")[()],
+        video_score=checked_dataset(entry, "video_score")[()],
+        attentions={name.removeprefix(_PREFIX): checked_dataset(entry, name)[()] for name in named},
+        extra={name: checked_dataset(entry, name)[()] for name in entry if name not in own},
     )

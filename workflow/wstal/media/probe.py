@@ -14,6 +14,7 @@ from typing import Any
 from wstal.base.array_store import BROKEN, MISSING, NO_AUDIO, OK, PARTIAL, safe_name
 from wstal.base.errors import MediaError, printable
 from wstal.base.files import stored_path, write_json
+from wstal.base.memory import begin_video, memory_reason
 from wstal.base.user_files import check_regular, file_sha256
 from wstal.media.decoders.pyav import scan
 from wstal.media.find import Found, find_videos
@@ -81,9 +82,12 @@ def probe_found(found: Found, cache: str | Path, code: str) -> dict[str, Any]:
     try:
         check_regular(path, MediaError)
         stamp = _stamp(path, code)
-        kept = _read_kept(record, stamp)
+        if not (kept := _read_kept(record, stamp)):
+            begin_video(found.id, "probe")
         measured = kept or _measure(path)
-    except MediaError as error:  # no regular file
+    except MemoryError:
+        row |= {"status": BROKEN, "reason": memory_reason("probe")}
+    except MediaError as error:  # no regular file, or an earlier worker died of it
         row |= {"status": BROKEN, "reason": str(error)}
     except OSError as error:  # a dangling link, or no permission
         row |= {"status": BROKEN, "reason": printable(f"{path}: {error.strerror}")}

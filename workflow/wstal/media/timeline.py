@@ -17,10 +17,13 @@ from typing import Literal
 import numpy as np
 
 from wstal.base.array_store import OK, PARTIAL
-from wstal.base.errors import WstalError
+from wstal.base.errors import MediaError, WstalError
 from wstal.media.scan import Scan
 
 SNIPPET = 16  # frames
+LONGEST_SHAPE = 32  # long side over short side: the short one is scaled up to the recipe's
+# The grid repeats frames where few came: over more than a day, fewer are damaged times.
+LONG, SPARSEST = 86400.0, 10.0  # seconds; seconds per frame
 TIE = 1e-6  # seconds; finer differences are floating point, not time
 DEFAULT_RATE = 25.0  # frames per second of a file that says nothing at all
 SLOWEST, FASTEST = 0.1, 1000.0  # frames per second; anything beyond is damage
@@ -265,7 +268,16 @@ class Timeline:
 
 
 def lay_grid(scan: Scan, fps: float) -> Timeline:
-    """Return the timeline of a scanned video on the grid of k/`fps` seconds."""
+    """Return the timeline of a scanned video on the grid of k/`fps` seconds.
+
+    Raises MediaError for pictures or times that would make far more data than the file holds.
+    """
+    sides = sorted((scan.width, scan.height))
+    if sides[1] > LONGEST_SHAPE * sides[0]:
+        raise MediaError(
+            f"pictures of {scan.width}x{scan.height} px; at most {LONGEST_SHAPE} times as long as "
+            "wide is read, so crop or scale the video"
+        )
     times, clock = frame_times(scan.pts, scan.dts, scan.rate)
     start = second_zero(scan.start, scan.sound[0] if scan.sound else None)
     lead, step = scan.start - start, frame_step(times, scan.rate)
@@ -274,6 +286,11 @@ def lay_grid(scan: Scan, fps: float) -> Timeline:
     duration = _last_second(usual, scan, start)
     holes = gaps(times, lead, duration - float(times[-1]) if duration > usual else 0.0)
     faults = list(scan.faults)
+    if duration > LONG and duration > SPARSEST * len(times):
+        raise MediaError(
+            f"{len(times)} frames in {duration:.0f} s, one in {duration / len(times):.0f} s; in "
+            f"over a day at least one in {SPARSEST:g} s is expected: write its times anew"
+        )
     if len(holes):
         faults.append(f"{len(holes)} gaps between frames, the longest {holes.max():.2f} s")
     if lead > STAY:

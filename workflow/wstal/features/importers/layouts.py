@@ -31,12 +31,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import h5py
 import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
+from wstal.base.hdf5_files import checked_dataset, open_hdf5
+from wstal.base.memory import max_memory
 from wstal.base.restricted_pickle import read_object_array
-from wstal.base.user_files import check_regular
+from wstal.base.user_files import check_archive
 from wstal.datasets.annotations import Annotations
 from wstal.datasets.published_sets import FilesMissing, as_text, expand_fetched
 from wstal.features.importers.autoloc import find_autoloc
@@ -217,8 +218,8 @@ def _stream_files(
 
 def _check_rows(path: Path, last: int) -> None:
     try:
-        with h5py.File(path) as file:
-            shape = file[KEY].shape
+        with open_hdf5(path) as file:
+            shape = checked_dataset(file, KEY).shape
     except (OSError, KeyError) as error:
         raise WstalError(f"{path} has no dataset {KEY!r} ({error}); fetch it again") from error
     if len(shape) < 3 or shape[0] <= last:
@@ -231,13 +232,10 @@ def _check_rows(path: Path, last: int) -> None:
 def _read_row(files: Mapping[str, Path], row: int) -> VideoFeatures:
     streams = {}
     for stream, path in files.items():
-        with h5py.File(path) as file:
+        with open_hdf5(path) as file:
             array = np.asarray(file[KEY][row], dtype=np.float32)
         streams[stream] = array.mean(tuple(range(1, array.ndim - 1))) if array.ndim > 2 else array
     return VideoFeatures(streams)
-
-
-MAX_UNPACKED_BYTES = 1 << 33  # of one unpacked .npz file
 
 
 def find_basnet(folder: Path, settings: ImportSettings) -> PublishedFeatures:
@@ -372,12 +370,8 @@ def _read_crops(files: Mapping[str, Path], crop: str) -> VideoFeatures:
 
 def _load_archive(path: Path) -> dict[str, np.ndarray]:
     try:
-        check_regular(path, MediaError)
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
-                raise WstalError(
-                    f"{path} unpacks to over {MAX_UNPACKED_BYTES >> 30} GiB; it is not read"
-                )
+        if check_archive(path, MediaError) > max_memory():
+            raise MediaError(f"{path.name} unpacks to more than max_memory allows")
         with np.load(path, allow_pickle=False) as file:
             return {name: check_numbers(file[name], path) for name in file.files}
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
