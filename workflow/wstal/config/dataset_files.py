@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,24 @@ def sound_video_files(name: str, dataset: Dataset) -> list[str]:
 
 def _read(dataset: Dataset, files: list[str]) -> list[str]:
     if dataset["kind"] == "folder":
-        from wstal.datasets.folder import read_own_labels  # slow to import
-
-        read_own_labels(*files)
+        _own_labels(*((path, *_stamp(path)) for path in files))
     return files
+
+
+@cache
+def _own_labels(*stamped: tuple[str, int, int]) -> Any:
+    """Return the annotations of own label files, read once for each content."""
+    from wstal.datasets.folder import read_own_labels  # slow to import
+
+    return read_own_labels(*(path for path, *_ in stamped))[0]
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return 0, 0  # its reader says what is wrong
+    return stat.st_mtime_ns, stat.st_size
 
 
 def own_lists(name: str, dataset: Dataset) -> str:
@@ -124,9 +139,8 @@ def own_lists(name: str, dataset: Dataset) -> str:
     if dataset["kind"] != "folder":
         return ""
     from wstal.datasets.annotations import data_digest, training_view, videos_view
-    from wstal.datasets.folder import read_own_labels  # slow to import
 
-    annotations, _ = read_own_labels(*video_files(name, dataset))
+    annotations = _own_labels(*((path, *_stamp(path)) for path in video_files(name, dataset)))
     views = (videos_view(annotations), training_view(annotations))
     return data_digest(json.dumps(view.as_json()) for view in views)[:16]
 

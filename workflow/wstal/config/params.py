@@ -32,6 +32,9 @@ class Params:
         self._root, self._kept, self._accepted = root, kept / "code.json", accepted
         self._list_videos = cache(self._listed_videos)  # once for each dataset
         self._list_folder = cache(dataset_files.folder_listing)
+        # Once for each script and run, of which a plan may have thousands of jobs.
+        self.code, self.stage_code = cache(self.code), cache(self.stage_code)
+        self._run_json = cache(self._run_as_json)
 
     # Code
 
@@ -173,15 +176,16 @@ class Params:
 
     def training(self, wildcards: Wildcards) -> str:
         """Return a run's config without what localization alone reads, as JSON."""
-        config = self._run(wildcards)
-        return canonical_json({key: config[key] for key in config if key != "localize"})
+        return self._run_json(wildcards.dataset, wildcards.run, wildcards.recipe)[0]
 
     def localization(self, wildcards: Wildcards) -> str:
         """Return a run's settings of localization, as JSON."""
-        return canonical_json(self._run(wildcards)["localize"])
+        return self._run_json(wildcards.dataset, wildcards.run, wildcards.recipe)[1]
 
-    def _run(self, wildcards: Wildcards) -> dict[str, Any]:
-        return self._catalog.run_config(wildcards.dataset, wildcards.run, wildcards.recipe)
+    def _run_as_json(self, dataset: str, run: str, recipe: str) -> tuple[str, str]:
+        config = self._catalog.run_config(dataset, run, recipe)
+        localize = config.pop("localize")
+        return canonical_json(config), canonical_json(localize)
 
     def settings_note(self, wildcards: Wildcards) -> str:
         """Return whose settings a run takes, where they are not the dataset's own."""
