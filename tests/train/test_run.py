@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import h5py
@@ -12,6 +13,7 @@ from method_configs import small_config
 from small_set import write_small_set
 from torch import nn
 from wstal.base.errors import WstalError
+from wstal.base.lock import only_process
 from wstal.datasets.annotations import training_view
 from wstal.evaluate.summary import log_summary
 from wstal.features.pack import FeatureFile
@@ -84,6 +86,31 @@ def test_a_killed_run_ends_in_the_same_bytes(train, kill_after):
     assert notes == ([f"continued at iteration {kill_after // 3 * 3}"] if kill_after > 2 else [])
     for name in ("checkpoint", "log", "scores"):
         assert getattr(whole, name).read_bytes() == getattr(files, name).read_bytes(), name
+
+
+def test_a_second_process_does_not_train_the_same_run(train, tmp_path):
+    with only_process(tmp_path / "x/.lock", "trains this run and seed"):
+        with pytest.raises(WstalError, match=rf"process {os.getpid()} .* trains this run and seed"):
+            train("x")
+        assert [path.name for path in (tmp_path / "x").iterdir()] == [".lock"]
+        train("y")  # another folder
+    assert ScoreHistory(train("x")[0].scores).iterations == [5, 10, 12]
+
+
+@pytest.mark.parametrize("lost", [5, 12])
+def test_a_run_that_lost_the_scores_of_an_interval_writes_no_outputs(train, monkeypatch, lost):
+    written = run_module.write_scores
+
+    def write(path, scores):
+        if scores.iteration != lost:
+            written(path, scores)
+
+    monkeypatch.setattr(run_module, "write_scores", write)
+    with pytest.raises(WstalError, match=rf"scores of 1 of 3 intervals .*\({lost:08d}\.h5\)"):
+        train("x")
+    monkeypatch.undo()
+    files, notes = train("x")
+    assert ScoreHistory(files.scores).iterations == [5, 10, 12]
 
 
 def test_an_unfinished_run_of_other_code_or_seed_is_not_continued(train):

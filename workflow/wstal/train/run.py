@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path, read_cached, write_csv, write_json
+from wstal.base.lock import only_process
 from wstal.datasets.annotations import Annotations, data_digest
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, read_scores, write_iterations, write_scores
@@ -58,6 +59,11 @@ class RunFiles:
         return self.checkpoint.with_name(f"{self.checkpoint.stem}.part{self.checkpoint.suffix}")
 
     @property
+    def lock(self) -> Path:
+        """What only one process at a time holds."""
+        return self.checkpoint.with_name(".lock")
+
+    @property
     def score_parts(self) -> Path:
         """The folder of the scores written so far, one file per interval."""
         return self.scores.with_name(f"{self.scores.stem}.parts")
@@ -92,7 +98,7 @@ def train_run(
     `config` is the run's resolved config, a checked plain tree. A run that was killed continues
     from its last save (every `save_every` iterations, by default at each scoring interval) if
     config, code, seed and data are the same, and ends in the same bytes; one that has finished is
-    not trained again. Otherwise it starts anew.
+    not trained again. Otherwise it starts anew. WstalError is raised if another process trains it.
     At each scoring interval and at the end the videos of val and test are scored, so that
     evaluation can choose an iteration on either; their labels are never read.
 
@@ -123,21 +129,29 @@ def train_run(
         "versions": checkpoint.versions(),
     }
     notes = data.notes + start_notes
-    if restore_finished(files, identity):
-        return [*notes, "kept the finished run: config, code, seed and data are the same"]
-    notes += resume(trainer, files, identity)
-    save_every, last = save_every or trainer.score_interval, trainer.iterations
-    for block in track(blocks(trainer.iteration, last, settings.train.log_interval)):
-        for _ in range(block.start, block.stop):
-            trainer.step()
-            if trainer.iteration % trainer.score_interval == 0 or trainer.iteration == last:
-                trainer.require_finite()
-                scores = scorer(trainer.model, trainer.iteration)
-                write_scores(files.score_part(trainer.iteration), scores)
-            if trainer.iteration % save_every == 0 and trainer.iteration < last:
-                checkpoint.save(files.part, {**identity, **trainer.state()})
-    finish(trainer, files, identity)
+    with only_process(files.lock, "trains this run and seed"):
+        if restore_finished(files, identity):
+            return [*notes, "kept the finished run: config, code, seed and data are the same"]
+        notes += resume(trainer, files, identity)
+        save_every, last = save_every or trainer.score_interval, trainer.iterations
+        intervals = scored_iterations(trainer, last)
+        for block in track(blocks(trainer.iteration, last, settings.train.log_interval)):
+            for _ in range(block.start, block.stop):
+                trainer.step()
+                if trainer.iteration in intervals:
+                    trainer.require_finite()
+                    scores = scorer(trainer.model, trainer.iteration)
+                    write_scores(files.score_part(trainer.iteration), scores)
+                if trainer.iteration % save_every == 0 and trainer.iteration < last:
+                    checkpoint.save(files.part, {**identity, **trainer.state()})
+        finish(trainer, files, identity)
     return notes
+
+
+def scored_iterations(trainer: Trainer, last: int) -> list[int]:
+    """Return the iterations up to `last` after which the videos are scored."""
+    intervals = list(range(trainer.score_interval, last + 1, trainer.score_interval))
+    return intervals if last < trainer.iterations or last in intervals else [*intervals, last]
 
 
 def blocks(start: int, stop: int, size: int) -> list[Block]:
@@ -183,7 +197,7 @@ def resume(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> li
         saved, changed = {}, [str(error)]
     else:
         changed = [key for key, value in identity.items() if not _same(saved.get(key), value)]
-        scored = range(trainer.score_interval, saved["iteration"] + 1, trainer.score_interval)
+        scored = [] if changed else scored_iterations(trainer, saved["iteration"])
         changed = changed or _unreadable(files.score_part(iteration) for iteration in scored)
     if changed:
         shutil.rmtree(files.score_parts, ignore_errors=True)
@@ -208,11 +222,19 @@ def _unreadable(parts: Iterable[Path]) -> list[str]:
 
 
 def finish(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> None:
-    """Write the outputs, the checkpoint last, and remove what only an unfinished run needs."""
+    """Write the outputs, the checkpoint last, and remove what only an unfinished run needs.
+
+    Raises WstalError if the scores of an interval are missing.
+    """
     state = trainer.state()  # first: a run that diverged leaves no outputs
+    parts = [files.score_part(n) for n in scored_iterations(trainer, trainer.iterations)]
+    if absent := [part.name for part in parts if not part.is_file()]:
+        raise WstalError(
+            f"{files.score_parts}: the scores of {len(absent)} of {len(parts)} intervals are "
+            f"missing ({', '.join(absent[:3])}); remove {files.part} and run again"
+        )
     columns = list(dict.fromkeys(key for row in trainer.log for key in row))
     write_csv(files.log, columns, trainer.log)
-    parts = sorted(files.score_parts.glob("*.h5")) if files.score_parts.is_dir() else []
     write_iterations(files.scores, (read_scores(part) for part in parts))
     checkpoint.save(files.checkpoint, {**identity, **state})
     link_finished(files)
