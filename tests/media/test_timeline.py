@@ -74,6 +74,16 @@ def test_a_restarted_clock_goes_on_without_a_jump(jump):
     assert np.allclose(times, np.arange(100) / 25)
 
 
+def test_a_few_wrong_times_of_a_constant_rate_are_corrected():
+    pts = 5 + np.arange(100) / 25
+    pts[72:77] -= 0.08  # a program stream's guess for an open group of pictures
+    times, source = frame_times(pts, np.full(100, NAN), 25)
+    assert source == "repaired pts"
+    assert np.allclose(times, np.arange(100) / 25)
+    pts[50:] += 10  # frames are missing: no constant rate
+    assert frame_times(pts, np.full(100, NAN), 25)[0][-1] == pytest.approx(13.96, abs=0.05)
+
+
 def test_repaired_times_always_increase():
     rng = np.random.default_rng(0)
     for _ in range(200):

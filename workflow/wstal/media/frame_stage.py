@@ -62,7 +62,7 @@ class FrameStage(DecodingStage):
             file.attrs.update(attrs)
             file.attrs.update(fps=settings.fps, video=stored_path(path), decoder=decoder)
             if settings.cache_frames:
-                _cache_pictures(file, path, line.frame_index, settings.decoder)
+                _cache_pictures(file, path, line.frame_index, decoder)
             return len(line.frame_index)
 
         return make

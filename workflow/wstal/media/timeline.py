@@ -29,6 +29,7 @@ DEFAULT_RATE = 25.0  # frames per second of a file that says nothing at all
 SLOWEST, FASTEST = 0.1, 1000.0  # frames per second; anything beyond is damage
 ROUNDING = 1e-3  # seconds: Matroska's clock; times this near to a constant rate follow it
 SLACK = 0.0401  # seconds, a step of the usual grid: encoders' delays, which no player shows
+MOSTLY = 0.9  # of the stored times that must follow a constant rate for the others to be wrong
 STAY = 1.0  # seconds that sound may outlast the pictures, as encoders' blocks do
 BACKWARD = 1.0  # seconds; a stream's clock never runs back further unless it restarts
 AHEAD = 10.0  # seconds; all streams at once jump so far where recordings are joined
@@ -136,9 +137,17 @@ def frame_times(pts: np.ndarray, dts: np.ndarray, rate: float) -> tuple[np.ndarr
     else:
         times, source = np.arange(len(pts)) / rate, "rate"
     constant = np.arange(len(times)) / rate
-    if len(times) and np.abs(times - constant).max() <= ROUNDING:
+    near = len(times) > 0 and np.abs(times - constant).max() <= ROUNDING
+    if near or (source == "repaired pts" and _is_constant(pts, rate)):
         times = constant
     return times, source
+
+
+def _is_constant(pts: np.ndarray, rate: float) -> bool:
+    """Return whether nearly all stored times follow the constant rate: the others are wrong."""
+    known = np.flatnonzero(np.isfinite(pts))
+    lag = np.abs(pts[known] - pts[known[0]] - (known - known[0]) / rate)
+    return bool(np.mean(lag * rate < 0.25) >= MOSTLY)
 
 
 def frame_step(times: np.ndarray, rate: float) -> float:
