@@ -1,9 +1,9 @@
 """Time the dry runs of a small, a wide and a deep DAG, beside what Snakemake itself takes.
 
-Three targets: the demo, a dataset of 20,000 videos in 200 shards, and the results of 200 runs. For
-each, a plain Snakefile with as many jobs says where Snakemake's own floor is. CPU seconds are of one
-process and hardly depend on what else the machine does; wall seconds do. With --before COMMIT the
-same is measured for that commit, in turns.
+Three targets: the demo, a dataset of 20,000 videos in 200 shards, and the results of 200 runs.
+For each, a plain Snakefile with as many jobs shows the floor of Snakemake. CPU seconds are of
+one process and hardly depend on what else the machine does; wall seconds do. With --before COMMIT
+the same is measured for that commit, in turns.
 
     python -m benchmarks.speed.dry_run --before 90a89db
 """
@@ -26,12 +26,9 @@ from benchmarks.record import FOLDER, commit, record_parser, write_record
 
 ROOT = FOLDER.parent
 VIDEOS, SHARDS, RUNS = 20_000, 200, 200
-CONFIG = (
-    """datasets:
-  large: {kind: folder, videos: clips, shards: %d, recipe: i3d_tvl1, protocol: demo}
+CONFIG = f"""datasets:
+  large: {{kind: folder, videos: clips, shards: {SHARDS}, recipe: i3d_tvl1, protocol: demo}}
 """
-    % SHARDS
-)
 FLOOR = """
 rule all:
     input: expand("out/last{n}", n=range(%d))

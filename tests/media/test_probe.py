@@ -163,13 +163,15 @@ def test_what_is_no_regular_file_is_a_row_with_a_reason_at_once(tmp_path):
     bound.bind(str(good.with_name("socket.mp4")))
     good.with_name("device.mp4").symlink_to("/dev/zero")
     good.with_name("linked.mp4").symlink_to(good)
+    good.with_name("loop.mp4").symlink_to("loop.mp4")
     good.with_name("folder.mp4").mkdir()
     good.with_name("list.mp4").write_text(f"#EXTM3U\n#EXTINF:1,\n{good}\n#EXT-X-ENDLIST\n")
-    names = ("device", "folder", "linked", "list", "pipe", "socket")
+    names = ("device", "folder", "linked", "list", "loop", "pipe", "socket")
     files = {name: f"{name}.mp4" for name in names}
     rows = probe_videos(names, tmp_path / "videos", cache=tmp_path / "cache", code="", files=files)
     reasons = {row["id"]: (row["status"], row["reason"]) for row in rows}
     assert reasons["linked"][0] == "ok"
+    assert reasons["loop"][0] == "broken" and "symbolic links" in reasons["loop"][1]
     assert reasons["folder"][0] == "missing" and "is a folder" in reasons["folder"][1]
     for name, kind in {"device": "device", "pipe": "named pipe", "socket": "socket"}.items():
         assert reasons[name][0] == "broken"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,7 +79,8 @@ def probe_found(found: Found, cache: str | Path, code: str) -> dict[str, Any]:
     row = dict.fromkeys(COLUMNS, "") | {"id": found.id}
     if found.path is None:
         return row | {"status": MISSING, "reason": found.note}
-    path, record = found.path.resolve(), Path(cache) / f"{safe_name(found.id)}.json"
+    # Not Path.resolve, which raises RuntimeError for a link to itself.
+    path, record = Path(os.path.realpath(found.path)), Path(cache) / f"{safe_name(found.id)}.json"
     try:
         check_regular(path, MediaError)
         stamp = _stamp(path, code)
