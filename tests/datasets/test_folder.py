@@ -71,7 +71,7 @@ def test_possible_slips_are_reported(labels, tmp_path):
     assert find_doubtful_labels(read_folder_annotations(labels)) == []
     labels.write_text("video,labels,split\na,Long Jump,train\nb,long_jump;swim,test\nc,,test\n")
     segments = tmp_path / "segments.csv"
-    segments.write_text("video,t_start,t_end,label\n" + "c,1,2,swim\n" * 2 + "b,1,2,swim\n")
+    segments.write_text("video,t_start,t_end,label\n" + "c,1,2,swim\nc,3,4,swim\nb,1,2,swim\n")
     alike, jump, swim, unlisted = find_doubtful_labels(read_folder_annotations(labels, segments))
     assert alike.startswith("Long Jump, long_jump are 2 classes")
     assert "'long_jump'" in jump and "No training video has the class 'swim'" in swim
@@ -105,7 +105,7 @@ def test_times_have_decimal_commas_where_cells_have_semicolons(labels, tmp_path)
     found = read_folder_annotations(labels, segments)
     assert found.database["sub/b"]["annotations"] == [{"segment": [1.5, 2.0], "label": "run"}]
     segments.write_text('video,t_start,t_end,label\nsub/b,"1,500",2000,run\n')  # or a thousand?
-    with pytest.raises(WstalError, match="line 2: could not convert string to float: '1,500'"):
+    with pytest.raises(WstalError, match="line 2: t_start is '1,500'; expected seconds"):
         read_folder_annotations(labels, segments)
 
 
@@ -162,10 +162,13 @@ def test_bad_labels_name_file_line_and_remedy(tmp_path, text, message):
     ("row", "message"),
     [
         ("zz,1,2,run", "video 'zz' has no row"),
-        ("a,2,2,run", "empty, inverted or negative"),
-        ("a,-1,2,run", "empty, inverted or negative"),
-        ("a,1,nan,run", "empty, inverted or negative"),
-        ("a,1,two,run", "could not convert"),
+        ("a,2,2,run", "the segment: 2 to 2 s is empty or inverted"),
+        ("a,-1,2,run", "t_start is '-1'; expected seconds from 0"),
+        ("a,1,nan,run", "t_end is 'nan'; expected seconds"),
+        ("a,1,two,run", "t_end is 'two'; expected seconds"),
+        ("a,1,1e308,run", "t_end is '1e308'; expected seconds from 0 to 1,000,000"),
+        ("a,1,1_0,run", "t_end is '1_0'"),
+        ("a,1,,run", "t_end is ''; expected seconds"),
         ("a,1,2,swim", "no video has the label 'swim'"),
     ],
 )
@@ -173,6 +176,13 @@ def test_bad_segments_are_refused(labels, tmp_path, row, message):
     segments = tmp_path / "segments.csv"
     segments.write_text(f"video,t_start,t_end,label\n{row}\n")
     with pytest.raises(WstalError, match=f"line 2: .*{message}"):
+        read_folder_annotations(labels, segments)
+
+
+def test_a_repeated_segment_names_both_lines(labels, tmp_path):
+    segments = tmp_path / "segments.csv"
+    segments.write_text("video,t_start,t_end,label\na,1,2,run\na,3,4,run\na.mp4,1.0,2,run\n")
+    with pytest.raises(WstalError, match=r"segments\.csv, line 4: the same segment is in line 2"):
         read_folder_annotations(labels, segments)
 
 
@@ -273,16 +283,38 @@ def test_withheld_test_labels_leave_the_videos_out(write):
     [
         ({"a": video("trian", (1, 2, "x"))}, "video a: subset 'trian' is not one of training"),
         ({"a": video("train")}, "video a: .* no label; .*background"),
-        ({"a": video("train", (2, 2, "x"))}, r"video a: segment \[2, 2\] .*empty, inverted or neg"),
-        ({"a": video("train", (-1, 2, "x"))}, "video a: segment .* negative"),
-        ({"a": video("train", (1, None, "x"))}, "video a: .*seconds"),
+        ({"a": video("train", (2, 2, "x"))}, r"video a: .*segment: 2 to 2 s is empty or inverted"),
+        ({"a": video("train", (-1, 2, "x"))}, "video a: .*segment is -1; expected seconds from 0"),
+        ({"a": video("train", (1, 2, "x"), (1, 2, "x"))}, r"annotations\[1\]: .* is repeated"),
+        ({"a": video("train", (1, None, "x"))}, "video a: .*segment is None; expected seconds"),
         ({"a": {"subset": "train", "annotations": [{"segment": [1, 2]}]}}, "video a: .*'label'"),
         ({"a": video("train", (1, 2, "x")), "a.mp4": video("test")}, "'a' is listed twice"),
         ({"a": video("train", (1, 2, "x"), labels=["background"])}, "video a: background stands"),
         ({"a": video("train", (1, 2, "x"))}, "no video is left to test"),
         ({"a": video("test", (1, 2, "x"))}, "no video is left to train"),
+        *(
+            (
+                {"a": video("train", (1, 2, "x")) | {"duration": value}},
+                f"video a: duration is {text}",
+            )
+            for value, text in [(float("nan"), "nan"), (-5, "-5"), (1e308, "1e"), (True, "True")]
+            + [(0, "0; give seconds"), ([9], r"\[9\]"), ("inf", "'inf'"), ("9 s", "'9 s'")]
+        ),
+        *(
+            ({"a": video("train", labels=value)}, f"video a: labels{text}")
+            for value, text in [("run", r" is 'run'; expected a list of names: \[\"run\"\]")]
+            + [([""], r"\[0\] is ''"), (["x", " "], r"\[1\] is ' '"), ([True], r"\[0\] is True")]
+            + [({"run": 1}, " is {'run': 1}"), ("", " is ''"), ([["x"]], r"\[0\] is \['x'\]")]
+        ),
+        *(
+            ({"a": {"subset": "train", "annotations": value}}, f"video a: annotations{text}")
+            for value, text in [("run", " is 'run'"), ({"x": 1}, " is"), ([3], r"\[0\] is 3")]
+            + [([{"segment": "12", "label": "x"}], r"\[0\]: segment is '12'; expected two times")]
+            + [([{"segment": [1, 2, 3], "label": "x"}], r"\[0\]: segment is \[1, 2, 3\]")]
+            + [([{"segment": [1, 2], "label": ""}], r"\[0\]: its 'label' is ''")]
+        ),
         ([], "ActivityNet's format"),
-        ({"a": 3}, "video a: "),
+        ({"a": 3}, "video a is 3; expected an object"),
         ({}, "no video"),
     ],
 )
@@ -320,7 +352,7 @@ def test_one_file_holds_labels_and_segments(write, tmp_path):
     annotations, report = read_dataset("mine", {"kind": "folder"}, [tmp_path / "mine.json"])
     assert annotations == read_own_database(tmp_path / "mine.json")[0] and report.files
     write({"a": video("train", (2, 1, "x"))})
-    with pytest.raises(WstalError, match="video a: segment"):
+    with pytest.raises(WstalError, match="video a: .*segment"):
         sound_annotation_files("mine", dataset())
 
 

@@ -44,6 +44,7 @@ def test_by_iteration_in_order_gzipped_or_not(tmp_path):
         ({"segment": [1, 2], "score": float("nan"), "label": "a"}, "score nan"),
         ({"segment": [1, 2], "score": None, "label": "a"}, "expected segment"),
         ({"segment": [1], "score": 1, "label": "a"}, "expected segment"),
+        ({"segment": "12", "score": 1, "label": "a"}, "not two times.*expected segment"),
         ({"segment": [1, 2], "label": "a"}, "'score'"),
     ],
 )

@@ -57,7 +57,7 @@ def test_other_names_of_subsets(tmp_path):
         read_ground_truth(path, "testing")
 
 
-@pytest.mark.parametrize("segment", [[3, 2], [-1, 2], [0, float("inf")]])
+@pytest.mark.parametrize("segment", [[3, 2], [-1, 2], [0, float("inf")], [0, 1e308]])
 def test_impossible_segments_are_refused(tmp_path, segment):
     database = {"v": {"subset": "test", "annotations": [{"segment": segment, "label": "a"}]}}
     (tmp_path / "a.json").write_text(json.dumps({"database": database}))
@@ -76,6 +76,21 @@ def test_zero_length_is_kept_and_other_formats_are_refused(tmp_path):
     database["v"]["annotations"] = [{"label": "a"}]
     (tmp_path / "a.json").write_text(json.dumps({"database": database}))
     with pytest.raises(WstalError, match="not a segment with a label"):
+        read_ground_truth(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("labels", ["run", [""], {"run": 1}, [["run"]]])
+def test_labels_that_are_no_list_of_names_are_refused(tmp_path, labels):
+    content = {"database": {"v": {"subset": "test", "labels": labels, "annotations": []}}}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(WstalError, match=r"a\.json: video v: labels (is|has) .*name"):
+        read_ground_truth(tmp_path / "a.json")
+
+
+def test_times_are_not_the_letters_of_a_text(tmp_path):
+    database = {"v": {"subset": "test", "annotations": [{"segment": "12", "label": "a"}]}}
+    (tmp_path / "a.json").write_text(json.dumps({"database": database}))
+    with pytest.raises(WstalError, match="not a segment with a label .*not two times"):
         read_ground_truth(tmp_path / "a.json")
 
 

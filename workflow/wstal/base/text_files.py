@@ -14,6 +14,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import unicodedata
 import zlib
 from collections.abc import Collection, Iterator, Sequence
@@ -232,3 +233,52 @@ def _check_header(
     if twice := [name for name in columns if header.count(name) > 1]:
         raise WstalError(f"{path}, line {line}: the column {twice[0]!r} is repeated; keep one")
     return header
+
+
+# Values in them. JSON and CSV have no types of their own: a text is a list of its letters, NaN is a
+# number, and what is misread here would be a class, or a time, in every number that follows.
+
+LONGEST = 1e6  # seconds, 11 days; a larger time is in another unit
+FORM = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"  # float() also takes 1_0, nan and inf
+
+
+def read_seconds(value: Any, what: str, least: float = 0.0) -> float:
+    """Return a time: a number, or the text of one, from `least` to LONGEST.
+
+    Raises WstalError that begins with `what` (file, row, key) and has the value and the remedy.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number |= isinstance(value, str) and bool(re.fullmatch(FORM, value, re.ASCII))
+    if is_number and least <= float(value) <= LONGEST:
+        return float(value)
+    raise WstalError(
+        f"{what} is {value!r}; expected seconds from {least:g} to {LONGEST:,.0f}, for example 12.48"
+    )
+
+
+def read_segment(value: Any, what: str) -> list[float]:
+    """Return start and end of a segment, in seconds; raise WstalError as `read_seconds`."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        raise WstalError(f"{what} is {value!r}; expected two times in seconds: [start, end]")
+    start, end = (read_seconds(each, what) for each in value)
+    if start >= end:
+        raise WstalError(f"{what}: {start:g} to {end:g} s is empty or inverted; correct it")
+    return [start, end]
+
+
+def read_name(value: Any, what: str) -> str:
+    """Return the name of a class, a text or an integer, without spaces around it.
+
+    Raises WstalError that begins with `what` for an empty name and for another type.
+    """
+    if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+        return str(value).strip()
+    raise WstalError(f"{what} is {value!r}; expected the name of a class")
+
+
+def read_names(value: Any, what: str) -> list[str]:
+    """Return a list of names of classes; raise WstalError as `read_name`, or if it is no list."""
+    if not isinstance(value, list):
+        hint = f": [{json.dumps(value)}]" if isinstance(value, str) else ""
+        raise WstalError(f"{what} is {value!r}; expected a list of names{hint}")
+    return [read_name(each, f"{what}[{place}]") for place, each in enumerate(value)]

@@ -19,7 +19,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wstal.base.errors import WstalError
-from wstal.base.text_files import Row, read_json, read_rows
+from wstal.base.text_files import (
+    Row,
+    read_json,
+    read_name,
+    read_names,
+    read_rows,
+    read_seconds,
+    read_segment,
+)
 from wstal.datasets.annotations import SUBSETS, Annotations
 
 VIDEO_SUFFIXES = (  # of the files that a folder stands for; one that is named may have any
@@ -119,8 +127,8 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
     """Read labels.csv and segments.csv.
 
     Raises WstalError that names the file, the line and the remedy for a missing column, an
-    unknown split, a repeated video, an empty or inverted segment, and a segment of an unlisted
-    video or of a class that no video has.
+    unknown split, a repeated video, a time that is none, an empty, inverted or repeated segment,
+    and a segment of an unlisted video or of a class that no video has.
     """
     database: dict[str, dict] = {}
     for row in read_rows(labels, ("video", "labels", "split")):
@@ -155,24 +163,26 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
         )
     classes = sorted({name for entry in database.values() for name in entry["labels"]})
     if segments:
+        seen: dict[tuple, int] = {}  # line of each segment
         for row in read_rows(segments, ("video", *TIMES, "label"), numbers=TIMES):
-            _add_segment(database, classes, row, f"{segments}, line {row.line}")
+            _add_segment(database, classes, row, segments, seen)
     return Annotations(classes, database)
 
 
-def _add_segment(database: dict, classes: list[str], row: Row, where: str) -> None:
+def _add_segment(
+    database: dict, classes: list[str], row: Row, source: str | Path, seen: dict[tuple, int]
+) -> None:
+    where = f"{source}, line {row.line}"
     video, label = video_id(row["video"]), row["label"].strip()
-    try:
-        start, end = float(row["t_start"]), float(row["t_end"])
-    except ValueError as error:
-        raise WstalError(f"{where}: {error}; times are seconds, for example 12.48") from error
+    times = [read_seconds(row[name], f"{where}: {name}") for name in TIMES]
     if video not in database:
         raise WstalError(f"{where}: video {video!r} has no row in the labels file; add one")
     if label not in classes:
         raise WstalError(f"{where}: no video has the label {label!r}; classes: {classes}")
-    if not 0 <= start < end < float("inf"):
-        raise WstalError(f"{where}: segment {start} to {end} s is empty, inverted or negative")
-    database[video]["annotations"].append({"segment": [start, end], "label": label})
+    segment = read_segment(times, f"{where}: the segment")
+    if (line := seen.setdefault((video, label, *segment), row.line)) != row.line:
+        raise WstalError(f"{where}: the same segment is in line {line}; keep one of them")
+    database[video]["annotations"].append({"segment": segment, "label": label})
 
 
 def read_csv_names(labels: str | Path) -> dict[str, str]:
@@ -199,9 +209,9 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
     """Read a JSON; return the annotations, and what was decided about subsets, a sentence each.
 
     Validation videos train if there are no training videos, and are tested if no test video has a
-    label. Raises WstalError that names the file, the video and the remedy for an unknown subset,
-    a training video without a label, a video listed twice, and a segment that is empty, inverted
-    or does not hold times.
+    label. Raises WstalError that names the file, the video, the key, the value and the remedy for
+    an unknown subset, a training video without a label, a video listed twice, a value of another
+    type, a time out of range, and a segment that is empty, inverted or repeated.
     """
     content = read_json(path, "labels as JSON, or as CSV")
     videos = content.get("database") if isinstance(content, Mapping) else None
@@ -237,20 +247,35 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
 
 def _read_entry(entry: Any, where: str) -> tuple[set[str], dict[str, Any]]:
     """All labels of a video, background included, and its entry in the database."""
-    try:
-        subset, given = str(entry["subset"]).strip().lower(), entry.get("annotations") or []
-        labels = {str(name).strip() for name in entry.get("labels") or ()}
-        labels |= {str(item["label"]).strip() for item in given}
-        segments = [
-            {"segment": _check_times(item["segment"], where), "label": str(item["label"]).strip()}
-            for item in given
-            if item.get("segment") is not None
-        ]
-        duration = None if entry.get("duration") is None else float(entry["duration"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise WstalError(f"{where}: the entry cannot be read ({error!r})") from error
+    if not isinstance(entry, Mapping):
+        raise WstalError(f"{where} is {entry!r}; expected an object with subset and annotations")
+    subset = str(entry.get("subset")).strip().lower()
     if subset not in SUBSET_WORDS:
         raise WstalError(f"{where}: subset {subset!r} is not one of {', '.join(SUBSET_WORDS)}")
+    labels, given = (
+        entry[k] if entry.get(k) is not None else [] for k in ("labels", "annotations")
+    )
+    labels = set(read_names(labels, f"{where}: labels"))
+    if not isinstance(given, list):
+        raise WstalError(f"{where}: annotations is {given!r}; expected a list")
+    segments: list[dict[str, Any]] = []
+    seen: set[tuple] = set()
+    for number, item in enumerate(given):
+        here = f"{where}: annotations[{number}]"
+        if not isinstance(item, Mapping):
+            raise WstalError(f"{here} is {item!r}; expected an object with segment and label")
+        label = read_name(item.get("label"), f"{here}: its 'label'")
+        labels.add(label)
+        if item.get("segment") is None:
+            continue
+        segment = read_segment(item["segment"], f"{here}: segment")
+        if (label, *segment) in seen:
+            raise WstalError(f"{here}: segment {segment} of {label!r} is repeated; keep one")
+        seen.add((label, *segment))
+        segments.append({"segment": segment, "label": label})
+    duration = entry.get("duration")
+    if duration is not None and read_seconds(duration, f"{where}: duration") == 0:
+        raise WstalError(f"{where}: duration is {duration!r}; give seconds, or leave it out")
     if BACKGROUND in labels and (len(labels) > 1 or segments):
         raise WstalError(
             f"{where}: {BACKGROUND} stands for no class and cannot be joined with others, or have "
@@ -258,20 +283,10 @@ def _read_entry(entry: Any, where: str) -> tuple[set[str], dict[str, Any]]:
         )
     return labels, {
         "subset": SUBSET_WORDS[subset],
-        "duration": duration,
+        "duration": None if duration is None else float(duration),
         "labels": sorted(labels - {BACKGROUND}),
         "annotations": segments,
     }
-
-
-def _check_times(segment: Any, where: str) -> list[float]:
-    try:
-        start, end = map(float, segment)
-    except (TypeError, ValueError) as error:
-        raise WstalError(f"{where}: {segment} does not hold two times in seconds") from error
-    if not 0 <= start < end < float("inf"):
-        raise WstalError(f"{where}: segment {segment} is empty, inverted or negative; correct it")
-    return [start, end]
 
 
 def _settle_subsets(database: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -80,6 +80,8 @@ def _rows(path: str | Path, results: Mapping[str, Any]) -> Iterator[tuple]:
         for number, entry in enumerate(entries):
             where = f"{path}: video {video}, detection {number}"
             try:
+                if isinstance(entry["segment"], str):
+                    raise TypeError("segment is not two times")
                 (start, end), label = map(float, entry["segment"]), entry["label"]
                 score = float(entry["score"])
                 hash(label)

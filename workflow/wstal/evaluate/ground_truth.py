@@ -17,7 +17,7 @@ import pandas as pd
 
 from wstal.base.errors import WstalError
 from wstal.base.files import require_ids
-from wstal.base.text_files import Row, read_json, read_rows, read_text
+from wstal.base.text_files import LONGEST, Row, read_json, read_rows, read_text
 
 COLUMNS = ["video_id", "t_start", "t_end", "label"]
 # The scored subset becomes `test`: ActivityNet withholds its test labels and scores validation.
@@ -107,10 +107,7 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTrut
         ) from error
     rows = [row for video, entry in entries.items() for row in _segments(path, video, entry)]
     frame = pd.DataFrame(rows, columns=COLUMNS).astype({"t_start": float, "t_end": float})
-    labels = {
-        video: list(entry.get("labels", sorted({row["label"] for row in _annotations(entry)})))
-        for video, entry in entries.items()
-    }
+    labels = {video: _labels(path, video, entry) for video, entry in entries.items()}
     classes = content.get("classes") or sorted(
         {name for names in labels.values() for name in names}
     )
@@ -133,10 +130,23 @@ def _annotations(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     return entry.get("annotations") or []
 
 
+def _labels(path: str | Path, video: str, entry: Mapping[str, Any]) -> list:
+    given = entry.get("labels")
+    if given is None:
+        return sorted({row["label"] for row in _annotations(entry)})
+    if not isinstance(given, list) or not all(isinstance(name, str | int) for name in given):
+        raise WstalError(f"{path}: video {video}: labels is {given!r}; expected a list of names")
+    if "" in given:
+        raise WstalError(f"{path}: video {video}: labels has an empty name; name the class")
+    return list(given)
+
+
 def _segments(path: str | Path, video: str, entry: Mapping[str, Any]) -> list[tuple]:
     rows = []
     for item in _annotations(entry):
         try:
+            if isinstance(item["segment"], str):
+                raise TypeError("segment is not two times")
             start, end = (float(time) for time in item["segment"])
             if not isinstance(label := item["label"], str | int):
                 raise TypeError(f"label {label!r} is not a name")
@@ -144,10 +154,10 @@ def _segments(path: str | Path, video: str, entry: Mapping[str, Any]) -> list[tu
             raise WstalError(
                 f"{path}: video {video}: {item} is not a segment with a label ({error!r})"
             ) from error
-        if not 0 <= start <= end < float("inf"):
+        if not 0 <= start <= end <= LONGEST:
             raise WstalError(
                 f"{path}: video {video}: segment {start} to {end} s is negative, inverted or not "
-                "finite; correct it or remove it"
+                "in seconds; correct it or remove it"
             )
         rows.append((video, start, end, label))
     return rows
