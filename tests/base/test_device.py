@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from wstal.base.device import _free_gpu, device_name, lease
+from wstal.base.device import _free_gpu, device_name, lease, lock_folder
 from wstal.base.errors import WstalError
 from wstal.base.parallel import read_ahead, worker_pool
 
@@ -53,7 +54,27 @@ def test_several_visible_gpus_are_leased_one_by_one(monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     with lease("auto") as first, lease("auto") as second:
         assert (first.index, second.index) == (0, 1)
-    assert {path.name.split("-")[1] for path in tmp_path.iterdir()} == {"gpu4", "gpu6"}
+    folder = tmp_path / f"wstal-{os.getuid()}"
+    assert {path.name for path in folder.iterdir()} == {"gpu4.lock", "gpu6.lock"}
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_lock_follows_no_link_and_is_in_no_folder_of_others(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    victim, own = tmp_path / "victim", tmp_path / f"wstal-{os.getuid()}"
+    victim.write_text("content")
+    lock_folder()
+    (own / "gpu0.lock").symlink_to(victim)
+    with pytest.raises(OSError), _free_gpu(2):
+        pass
+    assert victim.read_text() == "content"
+    own.chmod(0o777)
+    with pytest.raises(WstalError, match="only this user writes to.*set TMPDIR"):
+        lock_folder()
+    shutil.rmtree(own)
+    own.symlink_to(tmp_path)
+    with pytest.raises(WstalError, match="only this user writes to"):
+        lock_folder()
 
 
 def test_items_come_in_order_and_all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import os
@@ -17,11 +18,13 @@ from wstal.base.files import (
     MIN_FREE,
     atomic_path,
     copy_file,
+    from_sheet,
     read_cached,
     read_frame,
     read_table,
     remove_left_over,
     require_ids,
+    sheet_text,
     write_cached,
     write_csv,
     write_frame,
@@ -263,3 +266,34 @@ def test_jobs_leave_some_of_the_disk_free(tmp_path, monkeypatch):
         write_json(tmp_path / "b.json", 1)
     monkeypatch.setenv(MIN_FREE, "1")
     write_json(tmp_path / "b.json", 1)
+
+
+FORMULAS = [
+    "=cmd()",
+    '=HYPERLINK("http://a","b")',
+    "@SUM(1)",
+    "+1+cmd|'/C calc'!A0",
+    "-2+3+cmd|' /C calc'!A0",
+    "\t=1",
+    "'=quoted",
+    "=1\n=2",
+]
+PLAIN = ["-dQw4w9WgXcQ", "-0.5", "+3", "'tis", "a=b", "", "v_=x", "(=)"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_cell_is_a_formula_and_every_cell_reads_back(text, tmp_path):
+    write_csv(tmp_path / "a.csv", ("id", "n"), [{"id": text, "n": -1}])
+    write_frame(tmp_path / "b.csv", pd.DataFrame({"id": [text], "n": [-1.0]}))
+    for name in ("a.csv", "b.csv"):
+        with (tmp_path / name).open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert row["id"] == f"'{text}" and float(row["n"]) == -1
+        assert read_table(tmp_path / name, ("id",))[0]["id"] == text
+        assert read_frame(tmp_path / name)["id"].tolist() == [text]
+
+
+def test_other_cells_are_written_as_they_are(tmp_path):
+    assert [sheet_text(text) for text in PLAIN] == PLAIN
+    assert [from_sheet(text) for text in PLAIN] == PLAIN
+    assert sheet_text(-1.5) == -1.5

@@ -74,6 +74,14 @@ def test_a_path_that_snakemake_would_take_for_a_pattern_is_refused(key):
     load_catalog({"datasets": {"mine": {"kind": "folder", key: "clips {}/{ä-b}"}}})
 
 
+@pytest.mark.parametrize("text", ["</script><script>alert(1)", "<SCRIPT src=x>", "a <!-- b"])
+def test_text_that_would_run_in_the_report_is_refused(text):
+    for key in ("note", "title", "videos"):
+        with pytest.raises(WstalError, match=f"mine: {key}: .* write it without `<`"):
+            load_catalog({"datasets": {"mine": {"kind": "folder", key: text}}})
+    load_catalog({"datasets": {"mine": {"kind": "folder", "note": "a < b, <b> & c"}}})
+
+
 def test_sound_entries_pass():
     check_entries(
         {

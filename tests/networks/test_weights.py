@@ -6,11 +6,14 @@ Downloads come from a local server: whole, resumed, without ranges, interrupted,
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import subprocess
 import sys
+import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 
 import pytest
 import torch
@@ -18,7 +21,9 @@ import warm_python
 from safetensors.torch import load_file, save_file
 from torchvggish.torchvggish import VGG, make_layers
 from wstal.base.errors import WstalError
+from wstal.base.torch_files import read_plain
 from wstal.base.user_files import file_sha256
+from wstal.flow.algorithm import load_raft
 from wstal.networks.i3d.network import InceptionI3D, load_i3d, untrained_i3d
 from wstal.networks.vggish import load_vggish, untrained_vggish
 from wstal.networks.weights import (
@@ -31,6 +36,7 @@ from wstal.networks.weights import (
     save_half,
     verify,
 )
+from wstal.train import checkpoint
 
 
 def public_state(in_channels, classes=400):
@@ -387,3 +393,24 @@ def test_script_fetches_and_lists(server, tmp_path, project):
     assert "present" in listing.stdout and source.url in listing.stdout
     unknown = warm_python.run([*script, "fetch", "other"])
     assert unknown.returncode and "known: net" in unknown.stderr
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.system, ("true",))
+
+
+def test_no_refusal_repeats_the_advice_to_load_unsafely(tmp_path):
+    torch.save({"format": Evil()}, tmp_path / "evil.pt")
+    scripted = torch.jit.trace(torch.nn.Linear(1, 1), torch.zeros(1))
+    torch.jit.save(scripted, tmp_path / "scripted.pt")
+    with tarfile.open(tmp_path / "legacy.pt", "w") as archive:
+        archive.addfile(tarfile.TarInfo("storages"))
+    readers = (read_plain, checkpoint.load, lambda path: load_raft(str(path), "raft_small", "cpu"))
+    for name, read in product(("evil.pt", "scripted.pt", "legacy.pt"), readers):
+        with pytest.raises(WstalError) as refused:
+            read(tmp_path / name)
+        said = str(refused.value)
+        assert name in said
+        for advice in ("weights_only", "Please", "Re-running", "arbitrary code", "add_safe"):
+            assert advice not in said, said

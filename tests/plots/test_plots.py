@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -194,3 +196,15 @@ def test_the_axis_covers_attention_beyond_zero_and_one():
     assert plot_timeline("v", scores, truth, found).axes[-1].get_ylim() == (0, 1)
     scores.videos["v"].attentions["rgb"] = np.linspace(-4, 9, 20)
     assert plot_timeline("v", scores, truth, found).axes[-1].get_ylim() == (-4, 9)
+
+
+def test_names_with_control_characters_and_dollars_make_a_valid_svg(tmp_path):
+    name = "a\x00\x01\x1b[31m$^x$<b>\ufffe&"
+    figure, axis = plt.subplots()
+    axis.bar([name], [1], label=name)
+    axis.set_title(name)
+    axis.legend()
+    save(figure, tmp_path / "a.svg")
+    texts = [element.text for element in ElementTree.parse(tmp_path / "a.svg").iter()]
+    shown = "a\ufffd\ufffd\ufffd[31m$^x$<b>\ufffd&"
+    assert texts.count(shown) == 3

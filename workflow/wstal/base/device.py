@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import product
 from pathlib import Path
 
@@ -45,12 +46,14 @@ def lease(device: str = "auto") -> Iterator[torch.device]:
 
 @contextmanager
 def _free_gpu(count: int, folder: str | Path | None = None) -> Iterator[int]:
-    folder = Path(folder or tempfile.gettempdir())
+    folder = Path(folder) if folder else lock_folder()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     names = visible if len(visible) == count else [str(index) for index in range(count)]
     for share, (index, name) in product(range(MAX_SHARES), enumerate(names)):
         number = f".{share}" if share else ""
-        with (folder / f"wstal-gpu{safe_name(name)}-{os.getuid()}{number}.lock").open("w") as lock:
+        path = folder / f"gpu{safe_name(name)}{number}.lock"
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "r+b") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -58,6 +61,24 @@ def _free_gpu(count: int, folder: str | Path | None = None) -> Iterator[int]:
             yield index
             return
     yield 0
+
+
+def lock_folder() -> Path:
+    """Return this user's own folder for locks, below that for temporary files.
+
+    Raises WstalError if the folder belongs to somebody else or others may write to it: a link that
+    they put there would be followed.
+    """
+    folder = Path(tempfile.gettempdir(), f"wstal-{os.getuid()}")
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o022:
+        raise WstalError(
+            f"{folder} is not a folder that only this user writes to, as locks of GPUs need; "
+            "remove it, or set TMPDIR to a folder of your own"
+        )
+    return folder
 
 
 def device_name(device: torch.device) -> str:

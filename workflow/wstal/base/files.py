@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,16 +161,34 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+# What spreadsheets run as a formula when they open a CSV file; a name as `-dQw4w9` is none.
+_FORMULA = re.compile(r"'*([=@\t\r]|[+-][^(|!]*[(|!])")
+
+
+def sheet_text(value: Any) -> Any:
+    """Return a cell for a CSV file: text that a spreadsheet would run gets a `'` in front."""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def from_sheet(text: str) -> str:
+    """Return the text that `sheet_text` made a cell of."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
 def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write dictionaries as CSV atomically; a key outside `columns` raises ValueError."""
+    """Write dictionaries as CSV atomically; a key outside `columns` raises ValueError.
+
+    Cells are as of `sheet_text`; the readers below give back what was written.
+    """
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(columns), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: sheet_text(row[name]) for name in row} for row in rows)
 
 
 def write_frame(path: str | Path, frame: pd.DataFrame, float_format: str | None = None) -> None:
-    """Write `frame` without its index to `path` atomically."""
+    """Write `frame` without its index to `path` atomically; cells are as of `sheet_text`."""
+    frame = _map_texts(frame, sheet_text)
     with atomic_path(path) as temporary:
         frame.to_csv(temporary, index=False, float_format=float_format)
 
@@ -185,6 +203,7 @@ def read_table(
     end, or `key` (None: there is none) is empty or repeated.
     """
     header, lines = _read_cells(path, columns)
+    lines = [(line, [from_sheet(cell) for cell in cells]) for line, cells in lines]
     seen: set[str] = set()
     rows = []
     for line, cells in lines:
@@ -241,9 +260,22 @@ def read_frame(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
 
     _read_cells(path, columns)
     try:
-        return pd.read_csv(path)
+        frame = pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' own are ValueErrors
         raise WstalError(f"{path} is not a CSV table ({error}); {_REMEDY}") from error
+    return _map_texts(frame, from_sheet)
+
+
+def _map_texts(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Return a frame with `change` of its texts; a column without one that changes stays."""
+    result = frame
+    for place in range(frame.shape[1]):
+        values = list(frame.iloc[:, place]) if frame.dtypes.iloc[place].kind not in "biuf" else []
+        texts = [change(value) if isinstance(value, str) else value for value in values]
+        if any(isinstance(old, str) and old != new for old, new in zip(values, texts, strict=True)):
+            result = result.copy() if result is frame else result
+            result.isetitem(place, texts)
+    return result
 
 
 def stored_path(path: str | Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,24 @@ def read_plain(path: str | Path, *, others_inert: bool = False) -> Any:
     except FileNotFoundError as error:
         raise WstalError(f"the file {path} is missing") from error
     except (RuntimeError, OSError, EOFError, ValueError) as error:
-        raise WstalError(f"{path} is not a readable torch file: {error}") from error
+        raise WstalError(f"{path} is not a readable torch file: {load_reason(error)}") from error
     except WstalError:
         raise
     except Exception as error:  # pickle.UnpicklingError and what a damaged file may raise
-        reason = str(error).split("WeightsUnpickler error: ")[-1].split(" Please ")[0]
+        reason = load_reason(error)
         raise WstalError(
             f"{path} contains objects other than tensors and arrays: {reason}"
         ) from error
+
+
+# Where torch's advice begins to load the file without the checks, which would run code in it.
+_ADVICE = re.compile(
+    r"\s*(?:Please |In PyTorch |This file can still|Re-running |Check the docum|\(1\))"
+)
+
+
+def load_reason(error: Exception) -> str:
+    """Return why torch.load refused a file, without torch's advice to load it unsafely."""
+    text = str(error).split("WeightsUnpickler error: ")[-1]
+    text = text.replace("``weights_only=True`` with ", "")
+    return _ADVICE.split(text)[0].strip(" .:\n") or type(error).__name__

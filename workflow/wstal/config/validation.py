@@ -118,6 +118,7 @@ GIVEN = "--config or --configfile"
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _RESERVED = {"tables", "figures", "logs", "benchmarks", "report", "weights"}
 _PLACES = ("videos", "labels", "segments", "features")  # paths that a dataset's YAML names
+_MARKUP = re.compile("<(/?script|!--)", re.IGNORECASE)
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 
 RENDERED = ("demo", "simulated")  # kinds that make their own data
@@ -181,6 +182,9 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
             content["sources"][f"{kind}/{name}"] = source
             _check_name(name, kind, source)
             content[kind][name] = _checked(kind, name, merged(base, change), source)
+    for kind in KINDS:
+        for name, tree in content[kind].items():
+            _refuse_markup(tree, content["sources"][f"{kind}/{name}"])
     _check_references(content)
     check_entries(content["datasets"], content["features"])
     content["label_choices"] = {
@@ -191,6 +195,22 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
     content["top"] = checked_tree(TopSettings, top, "top layer of the configuration")
     content["top"] |= {kind: overrides.get(kind) or {} for kind in KINDS}
     return content
+
+
+def _refuse_markup(value: Any, where: str) -> None:
+    """Raise WstalError for text that would end a script element: Snakemake's report has one."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            _refuse_markup(key, where)
+            _refuse_markup(part, f"{where}: {key}")
+    elif isinstance(value, list | tuple):
+        for part in value:
+            _refuse_markup(part, where)
+    elif isinstance(value, str) and (found := _MARKUP.search(value)):
+        raise WstalError(
+            f"{where}: {value!r} contains {found[0]!r}, which a browser would take for a part of "
+            "the report; write it without `<`"
+        )
 
 
 def check_run(method: str, config: Mapping[str, Any], source: str) -> dict[str, Any]:

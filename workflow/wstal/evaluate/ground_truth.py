@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from wstal.base.errors import WstalError
-from wstal.base.files import require_ids
+from wstal.base.files import from_sheet, require_ids
 from wstal.base.text_files import LONGEST, Row, read_json, read_rows, read_text
 
 COLUMNS = ["video_id", "t_start", "t_end", "label"]
@@ -276,7 +276,7 @@ def _rows_by_id(path: str | Path, column: str, expected: str) -> Iterator[Row]:
         if row["id"] in seen:
             raise WstalError(f"{path}, line {row.line}: id {row['id']!r} is repeated; keep one row")
         seen.add(row["id"])
-        yield row
+        yield Row(row.line, {**row.cells, "id": from_sheet(row["id"])})
 
 
 def find_late_segments(segments: pd.DataFrame, durations: Mapping[str, float]) -> str:

@@ -20,6 +20,7 @@ from annotated_types import Ge, Gt
 from torch.nn.functional import pad
 
 from wstal.base.errors import WstalError
+from wstal.base.torch_files import read_plain
 from wstal.flow.codes import GPU_PAIRS, PAIRS
 from wstal.flow.definition import TVL1Parameters
 from wstal.flow.tvl1_backends.backend import resolve_backend, tvl1
@@ -67,7 +68,10 @@ def load_raft(weights: str, model: str, device: str) -> torch.nn.Module:
             f"flow: params: weights: (now {weights!r})"
         )
     network = getattr(builders, model)(weights=None)
-    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    try:
+        network.load_state_dict(read_plain(weights))
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise WstalError(f"{weights} does not hold the weights of {model}: {error}") from error
     return network.eval().to(device)
 
 

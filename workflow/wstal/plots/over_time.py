@@ -7,6 +7,7 @@ annotated segments, for videos that `typical_videos` chooses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -43,7 +44,20 @@ def save(figure: Figure, path: str | Path) -> None:
     with atomic_path(path) as temporary:
         metadata = {"Date": None} if temporary.suffix == ".svg" else None
         figure.savefig(temporary, bbox_inches="tight", dpi=150, metadata=metadata)
+        if temporary.suffix == ".svg":
+            _remove_controls(temporary)
     plt.close(figure)
+
+
+# Characters that XML does not take in any form: from names of files and classes.
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+
+
+def _remove_controls(path: Path) -> None:
+    """Put a replacement character for what would make an SVG file unreadable."""
+    text = path.read_text(encoding="utf-8")
+    if _CONTROLS.search(text):
+        path.write_text(_CONTROLS.sub("\ufffd", text), encoding="utf-8")
 
 
 MAX_CLASSES = 3
