@@ -32,6 +32,9 @@ def again(finished, tmp_path):
     """A copy of the finished checkout in which the run is to be trained and scored again."""
     root = finished.project.copy(tmp_path / "wstal").root
     shutil.rmtree(root / RUN)
+    for made in ("map.csv", "co2net_map.csv", "co2net_log.csv"):
+        for path in (root / "results/tiny").rglob(made):
+            path.unlink()
     return root
 
 

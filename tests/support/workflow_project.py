@@ -35,6 +35,7 @@ DATASET = {
     "note": "test data",
 }
 CONFIG = {
+    "min_free": 0,  # of small disks
     "datasets": {"tiny": DATASET},
     "methods": {
         "co2net": {"train": {"iterations": 6, "score_interval": 3}},
@@ -184,8 +185,8 @@ class ShellJob:
 def shell_jobs(text: str) -> list[ShellJob]:
     """Return the jobs in the output of `snakemake --dry-run --printshellcmds`, in its order."""
     jobs = []
-    block = r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)Shell command: (.*?)\n(?=\n|\[)"
-    for rule, fields, command in re.findall(block, text, re.M | re.S):
+    block = r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)Shell command: ((?:.|\n)*?)\n(?=\n|\[)"
+    for rule, fields, command in re.findall(block, text, re.M):
         (outputs,) = re.findall(r"^ {4}output: (.*)$", fields, re.M)
         words = shlex.split(re.split(r"\s(?:&>|\|&)", command)[0])
         jobs.append(ShellJob(rule, tuple(outputs.split(", ")), tuple(words)))

@@ -308,7 +308,7 @@ def write_cached(path: Path | None, value: Any) -> None:
     """Write `value` atomically, if the folder is writable and JSON gives the same value back."""
     if path is None:
         return
-    with suppress(OSError, TypeError, ValueError):
+    with suppress(OSError, TypeError, ValueError, DiskFullError):
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         if json.loads(text) == value:
             write_text(path, text, durable=False)
