@@ -2,10 +2,10 @@
 
 The program makes files with the `ffmpeg` on the PATH: every container that it muxes and each thing
 that recorders, cutters and joiners do to a clock. Every picture carries its number, and beeps begin
-at 1 and 3 s, with pictures 25 and 75. ffmpeg's own decoding (-r 25 -fps_mode cfr) is the reference. A
-file is equal if the grid has as many pictures within one, if each has ffmpeg's number within one
-picture, and if the distance from picture to beep is ffmpeg's within 20 ms. EXCEPTIONS names the
-cause of each other file.
+at 1 and 3 s, with pictures 25 and 75. The reference is ffmpeg's own decoding: -r 25 -fps_mode cfr.
+A file is equal if the grid has as many pictures within one, if each picture is one that ffmpeg
+shows within one step of the grid, and if the seconds from a picture to its beep are ffmpeg's within
+20 ms. EXCEPTIONS names the cause of each other file.
 
 Examples:
   python -m benchmarks.studies.media_clock

@@ -18,6 +18,7 @@ from wstal.base.errors import MediaError, WstalError
 from wstal.media.frames import read_frames, read_timeline
 from wstal.media.scan import Scan
 from wstal.media.timeline import (
+    Clock,
     frame_count,
     frame_grid,
     frame_step,
@@ -65,13 +66,68 @@ def test_missing_times_are_interpolated():
     assert (np.diff(times) > 0).all()
 
 
-@pytest.mark.parametrize("jump", [-50.0, 95000.0])
-def test_a_restarted_clock_goes_on_without_a_jump(jump):
-    pts = 60 + np.arange(100) / 25
-    pts[60:] += jump
-    times, source = frame_times(pts, np.full(100, NAN), 25)
+def play(clock: Clock, packets: list[tuple[int, float]]) -> list[float]:
+    """Return the seconds of packets (stream, second) of 0.04 s on the clock, to the millisecond."""
+    return [round(at + clock.offset(stream, at, 0.04), 3) for stream, at in packets]
+
+
+def together(*seconds: float) -> list[tuple[int, float]]:
+    return [(stream, second) for second in seconds for stream in (0, 1)]
+
+
+PART = (5.0, 5.04, 5.08)
+ON = [5.12, 5.12, 5.16, 5.16]  # where the next part follows
+
+
+@pytest.mark.parametrize(
+    ("second", "settings", "expected"),
+    [
+        ((1.0, 1.04), {}, ON),  # restarted
+        ((1.0, 1.04), {"restarts": True}, ON),
+        ((90.0, 90.04), {"restarts": True}, ON),  # joined
+        ((90.0, 90.04), {}, [90, 90, 90.04, 90.04]),  # silent
+        ((12.0, 12.04), {"restarts": True}, [12, 12, 12.04, 12.04]),
+        ((90.0, 90.04), {"end": 30.0}, ON),  # beyond what the header states
+        ((90.0, 90.04), {"end": 95.0}, [90, 90, 90.04, 90.04]),
+        ((95e3, 95e3 + 0.04), {}, ON),  # no picture stays for a day
+        ((40e3, 40e3 + 0.04), {}, [4e4, 4e4, 40000.04, 40000.04]),  # but for 11 hours
+        ((4.5, 4.54), {}, [4.5, 4.5, 4.54, 4.54]),  # disorder, not a restart
+    ],
+)
+def test_jumps_of_the_clock(second, settings, expected):
+    clock = Clock(2, **settings)
+    assert play(clock, together(*PART, *second))[-4:] == pytest.approx(expected)
+    assert clock.restarts == (expected == ON)
+
+
+def test_sound_takes_the_offset_of_the_pictures_when_it_comes_to_the_jump():
+    clock = Clock(2, restarts=True)
+    play(clock, together(*PART))
+    assert clock.is_undecided(1, 1.0)
+    assert play(clock, [(0, 1.0), (1, 5.12), (1, 0.98), (0, 1.04)]) == [5.12, 5.12, 5.10, 5.16]
+    assert not clock.is_undecided(1, 1.02)
+    assert clock.restarts == 1
+
+
+def test_silent_pictures_beside_sound_are_no_jump():
+    clock = Clock(2, restarts=True)
+    sound = [(1, 0.04 * k) for k in range(1000)]
+    assert play(clock, [(0, 0.0), *sound, (0, 39.9)])[-1] == 39.9
+    assert not clock.restarts
+
+
+def test_one_stream_alone_may_be_silent():
+    assert play(Clock(1, restarts=True), [(0, 0.0), (0, 700.0)]) == [0, 700]
+
+
+@pytest.mark.parametrize("damaged", [[9.0], [9.0, 9.04, 9.08]])
+def test_the_clock_goes_on_after_damaged_times(damaged):
+    seconds = [*PART, *damaged, *(5.0 + 0.04 * k for k in range(3 + len(damaged), 12))]
+    played = play(Clock(1), [(0, second) for second in seconds])
+    assert played == pytest.approx(seconds)
+    times, source = frame_times(np.array(played), np.full(len(played), NAN), 24)
     assert source == "repaired pts"
-    assert np.allclose(times, np.arange(100) / 25)
+    assert np.allclose(times, np.arange(len(played)) * 0.04)
 
 
 def test_a_few_wrong_times_of_a_constant_rate_are_corrected():

@@ -11,6 +11,7 @@ step = 16/fps. Files hold seconds, half-open.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,8 @@ class _Hand:
     last: float | None = None
     step: float = 0.0
     offset: int = 0  # ordinal
+    before: float = np.inf  # the last second before a recent leap ahead
+    since: int = 0  # packets since then
 
 
 class Clock:
@@ -86,6 +89,9 @@ class Clock:
                 self.offsets.append(hand.last + hand.step + self.offsets[hand.offset] - at)
                 known = self.restarts
             hand.offset = known
+        if hand.last is not None and at > hand.last + BACKWARD:
+            hand.before, hand.since = hand.last, 0
+        hand.since += 1
         hand.last, hand.step = at, step if step > 0 else hand.step
         self._latest = max(self._latest, at + self.offsets[hand.offset])
         return self.offsets[hand.offset]
@@ -95,8 +101,10 @@ class Clock:
         if hand.last is None:  # it may begin after a jump of the others
             return self.restarts > 0 and self._known(stream, at) is not None
         ahead = at + self.offsets[hand.offset] - self._latest
+        # After a few damaged times the clock goes on where it was: that is no restart.
+        returns = 0 < at - hand.before <= 2 * hand.step * (hand.since + 1)
         return (
-            at < hand.last - BACKWARD
+            (at < hand.last - BACKWARD and not returns)
             or (ahead > AHEAD and (self._joins or at > self._end))
             or ahead > FOREVER
         )
@@ -122,8 +130,8 @@ def frame_times(pts: np.ndarray, dts: np.ndarray, rate: float) -> tuple[np.ndarr
     """Return increasing seconds [F] from the first frame on, and where they come from.
 
     The source is `pts` (as stored), `dts` (no valid display times: the decoding times, which
-    are in order), `repaired pts` (missing or disordered times interpolated, jumps of the clock
-    closed) or `rate` (no times at all: constant `rate`).
+    are in order), `repaired pts` (missing or disordered times interpolated) or `rate`
+    (no times at all: constant `rate`).
     """
     rate = _sane(rate)
     if _increasing(pts):
@@ -172,11 +180,7 @@ def _sane(rate: float) -> float:
 
 def _increasing(times: np.ndarray) -> bool:
     steps = np.diff(times)
-    return (
-        len(times) > 0
-        and bool(np.isfinite(times).all())
-        and bool((steps > 0).all() and (steps < FOREVER).all())
-    )
+    return len(times) > 0 and bool(np.isfinite(times).all()) and bool((steps > 0).all())
 
 
 def _until_flush(dts: np.ndarray) -> int:
@@ -187,28 +191,42 @@ def _until_flush(dts: np.ndarray) -> int:
 
 def _step(times: np.ndarray, rate: float) -> float:
     steps = np.diff(times[np.isfinite(times)])
-    steps = steps[(steps > 0) & (steps < FOREVER)]
+    steps = steps[steps > 0]
     return float(np.median(steps)) if len(steps) else 1 / rate
 
 
 def _repaired(pts: np.ndarray, step: float) -> np.ndarray:
-    """Close jumps of the clock, drop times out of order, interpolate what is missing."""
-    times = np.full(len(pts), np.nan)
-    offset, last, at = 0.0, None, 0
-    for i in np.flatnonzero(np.isfinite(pts)):
-        now = pts[i] + offset
-        if last is not None and not -BACKWARD <= now - last <= FOREVER:
-            offset += last + step * (i - at) - now
-            now = pts[i] + offset
-        if last is None or now > last:
-            times[i], last, at = now, now, i
-    known = np.flatnonzero(np.isfinite(times))
+    """Drop the fewest times that are out of order, interpolate what is missing."""
+    finite = np.flatnonzero(np.isfinite(pts))
+    known = finite[_increasing_part(pts[finite])]
     index = np.arange(len(pts))
-    filled = np.interp(index, known, times[known])
+    filled = np.interp(index, known, pts[known])
     before, after = index < known[0], index > known[-1]
     filled[before] += step * (index[before] - known[0])
     filled[after] += step * (index[after] - known[-1])
     return filled - filled[0]
+
+
+def _increasing_part(values: np.ndarray) -> list[int]:
+    """Return the indices of a longest strictly increasing subsequence."""
+    ends: list[float] = []  # the smallest value that ends a subsequence of each length
+    at: list[int] = []
+    previous = np.full(len(values), -1)
+    for i, value in enumerate(values.tolist()):
+        length = bisect_left(ends, value)
+        if length < len(ends) and ends[length] == value:
+            continue  # of equal values the first one counts
+        previous[i] = at[length - 1] if length else -1
+        if length == len(ends):
+            ends.append(value)
+            at.append(i)
+        else:
+            ends[length], at[length] = value, i
+    chosen, i = [], at[-1]
+    while i >= 0:
+        chosen.append(i)
+        i = int(previous[i])
+    return chosen[::-1]
 
 
 def frame_count(duration: float, fps: float) -> int:
