@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from wstal.base.errors import WstalError
 from wstal.base.job_environment import gpu_count, gpus_per_job, prepare_jobs
-from wstal.config import dataset_files, run_locks
+from wstal.config import contents, dataset_files, run_locks
 from wstal.config.catalog import load_catalog
 from wstal.config.disk_space import check_space
 from wstal.config.inputs import Inputs
@@ -43,7 +43,10 @@ try:
 except ImportError:  # another version of Snakemake, which keeps its own locks
     pass
 else:
+    from snakemake.io import _IOFile
+
     run_locks.install(FilePersistence, logger.info)
+    contents.install(FilePersistence, _IOFile, CACHE / "contents.json")
 
 ON_GPU = {"gpu": GPU, "device": config["device"]}  # resources of a job of a network
 DATASETS, RECIPES, RUNS, JOINED = files.datasets, files.recipes, CATALOG.runs(), CATALOG.fused()
@@ -74,7 +77,7 @@ def refuse_misspelt_targets():
     for path in asked_for(sys.argv):
         if not Path(path).exists() and not any(each.is_producer(path) for each in workflow.rules):
             outputs = [str(output) for each in workflow.rules for output in each.output]
-            sys.exit(misspelt(path, outputs, NAMES))
+            sys.exit(misspelt(path, outputs, NAMES, CATALOG.parts()))
 
 
 def warn_of_a_full_disk():

@@ -42,6 +42,7 @@ def main(args: argparse.Namespace) -> None:
         cache=args.output.parent / "cache",
         code=code_digest(__file__, Path(wstal.__file__).parent),
         files=read_csv_names(args.annotations) if own else files,
+        root=Path.cwd(),
         track=track("probe"),
     )
     write_csv(args.output, COLUMNS, rows)

@@ -58,6 +58,8 @@ def test_the_listing_changes_with_the_files(tmp_path):
     first = folder_listing(tmp_path)
     assert first and first == folder_listing(tmp_path)
     os.utime(file, (1, 1))
+    assert folder_listing(tmp_path) == first
+    file.write_bytes(b"2")
     assert folder_listing(tmp_path) != first
 
 

@@ -59,6 +59,9 @@ def test_where_no_method_suits_the_remedy_works():
 
 
 PATTERNS = [
+    "results/{dataset}/{run,co2net|cavf}_log.csv",
+    "results/figures/{figure}.svg",
+    "results/figures/{figure}.png",
     "results/{dataset}/{run}_map.csv",
     "results/{dataset}/{recipe}/{run}/{run}_map.csv",
     "results/{dataset}/compare_{run}_vs_{other}.csv",
@@ -69,7 +72,8 @@ PATTERNS = [
 KNOWN = {
     "dataset": ["thumos14", "activitynet12", "demo"],
     "recipe": ["i3d_tvl1"],
-    "run": ["co2net", "co2net-mutual_kl", "cavf"],
+    "run": ["co2net", "co2net-mutual_kl", "cavf", "merged"],
+    "figure": ["co2net_figure4"],
     "other": ["co2net", "co2net-mutual_kl", "cavf"],
     "table": ["co2net_table1", "co2net_table3"],
 }
@@ -88,13 +92,20 @@ KNOWN = {
         ("tables/co2net_table2.csv", "'co2net_table2' is not a table; did you mean co2net_table"),
         ("xx/methods.csv", "'xx' is not a dataset; known: activitynet12, demo, thumos14"),
         ("demo/i3d_tvl1/cavff/cavff_map.csv", r"'cavff' is not a run; did you mean cavf\?"),
-        ("demo/i3d_tvl1/cavf/seed0/map.cvs", "results/README.md lists the possible targets"),
+        ("demo/i3d_tvl1/cavf/seed0/map.cvs", "it is made as .csv"),
+        ("demo/i3d_tvl1/cavf/seed0/maps.csv", "results/README.md lists the possible targets"),
+        ("figures/co2net_figure4.gif", "it is made as .png or .svg"),
+        (
+            "demo/merged_log.csv",
+            "merged joins the proposals of other runs and is not trained itself; ask"
+            " for results/demo/acn-rgb_log.csv, results/demo/acn-flow_log.csv",
+        ),
     ],
 )
 def test_the_names_that_are_near(target, told):
     path = f"results/{target}"
     with pytest.raises(ValueError, match=f"^no rule makes {path}: {told}"):
-        raise ValueError(misspelt(path, PATTERNS, KNOWN))
+        raise ValueError(misspelt(path, PATTERNS, KNOWN, {"merged": ["acn-rgb", "acn-flow"]}))
 
 
 def test_of_all_forms_the_one_with_fewest_unknown_names_counts():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import sys
 
 import pytest
@@ -187,8 +188,11 @@ def test_a_label_added_concerns_its_own_shard_and_unlisted_files_do_not_count(cl
 
 def test_a_replaced_video_is_seen_and_a_missing_folder_is_empty(clips):
     before = shard_listing(clips, 4)
-    (clips / "sub" / "d.mp4").write_bytes(b"longer")
-    assert shard_of("d", 4) in changed(before, shard_listing(clips, 4))
+    os.utime(clips / "sub" / "d.mp4", (1, 1))
+    assert shard_listing(clips, 4) == before
+    for content in (b"y", b"longer"):
+        (clips / "sub" / "d.mp4").write_bytes(content)
+        assert shard_of("d", 4) in changed(before, shard_listing(clips, 4))
     assert len(set(shard_listing(clips / "none", 4))) == 1
 
 

@@ -81,6 +81,13 @@ def test_what_the_data_do_not_offer_is_said(tmp_path, project):
         assert any("fewer than 19 snippets left out" in note for note in notes)
 
 
+def test_training_videos_that_are_all_too_short_are_said_to_be(tmp_path, project):
+    path, annotations = write_small_set(tmp_path, train=2, classes=2)
+    with FeatureFile(path) as features, pytest.raises(WstalError) as caught:
+        training_set(project, features, annotations, min_snippets=500)
+    assert "all 2 training videos with features have fewer than 500 snippets" in str(caught.value)
+
+
 def test_a_single_video_trains_without_pairs_and_says_so(tmp_path, project):
     path, annotations = write_small_set(tmp_path, train=1, classes=2)
     with FeatureFile(path) as features:

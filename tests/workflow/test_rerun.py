@@ -7,6 +7,8 @@ edit itself reaches; what comes after them runs again in any case.
 
 import json
 import os
+import random
+import shutil
 from contextlib import contextmanager
 
 import pytest
@@ -227,6 +229,26 @@ def append(project, module):
 
 def test_nothing_to_do_after_a_finished_run(finished_project):
     assert not finished_project.rules(TARGET)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_copy_with_other_dates_trains_and_decodes_nothing(copy, kept):
+    """As `cp -r` leaves it, and `git clone`, which leaves out .snakemake too; content decides."""
+    files = [path for path in sorted(copy.root.rglob("*")) if ".snakemake" not in path.parts]
+    random.Random(0).shuffle(files)
+    for number, path in enumerate(files):
+        os.utime(path, (1e9 + number, 1e9 + number))
+    if not kept:
+        shutil.rmtree(copy.root / ".snakemake")
+    assert not copy.rules(TARGET)
+    features = copy.root / RECIPE / "features.h5"
+    with features.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    listed = copy.rules(TARGET)
+    assert listed["train"] == listed["score"] == 1 and not OF_VIDEOS & set(listed)
 
 
 def test_a_video_added_reruns_its_shard_and_computes_it_alone(copy):

@@ -58,6 +58,10 @@ class Catalog:
         """Return the runs that join the proposals of others and are not trained (`fuse_from`)."""
         return [run for run in self.runs() if self._setting(run, "fuse_from")]
 
+    def parts(self) -> dict[str, list[str]]:
+        """Return the runs whose proposals each of `fused` joins."""
+        return {run: list(self._setting(run, "fuse_from").values()) for run in self.fused()}
+
     def _setting(self, run: str, key: str) -> Any:
         """Return a top-level setting of a run on any dataset."""
         method, variant = split_run(run)

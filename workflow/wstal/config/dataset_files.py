@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from wstal.base.errors import WstalError
+from wstal.base.contents import sample
+from wstal.base.errors import WstalError, printable
 
 Dataset = Mapping[str, Any]  # a dataset's checked YAML
 
@@ -165,8 +166,11 @@ def _unlabelled(name: str, place: Path) -> str:
     )
 
 
-def video_listing(name: str, dataset: Dataset) -> list[str]:
-    """A digest per shard of the videos present; empty text where the DAG makes the videos."""
+def video_listing(name: str, dataset: Dataset, content: Callable[[Path], str]) -> list[str]:
+    """A digest per shard of the videos present; empty text where the DAG makes the videos.
+
+    `content` gives a digest of a file.
+    """
     if dataset["kind"] in ("demo", "simulated"):
         return [""] * dataset["shards"]
     from wstal.datasets.folder import read_video_names  # slow to import
@@ -175,7 +179,7 @@ def video_listing(name: str, dataset: Dataset) -> list[str]:
     named = None
     if dataset["kind"] == "folder":
         named = read_video_names(annotation_files(name, dataset)[0])
-    return shard_listing(videos_folder(name, dataset), dataset["shards"], named)
+    return shard_listing(videos_folder(name, dataset), dataset["shards"], named, content)
 
 
 def refusal(name: str, dataset: Mapping[str, Any], recipe: str, imports: bool) -> str:
@@ -205,17 +209,16 @@ def features_folder(name: str, dataset: Mapping[str, Any], recipe: str) -> str:
     return str(place / recipe if (place / recipe).is_dir() else place)
 
 
-def folder_listing(folder: str | Path) -> str:
-    """A digest of the paths, sizes and times of all files below `folder`; "" if there are none."""
+def folder_listing(folder: str | Path, content: Callable[[Path], str] = sample) -> str:
+    """A digest of the paths and `content` of all files below `folder`; "" if there are none."""
     digest = hashlib.sha256()
     found = False
     for root, folders, files in os.walk(folder):
         folders.sort()
         for path in sorted(Path(root, name) for name in files if not name.startswith(".")):
             if path.is_file():
-                stat = path.stat()
-                relative = path.relative_to(folder).as_posix()
-                digest.update(f"{relative}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+                relative = printable(path.relative_to(folder).as_posix())
+                digest.update(f"{relative}\0{content(path)}\n".encode())
                 found = True
     return digest.hexdigest()[:16] if found else ""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wstal.base.code_digest import code_digest
+from wstal.base.contents import Digests, sample
 from wstal.base.files import canonical_json
 from wstal.config import dataset_files
 from wstal.config.inputs import Inputs, Wildcards, weights_name
@@ -31,7 +32,8 @@ class Params:
         self._datasets, self._recipes = inputs.datasets, inputs.recipes
         self._root, self._kept, self._accepted = root, kept / "code.json", accepted
         self._list_videos = cache(self._listed_videos)  # once for each dataset
-        self._list_folder = cache(dataset_files.folder_listing)
+        self._list_folder = cache(self._listed_folder)
+        self._content = Digests(kept / "samples.json", sample)
         # Once for each script and run, of which a plan may have thousands of jobs.
         self.code, self.stage_code = cache(self.code), cache(self.stage_code)
         self._run_json = cache(self._run_as_json)
@@ -98,7 +100,14 @@ class Params:
         return self._list_videos(wildcards.dataset)[int(wildcards.shard)]
 
     def _listed_videos(self, dataset: str) -> list[str]:
-        return dataset_files.video_listing(dataset, self._datasets[dataset])
+        found = dataset_files.video_listing(dataset, self._datasets[dataset], self._content)
+        self._content.save()
+        return found
+
+    def _listed_folder(self, folder: str) -> str:
+        found = dataset_files.folder_listing(folder, self._content)
+        self._content.save()
+        return found
 
     def published_listing(self, wildcards: Wildcards) -> str:
         """Return what is in the folder of published features: other files import again."""

@@ -58,25 +58,53 @@ def _reason(catalog: Catalog, dataset: str, run: str) -> str:
     return ""
 
 
-def misspelt(target: str, patterns: Iterable[str], known: Mapping[str, Collection[str]]) -> str:
+def misspelt(
+    target: str,
+    patterns: Iterable[str],
+    known: Mapping[str, Collection[str]],
+    joined: Mapping[str, Iterable[str]] | None = None,
+) -> str:
     """Return why no rule makes `target`, with the nearest names.
 
     `patterns` are the rules' outputs, such as `results/{dataset}/{run}_map.csv`; `known` has the
     names that each wildcard may take; a wildcard that is not listed takes any. Of the patterns
     whose form the target has, the best leaves fewest names unknown; of equal ones, the one with
-    most fixed text.
+    most fixed text. `joined` has the runs that are not trained, each with the runs that it joins.
     """
-    readings = []
+    patterns, readings = list(patterns), []
     for pattern in patterns:
         if found := _loosely(pattern).fullmatch(target):
             names = {n: v for n, v in found.groupdict().items() if v not in known.get(n, [v])}
             own = len(_WILDCARD.sub("", pattern))
             readings.append((len(names), -own, names))
+            run = found.groupdict().get("run")
+            if not names and run in (joined or {}):
+                parts = ", ".join(target.replace(run, part) for part in joined[run])
+                return (
+                    f"no rule makes {target}: {run} joins the proposals of other runs and is not "
+                    f"trained itself; ask for {parts}"
+                )
     names = min(readings, key=lambda reading: reading[:2])[2] if readings else {}
     if not names:
-        return f"no rule makes {target}: results/README.md lists the possible targets"
+        other = " or ".join(_other_suffixes(target, patterns, known))
+        hint = f"it is made as {other}" if other else "results/README.md lists the possible targets"
+        return f"no rule makes {target}: {hint}"
     unknown = [_unknown_part(kind, name, known[kind]) for kind, name in names.items()]
     return f"no rule makes {target}: {'; '.join(unknown)}"
+
+
+def _other_suffixes(
+    target: str, patterns: Iterable[str], known: Mapping[str, Collection[str]]
+) -> list[str]:
+    """The suffixes of the files that are called as the target up to its own suffix."""
+    stem = target.rpartition(".")[0]
+    found = set()
+    for pattern in patterns:
+        start, dot, suffix = pattern.rpartition(".")
+        match = _loosely(start).fullmatch(stem) if dot and "}" not in suffix else None
+        if match and all(v in known.get(n, [v]) for n, v in match.groupdict().items()):
+            found.add(f".{suffix}")
+    return sorted(found)
 
 
 def _unknown_part(kind: str, name: str, known: Collection[str]) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
+from wstal.base.contents import sample
 from wstal.base.errors import printable
 from wstal.datasets.folder import VIDEO_SUFFIXES, video_id
 
@@ -138,9 +139,12 @@ def shard_of(video_id: str, shards: int) -> int:
 
 
 def shard_listing(
-    folder: str | Path, shards: int, named: Mapping[str, str] | None = None
+    folder: str | Path,
+    shards: int,
+    named: Mapping[str, str] | None = None,
+    content: Callable[[Path], str] = sample,
 ) -> list[str]:
-    """Return a digest per shard of the relative path, size and time of each video in it.
+    """Return a digest per shard of the relative path and the `content` of each video in it.
 
     Snakemake compares it with the digest of the last run: a video that is added, replaced or
     removed reruns its own shard and no other one. A file counts for the shard of each id that it
@@ -161,8 +165,7 @@ def shard_listing(
             ids = {spelling(path.name), spelling(relative.as_posix())} & (named or {}).keys()
         if not ids or not path.is_file():
             continue
-        stat = path.stat()
+        line = f"{printable(relative.as_posix())}\0{content(path)}"
         for video in ids if named is None else ids & named.keys():
-            line = f"{printable(relative.as_posix())}\0{stat.st_size}\0{stat.st_mtime_ns}"
             lines[shard_of(video, shards)].add(line)
     return [hashlib.sha256("\n".join(sorted(each)).encode()).hexdigest()[:16] for each in lines]

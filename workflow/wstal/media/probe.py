@@ -71,7 +71,9 @@ def probe(path: str | Path) -> VideoInfo:
     )
 
 
-def probe_found(found: Found, cache: str | Path, code: str) -> dict[str, Any]:
+def probe_found(
+    found: Found, cache: str | Path, code: str, root: Path | None = None
+) -> dict[str, Any]:
     """Return the row (COLUMNS) of one video, whatever its state; see `probe_videos`.
 
     Raises OSError if `cache` cannot be written: that says nothing about the video.
@@ -84,7 +86,7 @@ def probe_found(found: Found, cache: str | Path, code: str) -> dict[str, Any]:
     try:
         check_regular(path, MediaError)
         stamp = _stamp(path, code)
-        if not (kept := _read_kept(record, stamp)):
+        if not (kept := _read_kept(record, stamp, path)):
             begin_video(found.id, "probe")
         measured = kept or _measure(path)
     except MemoryError:
@@ -98,6 +100,8 @@ def probe_found(found: Found, cache: str | Path, code: str) -> dict[str, Any]:
         if not kept:
             write_json(record, {"stamp": stamp, "row": measured})
     texts = [text for text in (row["reason"], found.note) if text]
+    if root is not None and path.is_relative_to(root.resolve()):
+        path = path.relative_to(root.resolve())
     return row | {"path": stored_path(path), "reason": "; ".join(texts)}
 
 
@@ -111,12 +115,21 @@ def _stamp(path: Path, code: str) -> dict[str, Any]:
     }
 
 
-def _read_kept(record: Path, stamp: Mapping[str, Any]) -> dict[str, Any] | None:
+def _read_kept(record: Path, stamp: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
+    """The row of an earlier probe of the same file, also if that was the file of a copy."""
     try:
         known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
     except ValueError:
         known = {}
-    return known["row"] if known.get("stamp") == stamp else None
+    old, row = known.get("stamp", {}), known.get("row")
+    if old == stamp:
+        return row
+    # Not for a broken one: its reason names the path.
+    alike = row and all(old.get(key) == stamp[key] for key in ("size", "code"))
+    if not alike or row["status"] == BROKEN or row["sha256"] != file_sha256(path, MediaError):
+        return None
+    write_json(record, {"stamp": stamp, "row": row})
+    return row
 
 
 def _measure(path: Path) -> dict[str, Any]:
@@ -131,13 +144,15 @@ def probe_videos(
     cache: str | Path,
     code: str,
     files: Mapping[str, str] | None = None,
+    root: Path | None = None,
     track: Callable[[Iterable], Iterable] = iter,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows (COLUMNS) of the ids, sorted; bad and missing files have a status and reason.
 
-    `cache` is a folder of earlier rows: a file whose path, size and modification time have not
-    changed, probed by the same `code`, is not decoded again. `files` gives the file name of ids
-    that differ from it.
+    `cache` is a folder of earlier rows: a file whose content has not changed, probed by the same
+    `code`, is not decoded again (with the same path, size and time it is not even read). The path
+    of a video below `root` is relative to it, so that the folder can be copied as a whole. `files`
+    gives the file name of ids that differ from it.
     """
     for found in track(find_videos(folder, sorted(ids), files)):
-        yield probe_found(found, cache, code)
+        yield probe_found(found, cache, code, root)

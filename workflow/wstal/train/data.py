@@ -194,6 +194,12 @@ class TrainingSet:
                 f"{len(short)} training videos of fewer than {min_snippets} snippets left out: "
                 + ", ".join(short)
             )
+        if short and len(short) == len(arrays):
+            raise WstalError(
+                f"{features.path}: all {len(short)} training videos with features have fewer than "
+                f"{min_snippets} snippets, which this method needs, such as {short[0]} "
+                f"({len(arrays[short[0]])}); use longer videos, or a recipe with shorter snippets"
+            )
         arrays = {video: array for video, array in arrays.items() if video not in short}
         if not arrays:
             raise WstalError(

@@ -304,7 +304,8 @@ def video_url(path: str, page: str | Path, root: str | Path) -> str:
     """
     if not path:
         return ""
-    video, root = Path(os.path.abspath(path_from(path))), Path(os.path.abspath(root))  # noqa: PTH100
+    root = Path(os.path.abspath(root))  # noqa: PTH100
+    video = Path(os.path.abspath(root / path_from(path)))  # noqa: PTH100
     if not video.is_relative_to(root):
         return video.as_uri()
     folder = Path(os.path.abspath(page)).parent  # noqa: PTH100

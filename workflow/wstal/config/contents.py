@@ -1,0 +1,60 @@
+"""What decides that a file has changed: its content, not its date.
+
+A copy of a project (`cp -r`, `rsync` without `-t`, `git clone`, a restored backup) has new dates in
+any order. Snakemake compares the content of small files only, and keeps what it knows of a result
+in .snakemake, which such a copy may not have. Here it compares the content of all files, keeps the
+records of results with the results, and the folders of videos are listed by content.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from wstal.base.contents import Digests, whole
+
+RECORDS = "results/logs/records"  # of how each result was made, in Snakemake's format
+CODED_RESULTS = "cmVzdWx0cy"  # how the name of a record of a file in results/ begins, in base64
+SMALL = 1 << 20  # bytes of a file that is not slow to read
+
+
+def install(persistence: type, file: type, kept: Path) -> None:
+    """Let Snakemake's classes of records and of files decide by content.
+
+    `kept` is a JSON that keeps the digests of large files.
+    """
+    digests, moved = Digests(kept, whole), set()
+    original, record_path = file.checksum, persistence._record_path
+
+    async def is_eligible(self: Any, threshold: int) -> bool:
+        return await self.exists_local() and Path(self.file).is_file()
+
+    async def checksum(self: Any, threshold: int | None = None, *args: Any, **options: Any) -> Any:
+        large = not self.is_storage and not args and not options and await is_eligible(self, 0)
+        if large and Path(self.file).stat().st_size > SMALL:
+            value = digests(self.file)
+            digests.save()
+            return value
+        return await original(self, threshold, *args, **options)
+
+    def path_of_record(self: Any, subject: str, id: str) -> str:
+        path = Path(record_path(self, subject, id))
+        if subject != self._metadata_path or not id.startswith("results/"):
+            return str(path)
+        records = Path(subject).parents[1] / RECORDS
+        if subject not in moved:
+            moved.add(subject)
+            _move(Path(subject), records)
+        return str(records / path.relative_to(subject))
+
+    file.is_checksum_eligible, file.checksum = is_eligible, checksum
+    persistence._record_path = path_of_record
+
+
+def _move(old: Path, new: Path) -> None:
+    """Move the records of an earlier version to the results, once."""
+    found = [path for path in old.iterdir() if path.name.lstrip("@").startswith(CODED_RESULTS)]
+    if found and not new.exists():
+        new.mkdir(parents=True)
+        for path in found:
+            path.rename(new / path.name)
