@@ -186,7 +186,7 @@ def test_own_label_files_are_read_before_they_are_given_to_a_job(here):
     (here / "clips/segments.csv").write_text("video,t_start,t_end,label\nb,2,1,x\n")
     own = dataset_sources("folder", videos="clips")
     assert sound_video_files("mine", own) == ["clips/labels.csv"]
-    with pytest.raises(WstalError, match=r"segments.csv, line 2: segment 2.0 to 1.0 s is empty"):
+    with pytest.raises(WstalError, match=r"segments.csv, line 2: the segment: 2 to 1 s is empty"):
         sound_annotation_files("mine", own)
     (here / "clips/segments.csv").write_text("video,t_start,t_end,label\nb,1,2,x\n")
     assert sound_annotation_files("mine", own) == annotation_files("mine", own)
