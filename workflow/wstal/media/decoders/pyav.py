@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
+from wstal.media.announced import announced_bytes, missing_bytes
 from wstal.media.pictures import Orientation, orientation, turned_size, upright
 from wstal.media.scan import Scan, check_video
 from wstal.media.timeline import DEFAULT_RATE, SLACK, Clock
@@ -294,7 +295,7 @@ def scan(path: str | Path) -> Scan:
         texts = faults.texts()
         if damaged:
             texts.append(f"{damaged} frames are damaged")
-        cut, shown_until = _end_of(container, stream, played.reach, last)
+        cut, shown_until = _end_of(path, container, stream, played.reach, last)
         width, height = turned_size(*size, turn)
         return Scan(
             *(np.array(pts), np.array(dts), float(stream.average_rate or 0)),
@@ -304,7 +305,7 @@ def scan(path: str | Path) -> Scan:
             sound=None if heard is None else (heard, played.reach[sound.index]),
             silence="" if heard is not None else why_silent(container),
             faults=texts + cut,
-            notes=_notes(container, stream, sound, played.clock),
+            notes=_notes(path, container, stream, sound, played.clock),
         )
 
 
@@ -319,7 +320,9 @@ def orientation_of(path: str | Path, frame: av.VideoFrame) -> Orientation:
         raise MediaError(f"{path}: {error}") from error
 
 
-def _end_of(container, stream, reach: dict[int, float], last: float) -> tuple[list[str], float]:
+def _end_of(
+    path: str | Path, container, stream, reach: dict[int, float], last: float
+) -> tuple[list[str], float]:
     """Return a fault if pictures are missing at the end, and the second that they last to.
 
     `last` is where the last frame ends by its own duration.
@@ -332,6 +335,8 @@ def _end_of(container, stream, reach: dict[int, float], last: float) -> tuple[li
         begin = max(0.0, (container.start_time or 0) / av.time_base)
         lengths = f"{furthest - begin:.1f} s of {announced - begin:.1f} s"
         return [f"cut short: {lengths} are there"], last
+    if lengths := missing_bytes(path):
+        return [lengths], -np.inf
     if container.format.name == "avi":  # its times count decoding steps
         return [], -np.inf
     if np.isfinite(declared) and not SLACK < missing <= TRUNCATED:
@@ -339,11 +344,13 @@ def _end_of(container, stream, reach: dict[int, float], last: float) -> tuple[li
     return [], last
 
 
-def _notes(container, stream, sound, clock: Clock) -> list[str]:
+def _notes(path: str | Path, container, stream, sound, clock: Clock) -> list[str]:
     notes = passed_over(container, "video", stream) + passed_over(container, "audio", sound)
     if clock.restarts:
         times = "once" if clock.restarts == 1 else f"{clock.restarts} times"
         notes.append(f"the clock of the file jumps {times} and was joined")
+    if announced_bytes(path) is None and not np.isfinite(_header(container)[1]):
+        notes.append("no announced length")  # a cut at the end would not be noticed
     return notes
 
 
