@@ -26,7 +26,7 @@ import pandas as pd
 import yaml
 from wstal.config.protocols import protocol_names, read_protocol
 from wstal.datasets.annotations import write_annotations
-from wstal.datasets.readers import read_dataset
+from wstal.datasets.kinds import read_dataset
 from wstal.evaluate.detections import read_detections
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
 from wstal.evaluate.map_table import ALL, run_rows

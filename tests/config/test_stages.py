@@ -150,7 +150,7 @@ def test_no_feature_depends_on_how_labels_are_read_and_files_are_found(modules, 
 def test_no_stage_depends_on_what_it_does_not_use(modules):
     rgb, _ = modules("i3d_rgb")
     assert {name for name in rgb if name.startswith("flow/")} == {"flow/codes"}
-    assert not rgb & {"media/sound", "features/logmel", "networks/vggish"}
+    assert not rgb & {"media/sound", "features/vggish_stage", "networks/vggish"}
     vggish, count = modules("vggish")
     assert count <= 24
     assert not [

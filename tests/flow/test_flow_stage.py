@@ -26,7 +26,7 @@ from wstal.base.array_store import (
 )
 from wstal.base.errors import MediaError
 from wstal.base.stage import Job, StageInput
-from wstal.flow import chunks as chunks_module
+from wstal.flow import codes as chunks_module
 from wstal.flow import stage, tvl1
 from wstal.flow.algorithm import FlowSettings
 from wstal.flow.codes import decode, encode, flow_chunks
