@@ -98,7 +98,6 @@ NOT_RESULTS = {  # why a module writes outside `atomic_path`
     "base/download.py": "appends to {path}.part, which replace_durably renames",
     "config/run_locks.py": "locks: an empty one holds nothing",
     "base/memory.py": "a setting of the kernel",
-    "base/device.py": "a lock: its content is never read",
     "base/lock.py": "a lock: its content names its holder",
     "demo/videos.py": "write_mp4: its callers give it a temporary path",
 }

@@ -44,22 +44,13 @@ def save(figure: Figure, path: str | Path) -> None:
     with atomic_path(path) as temporary:
         metadata = {"Date": None} if temporary.suffix == ".svg" else None
         figure.savefig(temporary, bbox_inches="tight", dpi=150, metadata=metadata)
-        if temporary.suffix == ".svg":
-            _remove_controls(temporary)
+        if temporary.suffix == ".svg" and _CONTROLS.search(text := temporary.read_text("utf-8")):
+            temporary.write_text(_CONTROLS.sub("\ufffd", text), encoding="utf-8")
     plt.close(figure)
 
 
 # Characters that XML does not take in any form: from names of files and classes.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-
-
-def _remove_controls(path: Path) -> None:
-    """Put a replacement character for what would make an SVG file unreadable."""
-    text = path.read_text(encoding="utf-8")
-    if _CONTROLS.search(text):
-        path.write_text(_CONTROLS.sub("\ufffd", text), encoding="utf-8")
-
-
 MAX_CLASSES = 3
 STREAM_COLOURS = {"rgb": RGB, "rgb+flow": RGB, "flow": FLOW, "audio": AUDIO}
 PREFERRED_SHARE = 0.3  # of a video's time annotated: strips then show both action and background
