@@ -21,6 +21,7 @@ from pathlib import Path
 
 from wstal.base.errors import WstalError
 from wstal.base.settings import from_plain
+from wstal.base.text_files import read_text
 from wstal.commands.console import Add, Program, json_argument, log, warn
 from wstal.config.catalog import load_catalog
 from wstal.config.layers import merged
@@ -101,7 +102,7 @@ def _localization(args: argparse.Namespace) -> tuple:
 
 def _classes(args: argparse.Namespace, truth) -> list[str]:
     if args.classes:
-        lines = args.classes.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(args.classes, "a class a line").split("\n")
         return [line.strip() for line in lines if line.strip()]
     return truth.classes if truth else []
 

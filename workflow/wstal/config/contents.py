@@ -23,7 +23,7 @@ def install(persistence: type, file: type, kept: Path) -> None:
 
     `kept` is a JSON that keeps the digests of large files.
     """
-    digests, moved = Digests(kept, whole), set()
+    digests, places = Digests(kept, whole), {}
     original, record_path = file.checksum, persistence._record_path
 
     async def is_eligible(self: Any, threshold: int) -> bool:
@@ -38,14 +38,13 @@ def install(persistence: type, file: type, kept: Path) -> None:
         return await original(self, threshold, *args, **options)
 
     def path_of_record(self: Any, subject: str, id: str) -> str:
-        path = Path(record_path(self, subject, id))
+        path = record_path(self, subject, id)
         if subject != self._metadata_path or not id.startswith("results/"):
-            return str(path)
-        records = Path(subject).parents[1] / RECORDS
-        if subject not in moved:
-            moved.add(subject)
-            _move(Path(subject), records)
-        return str(records / path.relative_to(subject))
+            return path
+        if subject not in places:
+            places[subject] = str(Path(subject).parents[1] / RECORDS)
+            _move(Path(subject), Path(places[subject]))
+        return places[subject] + path.removeprefix(subject)
 
     file.is_checksum_eligible, file.checksum = is_eligible, checksum
     persistence._record_path = path_of_record

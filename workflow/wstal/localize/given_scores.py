@@ -7,7 +7,6 @@ Each array belongs to a video and has a name: `cas`, `attention`, `video_score` 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +17,7 @@ import h5py
 import numpy as np
 
 from wstal.base.errors import WstalError
+from wstal.base.text_files import read_json
 from wstal.base.user_files import open_regular
 from wstal.localize.scores import Activation, Scores, VideoScores, read_scores
 from wstal.localize.segments import softmax
@@ -122,8 +122,7 @@ def _arrays_of_file(path: Path) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
                 with open_regular(path) as data, h5py.File(data) as file:
                     yield from _arrays_of_group(file)
             case ".json":
-                with open_regular(path) as file:
-                    yield from _arrays_of_mapping(json.load(file))
+                yield from _arrays_of_mapping(read_json(path, "scores as JSON"))
             case other:
                 raise WstalError(
                     f"{path}: {other or 'a file without extension'} is not one of "

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from wstal.base.download import DownloadError, Track, receive_file
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
+from wstal.base.text_files import read_text
 from wstal.base.torch_files import read_plain
 from wstal.base.user_files import check_regular, file_sha256, open_regular
 
@@ -63,7 +64,7 @@ class WeightFile:
 
 def read_sources(path: str | Path) -> dict[str, WeightFile]:
     """Read weight files by name from a `sources.yaml`; raise WstalError for a wrong entry."""
-    table = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    table = yaml.safe_load(read_text(path, "YAML"))
     try:
         return {name: WeightFile(name=name, **entry) for name, entry in table.items()}
     except TypeError as error:

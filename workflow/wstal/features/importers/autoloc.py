@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from wstal.base.errors import MediaError, WstalError
+from wstal.base.text_files import read_text
 from wstal.base.user_files import open_regular
 from wstal.datasets.published_sets import FilesMissing
 from wstal.features.importers.published import (
@@ -60,8 +61,8 @@ def find_autoloc(folder: Path, settings: ImportSettings) -> PublishedFeatures:
 def _read_originals(folder: Path) -> dict[int, str]:
     """{number: id} of AutoLoc's list of videos, in the folder, below it or beside it."""
     found = [*files_below(folder, MAP), *(p for p in [folder.parent / MAP] if p.is_file())]
-    rows = (line.split() for line in found[0].read_text().splitlines()) if found else ()
-    return {int(number): name for _, name, number in rows}
+    rows = (line.split() for line in read_text(found[0]).split("\n")) if found else ()
+    return {int(number): name for _, name, number in filter(None, rows)}
 
 
 def _full_name(name: str, path: Path, originals: Mapping[int, str]) -> str:
