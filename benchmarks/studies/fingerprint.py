@@ -96,7 +96,7 @@ def values(path: Path, checkout: str) -> Iterator[tuple[str, str]]:
 
 def fingerprint(folder: Path) -> dict[str, str]:
     """Return the digests of all files below a folder, by `path:name`."""
-    skipped = {"logs", "benchmarks", "cache"}
+    skipped = {"logs", "benchmarks", "cache", ".records"}
     checkout = str(folder.resolve().parent)
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")]
     return {

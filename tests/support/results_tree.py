@@ -8,7 +8,7 @@ from pathlib import Path
 
 TARGET = "results/tiny/co2net_map.csv"
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{18}(\.\w+)?\Z")
-UNCOMPARED = ("logs", "benchmarks")  # times
+UNCOMPARED = ("logs", "benchmarks", ".records")  # times
 
 
 def digests(results: Path) -> dict[str, str]:

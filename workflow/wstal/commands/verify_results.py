@@ -40,7 +40,7 @@ from wstal.features.pack import SCHEMA, FeatureFile
 from wstal.localize.scores import ScoreHistory, read_scores
 
 REMEDY = "Remove it and run again"
-UNREAD = ("logs", "benchmarks")  # folders that no rule reads from
+UNREAD = ("logs", "benchmarks", ".records")  # folders that no rule reads from
 
 
 def add_arguments(add: Add) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from wstal.base.contents import Digests, whole
 
-RECORDS = "results/logs/records"  # of how each result was made, in Snakemake's format
+RECORDS = "results/.records"  # of how each result was made, in Snakemake's format
 CODED_RESULTS = "cmVzdWx0cy"  # how the name of a record of a file in results/ begins, in base64
 SMALL = 1 << 20  # bytes of a file that is not slow to read
 
