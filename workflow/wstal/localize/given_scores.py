@@ -17,8 +17,9 @@ import h5py
 import numpy as np
 
 from wstal.base.errors import WstalError
+from wstal.base.hdf5_files import checked_dataset, open_hdf5
 from wstal.base.text_files import read_json
-from wstal.base.user_files import open_regular
+from wstal.base.user_files import check_archive, open_regular
 from wstal.localize.scores import Activation, Scores, VideoScores, read_scores
 from wstal.localize.segments import softmax
 
@@ -86,11 +87,8 @@ def read_given_scores(
 def _is_score_file(path: Path) -> bool:
     if path.suffix not in (".h5", ".hdf5"):
         return False
-    try:
-        with h5py.File(path) as file:
-            return "classes_json" in file.attrs
-    except OSError as error:
-        raise WstalError(f"{path} is not a readable HDF5 file: {error}") from error
+    with open_hdf5(path) as file:
+        return "classes_json" in file.attrs
 
 
 def _arrays(path: Path) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
@@ -115,11 +113,12 @@ def _arrays_of_file(path: Path) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
                 with open_regular(path) as file:
                     yield (), np.load(file, allow_pickle=False)
             case ".npz":
+                check_archive(path)
                 with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
                     for key in arrays.files:
                         yield tuple(key.split("/")), arrays[key]
             case ".h5" | ".hdf5":
-                with open_regular(path) as data, h5py.File(data) as file:
+                with open_hdf5(path) as file:
                     yield from _arrays_of_group(file)
             case ".json":
                 yield from _arrays_of_mapping(read_json(path, "scores as JSON"))
@@ -128,7 +127,7 @@ def _arrays_of_file(path: Path) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
                     f"{path}: {other or 'a file without extension'} is not one of "
                     f"{', '.join(SUFFIXES)}"
                 )
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, BadZipFile, MemoryError, RecursionError) as error:
         raise WstalError(f"{path} cannot be read as {path.suffix}: {error}") from error
 
 
@@ -139,7 +138,7 @@ def _arrays_of_group(
         if isinstance(item, h5py.Group):
             yield from _arrays_of_group(item, (*place, str(item.attrs.get("id", key))))
         else:
-            yield (*place, key), np.asarray(item[()])
+            yield (*place, key), np.asarray(checked_dataset(group, key)[()])
 
 
 def _arrays_of_mapping(

@@ -374,7 +374,7 @@ def _load_archive(path: Path) -> dict[str, np.ndarray]:
             raise MediaError(f"{path.name} unpacks to more than max_memory allows")
         with np.load(path, allow_pickle=False) as file:
             return {name: check_numbers(file[name], path) for name in file.files}
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise MediaError(f"{path.name} is damaged: {error}") from error
     except ValueError as error:
         raise WstalError(
