@@ -2,6 +2,7 @@
 #   make demo                       the embedded demo dataset through the whole DAG with CO2-Net
 #   make demo-all                   the same with every method, and the one with sound
 #   make test                       the test suite (test-slow, test-gpu: the marked ones)
+#   make test-faults                kills, power cuts, full disks, hostile files: one table
 #   make why TARGET=path            what would run for a target, and because of what
 #   make watch                      the last log line of each running job
 #   make verify-weights             the public weights against what their publishers got
@@ -19,7 +20,7 @@ export OMP_NUM_THREADS ?= 1
 # Material to compare with (reference outputs, real clips), where a checkout has it beside it.
 export WSTAL_REFERENCE ?= $(realpath $(wildcard ../shared))
 
-.PHONY: setup demo demo-all test test-slow test-gpu lint why watch verify-weights environments \
+.PHONY: setup demo demo-all test test-slow test-faults test-gpu lint why watch verify-weights environments \
   lock clean
 
 setup: .venv/installed
@@ -50,7 +51,10 @@ test: setup lint
 	$(BIN)/python tests/project/coverage_by_room.py $(COVERAGE)
 
 test-slow: setup
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -m slow --ignore tests/faults
+
+test-faults: setup
+	$(BIN)/pytest -q -m slow tests/faults
 
 test-gpu: setup
 	$(BIN)/pytest -q -m gpu

@@ -74,6 +74,8 @@ def write_dataset(root: Path, videos: int) -> None:
                 digest = file.sha256()
             record = Record(name, "ok", length, digest, path.name, name)
             records.setdefault((stage, shard), []).append(record)
+        silent = Record(name, "missing", 0, "", "", name)  # nothing to hear in the viewer
+        records.setdefault(("audio", shard), []).append(silent)
     for (stage, shard), made in records.items():
         write_shard(root / f"results/large/demo_i3d/{stage}/shard{shard}.csv", made)
     write_csv(root / "results/large/manifest.csv", COLUMNS, manifest)
@@ -103,8 +105,9 @@ def measure(command: list[str], root: Path, environment: dict[str, str]) -> dict
     """Run a job; return its CPU and wall seconds and its peak memory in MB."""
     begun = time.perf_counter()
     job = subprocess.Popen(
-        [sys.executable, *command[1:]], cwd=root, env=environment, stderr=subprocess.PIPE
-    )
+        [sys.executable, *command[1:]],
+        cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
     said = job.stderr.read()
     _, status, usage = os.wait4(job.pid, 0)
     if status:
