@@ -67,6 +67,7 @@ rule annotations:
     params:
         files=named_files,
         settings=values.annotation_settings,
+        contents=files.of_dataset(dataset_files.label_contents),
         code=values.code("annotate"),
     shell:
         "python scripts/annotate.py --dataset {wildcards.dataset:q}"

@@ -11,6 +11,7 @@ from wstal.config.dataset_files import (
     facts_file,
     features_folder,
     folder_listing,
+    label_contents,
     own_lists,
     refusal,
     sound_annotation_files,
@@ -61,6 +62,20 @@ def test_the_listing_changes_with_the_files(tmp_path):
     assert folder_listing(tmp_path) == first
     file.write_bytes(b"2")
     assert folder_listing(tmp_path) != first
+
+
+def test_label_files_count_by_content(here):
+    (here / "clips").mkdir()
+    labels = here / "clips/labels.csv"
+    labels.write_text("video,labels,split\na,x,train\nb,x,test\n")
+    own = dataset_sources("folder", videos="clips")
+    before = label_contents("mine", own)
+    os.utime(labels, (1, 1))
+    assert before and label_contents("mine", own) == before
+    labels.write_text("video,labels,split\na,y,train\nb,y,test\n")
+    os.utime(labels, (1, 1))
+    assert label_contents("mine", own) != before
+    assert label_contents("demo", dataset_sources("demo")) == ""
 
 
 def dataset_sources(kind, **keys):

@@ -287,6 +287,10 @@ def test_what_only_tests_know_evaluates_again_and_trains_nothing(copy):
     assert not copy.rules(TARGET)
     segments.write_text(right)
     assert copy.rules(TARGET) == {"annotations": 1, **EVALUATION}
+    copy.snakemake(TARGET)
+    segments.write_text(right.replace("0.2", "0.3"))
+    os.utime(segments, (1e9, 1e9))  # put back from a backup, with its date
+    assert copy.rules(TARGET) == {"annotations": 1, **EVALUATION}
     write_labels(clips, {**VIDEOS, "d": ("sway;wave", "test")})  # a class more for the networks
     assert copy.rules(TARGET)["train"] == 1
 

@@ -146,6 +146,13 @@ def own_lists(name: str, dataset: Dataset) -> str:
     return data_digest(json.dumps(view.as_json()) for view in views)[:16]
 
 
+def label_contents(name: str, dataset: Dataset) -> str:
+    """A digest of the user's label files: one that is put back with an older date counts too."""
+    files = [Path(path) for path in annotation_files(name, dataset)]
+    samples = [sample(path) for path in files if path.parts[0] != "results" and path.is_file()]
+    return hashlib.sha256("".join(samples).encode()).hexdigest()[:16] if samples else ""
+
+
 def _absent(name: str, key: str, path: Path) -> str:
     there = sorted(str(other) for other in path.parent.glob("*.csv"))
     columns = {"labels": "video,labels,split", "segments": "video,t_start,t_end,label"}[key]
