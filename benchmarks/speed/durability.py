@@ -1,8 +1,8 @@
 """Time what flushing to the disk, checksums and digests add to the files of the demo.
 
-As many files as a run of the demo writes (two runs of three seeds), of about their sizes, are written
-and read by the stages' own functions: with flushing and checksums, and without them, in turns.
-The difference is set beside the seconds of the whole demo in `results/demo.json`.
+As many files as a run of the demo writes (two runs of three seeds), of about their sizes, are
+written and read by the stages' own functions: with flushing and checksums, and without them, in
+turns. The difference is set beside the seconds of the whole demo in `results/demo.json`.
 
 Examples:
   OMP_NUM_THREADS=1 python -m benchmarks.speed.durability
@@ -56,9 +56,7 @@ def without() -> Iterator[None]:
         return create(self, *args, **options)
 
     with ExitStack() as stack:
-        stack.enter_context(
-            patch.object(files, "replace_durably", lambda part, path: part.replace(path))
-        )
+        stack.enter_context(patch.object(files, "replace_durably", Path.replace))
         stack.enter_context(patch.object(h5py.Group, "create_dataset", plain))
         for module in (array_store, packing):
             stack.enter_context(patch.object(module, "seal", lambda file: None))
