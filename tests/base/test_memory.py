@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,6 +86,29 @@ def test_a_worker_with_a_limit_makes_a_video_broken_that_needs_more(tmp_path):
     rows = (tmp_path / "shard.csv").read_text().splitlines()[1:]
     assert [row.split(",")[1] for row in rows] == ["ok", "broken", "ok"]
     assert "out of memory at flow" in rows[1] and "max_memory (now 0.25 GiB" in rows[1]
+
+
+@pytest.mark.slow
+def test_a_worker_that_the_kernel_kills_for_its_memory_costs_one_video(tmp_path):
+    group = Path("/sys/fs/cgroup/memory/wstal-test")
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(400 << 20))
+    except OSError:
+        pytest.skip("no control group whose memory this user may limit")
+    code = SHARD.replace("memory._oom_kills =", "unused =").format(
+        start=ISOLATE, bad="kept = [np.ones(1 << 22) for _ in range(40)]"
+    )
+    inside = 'echo $$ > "$1/cgroup.procs" && exec "$2" -c "$3" "$4"'
+    command = ["bash", "-c", inside, "-", group, sys.executable, code, tmp_path]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        group.rmdir()
+    assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "shard.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[1] for row in rows] == ["ok", "broken", "ok"]
+    assert "video bad: a worker ran out of memory" in done.stderr
 
 
 def test_no_worker_outlives_its_parent_and_signals_reach_it(tmp_path):
