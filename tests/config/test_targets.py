@@ -92,7 +92,9 @@ KNOWN = {
         ("tables/co2net_table2.csv", "'co2net_table2' is not a table; did you mean co2net_table"),
         ("xx/methods.csv", "'xx' is not a dataset; known: activitynet12, demo, thumos14"),
         ("demo/i3d_tvl1/cavff/cavff_map.csv", r"'cavff' is not a run; did you mean cavf\?"),
-        ("demo/i3d_tvl1/cavf/seed0/map.cvs", "it is made as .csv"),
+        ("demo/cavf_map.cvs", "it is made as .csv"),
+        ("demo/i3d_tvl1/cavf/seed0/map.cvs", "results/README.md lists the possible targets"),
+        ("figures/co2net_figure5.gif", "'co2net_figure5' is not a figure; did you mean .*; it is"),
         ("demo/i3d_tvl1/cavf/seed0/maps.csv", "results/README.md lists the possible targets"),
         ("figures/co2net_figure4.gif", "it is made as .png or .svg"),
         (

@@ -85,26 +85,38 @@ def misspelt(
                     f"trained itself; ask for {parts}"
                 )
     names = min(readings, key=lambda reading: reading[:2])[2] if readings else {}
-    if not names:
-        other = " or ".join(_other_suffixes(target, patterns, known))
-        hint = f"it is made as {other}" if other else "results/README.md lists the possible targets"
-        return f"no rule makes {target}: {hint}"
-    unknown = [_unknown_part(kind, name, known[kind]) for kind, name in names.items()]
-    return f"no rule makes {target}: {'; '.join(unknown)}"
+    if names:
+        return f"no rule makes {target}: {_unknown_parts(names, known)}"
+    names, suffixes = _with_other_suffix(target, patterns, known)
+    if not suffixes:
+        return f"no rule makes {target}: results/README.md lists the possible targets"
+    unknown = f"{_unknown_parts(names, known)}; " if names else ""
+    return f"no rule makes {target}: {unknown}it is made as {' or '.join(suffixes)}"
 
 
-def _other_suffixes(
+def _with_other_suffix(
     target: str, patterns: Iterable[str], known: Mapping[str, Collection[str]]
-) -> list[str]:
-    """The suffixes of the files that are called as the target up to its own suffix."""
+) -> tuple[dict[str, str], list[str]]:
+    """The unknown names and the suffixes of the files that are called as the target before its own.
+
+    Those with fewest unknown names; no suffixes if there are none of this form.
+    """
     stem = target.rpartition(".")[0]
-    found = set()
+    found: dict[tuple, set[str]] = {}
     for pattern in patterns:
         start, dot, suffix = pattern.rpartition(".")
         match = _loosely(start).fullmatch(stem) if dot and "}" not in suffix else None
-        if match and all(v in known.get(n, [v]) for n, v in match.groupdict().items()):
-            found.add(f".{suffix}")
-    return sorted(found)
+        if match and "{" in start.rpartition("/")[2]:
+            names = {n: v for n, v in match.groupdict().items() if v not in known.get(n, [v])}
+            found.setdefault(tuple(names.items()), set()).add(f".{suffix}")
+    if not found:
+        return {}, []
+    fewest = min(found, key=lambda names: (len(names), names))
+    return dict(fewest), sorted(found[fewest])
+
+
+def _unknown_parts(names: Mapping[str, str], known: Mapping[str, Collection[str]]) -> str:
+    return "; ".join(_unknown_part(kind, name, known[kind]) for kind, name in names.items())
 
 
 def _unknown_part(kind: str, name: str, known: Collection[str]) -> str:
