@@ -7,8 +7,10 @@ import hashlib
 import os
 import zipfile
 
+import numpy as np
 import pytest
 from wstal.base.errors import MediaError, WstalError
+from wstal.base.memory import MAX_MEMORY
 from wstal.base.restricted_pickle import read_object_array
 from wstal.base.text_files import read_json, read_rows, read_text
 from wstal.base.torch_files import read_plain
@@ -99,3 +101,11 @@ def test_compressed_json_is_unpacked_no_further_than_its_size_allows(tmp_path):
     with gzip.open(tmp_path / "b.json", "wt") as file:
         file.write("[1]" + " " * 100_000)
     assert read_json(tmp_path / "b.json") == [1]
+
+
+def test_a_sparse_array_larger_than_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv(MAX_MEMORY, str(1 << 30))
+    np.save(tmp_path / "a.npy", np.zeros(4))
+    os.truncate(tmp_path / "a.npy", (1 << 30) + 1)
+    with pytest.raises(MediaError, match="a.npy has 1,073,741,825 bytes, more than max_memory"):
+        load_array(tmp_path / "a.npy")

@@ -15,6 +15,7 @@ import numpy as np
 from annotated_types import Ge, Gt, MinLen
 
 from wstal.base.errors import MediaError, WstalError
+from wstal.base.memory import max_memory
 from wstal.base.settings import SettingsError
 from wstal.base.user_files import check_regular
 
@@ -90,7 +91,9 @@ def load_array(path: Path) -> np.ndarray:
     Raises MediaError for a damaged file, WstalError for one that holds pickled objects.
     """
     try:
-        array = np.load(check_regular(path, MediaError), allow_pickle=False)
+        if (size := check_regular(path, MediaError).stat().st_size) > max_memory():
+            raise MediaError(f"{path.name} has {size:,} bytes, more than max_memory allows")
+        array = np.load(path, allow_pickle=False)
     except (OSError, EOFError, MemoryError) as error:
         raise MediaError(f"{path.name} is damaged: {error}") from error
     except ValueError as error:
