@@ -329,7 +329,8 @@ def test_what_a_player_shows(source, name):
     assert abs(len(line.frame_index) - round(right.duration * 25)) <= 1
     index = [line.frame_index[round(second * 25)] for second in right.pictures]
     read = [number_of(p) for chunk in read_frames(path, index) for p in chunk]
-    assert read == pytest.approx(list(right.pictures.values()), abs=1)
+    step = 1 if "late" in name else 0  # the encoder's delay of the sound moves second 0
+    assert read == pytest.approx(list(right.pictures.values()), abs=step)
     if right.beeps is not None:
         assert beeps_in(read_sound(path)) == pytest.approx(right.beeps, abs=0.045)
     assert line.gaps == right.gaps

@@ -78,23 +78,29 @@ class Clock:
 
     def is_undecided(self, stream: int, at: float) -> bool:
         """Return whether a packet at `at` comes to a jump that no stream has decided yet."""
+        last = self._hands[stream].last
+        if last is not None and 0 <= at - last <= BACKWARD:  # nearly always
+            return False
         return self._is_jump(stream, at) and self._known(stream, at) is None
 
     def offset(self, stream: int, at: float, step: float) -> float:
         """Return the seconds to add to a packet at `at`, which lasts `step`; in file order."""
         hand = self._hands[stream]
-        if self._is_jump(stream, at):
+        if hand.last is not None and 0 <= at - hand.last <= BACKWARD:  # nearly always
+            hand.since += 1
+        elif self._is_jump(stream, at):
             known = self._known(stream, at)
             if known is None:
                 self.offsets.append(hand.last + hand.step + self.offsets[hand.offset] - at)
                 known = self.restarts
             hand.offset = known
-        if hand.last is not None and at > hand.last + BACKWARD:
-            hand.before, hand.since = hand.last, 0
-        hand.since += 1
+        elif hand.last is not None and at > hand.last:
+            hand.before, hand.since = hand.last, 1
         hand.last, hand.step = at, step if step > 0 else hand.step
-        self._latest = max(self._latest, at + self.offsets[hand.offset])
-        return self.offsets[hand.offset]
+        offset = self.offsets[hand.offset]
+        if at + offset > self._latest:
+            self._latest = at + offset
+        return offset
 
     def _is_jump(self, stream: int, at: float) -> bool:
         hand = self._hands[stream]
@@ -169,9 +175,14 @@ def gaps(times: np.ndarray, lead: float = 0.0, stay: float = 0.0) -> np.ndarray:
     `lead` are the seconds before the first picture, `stay` those of the last one.
     """
     steps = np.diff(times)
-    usual = float(np.median(steps)) if len(steps) else 0.0
+    longest = _longest(steps)
     steps = np.concatenate([[lead], steps, [stay]])
-    return steps[steps > max(STAY, 5 * usual)]
+    return steps[steps > longest]
+
+
+def _longest(steps: np.ndarray) -> float:
+    """Return the longest seconds from a picture to the next that are not a gap."""
+    return max(STAY, 5 * float(np.median(steps))) if len(steps) else STAY
 
 
 def _sane(rate: float) -> float:
@@ -237,12 +248,16 @@ def frame_count(duration: float, fps: float) -> int:
 def frame_grid(times: np.ndarray, duration: float, fps: float) -> np.ndarray:
     """Return the decoded frame nearest to each k/fps: int64 [N], from increasing seconds [F].
 
-    Of two frames that are equally near (within a microsecond) the earlier one is taken.
+    Of two frames that are equally near (within a microsecond) the earlier one is taken. In a gap
+    (`gaps`) the frame before it stays until half a usual step before the next one.
     """
     times = np.asarray(times, dtype=np.float64)
     if not len(times):
         raise WstalError("a video without decoded frames has no time grid")
-    borders = (times[:-1] + times[1:]) / 2 + TIE
+    borders, steps = (times[:-1] + times[1:]) / 2, np.diff(times)
+    if (silent := steps > _longest(steps)).any():
+        borders[silent] = times[1:][silent] - float(np.median(steps)) / 2
+    borders += TIE
     return np.searchsorted(borders, np.arange(frame_count(duration, fps)) / fps).astype(np.int64)
 
 

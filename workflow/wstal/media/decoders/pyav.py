@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -90,12 +91,15 @@ def _first_decodable(path: str | Path, streams: list):
     known = [stream for stream in streams if stream.codec_context is not None]
     if len(streams) == 1:
         return known[0] if known else None
-    working = (stream for stream in known if _decodes(path, stream.index))
+    stamp = Path(path).stat()
+    file = (str(path), stamp.st_size, stamp.st_mtime_ns)
+    working = (stream for stream in known if _decodes(*file, stream.index))
     return next(working, known[0] if known else None)
 
 
-def _decodes(path: str | Path, index: int) -> bool:
-    """Return whether a frame comes from the first packets of a stream."""
+@lru_cache(maxsize=64)  # a file is opened several times: for its times, its pictures, its sound
+def _decodes(path: str, size: int, changed: int, index: int) -> bool:
+    """Return whether a frame comes from the first packets of a stream of a file."""
     with opened(path) as container:
         for count, packet in enumerate(packets(container, [container.streams[index]], Faults())):
             if decoded(packet, Faults()):
@@ -178,14 +182,14 @@ def decoded(packet, faults: Faults) -> list:
 class PlayedPackets:
     """The packets of a video stream and its sound, with their times on one clock (`Clock`).
 
-    Iterate once. `reach` has, by index of the stream, the second up to which its packets last; also
-    of the streams that are not played, if `watch_all`.
+    Iterate once. With `watch_all`, `reach` also covers the streams that are not played.
     """
 
     def __init__(self, container, video, sound, faults: Faults, watch_all: bool = False) -> None:
         played = [stream for stream in (video, sound) if stream is not None]
-        self.reach: dict[int, float] = {}
         self.clock = Clock(len(played), *_header(container))
+        self._ticks = {stream.index: float(stream.time_base or 0) for stream in container.streams}
+        self._ends: dict[int, int] = {}  # by stream, in its ticks
         self._hands = {stream.index: hand for hand, stream in enumerate(played)}
         self._waiting = sound.index if len(played) == 2 else None  # the sound, for the pictures
         streams = list(container.streams) if watch_all else played
@@ -194,48 +198,56 @@ class PlayedPackets:
     def __iter__(self) -> Iterator:
         held = []
         for packet in self._packets:
-            if packet.stream.index not in self._hands:
-                self._note(packet)
-            elif packet.stream.index == self._waiting and (held or self._is_undecided(packet)):
+            index = packet.stream.index
+            if index not in self._hands:
+                self._note(packet, index)
+            elif index == self._waiting and (held or self._is_undecided(packet, index)):
                 held.append(packet)
                 if not packet.size or len(held) >= HELD:  # the pictures have ended
-                    yield from map(self._place, held)
+                    yield from (self._place(each, index) for each in held)
                     held = []
             else:
-                yield self._place(packet)
-                if held and not self._is_undecided(held[0]):
-                    yield from map(self._place, held)
+                yield self._place(packet, index)
+                if held and not self._is_undecided(held[0], self._waiting):
+                    yield from (self._place(each, self._waiting) for each in held)
                     held = []
-        yield from map(self._place, held)
+        yield from (self._place(each, self._waiting) for each in held)
+
+    @property
+    def reach(self) -> dict[int, float]:
+        """The second up to which the packets of each stream last, by its index."""
+        return {index: end * self._ticks.get(index, 0.0) for index, end in self._ends.items()}
 
     def jumps(self, stream) -> int:
-        """Return how many jumps of the clock a played stream has come to, so far."""
+        """Return the ordinal of the jump that a played stream came to last, 0 before any."""
         return self.clock.jumps(self._hands[stream.index])
 
-    def _is_undecided(self, packet) -> bool:
-        at = _second(packet)
-        hand = self._hands[packet.stream.index]
-        return at is not None and self.clock.is_undecided(hand, at)
+    def _is_undecided(self, packet, index: int) -> bool:
+        ticks = packet.pts if packet.dts is None else packet.dts
+        if ticks is None:
+            return False
+        return self.clock.is_undecided(self._hands[index], ticks * self._ticks[index])
 
-    def _place(self, packet):
+    def _place(self, packet, index: int):
         """Return the packet with its times on the one clock."""
-        at = _second(packet)
-        if at is not None:
-            tick = packet.time_base
-            step = float((packet.duration or 0) * tick)
-            shift = self.clock.offset(self._hands[packet.stream.index], at, step)
+        ticks, tick = packet.dts, self._ticks[index]
+        if ticks is None:
+            ticks = packet.pts
+        if ticks is not None:
+            duration = (packet.duration or 0) * tick
+            shift = self.clock.offset(self._hands[index], ticks * tick, duration)
             if shift:
-                ticks = round(shift / tick)
-                packet.pts = None if packet.pts is None else packet.pts + ticks
-                packet.dts = None if packet.dts is None else packet.dts + ticks
-        self._note(packet)
+                moved = round(shift / tick)
+                packet.pts = None if packet.pts is None else packet.pts + moved
+                packet.dts = None if packet.dts is None else packet.dts + moved
+            self._note(packet, index)
         return packet
 
-    def _note(self, packet) -> None:
+    def _note(self, packet, index: int) -> None:
         if packet.pts is not None:
-            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-            index = packet.stream.index
-            self.reach[index] = max(self.reach.get(index, end), end)
+            end = packet.pts + (packet.duration or 0)
+            if end > self._ends.get(index, end - 1):
+                self._ends[index] = end
 
 
 def _second(packet) -> float | None:
@@ -271,38 +283,39 @@ def _declared_end(container, stream) -> float:
 
 def scan(path: str | Path) -> Scan:
     """Decode all frames and note their times; see `Scan`."""
-    pts, dts, faults, damaged, last = [], [], Faults(), 0, -np.inf
+    pts, dts, faults, damaged = [], [], Faults(), 0
     with opened(path) as container:
         stream, sound = video_stream(path, container), sound_stream(path, container)
         played = PlayedPackets(container, stream, sound, faults, watch_all=True)
         turn, size, first, heard = Orientation(), (0, 0), None, None
         for packet in played:
             if packet.stream.index != stream.index:
-                if heard is None:
-                    heard = next((frame.time for frame in decoded(packet, Faults())), None)
+                if heard is None and (frames := decoded(packet, Faults())):
+                    heard = np.nan if frames[0].time is None else float(frames[0].time)
                 continue
             first = _second(packet) if first is None else first
             for frame in decoded(packet, faults):
                 if not pts:
                     turn, size = orientation_of(path, frame), (frame.width, frame.height)
-                tick = float(frame.time_base or stream.time_base)
+                    tick = float(frame.time_base or stream.time_base)
                 pts.append(np.nan if frame.pts is None else frame.pts * tick)
                 dts.append(np.nan if frame.dts is None else frame.dts * tick)
-                last = pts[-1] + (frame.duration or 0) * tick
+                last = frame
                 damaged += frame.is_corrupt
         if not pts:
             raise MediaError("; ".join([f"{path}: no frame decodes", *faults.texts()]))
         texts = faults.texts()
         if damaged:
             texts.append(f"{damaged} frames are damaged")
-        cut, shown_until = _end_of(path, container, stream, played.reach, last)
+        shown = pts[-1] + (last.duration or 0) * tick
+        cut, shown_until = _end_of(path, container, stream, played.reach, shown)
         width, height = turned_size(*size, turn)
         return Scan(
             *(np.array(pts), np.array(dts), float(stream.average_rate or 0)),
             *(width, height, turn.degrees, stream.frames),
             start=_first_second(container, stream, pts, first),
             shown_until=shown_until,
-            sound=None if heard is None else (heard, played.reach[sound.index]),
+            sound=None if heard is None else (heard, played.reach.get(sound.index, heard)),
             silence="" if heard is not None else why_silent(container),
             faults=texts + cut,
             notes=_notes(path, container, stream, sound, played.clock),
