@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, track, warn
-from wstal.commands.evaluate import features_grid, read_truth
+from wstal.commands.scored_files import features_grid, read_truth
 from wstal.config.protocols import fitting_protocol
 from wstal.evaluate.baselines import baseline_rows
 from wstal.evaluate.ground_truth import find_late_segments, read_durations

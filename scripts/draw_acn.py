@@ -13,7 +13,7 @@ from wstal.commands.console import Add, Program, json_argument
 from wstal.methods.acn.figures import regression_figure, system_overview
 from wstal.methods.acn.localize import LocalizeSettings
 from wstal.methods.acn.loss import TRAINING, LossSettings
-from wstal.plots.over_time import save
+from wstal.plots.style import save
 
 
 def add_arguments(add: Add) -> None:

@@ -14,7 +14,8 @@ from wstal.commands.console import Add, Program, json_argument
 from wstal.datasets.annotations import read_annotations
 from wstal.evaluate.ground_truth import read_durations
 from wstal.localize.scores import read_scores
-from wstal.plots.over_time import plot_strips, save, typical_videos
+from wstal.plots.over_time import plot_strips, typical_videos
+from wstal.plots.style import save
 
 
 def add_arguments(add: Add) -> None:

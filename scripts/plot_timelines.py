@@ -13,7 +13,8 @@ from wstal.datasets.annotations import read_annotations
 from wstal.evaluate.detections import read_detections
 from wstal.localize.proposals import event_detections
 from wstal.localize.scores import read_scores
-from wstal.plots.over_time import plot_timeline, save
+from wstal.plots.over_time import plot_timeline
+from wstal.plots.style import save
 
 
 def add_arguments(add: Add) -> None:

@@ -13,7 +13,8 @@ from wstal.evaluate.diagnosis import diagnose
 from wstal.evaluate.protocols import prepare
 from wstal.localize.scores import Scores, VideoScores
 from wstal.plots.diagnosis import FIGURES, plot_comparison
-from wstal.plots.over_time import make_strip, plot_strips, plot_timeline, save, typical_videos
+from wstal.plots.over_time import make_strip, plot_strips, plot_timeline, typical_videos
+from wstal.plots.style import save
 
 ROWS = [
     {

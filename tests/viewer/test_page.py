@@ -22,7 +22,7 @@ from viewer_cases import STEP, decoded, small_material, small_scores
 from wstal import viewer
 from wstal.base.array_store import Record, write_shard
 from wstal.base.errors import WstalError
-from wstal.plots.over_time import GROUND_TRUTH
+from wstal.plots.style import GROUND_TRUTH
 from wstal.viewer.content import (
     FLOOR,
     Entries,

@@ -28,7 +28,8 @@ from wstal.localize.proposals import COLUMNS, event_detections, write_proposals
 from wstal.localize.scores import Scores
 from wstal.methods.acn.localize import LocalizeSettings, fuse_proposals, fuse_scores
 from wstal.methods.contract import localization_half
-from wstal.plots.over_time import plot_timeline, save
+from wstal.plots.over_time import plot_timeline
+from wstal.plots.style import save
 from wstal.train import checkpoint
 from wstal.train.scoring import score_checkpoint
 

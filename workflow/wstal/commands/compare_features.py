@@ -28,7 +28,7 @@ from wstal.features.compare import (
 )
 from wstal.features.pack import FeatureFile
 from wstal.plots.diagnosis import plot_comparison
-from wstal.plots.over_time import save
+from wstal.plots.style import save
 
 
 def add_arguments(add: Add) -> None:

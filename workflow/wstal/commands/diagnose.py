@@ -10,14 +10,14 @@ from pathlib import Path
 
 from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, warn
-from wstal.commands.evaluate import features_grid, read_truth
+from wstal.commands.scored_files import features_grid, read_truth
 from wstal.config.protocols import fitting_protocol
 from wstal.evaluate.diagnosis import diagnose
 from wstal.evaluate.ground_truth import read_durations
 from wstal.evaluate.map_table import read_scored_detections
 from wstal.evaluate.protocols import prepare
 from wstal.plots.diagnosis import FIGURES
-from wstal.plots.over_time import save
+from wstal.plots.style import save
 
 
 def add_arguments(add: Add) -> None:

@@ -19,28 +19,9 @@ from pathlib import Path
 
 from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, log, warn
+from wstal.commands.scored_files import features_grid, read_truth
 from wstal.config.protocols import fitting_paper, fitting_protocol
-from wstal.evaluate.events import read_score_grid
-from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth, read_usable
 from wstal.evaluate.map_table import ALL, COLUMNS, format_row, run_rows
-
-
-def read_truth(args: argparse.Namespace) -> tuple[GroundTruth, set[str] | None]:
-    """Read the ground truth, and the ids of videos with features (None: all)."""
-    truth = read_ground_truth(args.ground_truth, args.subset)
-    if args.ambiguous:
-        truth = truth.with_ambiguous(args.ambiguous)
-    scored = [video for video, subset in truth.subset.items() if subset in ("val", "test")]
-    return truth, read_usable(args.coverage, scored) if args.coverage else None
-
-
-def features_grid(
-    args: argparse.Namespace, scores: Path | None = None
-) -> tuple[float | None, float | None]:
-    """Return step and t0 of the features, s: as given, else from the score file, else unknown."""
-    if args.step is None and args.t0 is None and scores:
-        return read_score_grid(scores)
-    return args.step, args.t0
 
 
 def add_arguments(add: Add) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, add_ground_truth, track, warn
-from wstal.commands.evaluate import read_truth
+from wstal.commands.scored_files import read_truth
 from wstal.config.protocols import read_protocol
 from wstal.evaluate.map_table import (
     read_event_seeds,

@@ -21,7 +21,7 @@ from wstal.commands.console import (
     json_argument,
     track,
 )
-from wstal.commands.evaluate import features_grid, read_truth
+from wstal.commands.scored_files import features_grid, read_truth
 from wstal.config.protocols import fitting_protocol
 from wstal.evaluate.detections import read_detections
 from wstal.evaluate.map_table import COLUMNS

@@ -1,5 +1,5 @@
-"""Figures: over_time.py (the style of all, then videos over time, of one run or several),
-diagnosis.py (errors of detections; two feature files side by side).
+"""Figures: over_time.py (videos over time, of one run or several), diagnosis.py (errors of
+detections; two feature files side by side); style.py is shared by all.
 
 Imports only base, localize and evaluate.
 """

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from wstal.evaluate.diagnosis import ERRORS, KINDS
-from wstal.plots.over_time import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
+from wstal.plots.style import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
 
 COLOURS = dict(
     zip(KINDS, (GROUND_TRUTH, "#264653", "#e9c46a", "#e76f51", "#f4a261", "#adb5bd"), strict=True)

@@ -1,4 +1,4 @@
-"""The style of all figures, and videos over time.
+"""Videos over time.
 
 `plot_timeline` draws one video of one run: ground truth, proposals, class activation and
 attention. `plot_strips` draws attention or class activation of several runs as strips below the
@@ -7,11 +7,8 @@ annotated segments, for videos that `typical_videos` chooses.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -19,38 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wstal.localize.scores import Scores, VideoScores
+from wstal.plots.style import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
 
-matplotlib.use("svg")
-
-
-from wstal.base.files import atomic_path
-
-plt.rcParams.update(
-    {
-        "font.size": 8,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "svg.fonttype": "none",
-        "text.parse_math": False,  # a `$` in the name of a file or class is a letter
-        "svg.hashsalt": "wstal",  # equal figures are equal files
-        "legend.frameon": False,
-    }
-)
-GROUND_TRUTH, RGB, FLOW, FUSED, AUDIO = "#2a9d8f", "#e76f51", "#264653", "#5c677d", "#e9c46a"
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure atomically, in the format of its suffix, without a date; close it."""
-    with atomic_path(path) as temporary:
-        metadata = {"Date": None} if temporary.suffix == ".svg" else None
-        figure.savefig(temporary, bbox_inches="tight", dpi=150, metadata=metadata)
-        if temporary.suffix == ".svg" and _CONTROLS.search(text := temporary.read_text("utf-8")):
-            temporary.write_text(_CONTROLS.sub("\ufffd", text), encoding="utf-8")
-    plt.close(figure)
-
-
-# Characters that XML does not take in any form: from names of files and classes.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 MAX_CLASSES = 3
 STREAM_COLOURS = {"rgb": RGB, "rgb+flow": RGB, "flow": FLOW, "audio": AUDIO}
 PREFERRED_SHARE = 0.3  # of a video's time annotated: strips then show both action and background

@@ -23,7 +23,7 @@ from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.protocols import Prepared, Protocol, prepare
 from wstal.localize.scores import VideoScores
 from wstal.localize.segments import overlap
-from wstal.plots.over_time import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
+from wstal.plots.style import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
 
 PAGE, STYLE = "page.html", "page.css"
 SCRIPTS = ("data.js", "clock.js", "lanes.js", "timeline.js", "list.js", "tables.js", "viewer.js")

@@ -15,7 +15,7 @@ from wstal.methods.acn.localize import LocalizeSettings
 from wstal.methods.acn.loss import LossSettings
 from wstal.methods.acn.network import ACN, RegressionNetwork, RunSettings
 from wstal.methods.acn.proposals import areas_of
-from wstal.plots.over_time import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
+from wstal.plots.style import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
 
 COLOURS = {"rgb": RGB, "flow": FLOW}
 SCORES = ("class probability S", "attention A, video score v")
