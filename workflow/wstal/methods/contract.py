@@ -34,9 +34,6 @@ if TYPE_CHECKING:  # localization imports this module, and not every method's ne
 
     from wstal.localize.scores import Scores
 
-
-from torch import Tensor
-
 NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
