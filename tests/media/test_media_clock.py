@@ -16,7 +16,7 @@ from remuxed_clips import DISPOSITION, Track, beeping, beeps_in, join, remux, wr
 from video_clips import number_of, write_clip
 from wstal.media.frames import read_frames, read_timeline
 from wstal.media.probe import probe
-from wstal.media.sound import read_sound
+from wstal.media.sound import NoAudio, read_sound
 
 WRAP = 2**33 / 90000  # seconds until the clock of a transport stream starts again
 DEFAULT, NONE, COVER = DISPOSITION.default, DISPOSITION(0), DISPOSITION.attached_pic
@@ -337,3 +337,29 @@ def test_what_a_player_shows(source, name):
     assert re.search(right.reason or "^(no announced length)?$", line.reason), line.reason
     assert info.audio == (right.beeps is not None)
     assert "cut short" not in info.reason
+
+
+def test_a_sound_that_nothing_decodes_is_named(source):
+    path = CASES["unknown_sound.mp4"].make(source)
+    info = probe(path)
+    assert (info.status, info.audio) == ("no_audio", False)
+    assert info.reason == "its sound does not decode here (unknown codec)"
+    with pytest.raises(NoAudio, match=r"unknown_sound.mp4: its sound does not decode here"):
+        read_sound(path)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_cut_short_means_the_video_stream(source, tmp_path, suffix):
+    """A file that lost its end says so."""
+    whole = remux(
+        tmp_path / f"whole.{suffix}",
+        *(Track(source.aac if suffix == "mp4" else source.plain, k) for k in ("video", "audio")),
+        **({"movflags": "faststart"} if suffix == "mp4" else {}),
+    )
+    data = whole.read_bytes()
+    assert "cut short" not in probe(whole).reason
+    whole.write_bytes(data[: int(len(data) * 0.6)])
+    info = probe(whole)
+    assert info.status == "partial"
+    assert "cut short" in info.reason
+    assert info.duration < 2.5
