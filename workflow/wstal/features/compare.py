@@ -25,6 +25,7 @@ MAX_SHIFT = 8  # rows
 MAX_ROWS = 2000  # compared per video
 MIN_OVERLAP = 4  # rows
 BETTER = 0.02  # by which another rate, shift or order must match better to be accepted
+FLAT = 0.05  # share of the other side's change over time below which rows stand still
 LAGS = 20  # rows over which a video's resemblance to itself is compared
 LEAST_ROWS = 16  # for that comparison
 SAME, ALIKE = 0.999, 0.3  # centred cosines
@@ -89,7 +90,9 @@ def compare_files(
     """Return a row per video that both files have, by id with or without a leading `v_`.
 
     Columns: id, rows_a, rows_b, rate (rows of b per row of a), shift (rows of b), swapped, per
-    stream cosine_{s}, match_{s} (centred) and scale_{s} (norm of b's rows over a's), causes.
+    stream cosine_{s}, match_{s} (centred) and scale_{s} (norm of b's rows over a's), causes, and
+    confidence: the share of the difference that rate, shift and order of streams explain (1: all
+    of it, or nothing differs; 0: none, and the cause is a guess).
     Raises WstalError if the files share no video or no stream.
     """
     known = {video.removeprefix("v_"): video for video in b.ids()}
@@ -123,10 +126,12 @@ def compare_video(a: Streams, b: Streams) -> dict[str, Any]:
     for name in a:
         ours, theirs = a[name][index_a], b[partner[name]][index_b]
         row[f"cosine_{name}"] = _cosine(ours, theirs)
-        row[f"match_{name}"] = _match(ours, theirs)
+        row[f"match_{name}"] = match_rows(ours, theirs)
         lengths = [max(float(_norms(rows).mean()), 1e-12) for rows in (ours, theirs)]
         row[f"scale_{name}"] = lengths[1] / lengths[0]
-    return row | {"causes": "; ".join(_find_causes(a, b, row, found))}
+    causes = _find_causes(a, b, row, found)
+    row["confidence"] = round(_confidence(a, b, row, found, causes), 3)
+    return row | {"causes": "; ".join(causes)}
 
 
 def align(a: Streams, b: Streams) -> Alignment:
@@ -191,21 +196,73 @@ def _find_causes(a: Streams, b: Streams, row: Mapping[str, Any], found: Alignmen
         causes.append(f"ReLU: only {'a' if lows[0] < 0 else 'b'} has negative values")
     unit = [all(np.allclose(_norms(x), 1, atol=1e-3) for x in side.values()) for side in (a, b)]
     scales = [row[f"scale_{name}"] for name in a]
+    matches = {name: row[f"match_{name}"] for name in a}
     if unit[0] != unit[1]:
         causes.append(f"L2: the rows of {'a' if unit[0] else 'b'} have length 1")
-    elif min(row[f"match_{n}"] for n in a) > 0.99 and any(abs(s - 1) > 0.1 for s in scales):
+    elif min(matches.values()) > 0.99 and any(abs(s - 1) > 0.1 for s in scales):
         causes.append("scale: alike but for a factor")
-    match = float(np.mean([row[f"match_{name}"] for name in a]))
-    if match < ALIKE:
-        return [
-            *causes,
-            "no alignment: other network, weights, video or sampling",
-            _time_cause(a, b),
-        ]
+    if flat := _find_flat(a, b):
+        return [*causes, f"scaled twice: the rows of {flat} hardly change over time"]
+    if float(np.mean(list(matches.values()))) < ALIKE:
+        unaligned = "no alignment: other network, weights, video or sampling"
+        return [*causes, unaligned, _time_cause(a, b)]
     causes += _find_time_causes(row, found)
-    if match < SAME and not causes:
-        causes.append("crop, resize, interpolation or decoder: alike, not equal")
+    causes += _find_rounding(a, b, found) if not causes else []
+    other = [name for name, match in matches.items() if match < SAME]
+    if other and not causes:
+        causes.append(_input_cause(other, list(a)))
     return causes or ["the same"]
+
+
+def _input_cause(other: Sequence[str], streams: Sequence[str]) -> str:
+    """Which input differs: of all streams as a crop does, or of one alone."""
+    if len(other) == len(streams):
+        return "crop, resize, interpolation, decoder or frame offset: alike, not equal"
+    if other == ["flow"]:
+        return "input of flow alone: sign, scale, x and y, algorithm"
+    if other == ["rgb"]:
+        return "input of rgb alone: order of colours, scaling"
+    return f"input of {', '.join(other)} alone: alike, not equal"
+
+
+def _find_flat(a: Streams, b: Streams) -> str:
+    """Which side's rows all but stand still while the other's change; empty for neither."""
+    spread = [
+        [float(x.std(0).mean()) / max(float(np.abs(x).mean()), 1e-12) for x in side.values()]
+        for side in (a, b)
+    ]
+    for flat, other, name in ((0, 1, "a"), (1, 0, "b")):
+        if all(x < FLAT * y for x, y in zip(spread[flat], spread[other], strict=True)):
+            return name
+    return ""
+
+
+def _find_rounding(a: Streams, b: Streams, found: Alignment) -> list[str]:
+    """Whether one side has the other's numbers in half precision."""
+    if any(len(a[name]) != len(b[name]) for name in a) or found.swapped:
+        return []
+    for name, exact, rounded in (("b", a, b), ("a", b, a)):
+        halves = {key: exact[key].astype(np.float16).astype(np.float32) for key in exact}
+        if all(np.array_equal(halves[key], rounded[key]) for key in exact) and any(
+            not np.array_equal(halves[key], exact[key]) for key in exact
+        ):
+            return [f"float16: {name} has the numbers of the other in half precision"]
+    return []
+
+
+def _confidence(
+    a: Streams, b: Streams, row: Mapping[str, Any], found: Alignment, causes: Sequence[str]
+) -> float:
+    """Return the share of the plain comparison's misfit that the alignment explains, 0..1."""
+    certain = ("the same", "float16", "L2", "scale", "ReLU")
+    if any(cause.startswith(certain) for cause in causes) and found == replace(
+        Alignment(0), match=found.match
+    ):
+        return 1.0
+    match = float(np.mean([row[f"match_{name}"] for name in a]))
+    length = min(len(next(iter(side.values()))) for side in (a, b))
+    plain = float(np.mean([match_rows(a[name][:length], b[name][:length]) for name in a]))
+    return float(np.clip((match - plain) / max(1 - plain, 1e-9), 0, 1))
 
 
 def _time_cause(a: Streams, b: Streams) -> str:
@@ -294,8 +351,11 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float((_unit(a) * _unit(b)).sum(1).mean()) if len(a) else 0.0
 
 
-def _match(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean centred cosine; the plain one if neither stream ever changes, as in silence."""
+def match_rows(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the mean centred cosine of paired rows.
+
+    It is the plain one if neither stream ever changes, as in silence.
+    """
     if not (_is_constant(a) and _is_constant(b)):
         return _cosine(_centred(a), _centred(b))
     return _cosine(a, b) if a.any() or b.any() else 1.0
