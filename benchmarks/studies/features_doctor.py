@@ -115,17 +115,17 @@ class Inputs(NamedTuple):
     flow: np.ndarray  # [N - 1, H, W, 2]
 
 
-def read_inputs(video: Path, short_side: int) -> Inputs:
-    """Decode a square video with OpenCV, resize it by areas and compute its flow.
+def read_inputs(video: Path, short_side: int, interpolation: int = cv2.INTER_AREA) -> Inputs:
+    """Decode a square video with OpenCV, resize it and compute its flow.
 
-    The recipe resizes bilinearly: beside each fault there is a harmless difference.
+    The recipe resizes bilinearly: by areas, there is a harmless difference beside each fault.
     """
     reader, pictures, grays = cv2.VideoCapture(str(video)), [], []
     while (frame := reader.read())[0]:
-        size, areas = (short_side, short_side), cv2.INTER_AREA
+        size = (short_side, short_side)
         gray = cv2.cvtColor(frame[1], cv2.COLOR_BGR2GRAY)
-        grays.append(cv2.resize(gray, size, interpolation=areas))
-        pictures.append(cv2.resize(frame[1], size, interpolation=areas)[..., ::-1])
+        grays.append(cv2.resize(gray, size, interpolation=interpolation))
+        pictures.append(cv2.resize(frame[1], size, interpolation=interpolation)[..., ::-1])
     return Inputs(np.stack(pictures), tvl1(np.stack(grays)))
 
 
@@ -133,7 +133,7 @@ def read_inputs(video: Path, short_side: int) -> Inputs:
 def compute(
     networks: Mapping[str, InceptionI3D], inputs: Inputs, crop: int, fault: str = ""
 ) -> dict[str, np.ndarray]:
-    """Return the rows of both streams with a fault: `[T, 256]` each."""
+    """Return the rows of each network's stream with a fault: `[T, 256]` each."""
     late = int(fault == "off by one frame")
     margin = (inputs.rgb.shape[1] - crop) // 2 * (fault != "other crop")
     cut = slice(margin, margin + crop)
@@ -148,13 +148,14 @@ def compute(
     if fault == "normalized twice":
         rgb, flow = rgb / 127.5 - 1, flow / LEVELS
     rows = {}
-    for name, pictures in (("rgb", rgb), ("flow", flow)):
+    for name, network in networks.items():
+        pictures = rgb if name == "rgb" else flow
         count = len(rgb) // 16
         whole = np.concatenate([pictures, pictures[-1:]])[: 16 * count].reshape(
             count, 16, crop, crop, -1
         )
         x = torch.from_numpy(np.ascontiguousarray(whole)).permute(0, 4, 1, 2, 3)
-        rows[name] = torch.cat([networks[name].features(each[None]) for each in x]).numpy()
+        rows[name] = torch.cat([network.features(each[None]) for each in x]).numpy()
     return rows
 
 

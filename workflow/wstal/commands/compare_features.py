@@ -47,6 +47,7 @@ def add_arguments(add: Add) -> None:
     add("--plot", type=Path, help="figure, .svg or .png")
     add("--video", type=Path, help="file of one of the videos, to name faults of the input")
     add("--id", help="which video that is (default: the file's name)")
+    add("--snippets", type=int, default=8, help="of that video, to compute (default: 8)")
     add("--recipe", help="with Inception-I3D, whose networks compute (default: that of a)")
 
 
@@ -109,7 +110,7 @@ def _examine(
     loaded = load_networks(recipe, streams, sources, [ROOT])
     networks = {name: loaded[f"i3d_{name}"].network for name in streams}
     fps = recipe["frames"]["fps"]
-    size = {"short_side": settings.short_side, "crop": settings.crop}
+    size = {"short_side": settings.short_side, "crop": settings.crop, "rows": args.snippets}
     return examine(args.video, theirs, networks, fps=fps, **size)
 
 

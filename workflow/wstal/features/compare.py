@@ -202,7 +202,7 @@ def _find_causes(a: Streams, b: Streams, row: Mapping[str, Any], found: Alignmen
     elif min(matches.values()) > 0.99 and any(abs(s - 1) > 0.1 for s in scales):
         causes.append("scale: alike but for a factor")
     if flat := _find_flat(a, b):
-        return [*causes, f"scaled twice: the rows of {flat} hardly change over time"]
+        return [f"scaled twice: the rows of {flat} hardly change over time"]
     if float(np.mean(list(matches.values()))) < ALIKE:
         unaligned = "no alignment: other network, weights, video or sampling"
         return [*causes, unaligned, _time_cause(a, b)]
