@@ -47,7 +47,16 @@ def test_faults_of_rows_and_time_are_named(published):
     assert min(case.confidence for case in cases) > 0.5
 
 
-@pytest.mark.parametrize("fault", [NONE, *INPUT_FAULTS])
+FAST = ("BGR in place of RGB", "sign of flow reversed", "off by one frame")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, marks=() if fault in FAST else pytest.mark.slow)
+        for fault in (NONE, *INPUT_FAULTS)
+    ],
+)
 def test_faults_of_the_input_are_named(clip, fault):
     video, inputs = clip
     networks = demo_networks()
@@ -90,23 +99,37 @@ def test_what_rows_alone_tell_of_the_input():
     assert certain == (1, 0)
 
 
-def test_the_command_names_the_fault(clip, tmp_path, capsys):
-    """With the demo's recipe, whose crop is its whole picture: no margin, no crop to name."""
-    video, _ = clip
-    inputs, networks = read_inputs(video, 112), demo_networks()
-    for folder, fault in (("ours", ""), ("theirs", "BGR in place of RGB")):
+def test_the_command_gives_the_doctor_aligned_rows(tmp_path, capsys, monkeypatch):
+    from wstal.features import doctor
+
+    rng, asked = np.random.default_rng(5), []
+    rows = {name: rng.random((40, 256)).astype(np.float32) for name in ("rgb", "flow")}
+    for folder, first in (("ours", 0), ("theirs", 1)):
         (tmp_path / folder).mkdir()
-        rows = compute({"rgb": networks["rgb"]}, inputs, 112, fault)["rgb"]
-        np.save(tmp_path / folder / "clip_rgb.npy", rows)
-    call = [tmp_path / "ours", tmp_path / "theirs", "--video", video, "--snippets", 3]
+        for name, array in rows.items():
+            np.save(tmp_path / folder / f"clip_{name}.npy", array[first:])
+
+    def examine(video, theirs, networks, **size):
+        asked.append((video, theirs, set(networks), size))
+        return {"rgb": doctor.Finding("colours: BGR in place of RGB", 0.99, 0.9, 0.97)}
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    call = [tmp_path / "ours", tmp_path / "theirs", "--video", tmp_path / "clip.mkv"]
     with pytest.raises(SystemExit) as done:
         COMMAND.run([*map(str, call), "--recipe", "demo_i3d"])
     assert not done.value.code
     out = capsys.readouterr().out
-    assert "rgb of clip.mkv: colours: BGR in place of RGB, confidence" in out
-    with pytest.raises(SystemExit) as done:
-        COMMAND.run([*map(str, call)])
-    assert "is not as wide as the rows of recipe i3d_tvl1" in str(done.value.code)
+    assert "rgb of clip.mkv: colours: BGR in place of RGB, confidence 0.97" in out
+    ((_, theirs, streams, size),) = asked
+    np.testing.assert_array_equal(theirs["flow"][1:], rows["flow"][1:-1])
+    assert streams == {"rgb", "flow"} and size["crop"] == size["short_side"] == 112
+    for words, message in (
+        ([], "is not as wide as the rows of recipe i3d_tvl1"),
+        (["--id", "other"], "'other' is not in both files"),
+    ):
+        with pytest.raises(SystemExit) as done:
+            COMMAND.run([*map(str, call), *words])
+        assert message in str(done.value.code)
 
 
 def test_the_matrix_of_the_docs_is_the_recorded_one():
