@@ -8,8 +8,10 @@ word. executed: text from input that ran as a program. The last three must be 0.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,25 +40,47 @@ def table() -> dict[str, Counter[str]]:
 
 @dataclass(frozen=True)
 class Finished:
-    """A checkout in which the target is made, the digests of its results and the run's time."""
+    """A checkout in which the target is made, the digests of its results and the run's time.
+
+    Tests work in its folder, since some records have its path, and `kept` is a copy beside it.
+    """
 
     project: Project
     digests: dict[str, str]
     seconds: float
 
+    @property
+    def root(self) -> Path:
+        return self.project.root
+
+    @property
+    def kept(self) -> Path:
+        return self.root.with_name("kept")
+
+
+@pytest.fixture
+def finished(made_once) -> Iterator[Finished]:
+    """A finished checkout, which a test may change."""
+    yield made_once
+    shutil.rmtree(made_once.root)
+    shutil.copytree(made_once.kept, made_once.root)
+
 
 @pytest.fixture(scope="session")
-def finished(project, tmp_path_factory) -> Finished:
+def made_once(project, tmp_path_factory) -> Finished:
     """Four rendered videos, taken from video to mAP without a fault.
 
-    WSTAL_FAULTS_FINISHED names such a checkout, which saves its run where one part is tried.
+    WSTAL_FAULTS_FOLDER keeps them from one session to the next, to work on one of the tests.
     """
-    if made := os.environ.get("WSTAL_FAULTS_FINISHED"):
-        return Finished(Project(Path(made)), digests(Path(made) / "results"), 60.0)
-    small = small_project(project, tmp_path_factory.mktemp("faults") / "wstal")
-    begun = time.monotonic()
-    small.snakemake(TARGET)
-    return Finished(small, digests(small.root / "results"), time.monotonic() - begun)
+    given = os.environ.get("WSTAL_FAULTS_FOLDER")
+    folder = Path(given) if given else tmp_path_factory.mktemp("faults")
+    root, time_file = folder / "wstal", folder / "seconds.txt"
+    if not time_file.exists():
+        begun = time.monotonic()
+        small_project(project, root).snakemake(TARGET)
+        time_file.write_text(str(time.monotonic() - begun))
+        shutil.copytree(root, folder / "kept")
+    return Finished(Project(root), digests(root / "results"), float(time_file.read_text()))
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

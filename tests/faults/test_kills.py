@@ -51,8 +51,7 @@ def test_killed_runs_end_in_the_same_bytes(finished, tmp_path, table, settings):
     draw, counts = random.Random(SEED), Counter()
     log, expected = tmp_path / "log.txt", finished.digests
     assert len(expected) > 60
-    root = finished.project.copy(tmp_path / "wstal").root
-    results = root / "results"
+    root, results = finished.root, finished.root / "results"
 
     def forget():
         for made in (results, root / ".snakemake/metadata", root / ".snakemake/incomplete"):

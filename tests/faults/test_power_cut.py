@@ -29,10 +29,9 @@ def command(*words: str | Path) -> None:
 
 
 @pytest.fixture
-def disk(tmp_path):
-    """An empty ext4 file system in a file, its mount point, and the function that mounts a copy."""
-    image, place = tmp_path / "disk.img", tmp_path / "disk"
-    place.mkdir()
+def disk(finished, tmp_path):
+    """An empty ext4 file system in a file, mounted where the finished checkout is."""
+    image, place = tmp_path / "disk.img", finished.root
     with image.open("wb") as file:
         file.truncate(MB << 20)
     try:
@@ -40,7 +39,7 @@ def disk(tmp_path):
         command("mount", "-o", "loop", image, place)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"loop mounts are not allowed here: {error}")
-    yield image, place
+    yield image
     while place.is_mount():
         command("umount", place)
 
@@ -56,15 +55,15 @@ def start(root: Path, log: Path) -> subprocess.Popen:
 
 
 def test_a_power_cut_costs_nothing_that_was_finished(finished, disk, tmp_path, table, settings):
-    image, place = disk
-    root, log, copies = place / "wstal", tmp_path / "log.txt", []
+    image, root = disk, finished.root
+    log, copies = tmp_path / "log.txt", []
 
     def copy():
         copies.append(tmp_path / f"copy{len(copies):03d}.img")
         command("cp", "--sparse=always", image, copies[-1])
 
-    source = finished.project.root
-    shutil.copytree(source, root, ignore=shutil.ignore_patterns("results", ".snakemake"))
+    ignore = shutil.ignore_patterns("results", ".snakemake", "lost+found")
+    shutil.copytree(finished.kept, root, ignore=ignore, dirs_exist_ok=True)
     os.sync()
     running = start(root, log)
     while running.poll() is None:
@@ -74,11 +73,11 @@ def test_a_power_cut_costs_nothing_that_was_finished(finished, disk, tmp_path, t
     for pause in AFTER:
         time.sleep(pause)
         copy()
-    command("umount", place)
+    command("umount", root)
 
     expected, counts, problems, before = finished.digests, Counter(), [], set()
     for number, each in enumerate(copies):
-        command("mount", "-o", "loop", each, place)
+        command("mount", "-o", "loop", each, root)
         found = digests(root / "results")
         wrong = [n for n, digest in found.items() if n in expected and digest != expected[n]]
         lost = sorted(before - set(found))
@@ -96,7 +95,7 @@ def test_a_power_cut_costs_nothing_that_was_finished(finished, disk, tmp_path, t
                 counts["lost"] += 1
                 problems.append((number, "not continued", log.read_text()[-1500:]))
             assert not left_over(root / "results")
-        command("umount", place)
+        command("umount", root)
     counts["survived"] = counts["tried"] - len({number for number, *_ in problems})
     table["power cuts"] = counts
     settings["power cuts"] = {"copies every s": EVERY, "after the end s": AFTER}

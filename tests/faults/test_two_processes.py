@@ -28,9 +28,9 @@ def start(root: Path, *words: str) -> subprocess.Popen:
 
 
 @pytest.fixture
-def again(finished, tmp_path):
-    """A copy of the finished checkout in which the run is to be trained and scored again."""
-    root = finished.project.copy(tmp_path / "wstal").root
+def again(finished):
+    """The finished checkout, in which the run is to be trained and scored again."""
+    root = finished.root
     shutil.rmtree(root / RUN)
     for made in ("map.csv", "co2net_map.csv", "co2net_log.csv"):
         for path in (root / "results/tiny").rglob(made):
