@@ -13,6 +13,7 @@ import sys
 
 import pytest
 import warm_python
+from wstal.base.contents import sample
 from wstal.media.find import find_videos, shard_listing, shard_of, videos_below
 
 
@@ -92,6 +93,12 @@ def test_near_misses_are_named(folder):
     assert "similar: plain.mp4" in found(folder, "Plain")[1]
     for path in ("/data/clips/plain.mp4", "clips\\plain.mp4"):  # of another machine
         assert "similar: plain.mp4" in found(folder, path)[1]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "é" * 200, "a/" * 3000, "a\0b", "\0"])
+def test_names_that_no_file_system_takes_are_absent(folder, name):
+    (found,) = find_videos(folder, [name], {name: f"{name}.mp4"})
+    assert found.path is None and "no video file of this name" in found.note
 
 
 def test_a_folder_that_is_not_there(tmp_path):
@@ -194,6 +201,18 @@ def test_a_replaced_video_is_seen_and_a_missing_folder_is_empty(clips):
         (clips / "sub" / "d.mp4").write_bytes(content)
         assert shard_of("d", 4) in changed(before, shard_listing(clips, 4))
     assert len(set(shard_listing(clips / "none", 4))) == 1
+
+
+def test_a_file_that_may_not_be_read_concerns_its_own_shard_alone(clips):
+    before = shard_listing(clips, 5)
+
+    def refuse(path):
+        if path.stem == "a":
+            raise PermissionError(13, "Permission denied")
+        return sample(path)
+
+    shards = {shard_of("a", 5), shard_of("v_a", 5)}
+    assert set(changed(before, shard_listing(clips, 5, None, refuse))) == shards
 
 
 def test_linked_folders_are_entered_once_and_hidden_files_are_none(tmp_path, clips):

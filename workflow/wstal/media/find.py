@@ -6,6 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
@@ -118,8 +119,9 @@ def _find_video(
         return Found(video, unique[0])
     if not folder.is_dir():
         return Found(video, None, f"the video folder {folder} does not exist")
-    if (folder / name).is_dir():
-        return Found(video, None, f"{folder / name} is a folder, not a regular file")
+    with suppress(OSError):  # of a name that no file system takes
+        if (folder / name).is_dir():
+            return Found(video, None, f"{folder / name} is a folder, not a regular file")
     if other := ignored.get(PurePosixPath(video).name):
         hint = f"{other} is not taken for its extension; write the name with it in the labels"
         return Found(video, None, f"no video file of this name below {folder}; {hint}")
@@ -165,7 +167,10 @@ def shard_listing(
             ids = {spelling(path.name), spelling(relative.as_posix())} & (named or {}).keys()
         if not ids or not path.is_file():
             continue
-        line = f"{printable(relative.as_posix())}\0{content(path)}"
+        try:
+            line = f"{printable(relative.as_posix())}\0{content(path)}"
+        except OSError as error:  # it is a row with this reason, and probed again once it is read
+            line = f"{printable(relative.as_posix())}\0{error.strerror}"
         for video in ids if named is None else ids & named.keys():
             lines[shard_of(video, shards)].add(line)
     return [hashlib.sha256("\n".join(sorted(each)).encode()).hexdigest()[:16] for each in lines]
