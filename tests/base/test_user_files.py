@@ -21,6 +21,7 @@ from wstal.datasets.published_sets import read_texts
 from wstal.features.importers.layouts import _load_archive
 from wstal.features.importers.published import load_array
 from wstal.networks.weights import identify, read_state
+from wstal.train import checkpoint
 
 READERS = {
     "text": read_text,
@@ -30,6 +31,7 @@ READERS = {
     "labels.json": read_own_labels,
     "pickle": read_object_array,
     "torch": read_plain,
+    "checkpoint": checkpoint.load,
     "weights.pt": read_state,
     "weights.safetensors": read_state,
     "identity.pt": lambda path: identify(path, {}),
@@ -84,6 +86,7 @@ def zeros_zip(path, name: str, size: int = 80 << 20) -> None:
         ("arrays.npz", _load_archive, "feature.npy"),
         ("videos.zip", lambda path: find_members(path, {"clip"}), "clip.mp4"),
         ("weights.pt", read_plain, "archive/data.pkl"),
+        ("checkpoint.pt", checkpoint.load, "archive/data.pkl"),
     ],
 )
 def test_archives_that_unpack_to_a_multiple_are_refused(name, read, member, tmp_path):

@@ -46,8 +46,7 @@ def read_plain(path: str | Path, *, others_inert: bool = False) -> Any:
     contains anything else.
     """
     try:
-        if zipfile.is_zipfile(check_regular(path)):  # as torch.save writes
-            check_archive(path)
+        check_torch_file(path)
         allowed = list(_ARRAYS)
         if others_inert:
             with torch.serialization.safe_globals(_ARRAYS):
@@ -66,6 +65,15 @@ def read_plain(path: str | Path, *, others_inert: bool = False) -> Any:
         raise WstalError(
             f"{path} contains objects other than tensors and arrays: {reason}"
         ) from error
+
+
+def check_torch_file(path: str | Path) -> None:
+    """Raise WstalError for what is no regular file, or a zip (as torch.save writes) that is a bomb.
+
+    Raises OSError if the file is missing.
+    """
+    if zipfile.is_zipfile(check_regular(path)):
+        check_archive(path)
 
 
 # Where torch's advice begins to load the file without the checks, which would run code in it.

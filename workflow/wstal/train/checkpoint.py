@@ -16,8 +16,7 @@ import torch
 import wstal
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
-from wstal.base.torch_files import load_reason
-from wstal.base.user_files import check_regular
+from wstal.base.torch_files import check_torch_file, load_reason
 
 FORMAT = "wstal-checkpoint-1"
 _DAMAGED = (OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
@@ -65,7 +64,8 @@ def load(path: str | Path) -> dict[str, Any]:
     optimizers copy theirs to where their parameters are.
     """
     try:
-        content = torch.load(check_regular(path), map_location="cpu", weights_only=True)
+        check_torch_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (*_DAMAGED, pickle.UnpicklingError) as error:
         raise WstalError(f"{path} is not a readable checkpoint: {load_reason(error)}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
