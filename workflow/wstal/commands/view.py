@@ -45,7 +45,7 @@ def add_arguments(add: Add) -> None:
 
 def rows_by_id(path: Path | None) -> dict[str, dict[str, str]]:
     """Read the rows of a CSV file by their id; none without a file."""
-    return {row["id"]: row for row in read_table(path, ("id", "status"))} if path else {}
+    return {row["id"]: row for row in read_table(path, ("id",))} if path else {}
 
 
 def write_page(args: argparse.Namespace) -> None:
