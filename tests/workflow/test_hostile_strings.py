@@ -61,7 +61,13 @@ def test_no_setting_is_run_by_a_shell(project, tmp_path):
     (root / f"lists {EVIL}/all.json").write_text("{}")
     about = {"note": LINES, "title": LINES}
     own = {**DATASET, "videos": clips.name, "labels": f"{clips.name}/labels.csv"}
-    public = {"kind": "activitynet", "recipe": "wtalc_i3d", "protocol": "demo", "shards": 1}
+    public = {
+        "kind": "activitynet",
+        "settings": "activitynet12",
+        "recipe": "wtalc_i3d",
+        "protocol": "demo",
+        "shards": 1,
+    }
     simulated = {"kind": "simulated", "recipe": "sim128", "simulate": {"seed": LINES}}
     datasets = {
         "tiny": {**own, **about, "proposals": {"given": EVIL}},
