@@ -126,21 +126,23 @@ def test_pickles_that_run_programs_are_refused(tmp_path, counts):
 
 def test_labels_that_are_not_labels_are_refused_by_name(project, tmp_path, counts):
     own = {"PYTHONPATH": str(project / "workflow")}
+    tested = {"t": {"subset": "testing", "labels": ["a"], "duration": 9, "annotations": []}}
+    train = {"subset": "training", "labels": ["a"], "annotations": []}
     bad = {
-        "string": {"v": {"subset": "train", "labels": "run", "annotations": []}},
-        "empty": {"v": {"subset": "train", "labels": [""], "annotations": []}},
-        "negative": {"v": {"subset": "train", "duration": -5, "labels": ["a"], "annotations": []}},
-        "huge": {"v": {"subset": "train", "duration": 1e308, "labels": ["a"], "annotations": []}},
+        "string": {"v": train | {"labels": "run"}} | tested,
+        "empty": {"v": train | {"labels": [""]}} | tested,
+        "negative": {"v": train | {"duration": -5}} | tested,
+        "huge": {"v": train | {"duration": 1e308}} | tested,
         "list": [],
     }
     for name, database in bad.items():
         path = tmp_path / f"{name}.json"
-        write_json(path, {"classes": ["a", "run"], "lists": {}, "database": database})
+        write_json(path, {"database": database})
         code = (
-            "import sys; from wstal.datasets.annotations import read_annotations\n"
+            "import sys; from wstal.datasets.folder import read_own_labels\n"
             "from wstal.commands.console import Program\n"
             "Program('', lambda add: add('path'), lambda args: print("
-            "read_annotations(args.path).classes)).run()"
+            "read_own_labels(args.path)[0].classes)).run()"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, path], env=os.environ | own, capture_output=True, text=True
