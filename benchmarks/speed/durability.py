@@ -147,7 +147,7 @@ def train_and_score(folder: Path, features: Path, rng: np.random.Generator) -> N
         list(ScoreHistory(folder / "scores_by_iteration.h5"))
 
 
-def measure(flow: np.ndarray, place: Path) -> tuple[float, float]:
+def measure(flow: np.ndarray, place: Path | None) -> tuple[float, float]:
     """Return wall and processor seconds of one pass in a new folder below `place`."""
     with tempfile.TemporaryDirectory(dir=place) as folder:
         start, used = time.perf_counter(), time.process_time()
@@ -158,7 +158,7 @@ def measure(flow: np.ndarray, place: Path) -> tuple[float, float]:
 def main() -> None:
     parser = record_parser(__doc__)
     parser.add_argument("--repeats", type=int, default=5, help="of each, in turns (default 5)")
-    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to measure")
+    parser.add_argument("--folder", type=Path, help="on the disk to measure; default: /tmp")
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     smooth = np.cumsum(rng.normal(size=(FRAMES, *SIZE, 2)), axis=2) / 4
