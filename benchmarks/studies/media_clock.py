@@ -416,6 +416,7 @@ def by_wstal(path: Path, name: str) -> dict[str, Any]:
     """Return the same of wstal with a decoder, and what it says about the file."""
     line = read_timeline(path, RATE)
     decoder, refusal = choose_decoder(path, line.frame_index, name)
+    refusal = re.sub(r": \[\d.*", "", refusal.replace(str(path), path.name))  # decord's log line
     shown = [
         number_of(picture)
         for chunk in read_frames(path, line.frame_index, pixels="gray", decoder=decoder)
