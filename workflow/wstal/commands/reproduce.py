@@ -1,4 +1,4 @@
-"""Reproduce a paper's main table: weights, features, training, table, and one report to send.
+"""Reproduce a paper's table step by step, with one report to send.
 
 The steps run in this order, and the first one that is off stops the command with what it means:
 weights    the recipe's weights are the published ones and give the published outputs
