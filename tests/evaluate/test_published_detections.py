@@ -82,5 +82,5 @@ def test_ground_truth_may_be_gzipped(tmp_path):
     path.write_bytes(whole)
     assert set(read_ground_truth(path).subset) == set(DATABASE)
     path.write_bytes(whole[:-12])
-    with pytest.raises(WstalError, match=r"gt\.json\.gz is not ground truth"):
+    with pytest.raises(WstalError, match=r"gt\.json\.gz is not complete gzip"):
         read_ground_truth(path)
