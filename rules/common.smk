@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
+from snakemake.exceptions import LockException, WorkflowError
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -45,7 +45,7 @@ except ImportError:  # another version of Snakemake, which keeps its own locks
 else:
     from snakemake.io import _IOFile
 
-    run_locks.install(FilePersistence, logger.info)
+    run_locks.install(FilePersistence, logger.info, LockException)
     contents.install(FilePersistence, _IOFile, CACHE / "contents.json")
 
 ON_GPU = {"gpu": GPU, "device": config["device"]}  # resources of a job of a network

@@ -70,12 +70,45 @@ def test_the_end_of_one_run_leaves_the_lock_of_another(tmp_path, said):
         def __init__(self):
             self._lockdir, self._lockfile = str(tmp_path), {}
 
-    install(Persistence, said.append)
+    install(Persistence, said.append, RuntimeError)
     first, second = Persistence(), Persistence()
+    first._write_locks("input", ["x"])
     first._write_locks("output", ["a"])
+    second._write_locks("input", ["x"])
     second._write_locks("output", ["b"])
+    assert held(tmp_path, said) == [
+        ("input", "x"),
+        ("input", "x"),
+        ("output", "a"),
+        ("output", "b"),
+    ]
     first._delete_locks()
     Persistence()._delete_locks()  # a run with nothing to do
-    assert list(second._read_locks()) == [("output", "b")]
+    assert list(second._read_locks()) == [("input", "x"), ("output", "b")]
     second.cleanup_locks()
     assert list(second._read_locks()) == []
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "refused"),
+    [([], ["a"], True), (["a"], ["c"], True), ([], ["x"], True), (["x"], ["c"], False)],
+)
+def test_of_two_runs_that_start_together_the_second_is_refused(
+    tmp_path, said, inputs, outputs, refused
+):
+    class Persistence:
+        def __init__(self):
+            self._lockdir, self._lockfile = str(tmp_path), {}
+
+    install(Persistence, said.append, RuntimeError)
+    first, second = Persistence(), Persistence()
+    second._write_locks("input", inputs)  # both have looked, and found no lock
+    first._write_locks("input", ["x"])
+    first._write_locks("output", ["a"])
+    if refused:
+        with pytest.raises(RuntimeError):
+            second._write_locks("output", outputs)
+        second._delete_locks()
+    else:
+        second._write_locks("output", outputs)
+    assert {("input", "x"), ("output", "a")} <= set(first._read_locks())

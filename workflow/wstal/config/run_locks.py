@@ -9,9 +9,11 @@ rules/common.smk lets Snakemake use these functions; the format of its files is 
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,16 +23,30 @@ from wstal.base.process import GONE, Process, read_process, this_process
 _LOCK = re.compile(r"\d+\.(input|output)\.lock\Z")
 
 
-def install(persistence: type, report: Callable[[str], object]) -> None:
-    """Let Snakemake's class for files below .snakemake keep its locks by this module."""
+def install(
+    persistence: type, report: Callable[[str], object], refusal: Callable[[], Exception]
+) -> None:
+    """Let Snakemake's class for files below .snakemake keep its locks by this module.
+
+    Snakemake looks for locks and then writes its own, first of inputs, then of outputs. Two runs
+    that start together would both find none. So both are written at once, after a second look, by
+    one process at a time; `refusal()` is raised if another run came first.
+    """
 
     def read(self: Any) -> Iterator[tuple[str, str]]:
         return read_locks(Path(self._lockdir), report)
 
     def write(self: Any, kind: str, files: Iterable[str]) -> None:
-        path = write_locks(Path(self._lockdir), kind, files)
-        if path:
-            self._lockfile[kind] = path
+        self._wanted = getattr(self, "_wanted", {}) | {kind: list(files)}
+        if kind == "input":
+            return
+        folder = Path(self._lockdir)
+        with _alone(folder):
+            if meets(self._wanted, read_locks(folder, report)):
+                raise refusal()
+            for each, names in self._wanted.items():
+                if path := write_locks(folder, each, names):
+                    self._lockfile[each] = path
 
     def delete(self: Any) -> None:
         delete_locks(self._lockfile.values())
@@ -41,6 +57,25 @@ def install(persistence: type, report: Callable[[str], object]) -> None:
 
     persistence._read_locks, persistence._write_locks = read, write
     persistence._delete_locks, persistence.cleanup_locks = delete, delete_all
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Run the block in one process at a time, where the file system has locks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
+def meets(wanted: Mapping[str, Iterable[str]], held: Iterable[tuple[str, str]]) -> bool:
+    """Return whether a run would write what another reads or writes, or read what it writes."""
+    inputs, outputs = set(wanted.get("input", ())), set(wanted.get("output", ()))
+    return any(file in outputs or (kind == "output" and file in inputs) for kind, file in held)
 
 
 def read_locks(folder: Path, report: Callable[[str], object]) -> Iterator[tuple[str, str]]:
