@@ -54,6 +54,11 @@ class Finished:
         return self.project.root
 
     @property
+    def limit(self) -> float:
+        """Seconds after which a run hangs."""
+        return max(300, 3 * self.seconds)
+
+    @property
     def kept(self) -> Path:
         return self.root.with_name("kept")
 

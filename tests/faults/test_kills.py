@@ -16,7 +16,6 @@ from results_tree import TARGET, digests, left_over
 
 KILLS = int(os.environ.get("WSTAL_FAULTS_KILLS", "50"))
 SEED = 11
-LIMIT = 300  # s for a run that nobody kills
 REFUSALS = ("LockException", "cannot be locked", "IncompleteFiles", "seem to be incomplete")
 # Whom the signal meets. Jobs of a killed Snakemake must end by themselves.
 VICTIMS = ("snakemake", "snakemake", "everything", "one job", "snakemake, asked to end")
@@ -33,7 +32,7 @@ def start(root: Path, log: Path) -> subprocess.Popen:
         )  # fmt: skip
 
 
-def kill(running: subprocess.Popen, victim: str) -> None:
+def kill(running: subprocess.Popen, victim: str, limit: float) -> None:
     if victim == "everything":
         os.killpg(running.pid, signal.SIGKILL)
     elif victim == "one job":
@@ -44,7 +43,7 @@ def kill(running: subprocess.Popen, victim: str) -> None:
     else:
         asked = victim.endswith("asked to end")
         running.send_signal(signal.SIGINT if asked else signal.SIGKILL)
-    running.wait(LIMIT)
+    running.wait(limit)
 
 
 def test_killed_runs_end_in_the_same_bytes(finished, tmp_path, table, settings):
@@ -72,7 +71,7 @@ def test_killed_runs_end_in_the_same_bytes(finished, tmp_path, table, settings):
         try:
             running.wait(draw.uniform(0.1, 0.45) * finished.seconds)
         except subprocess.TimeoutExpired:
-            kill(running, draw.choice(VICTIMS))
+            kill(running, draw.choice(VICTIMS), finished.limit)
             counts["tried"] += 1
             text = log.read_text()
             if any(word in text for word in REFUSALS):
@@ -83,7 +82,7 @@ def test_killed_runs_end_in_the_same_bytes(finished, tmp_path, table, settings):
         check()
         forget()
         ends += 1
-    if start(root, log).wait(LIMIT):
+    if start(root, log).wait(finished.limit):
         problems.append(log.read_text()[-2000:])
     check()
     counts["survived"] = counts["tried"] - len(problems)

@@ -21,7 +21,6 @@ MB = 160
 EVERY = 2.0  # s between copies
 AFTER = (1.0, 8.0)  # s after the end of the run
 RESUMED = 3  # copies from which the run is continued
-LIMIT = 300
 
 
 def command(*words: str | Path) -> None:
@@ -91,7 +90,7 @@ def test_a_power_cut_costs_nothing_that_was_finished(finished, disk, tmp_path, t
             counts["lost"] += len(set(expected) - before)
             problems.append((number, "missing after the end", sorted(set(expected) - before)))
         if number % max(len(copies) // RESUMED, 1) == 1:
-            if start(root, log).wait(LIMIT) or digests(root / "results") != expected:
+            if start(root, log).wait(finished.limit) or digests(root / "results") != expected:
                 counts["lost"] += 1
                 problems.append((number, "not continued", log.read_text()[-1500:]))
             assert not left_over(root / "results")

@@ -14,7 +14,6 @@ import pytest
 from results_tree import TARGET, digests, left_over
 from workflow_project import shell_jobs
 
-LIMIT = 300
 OTHER = "results/thumos14_sim/annotations.json"
 RUN = "results/tiny/demo_i3d/co2net/seed0"
 
@@ -54,7 +53,7 @@ def test_two_trainings_of_one_run_end_in_its_bytes(again, finished, table, apart
     first = start(again, *job.words[1:])
     time.sleep(apart)
     second = start(again, *job.words[1:])
-    said = [each.communicate(timeout=LIMIT)[0] for each in (first, second)]
+    said = [each.communicate(timeout=finished.limit)[0] for each in (first, second)]
     made = [Path(name).relative_to("results") for name in job.outputs]
     kept = [path.parent / ".finished" / path.name for path in made]
     expected = {str(path): finished.digests[str(path)] for path in (*made, *kept)}
@@ -66,7 +65,7 @@ def test_two_trainings_of_one_run_end_in_its_bytes(again, finished, table, apart
 def test_two_runs_of_one_target_end_in_its_bytes(again, finished, table):
     words = ("-m", "wstal", "run", TARGET, "--cores", "1", "--configfile", "tiny.yaml")
     both = [start(again, *words) for _ in range(2)]
-    said = [each.communicate(timeout=LIMIT)[0] for each in both]
+    said = [each.communicate(timeout=finished.limit)[0] for each in both]
     problem = ""
     if 0 not in [each.returncode for each in both]:
         problem = "".join(said)
@@ -79,7 +78,7 @@ def test_two_runs_of_one_target_end_in_its_bytes(again, finished, table):
 def test_two_runs_of_different_results_share_a_checkout(again, finished, table):
     words = ("-m", "wstal", "run", "--cores", "1", "--configfile", "tiny.yaml", "--")
     both = [start(again, *words, target) for target in (TARGET, OTHER)]
-    said = [each.communicate(timeout=LIMIT)[0] for each in both]
+    said = [each.communicate(timeout=finished.limit)[0] for each in both]
     ended = [each.returncode for each in both]
     problem = "" if ended == [0, 0] and (again / OTHER).is_file() else "".join(said)
     shutil.rmtree(again / "results/thumos14_sim", ignore_errors=True)
