@@ -148,5 +148,5 @@ def test_join(shards, tmp_path):
 
 def test_a_shard_that_lacks_a_video(shards):
     frames = shards("frames", Record("a", "ok", 40, "s", "a.h5", "k"))
-    with pytest.raises(WstalError, match="video a; run flow again"):
+    with pytest.raises(WstalError, match="shard0.csv has no row for 1 of the videos"):
         join_shards({"frames": frames, "flow": shards("flow")})

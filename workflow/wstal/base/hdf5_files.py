@@ -27,6 +27,9 @@ def open_hdf5(path: str | Path, kind: str = "HDF5 file") -> h5py.File:
         raise WstalError(f"{path} is not a readable {kind}: {error}") from error
     try:
         check_links(file)
+    except RuntimeError as error:
+        file.close()
+        raise WstalError(f"{path} is not readable: {error}; get it again") from error
     except BaseException:
         file.close()
         raise
@@ -34,11 +37,11 @@ def open_hdf5(path: str | Path, kind: str = "HDF5 file") -> h5py.File:
 
 
 def check_links(file: h5py.File) -> None:
-    """Raise WstalError for a soft or external link in an open file; no link is followed."""
-    try:
-        name = file.id.links.visit(_find_link, info=True)
-    except RuntimeError as error:
-        raise WstalError(f"{file.filename} is not readable: {error}; get it again") from error
+    """Raise WstalError for a soft or external link in an open file; no link is followed.
+
+    RuntimeError, of h5py, is raised for a damaged file.
+    """
+    name = file.id.links.visit(_find_link, info=True)
     if name is not None:
         raise WstalError(
             f"{file.filename} is refused: {name.decode('utf-8', 'replace')!r} in it is a link to "
