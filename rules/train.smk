@@ -24,12 +24,10 @@ rule train:
         settings=values.settings_note,
     params:
         files=named_files,
-        config=values.training,
-        code=values.method_code("train", "loss"),
+        options=values.training_options,
     shell:
-        "python scripts/train.py {params.files:q} --config {params.config:q}"
-        " --seed {wildcards.seed:q} --device {resources.device:q} --code {params.code:q}"
-        " --settings={resources.settings:q} &> {log:q}"
+        "python scripts/train.py {params.files:q} {params.options:q} --seed {wildcards.seed:q}"
+        " --device {resources.device:q} --settings={resources.settings:q} &> {log:q}"
 
 
 rule score:
