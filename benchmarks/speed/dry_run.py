@@ -5,7 +5,8 @@ For each, a plain Snakefile with as many jobs shows the floor of Snakemake. CPU 
 one process and hardly depend on what else the machine does; wall seconds do. With --before COMMIT
 the same is measured for that commit, in turns.
 
-    python -m benchmarks.speed.dry_run --before 90a89db
+Examples:
+  python -m benchmarks.speed.dry_run --before 90a89db
 """
 
 from __future__ import annotations
