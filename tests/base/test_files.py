@@ -299,3 +299,14 @@ def test_other_cells_are_written_as_they_are(tmp_path):
     assert [sheet_text(text) for text in PLAIN] == PLAIN
     assert [from_sheet(text) for text in PLAIN] == PLAIN
     assert sheet_text(-1.5) == -1.5
+
+
+def test_what_hdf5_could_not_write_while_it_freed_an_object_is_a_full_disk(tmp_path, capfd):
+    class Freed:
+        def __del__(self):
+            refuse_hdf5()
+
+    with pytest.raises(DiskFullError), atomic_path(tmp_path / "a.h5") as temporary:
+        temporary.write_text("half")
+        Freed()
+    assert not list(tmp_path.iterdir()) and capfd.readouterr().err == ""

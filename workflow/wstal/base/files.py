@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -56,7 +57,8 @@ def atomic_path(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     writer = f"{this_machine()}{os.getpid():06x}{next(_counts) % 0x10000:04x}"
     temporary = path.with_name(f".{path.stem}.{writer}{path.suffix}")
     try:
-        yield temporary
+        with _raise_full_disk():
+            yield temporary
         if durable:
             replace_durably(temporary, path)
         else:
@@ -67,6 +69,34 @@ def atomic_path(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _raise_full_disk() -> Iterator[None]:
+    """Raise at the end of the block what HDF5 met while it freed an object, which Python drops.
+
+    Without this, a file that the disk did not take would get its name.
+    """
+    dropped: list[BaseException] = []
+    hooks = sys.excepthook, sys.unraisablehook  # Cython reports such an error to both
+
+    def excepthook(kind: type, error: BaseException, traceback: Any) -> None:
+        if not _is_full(error):
+            hooks[0](kind, error, traceback)
+
+    def unraisablehook(unraisable: Any) -> None:
+        if _is_full(unraisable.exc_value):
+            dropped.append(unraisable.exc_value)
+        else:
+            hooks[1](unraisable)
+
+    sys.excepthook, sys.unraisablehook = excepthook, unraisablehook
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = hooks
+    if dropped:
+        raise OSError(errno.ENOSPC, str(dropped[0]))
 
 
 def _require_space(path: Path) -> None:
