@@ -66,7 +66,8 @@ def test_a_full_disk_is_one_line_at_every_stage(small_disk, finished, table, set
     listed = finished.project.snakemake(TARGET, *options)
     jobs = {}
     for job in shell_jobs(listed.stdout + listed.stderr):
-        jobs.setdefault(job.rule, job)
+        if job.rule not in jobs or "shard0" in job.outputs[0]:  # the shard that has the videos
+            jobs[job.rule] = job
     assert {"probe", "frames", "flow", "i3d_rgb", "vggish", "pack", "train", "evaluate"} <= set(
         jobs
     )
