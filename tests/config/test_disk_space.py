@@ -18,6 +18,7 @@ def probed(tmp_path):
     rows = [
         {"id": "hour", "duration": "3600", "width": "680", "height": "512"},
         {"id": "missing", "duration": "0", "width": "", "height": ""},
+        {"id": "broken", "duration": "0.0", "width": "0", "height": "0"},
     ]
     write_csv(tmp_path / "results/mine/manifest.csv", COLUMNS, rows)
     return tmp_path

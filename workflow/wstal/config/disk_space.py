@@ -37,7 +37,7 @@ def flow_need(
     manifest = root / f"results/{name}/manifest.csv"
     if manifest.is_file():
         with manifest.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("width")]
+            rows = [row for row in csv.DictReader(file) if int(row.get("width") or 0)]
         sizes = [(float(row["duration"]), int(row["width"]), int(row["height"])) for row in rows]
     else:
         folder = root / videos_folder(name, dataset)
