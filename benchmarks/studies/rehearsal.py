@@ -6,7 +6,8 @@ are: pack, two training intervals, score, localize, evaluate, viewer. The record
 the peak memory of each job at each number of videos, and the power of the number of videos with
 which they grow between the smallest and the largest (1: linear, 0: flat).
 
-    python -m benchmarks.studies.rehearsal --videos 1000 2000 5000
+Examples:
+  python -m benchmarks.studies.rehearsal --videos 1000 2000 5000
 """
 
 from __future__ import annotations
