@@ -98,6 +98,7 @@ def medians(figures: list[dict[str, float]]) -> dict[str, float]:
 
 
 def main(args: argparse.Namespace) -> None:
+    commit()  # kept from now on: the tree may change while it is measured
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         roots = {"now": export(args.now, folder / "now")}
@@ -137,7 +138,7 @@ def main(args: argparse.Namespace) -> None:
     print(results)
     if not args.dry_run:
         settings = {"repeats": args.repeats, "now": args.now, "before": args.before}
-        settings |= {"load": os.getloadavg()[0], "tree": commit()}
+        settings |= {"load": os.getloadavg()[0]}
         write_record("dry_run", results, settings=settings, packages=("snakemake", "pandas"))
 
 
