@@ -359,13 +359,13 @@ def test_one_file_holds_labels_and_segments(write, tmp_path):
 def test_a_corrected_segment_changes_no_list_but_a_corrected_label_does(write):
     write()
     first = own_lists("mine", dataset())
-    shards = video_listing("mine", dataset())
+    shards = video_listing("mine", dataset(), str)
     write({**DATABASE, "a.mp4": video("training", (1, 2, "run"), (4, 5, "jump"))})
-    assert own_lists("mine", dataset()) == first and video_listing("mine", dataset()) == shards
+    assert own_lists("mine", dataset()) == first and video_listing("mine", dataset(), str) == shards
     write({**DATABASE, "b": video("training", labels=["run"])})
     assert own_lists("mine", dataset()) != first
     write({**DATABASE, "e": video("training", (1, 2, "run"))})
-    assert video_listing("mine", dataset()) != shards
+    assert video_listing("mine", dataset(), str) != shards
 
 
 def test_no_time_reaches_training(write):
