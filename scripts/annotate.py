@@ -15,8 +15,8 @@ import argparse
 from pathlib import Path
 
 import yaml
-from wstal.base.files import write_text
 from wstal.commands.console import Add, Program, add_labels, log
+from wstal.base.files import write_text
 from wstal.datasets.annotations import write_annotations
 from wstal.datasets.kinds import read_dataset
 from wstal.datasets.report import report_page

@@ -9,8 +9,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import read_table, require_ids, write_csv
 from wstal.commands.console import Add, Program, json_argument
+from wstal.base.files import read_table, require_ids, write_csv
 from wstal.features.pack import COLUMNS, COVERAGE, check_missing
 
 

@@ -8,8 +8,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import copy_file
 from wstal.commands.console import Add, Program
+from wstal.base.files import copy_file
 
 
 def add_arguments(add: Add) -> None:

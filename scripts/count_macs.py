@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 import torch
-from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program
+from wstal.base.files import write_csv
 from wstal.evaluate.summary import COLUMNS
 from wstal.train import checkpoint
 from wstal.train.loop import run_config

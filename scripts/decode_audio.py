@@ -9,8 +9,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from stage_job import run_stage
 from wstal.commands.console import Add, Program, add_shard
+from stage_job import run_stage
 from wstal.media.sound import STAGES
 
 

@@ -10,8 +10,8 @@ import argparse
 from pathlib import Path
 
 import cv2
-from stage_job import run_stage
 from wstal.commands.console import Add, Program, add_shard
+from stage_job import run_stage
 from wstal.media.frame_stage import STAGES
 
 

@@ -8,8 +8,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.settings import from_plain
 from wstal.commands.console import Add, Program, json_argument
+from wstal.base.settings import from_plain
 from wstal.methods.acn.figures import regression_figure, system_overview
 from wstal.methods.acn.localize import LocalizeSettings
 from wstal.methods.acn.loss import TRAINING, LossSettings

@@ -13,10 +13,10 @@ Examples (R is results/ave/ave_resnet152, W is results/weights):
 import argparse
 from pathlib import Path
 
+from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard
 from stage_job import run_stage
 from wstal.base.device import lease
 from wstal.base.settings import from_plain
-from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard
 from wstal.features.backbone_stage import STAGES
 from wstal.networks.weights import UNTRAINED, read_sources
 

@@ -13,8 +13,8 @@ import argparse
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from stage_job import run_stage
 from wstal.commands.console import Add, Program, add_device, add_shard
+from stage_job import run_stage
 from wstal.flow.stage import STAGES
 
 

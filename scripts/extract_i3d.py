@@ -10,11 +10,11 @@ Examples (R is results/demo/demo_i3d, W is workflow/reference/weights):
 import argparse
 from pathlib import Path
 
+from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard
 from stage_job import run_stage
 from wstal.base.device import lease
 from wstal.base.errors import WstalError
 from wstal.base.settings import from_plain
-from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard
 from wstal.features.i3d_stage import CHANNELS, STAGES
 from wstal.networks.weights import UNTRAINED, read_sources
 

@@ -9,9 +9,9 @@ import argparse
 from pathlib import Path
 
 import yaml
+from wstal.commands.console import Add, Program, byte_bar
 from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
-from wstal.commands.console import Add, Program, byte_bar
 from wstal.datasets.fetching import fetch_files, how_to_get
 
 

@@ -14,9 +14,9 @@ import os
 from pathlib import Path
 
 import yaml
+from wstal.commands.console import Add, Program, byte_bar, log, track
 from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
-from wstal.commands.console import Add, Program, byte_bar, log, track
 from wstal.datasets.annotations import read_annotations
 from wstal.datasets.fetching import fetch_videos, how_to_get
 

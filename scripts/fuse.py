@@ -14,8 +14,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from wstal.base.settings import from_plain
 from wstal.commands.console import Add, Program, json_argument, log
+from wstal.base.settings import from_plain
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.localize.proposals import summary, write_proposals, write_proposals_by_iteration
 from wstal.localize.scores import read_scores, write_scores

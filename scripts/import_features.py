@@ -13,9 +13,9 @@ Examples:
 import argparse
 from pathlib import Path
 
+from wstal.commands.console import Add, Program, json_argument, log, track
 from wstal.base.files import write_csv
 from wstal.base.settings import from_plain
-from wstal.commands.console import Add, Program, json_argument, log, track
 from wstal.datasets.annotations import read_annotations
 from wstal.features.importers.conversion import convert_features
 from wstal.features.importers.layouts import find_features

@@ -9,8 +9,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import read_frame, write_frame, write_text
 from wstal.commands.console import Add, Program, json_argument
+from wstal.base.files import read_frame, write_frame, write_text
 from wstal.tables.paper import methods_frame, methods_markdown
 
 COLUMNS = ("run", "reading", "metric", "mean", "n")  # needed of each _map.csv

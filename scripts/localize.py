@@ -8,8 +8,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.settings import from_plain
 from wstal.commands.console import Add, Program, json_argument, log, track
+from wstal.base.settings import from_plain
 from wstal.localize.proposals import (
     constant_attention,
     summary,

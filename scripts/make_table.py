@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from wstal.base.files import read_frame, write_frame, write_text
 from wstal.commands.console import Add, Program, json_argument
+from wstal.base.files import read_frame, write_frame, write_text
 from wstal.tables.paper import as_markdown, build_table
 
 

@@ -8,8 +8,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program, log
+from wstal.base.files import write_csv
 from wstal.datasets.annotations import read_annotations
 from wstal.media.manifest import COLUMNS, merge_manifest
 

@@ -11,9 +11,9 @@ Examples:
 import argparse
 from pathlib import Path
 
+from wstal.commands.console import Add, Program, json_argument, log
 from wstal.base.files import read_table, write_csv
 from wstal.base.job_environment import accepted_code
-from wstal.commands.console import Add, Program, json_argument, log
 from wstal.config.stages import is_untrained, recipe_digest
 from wstal.features.pack import COVERAGE, check_ids, gather_streams, grid_attrs, pack
 from wstal.media.manifest import COLUMNS

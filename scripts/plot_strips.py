@@ -9,8 +9,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.errors import WstalError
 from wstal.commands.console import Add, Program, json_argument
+from wstal.base.errors import WstalError
 from wstal.datasets.annotations import read_annotations
 from wstal.evaluate.ground_truth import read_durations
 from wstal.localize.scores import read_scores

@@ -7,8 +7,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.array_store import safe_name
 from wstal.commands.console import Add, Program, track
+from wstal.base.array_store import safe_name
 from wstal.datasets.annotations import read_annotations
 from wstal.evaluate.detections import read_detections
 from wstal.localize.proposals import event_detections

@@ -15,8 +15,8 @@ import argparse
 from pathlib import Path
 
 import torch
-from wstal.base.errors import WstalError
 from wstal.commands.console import WEIGHTS, Add, Program, json_argument, track
+from wstal.base.errors import WstalError
 from wstal.demo.pretrain import (
     ClipPool,
     pretrain_flow,

@@ -12,10 +12,10 @@ import argparse
 from pathlib import Path
 
 import wstal
+from wstal.commands.console import Add, Program, track
 from wstal.base.code_digest import code_digest
 from wstal.base.files import write_csv
 from wstal.base.memory import limit_memory
-from wstal.commands.console import Add, Program, track
 from wstal.datasets.annotations import read_annotations
 from wstal.datasets.folder import read_csv_names, read_folder_annotations
 from wstal.media.find import shard_of

@@ -8,8 +8,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.device import lease
 from wstal.commands.console import Add, Program, track
+from wstal.base.device import lease
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores, write_scores
 from wstal.train.scoring import score_checkpoint

@@ -13,8 +13,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program, json_argument, log
+from wstal.base.files import write_csv
 from wstal.datasets.annotations import read_annotations, training_view, write_annotations
 from wstal.demo.simulate import VERSION, draw_annotations, manifest_rows
 from wstal.media.manifest import COLUMNS

@@ -10,8 +10,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program, json_argument, log, track
+from wstal.base.files import write_csv
 from wstal.datasets.annotations import read_annotations
 from wstal.demo.simulate import simulate_features
 from wstal.features.pack import COVERAGE

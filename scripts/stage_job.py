@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wstal.commands.console import track, within
 from wstal.base.array_store import write_shard
 from wstal.base.memory import limit_memory
 from wstal.base.settings import from_plain
 from wstal.base.stage import Job, Stage
-from wstal.commands.console import track, within
 
 
 def run_stage(

@@ -12,11 +12,11 @@ Examples (R is results/demo/demo_i3d, W is workflow/reference/weights):
 import argparse
 from pathlib import Path
 
+from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard, json_argument
 from stage_job import run_stage
 from wstal.base.device import lease
 from wstal.base.settings import from_plain
 from wstal.base.stage import Job
-from wstal.commands.console import WEIGHTS, Add, Program, add_device, add_shard, json_argument
 from wstal.features.i3d_stage import STAGES
 from wstal.flow.algorithm import FlowSettings
 from wstal.flow.stage import FlowStage

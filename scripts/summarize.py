@@ -8,8 +8,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import read_frame, write_frame
 from wstal.commands.console import Add, Program
+from wstal.base.files import read_frame, write_frame
 from wstal.evaluate.baselines import BASELINE_COLUMNS
 from wstal.evaluate.map_table import COLUMNS
 from wstal.evaluate.summary import summarize, weights_note

@@ -7,8 +7,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import read_frame, write_csv
 from wstal.commands.console import Add, Program
+from wstal.base.files import read_frame, write_csv
 from wstal.evaluate.summary import LOG_COLUMNS as COLUMNS
 from wstal.evaluate.summary import log_summary
 

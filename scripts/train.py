@@ -13,8 +13,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.device import lease
 from wstal.commands.console import Add, Program, json_argument, log, track
+from wstal.base.device import lease
 from wstal.datasets.annotations import read_annotations
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores

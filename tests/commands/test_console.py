@@ -10,11 +10,11 @@ import subprocess
 import sys
 
 import pytest
+from wstal.commands.console import ROOT
 from wstal.base.errors import WstalError
 from wstal.base.job_environment import STARTED_BY
 from wstal.base.process import this_process
 from wstal.commands import console
-from wstal.commands.console import ROOT
 from wstal.commands.runtime import COLUMNS, stage_costs
 
 
@@ -189,11 +189,16 @@ def test_a_job_ends_with_the_snakemake_that_started_it(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_while_a_command_is_imported_ends_in_a_line(tmp_path):
+@pytest.mark.parametrize(
+    "words",
+    [("-m", "wstal", "localize", "a.mp4", "--run", "x"), (ROOT / "scripts/train.py", "--help")],
+    ids=["command", "job"],
+)
+def test_ctrl_c_during_imports_ends_in_a_line(tmp_path, words):
     slow = "import time\ntry: time.sleep(60)\nexcept BaseException: pass\n"  # as torch may
     (tmp_path / "torch.py").write_text("print('importing', flush=True)\n" + slow)
     own = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'workflow'}"}
-    command = [sys.executable, "-m", "wstal", "localize", "a.mp4", "--run", "x"]
+    command = [sys.executable, *words]
     with subprocess.Popen(
         command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

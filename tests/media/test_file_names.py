@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 import pytest
+from wstal.commands.console import Program
 from video_clips import number_of, write_clip
 from wstal.apply.extraction import video_ids
 from wstal.base.errors import MediaError
 from wstal.base.files import path_from, stored_path, write_csv
 from wstal.base.stage import Job
-from wstal.commands.console import Program
 from wstal.media.find import find_videos, shard_listing, spelling
 from wstal.media.frame_stage import FrameSettings, FrameStage
 from wstal.media.frames import open_frames

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
-import signal
 import sys
 from difflib import get_close_matches
 from pathlib import Path
+
+from wstal.base.process import end_while_importing
 
 COMMANDS = Path(__file__).parent / "commands"
 
@@ -24,12 +24,6 @@ def summaries() -> dict[str, str]:
     return found
 
 
-def leave(number: int, frame: object) -> None:
-    """End at once: nothing is written before the imports end, and they may drop an exception."""
-    os.write(2, b"stopped\n")
-    os._exit(128 + number)
-
-
 def main() -> None:
     """Start the command that the first argument names, or list the commands."""
     commands, given = summaries(), sys.argv[1:]
@@ -43,9 +37,7 @@ def main() -> None:
     if name not in commands:
         near = get_close_matches(name, commands, n=1) or commands
         sys.exit(f"wstal has no command {name!r}; nearest: {', '.join(near)}")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, leave)
+    end_while_importing()
     module = importlib.import_module(f"wstal.commands.{name.replace('-', '_')}")
     module.COMMAND.run(given[1:], f"wstal {name}")
 

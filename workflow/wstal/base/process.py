@@ -9,12 +9,29 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import signal
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 GONE, RUNS, ELSEWHERE = "gone", "runs", "elsewhere"  # elsewhere: another machine or container
+
+
+def end_while_importing() -> None:
+    """Let Ctrl-C and SIGTERM, unless they are ignored, end this program at once with a line.
+
+    For the seconds in which torch and others are imported, which may drop an exception: nothing is
+    written before they end.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def _end(number: int, frame: object) -> None:
+    os.write(2, b"stopped\n")
+    os._exit(128 + number)
 
 
 class Process(NamedTuple):

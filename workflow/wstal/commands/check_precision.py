@@ -14,8 +14,8 @@ Examples (W is results/weights):
 import argparse
 from pathlib import Path
 
-from wstal.base.device import lease
 from wstal.commands.console import WEIGHTS, Add, Program, add_device
+from wstal.base.device import lease
 from wstal.features.i3d_stage import CHANNELS, STAGES, I3DSettings
 from wstal.features.precision import write_verdict
 from wstal.features.snippets import batches

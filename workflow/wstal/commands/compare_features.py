@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wstal.commands.console import ROOT, WEIGHTS, Add, Program, track
 from wstal.base.errors import WstalError
 from wstal.base.files import write_frame
-from wstal.commands.console import ROOT, WEIGHTS, Add, Program, track
 from wstal.config.catalog import load_catalog
 from wstal.features.compare import (
     ALIKE,

@@ -26,9 +26,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import yaml
 
+from wstal.commands.console import Add, Program
 from wstal.base.errors import WstalError
 from wstal.base.settings import field_types, settings_class, type_arms
-from wstal.commands.console import Add, Program
 from wstal.config.catalog import load_catalog
 from wstal.config.layers import read_yaml
 from wstal.methods.contract import OTHER_SECTIONS, localization_half, training_half

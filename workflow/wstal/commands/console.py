@@ -24,11 +24,14 @@ from tqdm import tqdm
 from wstal.base.errors import DiskFullError, WstalError
 from wstal.base.job_environment import started_by
 from wstal.base.memory import isolate
-from wstal.base.process import GONE, Process
+from wstal.base.process import GONE, Process, end_while_importing
 from wstal.base.text_files import parse_json, read_json
 
 ROOT = Path(__file__).resolve().parents[3]  # the checkout
 WEIGHTS = ROOT / "workflow/reference/weights"  # what is known about public weights; small ones
+
+if Path(sys.argv[0]).resolve().parent == ROOT / "scripts":  # a job, which imports this first
+    end_while_importing()
 
 Add = Callable[..., argparse.Action]  # `add_argument` of a parser
 

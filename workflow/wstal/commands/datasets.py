@@ -12,9 +12,9 @@ Examples:
 import argparse
 from pathlib import Path
 
+from wstal.commands.console import Add, Program
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
-from wstal.commands.console import Add, Program
 from wstal.datasets.set_comparison import comparison_page
 
 

@@ -8,8 +8,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, warn
+from wstal.base.files import write_frame
 from wstal.commands.scored_files import features_grid, read_truth
 from wstal.config.protocols import fitting_protocol
 from wstal.evaluate.diagnosis import diagnose

@@ -17,8 +17,8 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import write_csv
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, log, warn
+from wstal.base.files import write_csv
 from wstal.commands.scored_files import features_grid, read_truth
 from wstal.config.protocols import fitting_paper, fitting_protocol
 from wstal.evaluate.map_table import ALL, COLUMNS, format_row, run_rows

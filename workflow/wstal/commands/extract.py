@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
+from wstal.commands.console import ROOT, Add, Program, add_device, track, warn, within
 from wstal.apply.extraction import LAYOUTS, extract_folder, prepare, video_ids, write_arrays
 from wstal.apply.run_folder import chosen_streams, video_recipe
 from wstal.base.device import lease
-from wstal.commands.console import ROOT, Add, Program, add_device, track, warn, within
 from wstal.config.catalog import Catalog, load_catalog
 from wstal.config.layers import read_yaml
 from wstal.features.pack import FeatureFile

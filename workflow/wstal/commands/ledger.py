@@ -13,8 +13,8 @@ import argparse
 import json
 from pathlib import Path
 
-from wstal.base.files import write_frame
 from wstal.commands.console import Add, Program, add_ground_truth, track, warn
+from wstal.base.files import write_frame
 from wstal.commands.scored_files import read_truth
 from wstal.config.protocols import read_protocol
 from wstal.evaluate.map_table import (

@@ -14,10 +14,10 @@ Examples:
 import argparse
 from pathlib import Path
 
+from wstal.commands.console import ROOT, Add, Program, warn
 from wstal.apply.extraction import video_ids
 from wstal.apply.localizer import Localizer, localize_each, save_localization, segment_lines
 from wstal.base.device import lease
-from wstal.commands.console import ROOT, Add, Program, warn
 from wstal.commands.extract import add_videos, read_catalog, stage_options, stopped
 
 

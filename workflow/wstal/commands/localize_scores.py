@@ -19,10 +19,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from wstal.commands.console import Add, Program, json_argument, log, warn
 from wstal.base.errors import WstalError
 from wstal.base.settings import from_plain
 from wstal.base.text_files import read_text
-from wstal.commands.console import Add, Program, json_argument, log, warn
 from wstal.config.catalog import load_catalog
 from wstal.config.layers import merged
 from wstal.config.protocols import fitting_protocol

@@ -28,9 +28,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wstal.commands.console import ROOT, WEIGHTS, Add, Program, log
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
-from wstal.commands.console import ROOT, WEIGHTS, Add, Program, log
 from wstal.config.catalog import Catalog, load_catalog
 from wstal.config.layers import read_yaml
 

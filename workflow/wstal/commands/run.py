@@ -20,9 +20,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from wstal.commands.console import ROOT, Add, Program
 from wstal.base.errors import WstalError
 from wstal.base.text_files import read_text
-from wstal.commands.console import ROOT, Add, Program
 
 
 def from_checkout(words: Sequence[str], folder: Path, root: Path = ROOT) -> list[str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from wstal.commands.console import Add, Program
 from wstal.base.errors import WstalError
 from wstal.base.files import write_frame
-from wstal.commands.console import Add, Program
 
 COLUMNS = ["stage", "jobs", "wall_s", "longest_s", "cpu_s", "peak_memory_mb"]
 

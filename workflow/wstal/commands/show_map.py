@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from wstal.commands.console import Add, Program
 from wstal.base.errors import WstalError
 from wstal.base.files import read_frame
-from wstal.commands.console import Add, Program
 
 COLUMNS = ["run", "reading", "metric", "mean", "sd", "n", "coverage", "protocol", "note"]
 

@@ -24,6 +24,7 @@ from pathlib import Path
 import h5py
 import hdf5plugin  # noqa: F401  registers the compression of flow files
 
+from wstal.commands.console import Add, Program, log, track
 from wstal.base.array_store import (
     Record,
     array_digest,
@@ -35,7 +36,6 @@ from wstal.base.array_store import (
 )
 from wstal.base.errors import WstalError
 from wstal.base.files import read_table
-from wstal.commands.console import Add, Program, log, track
 from wstal.features.pack import SCHEMA, FeatureFile
 from wstal.localize.scores import ScoreHistory, read_scores
 

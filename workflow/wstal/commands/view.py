@@ -12,7 +12,6 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.base.files import read_table, write_text
 from wstal.commands.console import (
     Add,
     Program,
@@ -21,6 +20,7 @@ from wstal.commands.console import (
     json_argument,
     track,
 )
+from wstal.base.files import read_table, write_text
 from wstal.commands.scored_files import features_grid, read_truth
 from wstal.config.protocols import fitting_protocol
 from wstal.evaluate.detections import read_detections

@@ -18,8 +18,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from wstal.base.errors import WstalError
 from wstal.commands.console import ROOT, WEIGHTS, Add, Program, byte_bar
+from wstal.base.errors import WstalError
 from wstal.config.layers import read_yaml
 from wstal.networks.weights import fetch, read_sources, verify
 
