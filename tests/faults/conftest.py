@@ -81,6 +81,7 @@ def made_once(project, tmp_path_factory) -> Finished:
     folder = Path(given) if given else tmp_path_factory.mktemp("faults")
     root, time_file = folder / "wstal", folder / "seconds.txt"
     if not time_file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         begun = time.monotonic()
         small_project(project, root).snakemake(TARGET)
         time_file.write_text(str(time.monotonic() - begun))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,7 @@ from results_tree import TARGET, digests, left_over
 
 KILLS = int(os.environ.get("WSTAL_FAULTS_KILLS", "50"))
 SEED = 11
+MOMENTS = (0.08, 0.3)  # of the time of a whole run, after which a run is killed
 REFUSALS = ("LockException", "cannot be locked", "IncompleteFiles", "seem to be incomplete")
 # Whom the signal meets. Jobs of a killed Snakemake must end by themselves.
 VICTIMS = ("snakemake", "snakemake", "everything", "one job", "snakemake, asked to end")
@@ -32,14 +35,23 @@ def start(root: Path, log: Path) -> subprocess.Popen:
         )  # fmt: skip
 
 
+def at_work(log: str) -> Counter[str]:
+    """The rules of the jobs that have begun and not ended, by Snakemake's log."""
+    begun = re.findall(r"^(?:local)?rule (\w+):", log, re.M)
+    return Counter(begun) - Counter(re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", log, re.M))
+
+
 def kill(running: subprocess.Popen, victim: str, limit: float) -> None:
-    if victim == "everything":
+    """Kill a run, or ask it to end, and wait for that; without a job to kill, the whole run."""
+    jobs = []
+    for child in psutil.Process(running.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            jobs += [child] if "scripts/" in " ".join(child.cmdline()) else []
+    if victim == "everything" or (victim == "one job" and not jobs):
         os.killpg(running.pid, signal.SIGKILL)
     elif victim == "one job":
-        children = psutil.Process(running.pid).children(recursive=True)
-        jobs = [child for child in children if "scripts/" in " ".join(child.cmdline())]
-        for job in jobs[-1:]:
-            job.kill()
+        with suppress(psutil.NoSuchProcess):
+            jobs[-1].kill()
     else:
         asked = victim.endswith("asked to end")
         running.send_signal(signal.SIGINT if asked else signal.SIGKILL)
@@ -65,12 +77,13 @@ def test_killed_runs_end_in_the_same_bytes(finished, tmp_path, table, settings):
         assert not lost + wrong + left_over(results), (lost, wrong, left_over(results))
 
     forget()
-    problems, ends = [], 0
-    for _ in range(KILLS):
+    problems, ends, stages = [], 0, Counter()
+    while counts["tried"] < KILLS:
         running = start(root, log)
         try:
-            running.wait(draw.uniform(0.1, 0.45) * finished.seconds)
+            running.wait(draw.uniform(*MOMENTS) * finished.seconds)
         except subprocess.TimeoutExpired:
+            stages.update(at_work(log.read_text()) or ["none"])
             kill(running, draw.choice(VICTIMS), finished.limit)
             counts["tried"] += 1
             text = log.read_text()
@@ -88,5 +101,7 @@ def test_killed_runs_end_in_the_same_bytes(finished, tmp_path, table, settings):
     counts["survived"] = counts["tried"] - len(problems)
     counts["lost"] += len(problems)
     table["kills"] = counts
-    settings["kills"] = {"seed": SEED, "victims": sorted(set(VICTIMS)), "finished runs": ends + 1}
+    victims = sorted(set(VICTIMS))
+    settings["kills"] = {"seed": SEED, "victims": victims, "finished runs": ends + 1}
+    settings["kills"]["jobs at work"] = dict(stages.most_common())
     assert not problems, problems[0]

@@ -89,7 +89,7 @@ def test_a_power_cut_costs_nothing_that_was_finished(finished, disk, tmp_path, t
         if ended and before != set(expected):
             counts["lost"] += len(set(expected) - before)
             problems.append((number, "missing after the end", sorted(set(expected) - before)))
-        if number % max(len(copies) // RESUMED, 1) == 1:
+        if number % (step := max(len(copies) // RESUMED, 1)) == step // 2:
             if start(root, log).wait(finished.limit) or digests(root / "results") != expected:
                 counts["lost"] += 1
                 problems.append((number, "not continued", log.read_text()[-1500:]))
