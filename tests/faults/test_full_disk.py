@@ -61,7 +61,7 @@ def forget(root: Path, outputs: tuple[str, ...]) -> int:
 
 
 def test_a_full_disk_is_one_line_at_every_stage(small_disk, finished, table, settings):
-    root, counts, problems = small_disk, Counter(), {}
+    root, counts, problems, met = small_disk, Counter(), {}, 0
     options = ("--dry-run", "--forceall", "--printshellcmds")
     listed = finished.project.snakemake(TARGET, *options)
     jobs = {}
@@ -81,6 +81,7 @@ def test_a_full_disk_is_one_line_at_every_stage(small_disk, finished, table, set
             lines = [
                 line for line in done.stderr.splitlines() if any(text in line for text in FULL)
             ]
+            met += done.returncode != 0
             faults = left_over(root / "results")
             faults += ["a traceback"] if "Traceback" in done.stderr else []
             if done.returncode and len(lines) != 1:
@@ -100,4 +101,6 @@ def test_a_full_disk_is_one_line_at_every_stage(small_disk, finished, table, set
     counts["survived"] = counts["tried"] - len(problems)
     table["full disks"] = counts
     settings["full disks"] = {"stages": sorted(jobs), "shares of the output": SHARES}
+    settings["full disks"]["jobs that did not fit"] = met
     assert not problems, "\n".join(f"{name}: {faults}" for name, faults in problems.items())
+    assert met > len(jobs)  # the others wrote less than a page, or over a file of before
