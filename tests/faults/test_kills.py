@@ -18,7 +18,7 @@ from results_tree import TARGET, digests, left_over
 
 KILLS = int(os.environ.get("WSTAL_FAULTS_KILLS", "50"))
 SEED = 11
-MOMENTS = (0.08, 0.3)  # of the time of a whole run, after which a run is killed
+MOMENTS = (0.06, 0.22)  # of the time of a whole run, after which a run is killed
 REFUSALS = ("LockException", "cannot be locked", "IncompleteFiles", "seem to be incomplete")
 # Whom the signal meets. Jobs of a killed Snakemake must end by themselves.
 VICTIMS = ("snakemake", "snakemake", "everything", "one job", "snakemake, asked to end")
@@ -32,6 +32,7 @@ def start(root: Path, log: Path) -> subprocess.Popen:
         return subprocess.Popen(
             [*command, "--configfile", "tiny.yaml"],
             cwd=root, env=os.environ | own, stdout=output, stderr=output, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
 
 
