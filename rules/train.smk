@@ -1,6 +1,7 @@
 """Training, one job per run and seed."""
 
 RUN = "results/{dataset}/{recipe}/{run}/seed{seed}"
+TRAINING = {**ON_GPU, "settings": values.settings_note}  # whose settings, for the log
 
 
 rule train:
@@ -20,14 +21,14 @@ rule train:
     conda:
         "../envs/gpu.yaml"
     resources:
-        **ON_GPU,
-        settings=values.settings_note,
+        **TRAINING,
     params:
         files=named_files,
-        options=values.training_options,
+        config=values.training,
+        code=values.method_code("train", "loss"),
     shell:
-        "python scripts/train.py {params.files:q} {params.options:q} --seed {wildcards.seed:q}"
-        " --device {resources.device:q} --settings={resources.settings:q} &> {log:q}"
+        "python scripts/train.py {params.files:q} --config {params.config:q} --seed {wildcards.seed:q}"
+        " --device {resources.device:q} --code {params.code:q} --settings={resources.settings:q} &> {log:q}"
 
 
 rule score:

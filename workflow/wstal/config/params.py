@@ -187,11 +187,6 @@ class Params:
         """Return a run's config without what localization alone reads, as JSON."""
         return self._run_json(wildcards.dataset, wildcards.run, wildcards.recipe)[0]
 
-    def training_options(self, wildcards: Wildcards) -> list[str]:
-        """Return the options of a training: its config, and the digest of its code."""
-        code = self.method_code("train", "loss")(wildcards)
-        return ["--config", self.training(wildcards), "--code", code]
-
     def localization(self, wildcards: Wildcards) -> str:
         """Return a run's settings of localization, as JSON."""
         return self._run_json(wildcards.dataset, wildcards.run, wildcards.recipe)[1]
