@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 from results_tree import TARGET, digests
 from workflow_project import Project, small_project
+from wstal.base.files import read_cached
 
-from benchmarks.record import write_record
+from benchmarks.record import FOLDER, commit, write_record
 
 COLUMNS = ("tried", "survived", "lost", "silent", "executed")
 PARTS = ("kills", "power cuts", "full disks", "fuzzed media", "hostile input", "two processes")
@@ -89,7 +90,7 @@ def made_once(project, tmp_path_factory) -> Finished:
     return Finished(Project(root), digests(root / "results"), float(time_file.read_text()))
 
 
-def pytest_terminal_summary(terminalreporter) -> None:
+def pytest_terminal_summary(terminalreporter, config) -> None:
     rows = {part: _rows[part] for part in PARTS if part in _rows}
     if not rows:
         return
@@ -98,9 +99,22 @@ def pytest_terminal_summary(terminalreporter) -> None:
         lines.append(f"{part:<15}" + "".join(f"{counts[name]:>10,}" for name in COLUMNS))
     terminalreporter.write_sep("-", "faults")
     terminalreporter.write_line("\n".join(lines))
-    if set(rows) == set(PARTS) and not os.environ.get("WSTAL_FAULTS_DRY_RUN"):
-        results = {part: {name: counts[name] for name in COLUMNS} for part, counts in rows.items()}
-        write_record("faults", results, settings=dict(_settings))
+    some = any("::" in word for word in config.args) or config.option.keyword
+    if not (some or os.environ.get("WSTAL_FAULTS_KILLS")):
+        _record(rows)
+
+
+def _record(rows: dict[str, Counter[str]]) -> None:
+    """Write these rows with the commit that they belong to; other parts keep theirs."""
+    before = read_cached(FOLDER / "results/faults.json") or {"results": {}, "settings": {}}
+    made = {
+        part: {name: counts[name] for name in COLUMNS} | {"commit": commit()}
+        for part, counts in rows.items()
+    }
+    for part, row in before["results"].items():
+        made.setdefault(part, {**row, "commit": row.get("commit", before.get("commit"))})
+    results = {part: made[part] for part in PARTS if part in made}
+    write_record("faults", results, settings=before["settings"] | _settings)
 
 
 _settings: dict[str, object] = {}

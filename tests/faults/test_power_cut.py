@@ -96,18 +96,22 @@ def test_a_power_cut_costs_nothing_that_was_finished(finished, disk, tmp_path, t
         counts["silent"] += len(wrong)
         counts["lost"] += len(lost)
         problems += [(number, wrong, lost)] if wrong or lost else []
-        ended = number >= len(copies) - len(AFTER)
-        if ended and before != set(expected):
+        if number >= len(copies) - len(AFTER) and before != set(expected):
             counts["lost"] += len(set(expected) - before)
             problems.append((number, "missing after the end", sorted(set(expected) - before)))
         if number % (step := max(len(copies) // RESUMED, 1)) == step // 2:
             resumed += 1
-            if start(root, log).wait(finished.limit) or digests(root / "results") != expected:
+            status = start(root, log).wait(finished.limit)
+            differ = sorted(
+                name for name, _ in digests(root / "results").items() ^ expected.items()
+            )
+            if status or differ:
                 counts["lost"] += 1
-                problems.append((number, "not continued", log.read_text()[-1500:]))
+                problems.append((number, "not continued", differ, log.read_text()[-1500:]))
             assert not left_over(root / "results")
         command("umount", root)
-        each.unlink()
+        if not problems:
+            each.unlink()
     counts["survived"] = counts["tried"] - len({number for number, *_ in problems})
     table["power cuts"] = counts
     settings["power cuts"] = {"copies every s": EVERY, "after the end s": AFTER}

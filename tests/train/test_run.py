@@ -265,7 +265,10 @@ def test_a_finished_run_is_not_trained_again(train, lost):
     for path in files.outputs:
         if lost in (path.name, "all"):  # Snakemake removes them before it starts the job again
             path.unlink()
+    files.part.write_bytes(b"")  # it was killed before it removed them
+    files.score_parts.mkdir()
     _, notes = train("a", kill_after=0)
+    assert not files.part.exists() and not files.score_parts.exists()
     assert notes == ["kept the finished run: config, code, seed and data are the same"]
     assert {path: path.read_bytes() for path in files.outputs} == content
 

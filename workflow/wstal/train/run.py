@@ -78,6 +78,11 @@ class RunFiles:
         """The scores of one interval of an unfinished run."""
         return self.score_parts / f"{iteration:08d}.h5"
 
+    def remove_unfinished(self) -> None:
+        """Remove what only an unfinished run needs."""
+        self.part.unlink(missing_ok=True)
+        shutil.rmtree(self.score_parts, ignore_errors=True)
+
 
 def train_run(
     features: FeatureFile,
@@ -131,6 +136,7 @@ def train_run(
     notes = data.notes + start_notes
     with only_process(files.lock, "trains this run and seed"):
         if restore_finished(files, identity):
+            files.remove_unfinished()  # its process may have been killed before it did
             return [*notes, "kept the finished run: config, code, seed and data are the same"]
         notes += resume(trainer, files, identity)
         save_every, last = save_every or trainer.score_interval, trainer.iterations
@@ -238,8 +244,7 @@ def finish(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> No
     write_iterations(files.scores, (read_scores(part) for part in parts))
     checkpoint.save(files.checkpoint, {**identity, **state})
     link_finished(files)
-    files.part.unlink(missing_ok=True)
-    shutil.rmtree(files.score_parts, ignore_errors=True)
+    files.remove_unfinished()
 
 
 def link_finished(files: RunFiles) -> None:
