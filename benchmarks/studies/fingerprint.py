@@ -98,7 +98,8 @@ def fingerprint(folder: Path) -> dict[str, str]:
     """Return the digests of all files below a folder, by `path:name`."""
     skipped = {"logs", "benchmarks", "cache", ".records"}
     checkout = str(folder.resolve().parent)
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")]
+    found = (p for p in sorted(folder.rglob("*")) if p.is_file())
+    files = [p for p in found if not any(part[0] == "." for part in p.relative_to(folder).parts)]
     return {
         f"{path.relative_to(folder).as_posix()}:{name}": value
         for path in files
