@@ -1,7 +1,7 @@
 """Training, one job per run and seed."""
 
 RUN = "results/{dataset}/{recipe}/{run}/seed{seed}"
-TRAINING = {**ON_GPU, "settings": values.settings_note}  # whose settings, for the log
+TRAINING = ON_GPU | {"settings": values.settings_note}  # whose settings, for the log
 
 
 rule train:

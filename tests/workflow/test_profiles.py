@@ -75,7 +75,11 @@ def test_what_the_slurm_profile_asks_for(planned, bare_project):
     rules = "".join(path.read_text() for path in (bare_project.root / "rules").glob("*.smk"))
     named = set(read(bare_project.root, "slurm")["set-resources"])
     asking = set(
-        re.findall(r"^rule (\w+):(?:(?!^rule ).)*?(?:gpu=GPU|[*]{2}ON_GPU)", rules, re.M | re.S)
+        re.findall(
+            r"^rule (\w+):(?:(?!^rule ).)*?(?:gpu=GPU|[*]{2}(?:ON_GPU|TRAINING))",
+            rules,
+            re.M | re.S,
+        )
     )
     assert named <= set(re.findall(r"^rule (\w+):", rules, re.M))
     assert asking <= named and asking >= ON_A_GPU
