@@ -20,15 +20,19 @@ GONE = this_process()._replace(number=2**22 + 1)  # above the highest number of 
 ELSEWHERE = this_process()._replace(machine="0" * 8)
 
 
+@pytest.fixture
+def without_flock(monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(lock_module, "SETTLING", 0.0)
+
+
 @pytest.fixture(params=["flock", "lease"])
-def kind(request, monkeypatch):
+def kind(request):
     if request.param == "lease":
-
-        def refuse(*_):
-            raise OSError(errno.ENOLCK, "No locks available")
-
-        monkeypatch.setattr(fcntl, "flock", refuse)
-        monkeypatch.setattr(lock_module, "SETTLING", 0.0)
+        request.getfixturevalue("without_flock")
     return request.param
 
 
@@ -64,9 +68,9 @@ def test_a_lease_ends_with_its_process_or_with_its_renewal(tmp_path, kind, proce
             assert json.loads(path.read_text())["process"] == str(this_process())
 
 
-def test_a_lease_that_another_process_took_over_at_once_is_not_held(tmp_path, kind, monkeypatch):
-    if kind == "flock":
-        pytest.skip("the system decides")
+def test_a_lease_that_another_process_took_over_at_once_is_not_held(
+    tmp_path, without_flock, monkeypatch
+):
     path = tmp_path / ".lock"
     other = json.dumps({"process": str(ELSEWHERE), "host": "node7", "since": "2030"})
     monkeypatch.setattr(lock_module.time, "sleep", lambda _: path.write_text(other))
