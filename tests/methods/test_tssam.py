@@ -11,6 +11,7 @@ import torch
 from wstal.base.errors import WstalError
 from wstal.base.settings import from_plain
 from wstal.config.layers import merged
+from wstal.layers.sampling import at_snippets, uniform_snippets
 from wstal.localize.segments import ThresholdSettings
 from wstal.methods.contract import Batch
 from wstal.methods.tssam import TSSAM
@@ -19,9 +20,7 @@ from wstal.methods.tssam.loss import LossSettings, WeightSettings, loss
 from wstal.methods.tssam.network import (
     NetworkSettings,
     TopkSettings,
-    at_snippets,
     class_centroids,
-    uniform_snippets,
 )
 from wstal.train.data import TrainingSet
 from wstal.train.loop import Trainer, run_config

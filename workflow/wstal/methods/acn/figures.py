@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 
 from wstal.methods.acn.localize import LocalizeSettings
 from wstal.methods.acn.loss import LossSettings
 from wstal.methods.acn.network import ACN, RegressionNetwork, RunSettings
 from wstal.methods.acn.proposals import areas_of
+from wstal.plots.diagram import LINE, arrow, box, canvas
 from wstal.plots.style import AUDIO, FLOW, FUSED, GROUND_TRUTH, RGB
 
 COLOURS = {"rgb": RGB, "flow": FLOW}
 SCORES = ("class probability S", "attention A, video score v")
-LINE = {"color": FUSED, "lw": 0.8, "arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0}
 
 
 def system_overview(run: RunSettings, loss: LossSettings, settings: LocalizeSettings) -> Figure:
@@ -28,14 +28,14 @@ def system_overview(run: RunSettings, loss: LossSettings, settings: LocalizeSett
     anchors = ", ".join(map(str, run.model.anchors))
     floor = f"its training quantile {attention.quantile:g}"
     floor = floor if attention.mode == "quantile" else f"{attention.value:g}"
-    figure, axes = _canvas((12, 4), (0, 136), (0, 44))
+    figure, axes = canvas((12, 4), (0, 136), (0, 44))
     for row, stream in ((30, "flow"), (6, "rgb")):
         colour = COLOURS[stream]
         chain = [
-            _box(axes, (1, row), (13, 8), [f"{stream} features", "[T, D]"], colour),
-            _box(axes, (20, row), (25, 8), [run.scores_from, *SCORES], colour),
-            _box(axes, (51, row), (25, 8), ["regression networks", f"P = {anchors}"], colour),
-            _box(
+            box(axes, (1, row), (13, 8), [f"{stream} features", "[T, D]"], colour),
+            box(axes, (20, row), (25, 8), [run.scores_from, *SCORES], colour),
+            box(axes, (51, row), (25, 8), ["regression networks", f"P = {anchors}"], colour),
+            box(
                 axes,
                 (81, row - 2),
                 (28, 12),
@@ -50,16 +50,16 @@ def system_overview(run: RunSettings, loss: LossSettings, settings: LocalizeSett
             ),
         ]
         for pair in zip(chain, chain[1:], strict=False):
-            _arrow(axes, *pair)
+            arrow(axes, *pair)
         inner = 28 if stream == "flow" else 16  # edges that face the middle row
         axes.annotate("", (88, 26 if row > 20 else 18), (88, inner), arrowprops=LINE)
         networks = 30 if stream == "flow" else 14
         axes.annotate("", (63, networks), (63, 26 if row > 20 else 18), arrowprops=LINE)
         axes.annotate("", (115, 23 if row > 20 else 21), (109, row + 4), arrowprops=LINE)
     formula = f"L = {alpha:g} L_OIC + {1 - alpha:g} (L_c − 1)"
-    _box(axes, (58, 18), (34, 8), ["training", formula, "mean over selected proposals"], FUSED)
+    box(axes, (58, 18), (34, 8), ["training", formula, "mean over selected proposals"], FUSED)
     rule = [f"rgb: score × {fusion.discount:g},", f"kept where IoU < {fusion.iou:g}"]
-    _box(axes, (115, 16), (20, 12), ["fusion", "all flow proposals", *rule], GROUND_TRUTH)
+    box(axes, (115, 16), (20, 12), ["fusion", "all flow proposals", *rule], GROUND_TRUTH)
     return figure
 
 
@@ -98,9 +98,9 @@ def _draw_networks(axes: Axes, networks: Sequence[RegressionNetwork]) -> None:
         for column, line in enumerate(layer_lines(network)):
             last = column == len(network.layers) - 1
             text = [line + ("" if last else ", ReLU")]
-            boxes.append(_box(axes, (8 + 25 * column, y), (22, 7), text, FLOW))
+            boxes.append(box(axes, (8 + 25 * column, y), (22, 7), text, FLOW))
         for pair in zip(boxes, boxes[1:], strict=False):
-            _arrow(axes, *pair)
+            arrow(axes, *pair)
         text = f"shifts ±{network.anchor / 2:g}; sees {network.receptive_field} snippets"
         axes.text(82, y + 3.5, text, va="center")
 
@@ -133,37 +133,3 @@ def _draw_areas(axes: Axes, model: ACN, anchor: float) -> None:
     axes.set(xlim=(0, count), ylim=(-1.1, 4.1), yticks=[], xlabel="snippet")
     axes.set_xticks(np.arange(0, count, max(1, int(anchor) // 4)))
     axes.spines["left"].set_visible(False)
-
-
-def _canvas(
-    size: tuple[float, float], across: tuple[float, float], up: tuple[float, float]
-) -> tuple[Figure, Axes]:
-    figure, axes = plt.subplots(figsize=size)
-    axes.set(xlim=across, ylim=up)
-    axes.axis("off")
-    return figure, axes
-
-
-def _box(
-    axes: Axes,
-    corner: tuple[float, float],
-    size: tuple[float, float],
-    lines: list[str],
-    colour: str,
-) -> FancyBboxPatch:
-    style = "round,pad=0,rounding_size=0.8"
-    patch = FancyBboxPatch(corner, *size, boxstyle=style, fc=f"{colour}22", ec=colour, lw=1)
-    axes.add_patch(patch)
-    middle, top = corner[0] + size[0] / 2, corner[1] + size[1]
-    for number, line in enumerate(lines):
-        y = top - (number + 0.5) * size[1] / len(lines)
-        weight = "bold" if number == 0 and len(lines) > 1 else "normal"
-        axes.text(middle, y, line, ha="center", va="center", fontsize=7, weight=weight)
-    return patch
-
-
-def _arrow(axes: Axes, left: FancyBboxPatch, right: FancyBboxPatch) -> None:
-    start = (left.get_x() + left.get_width(), left.get_y() + left.get_height() / 2)
-    axes.annotate(
-        "", (right.get_x(), right.get_y() + right.get_height() / 2), start, arrowprops=LINE
-    )
