@@ -25,6 +25,8 @@ def test_all_datasets_of_the_design_are_there(catalog):
         "activitynet13",
         "ave",
         "demo_ave",
+        "demo_val",
+        "thumos14_sim_val",
     }
     assert expected <= set(catalog.datasets)
     for dataset in catalog.datasets.values():

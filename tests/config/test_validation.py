@@ -82,6 +82,15 @@ def test_text_that_would_run_in_the_report_is_refused(text):
     load_catalog({"datasets": {"mine": {"kind": "folder", "note": "a < b, <b> & c"}}})
 
 
+def test_a_dataset_like_another_has_its_settings_but_for_its_own():
+    changed = {"datasets": {"mine": {"like": "demo", "render": {"test": 3}}, "demo": {"shards": 3}}}
+    datasets = load_catalog(changed).datasets
+    assert datasets["mine"] == datasets["demo"] | {"render": {"seed": 7, "train": 24, "test": 3}}
+    for other in ("dem", "demo_val", ["demo"]):  # unknown, itself like another, no name
+        with pytest.raises(WstalError, match="datasets.mine: like: .* is not known; nearest: "):
+            load_catalog({"datasets": {"mine": {"like": other}}})
+
+
 def test_sound_entries_pass():
     check_entries(
         {

@@ -107,7 +107,7 @@ def test_choices_in_the_shipped_yamls_are_known(project):
     choices = {"thumos14": thumos14, "activitynet": activitynet, "ave": ave}
     for path in (project / "workflow/config/datasets").glob("*.yaml"):
         settings = yaml.safe_load(path.read_text())
-        if settings["kind"] in choices:
+        if settings.get("kind") in choices:
             settle_choices(choices[settings["kind"]].CHOICES, settings.get("choices", {}))
 
 

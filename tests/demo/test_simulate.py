@@ -16,6 +16,7 @@ import warm_python
 import yaml
 from wstal.base.errors import WstalError
 from wstal.base.files import canonical_json
+from wstal.config.catalog import load_catalog
 from wstal.datasets.annotations import (
     Annotations,
     read_annotations,
@@ -44,6 +45,7 @@ from wstal.features.pack import FeatureFile
 
 CONFIG_DIGEST = "6d9c311ffc87e24cf0c3e25c9c3b2fd655d335e903a673e3685ddb94fa045e8e"
 VIDEOS_DIGEST = "91205bf568471db76b5a52c6852d2cdb9862159756f42c8a4e4c90b243eb5a44"
+VAL_DIGEST = "3f103c722175ef7cb996d95c1c74e07c2cbe8439c37b92a1ba6dd6e93f424c6d"
 NUMBERS_DIGEST = "e4ffce60c197b772e3ba6f21911516565506ff5f699d40ac4adbf6280426b2c2"
 STEP = 0.64
 RECIPE = {"simulated": {"dims": {"rgb": 128, "flow": 128}}, "dtype": "float16"}
@@ -74,6 +76,33 @@ def test_the_simulator_is_frozen(simulation: dict, drawn: Annotations, project: 
         for features in streams.values()
     ]
     assert digest(numbers) == NUMBERS_DIGEST
+
+
+def test_the_validation_videos_are_frozen_beside_the_same_training_videos(
+    simulation: dict, drawn: Annotations, project: Path
+) -> None:
+    path = project / "workflow/config/datasets/thumos14_sim_val.yaml"
+    own = yaml.safe_load(path.read_text())
+    assert own["settings"] == own["like"] == "thumos14_sim"
+    assert set(own["simulate"]) == {"test_seed"}
+    settings = load_catalog().datasets["thumos14_sim_val"]["simulate"]
+    val = draw_annotations(settings)
+    assert digest(val.database) == VAL_DIGEST
+    trained, scored = val.ids("train"), val.ids("test")
+    assert {i: val.database[i] for i in trained} == {
+        i: drawn.database[i] for i in drawn.ids("train")
+    }
+    assert len(scored) == len(drawn.ids("test")) and not set(scored) & set(drawn.database)
+    entries = [drawn.database[i] for i in drawn.ids("test")]
+    assert not [i for i in scored if val.database[i] in entries]
+    ours, theirs = (
+        dict(simulated_videos(replace(each, database=some), config, RECIPE))
+        for each, config in ((drawn, simulation), (val, settings))
+        for some in [{i: each.database[i] for i in trained[::50]}]
+    )
+    for video, streams in ours.items():
+        for name, features in streams.items():
+            np.testing.assert_array_equal(features, theirs[video][name])
 
 
 def test_a_video_does_not_depend_on_the_others(simulation: dict, drawn: Annotations) -> None:

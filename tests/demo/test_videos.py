@@ -11,6 +11,7 @@ import pytest
 import yaml
 from plan_digest import plan_digest
 from wstal.base.errors import WstalError
+from wstal.config.catalog import load_catalog
 from wstal.demo.casting import CROP, Event
 from wstal.demo.motion import ACTIONS
 from wstal.demo.pretrain import render_clip
@@ -26,6 +27,7 @@ from wstal.demo.videos import (
 )
 
 FROZEN = "84732eaa0591960d381086806aedd4d66e1cc2fefb0b8fe50bf2f3cdeb08fcc4"
+FROZEN_VAL = "b3440854367e1e95d71341a0283c0994184d63b32d014d8d798a33d846913860"
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,20 @@ def split(plans, name):
 def test_the_demo_is_frozen(plans):
     """Nobody tunes the data until a method wins: change this only with the whole demo."""
     assert plan_digest(plans) == FROZEN
+
+
+def test_the_validation_videos_are_frozen_beside_the_same_training_videos(plans, project):
+    path = project / "workflow/config/datasets/demo_val.yaml"
+    own = yaml.safe_load(path.read_text())
+    assert own["settings"] == own["like"] == "demo" and set(own["render"]) == {"test_seed"}
+    found = load_catalog().datasets["demo_val"]["render"]
+    val = plan_videos(found)
+    assert plan_digest(val) == FROZEN_VAL
+    assert [p for p in val if p.split == "train"] == [p for p in plans if p.split == "train"]
+    assert len(split(val, "test")) == len(split(plans, "test"))
+    assert all(p.id.startswith("val_") for p in split(val, "test"))
+    assert not {p.seed for p in split(val, "test")} & {p.seed for p in plans}
+    assert not {p.actions for p in split(val, "test")} & {p.actions for p in plans}
 
 
 def test_counts(plans, config):

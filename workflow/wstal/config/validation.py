@@ -173,7 +173,7 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
             for name, value in _contents(kind, path).items()
         }
         changes = expect_mapping(overrides.get(kind) or {}, f"{GIVEN}, {kind}")
-        content[kind] = {}
+        given = {}
         for name in [*read, *(name for name in changes if name not in read)]:
             path, base = read.get(name, (f"--config {kind}.{name}", {}))
             change = expect_mapping(changes.get(name) or {}, f"{GIVEN}, {kind}.{name}")
@@ -181,7 +181,12 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
             source += f" under {GIVEN} ({kind}.{name})" if base and change else ""
             content["sources"][f"{kind}/{name}"] = source
             _check_name(name, kind, source)
-            content[kind][name] = _checked(kind, name, merged(base, change), source)
+            given[name] = (merged(base, change), source)
+        if kind == "datasets":
+            given = {name: (_with_base(name, given), given[name][1]) for name in given}
+        content[kind] = {
+            name: _checked(kind, name, tree, source) for name, (tree, source) in given.items()
+        }
     for kind in KINDS:
         for name, tree in content[kind].items():
             _refuse_markup(tree, content["sources"][f"{kind}/{name}"])
@@ -195,6 +200,17 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
     content["top"] = checked_tree(TopSettings, top, "top layer of the configuration")
     content["top"] |= {kind: overrides.get(kind) or {} for kind in KINDS}
     return content
+
+
+def _with_base(name: str, datasets: Mapping[str, tuple[dict[str, Any], str]]) -> dict[str, Any]:
+    """Return a dataset's YAML over that of the dataset which its `like:` names, if it has one."""
+    own, source = datasets[name]
+    if "like" not in own:
+        return own
+    bases = {key: tree for key, (tree, _) in datasets.items() if "like" not in tree}
+    if str(own["like"]) not in bases:
+        raise WstalError(f"{source}: like: {_unknown(own['like'], bases)}")
+    return merged(bases[str(own["like"])], {key: own[key] for key in own if key != "like"})
 
 
 def _refuse_markup(value: Any, where: str) -> None:

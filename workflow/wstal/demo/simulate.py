@@ -73,19 +73,22 @@ class VideoStatistics:
 def draw_annotations(config: Mapping[str, Any]) -> Annotations:
     """Draw a database of train and test videos with their segments.
 
-    `config` is the section `simulate` of the dataset YAML. Raises WstalError if its section
-    `videos` is not a VideoStatistics.
+    `config` is the section `simulate` of the dataset YAML. With `test_seed` the same training
+    videos come with other test videos, whose ids start with `sim_val`. Raises WstalError if its
+    section `videos` is not a VideoStatistics.
     """
     statistics = read_settings(VideoStatistics, config, "videos")
-    seed = config["seed"]
+    drawn = [("train", "train", config["seed"]), ("test", "test", config["seed"])]
+    if "test_seed" in config:
+        drawn[1] = ("test", "val", config["test_seed"])
     database: dict[str, dict[str, Any]] = {}
-    for subset in ("train", "test"):
-        database |= _draw_subset(statistics, subset, generator(seed, "videos", subset))
+    for subset, name, seed in drawn:
+        database |= _draw_subset(statistics, subset, name, generator(seed, "videos", subset))
     return Annotations(sorted(statistics.classes), database, version=VERSION)
 
 
 def _draw_subset(
-    stats: VideoStatistics, subset: str, rng: np.random.Generator
+    stats: VideoStatistics, subset: str, name: str, rng: np.random.Generator
 ) -> dict[str, dict[str, Any]]:
     labels = _video_labels(stats, subset, rng)
     count = len(labels)
@@ -100,7 +103,7 @@ def _draw_subset(
         zip(labels, lengths, wanted, strict=True)
     ):
         entry = _draw_video(stats, names, float(duration), max(1, round(float(instances))), rng)
-        subset_entries[f"sim_{subset}_{number:04d}"] = {"subset": subset, **entry}
+        subset_entries[f"sim_{name}_{number:04d}"] = {"subset": subset, **entry}
     return subset_entries
 
 

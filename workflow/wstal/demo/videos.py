@@ -83,19 +83,26 @@ class VideoPlan:
 def plan_videos(config: Mapping[str, int]) -> list[VideoPlan]:
     """Plan `train` + `test` videos from `seed`, and one more training file that is cut short.
 
-    Each class occurs equally often in a split whose size is a multiple of twelve. Raises
+    With `test_seed` the same training videos come with others to score, whose ids start with
+    `val`. Each class occurs equally often in a split whose size is a multiple of twelve. Raises
     WstalError for a missing or unknown key, and for a value that is not a whole number.
     """
-    if set(config) != {"seed", "train", "test"}:
-        raise WstalError(f"render: has the keys {sorted(config)}; expected seed, test and train")
-    bad = [k for k, v in config.items() if type(v) is not int or v < (k != "seed")]
+    if set(config) - {"test_seed"} != {"seed", "train", "test"}:
+        raise WstalError(
+            f"render: has the keys {sorted(config)}; expected seed, test and train, and test_seed "
+            "for other videos to score"
+        )
+    bad = [k for k, v in config.items() if type(v) is not int or v < ("seed" not in k)]
     if bad:
         raise WstalError(f"render: {bad[0]} is {config[bad[0]]!r}; a whole number is expected")
     plans: list[VideoPlan] = []
     for number, split in enumerate(("train", "test")):
         spare = split == "train"
         count = config[split]
-        rng = np.random.default_rng([PLAN_SEEDS, config["seed"], number])
+        name, seed = split, config["seed"]
+        if split == "test" and "test_seed" in config:
+            name, seed = "val", config["test_seed"]
+        rng = np.random.default_rng([PLAN_SEEDS, seed, number])
         rates = rng.permutation(np.arange(count + spare) % len(FRAME_RATES))
         sizes = rng.permutation(np.arange(count + spare) % len(SIZES))
         for index in range(count + spare):
@@ -103,7 +110,7 @@ def plan_videos(config: Mapping[str, int]) -> list[VideoPlan]:
             fps = FRAME_RATES[rates[index]]
             plans.append(
                 VideoPlan(
-                    id=f"{split}_{index:02d}",
+                    id=f"{name}_{index:02d}",
                     split=split,
                     seed=int(rng.integers(2**31)),
                     fps=fps,
