@@ -144,6 +144,10 @@ def test_background_stands_for_no_class(tmp_path):
         ("video,labels,split\n,run,train\n", "line 2: the video is not named"),
         ("video,labels,split\na,run,train\n", "no row has the split test"),
         (
+            "video,labels,split,annotated\na,run,train,maybe\n",
+            "line 2: annotated is 'maybe'; write",
+        ),
+        (
             "video,labels,split\na,run,jump,train\n",
             "line 2: .*'train' is in none; join labels",
         ),
@@ -183,6 +187,66 @@ def test_a_repeated_segment_names_both_lines(labels, tmp_path):
     segments = tmp_path / "segments.csv"
     segments.write_text("video,t_start,t_end,label\na,1,2,run\na,3,4,run\na.mp4,1.0,2,run\n")
     with pytest.raises(WstalError, match=r"segments\.csv, line 4: the same segment is in line 2"):
+        read_folder_annotations(labels, segments)
+
+
+def unknown(annotations, key):
+    """The videos that an annotation database marks as not `key`."""
+    return [video for video, entry in annotations.database.items() if entry.get(key) is False]
+
+
+STATES = """video,labels,split,annotated
+train,run,train,
+marked,run,test,
+empty,run,test,
+nothing,background,test,
+unmarked,run,test,
+unnamed,,test,
+half,run,test,no
+stated,run,test,Yes
+"""
+
+
+def test_a_test_video_is_annotated_annotated_as_empty_or_not_annotated(tmp_path):
+    labels, segments = tmp_path / "labels.csv", tmp_path / "segments.csv"
+    labels.write_text(STATES)
+    segments.write_text(
+        "video,t_start,t_end,label\nmarked,1,2,run\nempty,,,\nhalf,1,2,run\ntrain,1,2,run\n"
+    )
+    found, _ = read_own_labels(labels, segments)
+    assert unknown(found, "annotated") == ["unmarked", "unnamed", "half"]
+    assert unknown(found, "labelled") == ["unnamed"]
+    notes = "\n".join(find_doubtful_labels(found))
+    assert "Videos without annotated segments: unmarked, unnamed, half. " in notes
+    assert "list them in segments.csv as `video,,,`" in notes
+    assert "Videos without labels: unnamed. video_mAP leaves them out" in notes
+    assert "annotated as without segments: empty, stated. " in notes
+    assert "annotated" not in json.dumps(videos_view(found).as_json())
+
+
+def test_a_database_states_the_same(write):
+    found, _ = read_own_database(
+        write(
+            {
+                "train": video("training", labels=["run"]),
+                "marked": video("testing", (1, 2, "run")),
+                "empty": video("testing", labels=["run"], annotated=True),
+                "nothing": video("testing", labels=["background"]),
+                "unmarked": video("testing", labels=["run"]),
+                "unnamed": video("testing"),
+                "half": video("testing", (1, 2, "run"), annotated=False),
+            }
+        )
+    )
+    assert unknown(found, "annotated") == ["unmarked", "unnamed", "half"]
+    assert unknown(found, "labelled") == ["unnamed"]
+
+
+@pytest.mark.parametrize("rows", ["a,1,2,run\na.mp4,,,", "a,,,\na,1,2,run", "a,,,\na,,,"])
+def test_a_video_has_segments_or_a_row_without_any(labels, tmp_path, rows):
+    segments = tmp_path / "segments.csv"
+    segments.write_text(f"video,t_start,t_end,label\n{rows}\n")
+    with pytest.raises(WstalError, match=r"line 3: a row without times says .* but line 2 is"):
         read_folder_annotations(labels, segments)
 
 
@@ -312,6 +376,10 @@ def test_withheld_test_labels_leave_the_videos_out(write):
             + [([{"segment": "12", "label": "x"}], r"\[0\]: segment is '12'; expected two times")]
             + [([{"segment": [1, 2, 3], "label": "x"}], r"\[0\]: segment is \[1, 2, 3\]")]
             + [([{"segment": [1, 2], "label": ""}], r"\[0\]: its 'label' is ''")]
+        ),
+        (
+            {"a": video("test", annotated="no")},
+            "video a: annotated is 'no'; expected true or false",
         ),
         ([], "ActivityNet's format"),
         ({"a": 3}, "video a is 3; expected an object"),

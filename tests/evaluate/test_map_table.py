@@ -63,6 +63,38 @@ def write_files(folder):
     return folder / "p.json", folder / "h.json.gz", folder / "s.h5"
 
 
+def test_videos_that_nobody_annotated_are_not_scored(tmp_path):
+    database = {
+        **DATABASE,
+        "empty": DATABASE["v2"] | {"annotations": []},
+        "unmarked": DATABASE["v1"] | {"annotated": False},
+        "unnamed": DATABASE["v2"] | {"labels": [], "annotated": False, "labelled": False},
+    }
+    alarms = [(video, 0.0, 4.0, "dive", 0.99) for video in ("unmarked", "unnamed", "empty")]
+    prepared = prepare(truth(tmp_path, database=database), detections(PERFECT + alarms), PROTOCOL)
+    assert str(prepared.coverage) == "3/3 videos; 3/3 instances; 2 not annotated left out"
+    assert set(prepared.predictions["video_id"]) == {"v1", "v2", "empty"}
+    found = means(detection_rows(prepared, PROTOCOL, "last"))
+    assert found["last", "mAP@0.50"] == pytest.approx(100 * (1 + 2 / 3) / 2)
+
+    scores = {name: np.array([0.9, 0.1]) for name in ("v1", "v2", "empty", "unmarked", "unnamed")}
+    rows = video_rows(truth(tmp_path, database=database), PROTOCOL, scores)
+    assert rows[0]["coverage"] == "4/4 videos; 6/6 instances; 1 not labelled left out"
+    assert rows[0]["predictions"] == 4
+
+    database = {**DATABASE, "v2": DATABASE["v2"] | {"annotated": False}}
+    rows = event_rows(truth(tmp_path, database=database), EVENTS, {"v1": V1, "v2": EMPTY})
+    assert means(rows) == {("last", "accuracy"): 100}
+    assert rows[0]["coverage"] == "1/1 videos; 2/2 instances; 1 not annotated left out"
+
+
+def test_a_checkpoint_is_not_chosen_on_validation_videos_that_nobody_annotated(tmp_path):
+    database = {**DATABASE, "v3": DATABASE["v3"] | {"annotated": False}}
+    frames = {10: detections([*PERFECT, ("v3", 2.0, 4.0, "jump", 0.9)])}
+    rows = checkpoint_rows(truth(tmp_path, database=database), PROTOCOL, frames, None)
+    assert {row["checkpoint"] for row in rows} == {"best_test"}
+
+
 def test_everything_at_once(tmp_path):
     proposals, history, scores = write_files(tmp_path)
     rows = run_rows(

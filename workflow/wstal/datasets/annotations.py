@@ -23,7 +23,8 @@ from wstal.base.text_files import read_json
 SUBSETS = ("train", "val", "test")
 COLUMNS = ["video_id", "t_start", "t_end", "label"]
 TRAINING_KEYS = ("subset", "duration", "labels")  # of an entry; no times except its length
-LABEL_KEYS = ("labels", "annotations", "ambiguous")  # of an entry: what people annotated
+# Of an entry: what people annotated.
+LABEL_KEYS = ("labels", "annotations", "ambiguous", "labelled", "annotated")
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class Annotations:
     video-level labels, all that training may read) and `annotations`
     (`{"segment": [s, e], "label": name}`, seconds, half-open). It may hold `file` (the video
     file's name if that is not the id), `features_only` (true: there is no video, only published
-    features) and `ambiguous` (segments `[s, e]` that are neither action nor background; the list
-    `ambiguous` names the videos that have some).
+    features), `ambiguous` (segments `[s, e]` that are neither action nor background; the list
+    `ambiguous` names the videos that have some), `labelled` and `annotated` (false: nobody has
+    named its classes, marked its segments; without the key somebody has, also if there are none).
 
     Raises WstalError for an unknown subset, and for a label that is not among the classes.
     """

@@ -3,17 +3,21 @@
 labels.csv has the columns video,labels,split: the video's id (its file name without the
 extension, or its path below the folder), labels joined by ";", and train, val or test. The label
 `background` says that a video shows none of the classes; such a video trains too.
-segments.csv has video,t_start,t_end,label in seconds and is used for evaluation only.
-In both, cells may be separated by semicolons or tabs, as spreadsheets write them.
+segments.csv has video,t_start,t_end,label in seconds and is used for evaluation only. A row with
+the video alone says that somebody looked and found no segment. In both, cells may be separated by
+semicolons or tabs, as spreadsheets write them.
 
 The JSON, which most tools for action detection read and write, holds labels and segments:
 `{"database": {video: {"subset": ..., "annotations": [{"segment": [s, e], "label": name}]}}}`. A
 video may also have `duration` and `labels`; an annotation without `segment` labels the whole video.
+
+A video that is not for training is `annotated` if it has a segment, a row with the video alone, or
+the label `background`. The column (key) `annotated`, yes or no (true or false), overrules that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -109,18 +113,47 @@ def find_doubtful_labels(annotations: Annotations) -> list[str]:
         for item in each["annotations"]
         if item["label"] not in each["labels"]
     }
-    if unlisted:
-        shown = ", ".join(list(unlisted)[:5]) + (", ..." if len(unlisted) > 5 else "")
+    contradicted = [
+        video
+        for video, each in database.items()
+        if each["subset"] != "train" and each.get("annotated", True)
+        if each["labels"] and not each["annotations"]
+    ]
+    if contradicted and annotations.has_segments("test"):
         found.append(
-            f"Classes that segments give a video, but its row of the labels does not: {shown}. "
+            f"Videos that have labels but are annotated as without segments: "
+            f"{_shorten(contradicted)}. Scored segments in them are false alarms."
+        )
+    unmarked = [video for video, each in database.items() if not each.get("annotated", True)]
+    if unmarked and annotations.has_segments("test"):
+        found.append(
+            f"Videos without annotated segments: {_shorten(unmarked)}. Their segments are not "
+            "scored; to score them as showing no action, list them in segments.csv as `video,,,` "
+            '(in JSON "annotated": true).'
+        )
+    unnamed = [video for video, each in database.items() if not each.get("labelled", True)]
+    if unnamed:
+        found.append(
+            f"Videos without labels: {_shorten(unnamed)}. video_mAP leaves them out; write "
+            f"{BACKGROUND} for those that show none of the classes."
+        )
+    if unlisted:
+        found.append(
+            "Classes that segments give a video, but its row of the labels does not: "
+            f"{_shorten(list(unlisted))}. "
             "Training and video_mAP use the row."
         )
     return found
 
 
+def _shorten(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
+
+
 # The two CSV files.
 
 TIMES = ("t_start", "t_end")
+ANNOTATED_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 def read_folder_annotations(labels: str | Path, segments: str | Path | None = None) -> Annotations:
@@ -128,9 +161,12 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
 
     Raises WstalError that names the file, the line and the remedy for a missing column, an
     unknown split, a repeated video, a time that is none, an empty, inverted or repeated segment,
-    and a segment of an unlisted video or of a class that no video has.
+    a segment of an unlisted video or of a class that no video has, and a video that has segments
+    and a row without one.
     """
     database: dict[str, dict] = {}
+    looked_at: dict[str, bool] = {}  # video: whether somebody marked its segments
+    stated: dict[str, bool] = {}  # the same from the column `annotated`, which overrules
     for row in read_rows(labels, ("video", "labels", "split")):
         line, video, split = row.line, video_id(row["video"]), row["split"].strip()
         names = sorted({name.strip() for name in row["labels"].split(";") if name.strip()})
@@ -153,7 +189,13 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
                     f"{labels}, line {line}: {BACKGROUND} stands for no class and cannot be "
                     f"joined with others ({row['labels']}); keep one or the other"
                 )
-            names = []
+            names, looked_at[video] = [], True
+        if word := row.cells.get("annotated", "").strip().lower():
+            if word not in ANNOTATED_WORDS:
+                raise WstalError(
+                    f"{labels}, line {line}: annotated is {word!r}; write yes, no, or nothing"
+                )
+            stated[video] = ANNOTATED_WORDS[word]
         database[video] = {"subset": split, "duration": None, "labels": names, "annotations": []}
     if not any(entry["subset"] == "train" for entry in database.values()):
         raise WstalError(f"{labels}: no row has the split train; nothing can be learned")
@@ -163,9 +205,11 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
         )
     classes = sorted({name for entry in database.values() for name in entry["labels"]})
     if segments:
-        seen: dict[tuple, int] = {}  # line of each segment
+        seen: dict[tuple, int] = {}  # line of each segment, and of each row without one
         for row in read_rows(segments, ("video", *TIMES, "label"), numbers=TIMES):
             _add_segment(database, classes, row, segments, seen)
+        looked_at |= {video: True for video, *_ in seen}
+    _mark_unknown(database, looked_at | stated, set(looked_at))
     return Annotations(classes, database)
 
 
@@ -174,15 +218,37 @@ def _add_segment(
 ) -> None:
     where = f"{source}, line {row.line}"
     video, label = video_id(row["video"]), row["label"].strip()
-    times = [read_seconds(row[name], f"{where}: {name}") for name in TIMES]
     if video not in database:
         raise WstalError(f"{where}: video {video!r} has no row in the labels file; add one")
+    is_empty = not label and not any(row[name].strip() for name in TIMES)
+    others = [at for (name, *rest), at in seen.items() if name == video and (is_empty or not rest)]
+    if others:
+        raise WstalError(
+            f"{where}: a row without times says that {video!r} has no segments, but line "
+            f"{others[0]} is about it, too; keep one of them"
+        )
+    if is_empty:
+        seen[(video,)] = row.line
+        return
+    times = [read_seconds(row[name], f"{where}: {name}") for name in TIMES]
     if label not in classes:
         raise WstalError(f"{where}: no video has the label {label!r}; classes: {classes}")
     segment = read_segment(times, f"{where}: the segment")
     if (line := seen.setdefault((video, label, *segment), row.line)) != row.line:
         raise WstalError(f"{where}: the same segment is in line {line}; keep one of them")
     database[video]["annotations"].append({"segment": segment, "label": label})
+
+
+def _mark_unknown(
+    database: dict[str, dict[str, Any]], annotated: Mapping[str, bool], labelled: Collection[str]
+) -> None:
+    """Mark the videos to score whose segments nobody marked, and whose classes nobody named."""
+    for video, entry in database.items():
+        if entry["subset"] != "train":
+            if not annotated.get(video, False):
+                entry["annotated"] = False
+            if not entry["labels"] and video not in labelled:
+                entry["labelled"] = False
 
 
 def read_csv_names(labels: str | Path) -> dict[str, str]:
@@ -222,6 +288,7 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
         )
     database: dict[str, dict[str, Any]] = {}
     unlabelled = set()
+    looked_at = {}  # video: whether somebody marked its segments
     for name, entry in videos.items():
         video = video_id(name)
         if video in database:
@@ -229,7 +296,15 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
         labels, database[video] = _read_entry(entry, f"{path}, video {name}")
         if not labels:
             unlabelled.add(video)
+        looked_at[video] = bool(database[video]["annotations"]) or BACKGROUND in labels
+        if (stated := entry.get("annotated")) is not None:
+            if not isinstance(stated, bool):
+                raise WstalError(
+                    f"{path}, video {name}: annotated is {stated!r}; expected true or false"
+                )
+            looked_at[video] = stated
     notes = list(_settle_subsets(database))
+    _mark_unknown(database, looked_at, {v for v in database if v not in unlabelled or looked_at[v]})
     for video, entry in database.items():
         if entry["subset"] == "train" and video in unlabelled:
             raise WstalError(

@@ -12,7 +12,7 @@ from wstal.evaluate.detections import COLUMNS
 from wstal.evaluate.events import judge
 from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.map_table import ALL, detection_rows, event_rows, has_segments
-from wstal.evaluate.protocols import Protocol, listed_videos, prepare
+from wstal.evaluate.protocols import Protocol, prepare, split_annotated
 
 BASELINE_COLUMNS = ["baseline", "seed", "protocol", "metric", "value", "coverage"]
 PROPOSALS = 30  # per video, or per video and true class
@@ -73,7 +73,7 @@ def baseline_rows(
         return pd.DataFrame(columns=BASELINE_COLUMNS)
     if protocol.task == "events":
         return pd.DataFrame(event_baselines(truth, protocol, usable), columns=BASELINE_COLUMNS)
-    videos = listed_videos(truth, protocol)
+    videos, _ = split_annotated(truth, protocol)
     videos = [video for video in videos if usable is None or video in usable]
     known = {video: truth.duration.get(video) or durations.get(video) for video in videos}
     if unknown := [video for video, seconds in known.items() if not seconds]:
@@ -107,7 +107,8 @@ def event_baselines(
     """
     index = {name: number for number, name in enumerate(truth.classes)}
     none = len(truth.classes)
-    videos = [v for v in listed_videos(truth, protocol) if usable is None or v in usable]
+    videos, _ = split_annotated(truth, protocol)
+    videos = [video for video in videos if usable is None or video in usable]
     first = {v: index[names[0]] if (names := truth.labels[v]) else none for v in videos}
     counts = np.bincount(
         judge(truth, protocol, dict.fromkeys(videos, none)).labels.ravel(), minlength=none + 1

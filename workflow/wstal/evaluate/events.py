@@ -16,7 +16,7 @@ import pandas as pd
 from wstal.base.errors import WstalError
 from wstal.base.hdf5_files import open_hdf5
 from wstal.evaluate.ground_truth import Coverage, GroundTruth, coverage_of
-from wstal.evaluate.protocols import Protocol, listed_videos
+from wstal.evaluate.protocols import Protocol, split_annotated
 from wstal.localize.scores import ScoreHistory, Scores, read_scores
 
 Events = Mapping[str, np.ndarray]  # per video the class of each second, background last
@@ -140,12 +140,13 @@ class Judged:
 def judge(truth: GroundTruth, protocol: Protocol, events: Events) -> Judged:
     """Pair the true and the given class of each second that a protocol scores.
 
-    Videos without events are left out under `restricted`; under `missing_is_miss` all their
-    seconds are wrong.
+    Videos that nobody annotated are left out. Videos without events are left out under
+    `restricted`; under `missing_is_miss` all their seconds are wrong.
     """
-    expected = listed_videos(truth, protocol)
+    expected, others = split_annotated(truth, protocol)
     videos = [video for video in expected if video in events]
-    coverage = coverage_of(truth.segments(expected), expected, set(videos), protocol.videos)
+    instances = truth.segments(expected)
+    coverage = coverage_of(instances, expected, set(videos), protocol.videos, others)
     if protocol.coverage_rule == "missing_is_miss":
         videos = expected
     labels = event_labels(truth.segments(videos), videos, truth.classes, protocol.seconds)

@@ -29,7 +29,9 @@ class GroundTruth:
     """Videos with subset, duration (seconds or None), video-level labels, and their segments.
 
     `frame` holds all segments (video_id, t_start, t_end, label, in seconds); `ambiguous` holds
-    those that are neither action nor background, or None if the file has no such list.
+    those that are neither action nor background, or None if the file has no such list. Nobody
+    marked the segments of the videos in `unannotated`, nobody named the classes of those in
+    `unlabelled`.
     """
 
     source: str
@@ -40,6 +42,8 @@ class GroundTruth:
     frame: pd.DataFrame
     lists: dict[str, list[str]] = field(default_factory=dict)
     ambiguous: pd.DataFrame | None = None
+    unannotated: frozenset[str] = frozenset()
+    unlabelled: frozenset[str] = frozenset()
 
     def ids(self, subsets: Collection[str]) -> list[str]:
         """Return the ids of some subsets; raise WstalError if there are none."""
@@ -123,6 +127,10 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTrut
         frame,
         content.get("lists", {}),
         _read_ambiguous(content, entries),
+        *(
+            frozenset(video for video, entry in entries.items() if entry.get(key) is False)
+            for key in ("annotated", "labelled")
+        ),
     )
 
 
@@ -209,13 +217,14 @@ class Coverage:
     instances: int
     expected_instances: int
     missing: tuple[str, ...] = ()
+    left_out: str = ""  # videos that are not scored because nobody annotated them
 
     def __str__(self) -> str:
         """Return the text of the coverage column."""
         return (
             f"{self.videos}/{self.expected_videos} videos; "
             f"{self.instances}/{self.expected_instances} instances"
-        )
+        ) + (f"; {self.left_out} left out" if self.left_out else "")
 
 
 def coverage_of(
@@ -223,10 +232,12 @@ def coverage_of(
     videos: Collection[str],
     usable: Collection[str] | None,
     expected: int | None = None,
+    left_out: str = "",
 ) -> Coverage:
     """Return the coverage of `videos` and their `instances` by the `usable` ones (None: all).
 
-    `expected` is how many videos there should be, as the ground truth itself may miss some.
+    `expected` is how many videos there should be, as the ground truth itself may miss some;
+    `left_out` names the videos that are not among `videos` as nobody annotated them.
     """
     missing = sorted(set(videos) - set(videos if usable is None else usable))
     lost = int(np.count_nonzero(instances["video_id"].isin(missing)))
@@ -236,6 +247,7 @@ def coverage_of(
         len(instances) - lost,
         len(instances),
         tuple(missing),
+        left_out,
     )
 
 

@@ -36,6 +36,7 @@ from wstal.evaluate.protocols import (
     find_list_problems,
     listed_videos,
     prepare,
+    split_annotated,
 )
 from wstal.localize.scores import read_scores
 
@@ -162,7 +163,7 @@ def read_video_scores(path: str | Path, classes: list[str]) -> dict[str, np.ndar
 
 def has_segments(truth: GroundTruth, protocol: Protocol) -> bool:
     """Return whether detections can be scored: some listed video has annotated segments."""
-    return bool(len(truth.segments(listed_videos(truth, protocol))))
+    return bool(len(truth.segments(split_annotated(truth, protocol)[0])))
 
 
 def detection_rows(prepared: Prepared, protocol: Protocol, checkpoint: str) -> list[Row]:
@@ -219,11 +220,15 @@ def video_rows(
 ) -> list[Row]:
     """Return the video-level mAP of `scores` (per video `[C]` in the order of the classes).
 
-    Videos without scores rank last in every class under `missing_is_miss` and are left out
-    under `restricted`.
+    Videos without labels are left out, whether their segments are annotated or not. Videos without
+    scores rank last in every class under `missing_is_miss` and are left out under `restricted`.
     """
-    videos = listed_videos(truth, protocol)
-    coverage = coverage_of(truth.segments(videos), videos, set(scores), protocol.videos)
+    listed = listed_videos(truth, protocol)
+    videos = [video for video in listed if video not in truth.unlabelled]
+    others = len(listed) - len(videos)
+    left_out = f"{others} not labelled" if others else ""
+    instances = truth.segments(videos)
+    coverage = coverage_of(instances, videos, set(scores), protocol.videos, left_out)
     if protocol.coverage_rule == "restricted":
         videos = [video for video in videos if video in scores]
     labels = truth.label_matrix(videos)
@@ -297,6 +302,7 @@ def best_iteration(
     if subset != "test":
         protocol = protocol.on_subset(subset)
         ids = {video for video, name in truth.subset.items() if name == subset}
+        ids -= truth.unannotated
         scored = any(frame["video_id"].isin(ids).any() for frame in iterations.values())
         if not scored or not len(truth.segments(ids)):
             return None
@@ -347,6 +353,7 @@ def best_event_iteration(
 ) -> int | None:
     """Return the iteration of the greatest accuracy; None if the subsets have nothing to score."""
     ids = {video for video, name in truth.subset.items() if name in protocol.subsets}
+    ids -= truth.unannotated
     if not len(truth.segments(ids)) or not any(ids & set(each) for each in iterations.values()):
         return None
     values = {

@@ -133,6 +133,14 @@ def listed_videos(truth: GroundTruth, protocol: Protocol) -> list[str]:
     return sorted(ids - set(protocol.exclude))
 
 
+def split_annotated(truth: GroundTruth, protocol: Protocol) -> tuple[list[str], str]:
+    """Return the listed videos whose segments are known, and how many others there are, or ""."""
+    listed = listed_videos(truth, protocol)
+    known = [video for video in listed if video not in truth.unannotated]
+    others = len(listed) - len(known)
+    return known, f"{others} not annotated" if others else ""
+
+
 def find_list_problems(truth: GroundTruth, protocol: Protocol) -> list[str]:
     """Return warnings on a list of another length than stated, and on unknown excluded ids."""
     problems, videos = [], listed_videos(truth, protocol)
@@ -169,16 +177,17 @@ def prepare(
 ) -> Prepared:
     """Return ground truth and predictions as the protocol scores them.
 
-    `predictions` are in seconds, of known videos and labels (`check_detections`). `usable` are
-    the videos with features; None means all. Under `restricted` the others leave the ground truth,
-    under `missing_is_miss` their instances count as missed.
+    `predictions` are in seconds, of known videos and labels (`check_detections`). Videos whose
+    segments nobody marked are left out. `usable` are the videos with features; None means all.
+    Under `restricted` the others leave the ground truth, under `missing_is_miss` their instances
+    count as missed.
 
     Raises WstalError if the protocol needs a list of ambiguous segments or videos that is missing.
     """
-    videos = listed_videos(truth, protocol)
+    videos, others = split_annotated(truth, protocol)
     instances = truth.segments(videos)
     instances = _without_duplicates(instances, protocol.duplicates)
-    coverage = coverage_of(instances, videos, usable, protocol.videos)
+    coverage = coverage_of(instances, videos, usable, protocol.videos, others)
     if usable is not None and protocol.coverage_rule == "restricted":
         videos = [video for video in videos if video in usable]
         instances = instances[instances["video_id"].isin(videos)]

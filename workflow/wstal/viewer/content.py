@@ -241,6 +241,7 @@ class Entries:
             "size": [int(row.get(key) or 0) for key in ("width", "height")],
             "fps": float(row.get("fps") or 0),
             "labels": [self.classes.index(name) for name in labels],
+            "annotated": video not in material.truth.unannotated,
             "instances": list_instances(truth, found, self.verdicts, self.classes),
             "proposals": pack_proposals(found, self.verdicts, self.classes),
             "duration": round(known, 3),

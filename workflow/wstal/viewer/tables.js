@@ -12,7 +12,8 @@ function facts(video) {
   if (video.size[0]) fact("picture", `${video.size.join(" × ")}, ${video.fps.toFixed(2)} fps`);
   fact("status", element("span", [video.status || "unknown", video.reason].filter(Boolean).join(": "),
     ["ok", ""].includes(video.status) ? "" : "bad"));
-  fact("classes", video.labels.map(className).join(", ") || "none");
+  fact("classes", video.labels.map(className).join(", ") || "none",
+    video.annotated ? "" : " (segments not annotated)");
   if (data.grid) fact("snippets", video.snippets ? String(video.snippets) : "not scored by the model");
   const result = video.result();
   if (result) {
