@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -96,7 +97,7 @@ def by_hand(model, video):
 
 @pytest.mark.parametrize("branches", ["both", "attention", "mil"])
 @pytest.mark.parametrize(
-    "settings", [{}, {"attention": "sigmoid", "own_classifier": False}, {"block": "plain"}]
+    "settings", [{}, {"attention": "sigmoid", "own_classifier": True}, {"block": "plain"}]
 )
 @pytest.mark.parametrize("length", [19, 5])  # 5: the top-k of foreground is one snippet
 def test_outputs_are_those_of_the_loops(branches, settings, length):
@@ -110,6 +111,7 @@ def test_outputs_are_those_of_the_loops(branches, settings, length):
         found = {
             "features": hidden, "cas": p, "attention": a[:, 0], "attention_ct": a[:, 1],
             "attention_bg": a[:, 2], "probabilities": expected,
+            "branches": {"both": [pooled, strongest]}.get(branches, [expected]),
         }  # fmt: skip
         for name, value in found.items():
             np.testing.assert_allclose(getattr(output, name)[i].detach(), value, atol=1e-12)
@@ -132,10 +134,11 @@ def test_features_start_near_the_raw_ones():
 
 
 def test_classifiers_are_two_or_one():
-    names = {name for name, _ in TSSAM(CLASSES, DIM, WHOLE).named_parameters()}
+    two = replace(WHOLE, own_classifier=True)
+    names = {name for name, _ in TSSAM(CLASSES, DIM, two).named_parameters()}
     assert {"classifier.weight", "pooled_classifier.weight", "dictionary"} <= names
     for one in ({"own_classifier": False}, {"branches": "attention"}, {"branches": "mil"}):
-        model = TSSAM(CLASSES, DIM, replace(WHOLE, **one))
+        model = TSSAM(CLASSES, DIM, replace(two, **one))
         assert model.pooled_classifier is model.classifier
 
 
@@ -149,6 +152,62 @@ def test_every_branch_learns_from_its_own_terms():
         total.backward()
         without = {name for name, p in model.named_parameters() if p.grad is None}
         assert without == {"dictionary"} and set(terms) == {"fg", "ct", "bg"}
+
+
+def test_a_branch_that_is_right_takes_the_gradient_of_the_other_in_the_fused_loss():
+    """With the attention branch at 0.99, a MIL branch at chance gets 1 / (1 + 0.99 / chance)."""
+    labels = torch.tensor([[1.0] + [0.0] * 19])
+    gradients = {}
+    for fusion in ("mean", "each"):
+        logits = torch.zeros(1, 3, 21, dtype=torch.float64, requires_grad=True)
+        mil = logits.softmax(-1)
+        attention = torch.full((1, 3, 21), 0.01 / 20, dtype=torch.float64)
+        attention[..., 0] = 0.99
+        branches = torch.stack([attention, mil], 1)
+        output = network()(features())._replace(
+            probabilities=branches.sum(1) / 2, branches=branches
+        )
+        weights = WeightSettings(ct=0, bg=0, gui=0, smt=0)
+        settings = LossSettings(weights=weights, fusion=fusion)
+        loss(output, Batch(features(), labels), settings)[0].backward()
+        gradients[fusion] = logits.grad[0, 0, 0].item()
+    assert gradients["each"] == pytest.approx(-(1 - 1 / 21) / 2, rel=1e-4)
+    assert gradients["mean"] / gradients["each"] == pytest.approx(2 / (1 + 0.99 * 21), rel=1e-4)
+
+
+def test_the_loss_of_each_branch_is_the_mean_of_the_branches_losses():
+    _, terms, output = losses(0.5, fusion="each")
+    y = output.branches.detach().numpy()
+    expected = [-np.log(y[0, n, 0, 0]) - np.log(y[1, n, 0, [1, 2]]).mean() for n in range(2)]
+    assert terms["fg"].item() == pytest.approx(np.mean(expected) / 2, rel=1e-6)
+
+
+def test_raw_targets_count_every_class_of_a_video_fully():
+    _, unit, output = losses(0.5)
+    _, raw, _ = losses(0.5, targets="raw")
+    y = -np.log(output.probabilities.detach().numpy() + 1e-8)
+    assert raw["fg"].item() == pytest.approx((y[0, 0, 0] + y[1, 0, [1, 2]].sum()) / 2)
+    assert raw["bg"].item() == pytest.approx(unit["bg"].item())
+
+
+def test_snippet_dropout_takes_whole_snippets_from_the_mil_branch_alone():
+    torch.manual_seed(0)
+    model = network(snippet_dropout=0.5).train()
+    model.dropout.p = model.block.dropout.p = 0
+    output = model(features(length=40))
+    bias = model.classifier.bias
+    gone = (output.cas == bias).all(-1)
+    assert 0.3 < gone.double().mean() < 0.7 and ((output.cas == bias).any(-1) == gone).all()
+    assert torch.equal(output.attention, network()(features(length=40)).attention)
+    kept, whole = output.cas[~gone] - bias, network()(features(length=40)).cas[~gone] - bias
+    assert torch.allclose(kept, 2 * whole)
+
+
+def test_acmnets_block_has_no_dropout():
+    torch.manual_seed(0)
+    for block, equal in (("plain", True), ("residual", False)):
+        model, x = network(block=block), features()
+        assert torch.equal(model.train()(x).features, model.eval()(x).features) is equal
 
 
 def losses(progress, **changes):
@@ -206,10 +265,14 @@ def test_read_at_a_fixed_length_the_grid_is_the_snippets_own():
     for name, value in network()(x)._asdict().items():
         if name != "extra":
             assert torch.allclose(value, getattr(network(test_length=19)(x), name))
-    model = network(test_length=38)
+    model = network(test_length=38, short_videos="repeat")
     torch.nn.init.zeros_(model.block.conv.weight)  # no neighbours: doubling changes nothing
     assert torch.allclose(model(x).cas, model.read(x).cas)
     assert model(x).attention.shape == (2, 19)
+    once = network(test_length=38)
+    for name in ("cas", "attention", "probabilities"):  # the convolution sees each once
+        assert torch.equal(getattr(once(x), name), getattr(once.read(x), name))
+    assert not torch.allclose(once(x).cas, network(test_length=38, short_videos="repeat")(x).cas)
     short = network(test_length=7)
     assert short(x).cas.shape == (2, 19, CLASSES + 1)
     assert torch.allclose(
@@ -222,13 +285,17 @@ def test_read_at_a_fixed_length_the_grid_is_the_snippets_own():
 CPU = torch.device("cpu")
 VARIANTS = [
     None, "fg", "fg_bg", "fg_bg_ct", "fg_bg_ct_gui", "attention_only", "mil_only",
-    "gui_sum", "gui_logit", "gui_detached", "dict_uniform", "no_warmup",
-    "outer_fixed", "centred", "as_written", "audio",
+    "own_classifier", "branch_losses", "sigmoid_attention", "plain_block", "snippet_dropout",
+    "repeat_short", "raw_targets", "gui_sum", "gui_logit", "gui_detached", "dict_uniform",
+    "no_warmup", "outer_fixed", "centred", "both_sequences", "logit_sequence", "as_written", "audio",
 ]  # fmt: skip
 CUT = {
     "data": {"length": 12, "batch": 6},
     "train": {"epochs": 6, "score_interval": 2, "log_interval": 1, "lr": 1e-3},
 }
+
+
+SWEPT = re.compile("(alpha|beta|lambda)_[0-9]+")  # one loss's weight: trained like the others
 
 
 def run_name(variant):
@@ -306,10 +373,11 @@ def test_whole_videos_in_training_are_refused(catalog):
 
 
 def test_the_list_above_is_complete_and_no_variant_is_the_method_itself(catalog):
-    assert set(catalog.methods["tssam"]["variants"]) == set(VARIANTS) - {None}
+    variants = set(catalog.methods["tssam"]["variants"])
+    assert {name for name in variants if not SWEPT.match(name)} == set(VARIANTS) - {None}
     for dataset in catalog.datasets:
         method = catalog.run_config(dataset, "tssam")
-        for variant in VARIANTS[1:]:
+        for variant in variants:
             assert catalog.run_config(dataset, f"tssam-{variant}") != method
 
 

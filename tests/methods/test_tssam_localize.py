@@ -111,6 +111,31 @@ def test_the_attention_branch_localizes_every_class_with_the_attention():
     assert found[0, 3] == pytest.approx(np.mean(a[1:4]) - 0.1 + 0.2 * 0.5)
 
 
+def test_the_logits_themselves_are_cut_and_scored():
+    scores = VideoScores(
+        np.array([[0.0, 9], [2, 9], [4, 9], [0, 9]]), np.array([1, 0.5, 0.25, 1]), np.array([0.5])
+    )
+    found = proposals(scores, replace(SETTINGS, sequence="logit"))
+    assert found.tolist() == [pytest.approx([1, 3, 0, 1 - 0 + 0.2 * 0.5])]
+
+
+def test_both_sequences_are_cut_and_the_probability_is_scored():
+    """a_fg finds four snippets, the probability two of them; a share of a_fg may be scored."""
+    p = [0.1, 0.3, 0.7, 0.7, 0.3, 0.1]
+    a = [0.2, 0.9, 0.9, 0.9, 0.9, 0.2]
+    own = video(p, attention=a)
+    settings = replace(SETTINGS, sequence="both", nms=replace(SETTINGS.nms, iou=0.99))
+    found = proposals(own, settings)
+    narrow, wide = found[:, :2].tolist().index([2, 4]), found[:, :2].tolist().index([1, 5])
+    assert len(found) == 2
+    assert found[narrow, 3] == pytest.approx(0.7 - 0.3 + 0.12)
+    assert found[wide, 3] == pytest.approx(0.5 - 0.1 + 0.12)
+    mixed = proposals(own, replace(settings, attention_share=0.4))
+    assert mixed[mixed[:, 0] == 1, 3] == pytest.approx(0.6 * 0.4 + 0.4 * 0.7 + 0.12)
+    high = replace(settings, attention_thresholds=ThresholdSettings(0.95, 0.95, 1))
+    assert proposals(own, high)[:, :2].tolist() == [[2, 4]]
+
+
 def test_classes_are_those_of_the_video_score_or_the_best_one():
     p = [0.1, 0.6, 0.6, 0.1]
     for scores, classes in (((0.2, 0.1), {0, 1}), ((0.09, 0.02), {0}), ((0.02, 0.09), {1})):

@@ -27,7 +27,7 @@ from wstal.localize.segments import (
 )
 from wstal.methods.contract import LocalizationHalf
 
-Sequence = Literal["class", "attention"]
+Sequence = Literal["class", "logit", "attention", "both"]
 Align = Literal["start", "centre"]
 
 
@@ -35,13 +35,20 @@ Align = Literal["start", "centre"]
 class LocalizeSettings:
     """The `localize` section: from scores to proposals; a change here does not retrain."""
 
-    # What is thresholded: each class's probability, softmax(z)[c] (ACM-Net) | attention: a_fg.
+    # What is thresholded and scored: each class's probability, softmax(z)[c] | logit: z[c] itself,
+    # as printed | attention: a_fg | both: the probability and a_fg are thresholded, the
+    # probability is scored (ACM-Net)
     sequence: Sequence = "class"
+    # both: share of a_fg in the sequence that is scored (ACM-Net: 0, and 0.4 on ActivityNet)
+    attention_share: Share = 0.0
     # Classes of a lower video score are dropped (paper); if none reaches it, the best one is kept.
     class_threshold: Share = 0.1
     upsample: Count = 20  # points per snippet, linear in between (ACM-Net)
     align: Align = "start"  # where in a snippet its own score is: start (ACM-Net) | centre
     thresholds: ThresholdSettings = ThresholdSettings(0.1, 0.9, 33)  # paper, step 0.025
+    # both: those of a_fg (ACM-Net: 0.15 to 0.95 in steps of 0.05, beside 0.15 and 0.2 for the
+    # probability); null: `thresholds`, too
+    attention_thresholds: ThresholdSettings | None = None
     shortest: Count = 2  # points that a segment has at least
     # Surroundings on either side that a segment is contrasted with: a share of its length (paper).
     outer_margin: NonNegative = 0.2
@@ -63,14 +70,18 @@ def localize(scores: Scores, settings: LocalizeSettings) -> pd.DataFrame:
 
 def proposals(video: VideoScores, settings: LocalizeSettings) -> np.ndarray:
     """Proposals of one video: float64 `[N, 4]` of start, end (snippets), class, score."""
-    factor, grid = settings.upsample, settings.thresholds.grid()
+    factor = settings.upsample
     # differs from paper: it says that frames below the threshold are discarded; ones of a class
     # are meant, whose video score y_fg is compared.
     kept = kept_classes(video.video_score, settings.class_threshold)
+    attention = upsampled(video.attention, factor, settings.align)
     found = []
     for label, sequence in zip(kept, sequences(video, kept, settings.sequence).T, strict=True):
         points = upsampled(sequence, factor, settings.align)
-        segments = runs_above(points, grid, shortest=settings.shortest)
+        segments = cut(points, attention, settings)
+        if settings.sequence == "both":
+            share = settings.attention_share
+            points = (1 - share) * points + share * attention
         margin, count = settings.outer_margin, settings.outer_points
         contrast = outer_inner(points[:, None], segments, margin, count)
         score = contrast[:, 0] + settings.video_weight * video.video_score[label]
@@ -79,17 +90,31 @@ def proposals(video: VideoScores, settings: LocalizeSettings) -> np.ndarray:
     return all_rows(found)
 
 
-def sequences(video: VideoScores, classes: np.ndarray, kind: Sequence) -> np.ndarray:
-    """Return what is thresholded for each class, float64 `[T, K]`.
+def cut(points: np.ndarray, attention: np.ndarray, settings: LocalizeSettings) -> np.ndarray:
+    """Return the segments of one class, int64 `[N, 2]` in points.
 
-    `class`: the class's probability, softmax over C+1 of z = a_fg p (the paper's thresholds for
-    ActivityNet, 0.005 to 0.025 where 1/201 is even odds, only make sense for one); `attention`:
-    a_fg for every class, with which the attention branch alone localizes (Tables 5, 6).
+    `points` and `attention` are the upsampled sequence of the class and a_fg.
+    """
+    grid, shortest = settings.thresholds.grid(), settings.shortest
+    segments = runs_above(points, grid, shortest=shortest)
+    if settings.sequence != "both":
+        return segments
+    own = settings.attention_thresholds
+    more = runs_above(attention, own.grid() if own else grid, shortest=shortest)
+    return np.concatenate([segments, more])
+
+
+def sequences(video: VideoScores, classes: np.ndarray, kind: Sequence) -> np.ndarray:
+    """Return the sequence of each class, float64 `[T, K]`.
+
+    `class` and `both`: the class's probability, softmax over C+1 of z = a_fg p; `logit`: z;
+    `attention`: a_fg for every class, with which the attention branch alone localizes (Tables 5, 6).
     """
     attention = video.attention.astype(np.float64)[:, None]
     if kind == "attention":
         return np.repeat(attention, len(classes), axis=1)
-    return softmax(attention * video.cas)[:, classes]
+    attended = attention * video.cas
+    return (attended if kind == "logit" else softmax(attended))[:, classes]
 
 
 def upsampled(sequence: np.ndarray, factor: int, align: Align) -> np.ndarray:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from wstal.base.settings import NonNegative, Share
-from wstal.losses.mil import Background, Reduction, opposite_loss, probability_loss, suppress
+from wstal.losses.mil import Background, Reduction, opposite_loss, suppress
 from wstal.methods.contract import Batch, TrainingHalf
 from wstal.methods.tssam.network import RunSettings, TSSAMOutput, build, prepare
 
@@ -36,6 +37,12 @@ class LossSettings:
     """The `loss` section: the training objective."""
 
     weights: WeightSettings = WeightSettings()
+    # The classification terms are -log of the mean of the branches' probabilities (Eq. 4 and 5) |
+    # each: the mean of each branch's own -log, so that a branch that is right does not take the
+    # other's gradient.
+    fusion: Literal["mean", "each"] = "mean"
+    # Targets of a video's classes: unit: they sum to 1 (ACM-Net) | raw: 1 each (Eq. 5 as printed)
+    targets: Literal["unit", "raw"] = "unit"
     # The paper prints a mean over time with the factor of ACM-Net, whose code sums: 750 times more.
     gui_reduction: Reduction = "mean"  # of the guide term: mean (paper) | sum (ACM-Net)
     # Background in the guide term: of softmax(z) (ACM-Net) | logit: z itself (Eq. 7 as printed)
@@ -51,11 +58,13 @@ def loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the weighted total and the unweighted terms; a term of weight 0 is not computed."""
     targets = dict(zip(("fg", "ct", "bg"), attention_targets(batch.labels).unbind(1), strict=True))
-    found = dict(zip(targets, output.probabilities.unbind(1), strict=True))
+    fused = output.probabilities[:, None]
+    branches = fused if settings.fusion == "mean" else output.branches
+    found = dict(zip(targets, branches.unbind(2), strict=True))
 
     def compute(name: str) -> Tensor:
         if name in targets:
-            return probability_loss(found[name], targets[name], EPS)
+            return classification_loss(found[name], targets[name], unit=settings.targets == "unit")
         if name == "smt":
             return dictionary_loss(output.features, output.dictionary, output.cas)
         return opposite_loss(
@@ -72,6 +81,17 @@ def loss(
     if "smt" in weights:
         weights["smt"] *= warmup_factor(batch.progress, settings.smt_warmup)
     return sum(weights[name] * term for name, term in terms.items()), terms
+
+
+def classification_loss(probabilities: Tensor, targets: Tensor, *, unit: bool = True) -> Tensor:
+    """-sum_c y_c log(p_c + eps), mean over videos and branches (TS-SAM, Eq. 5).
+
+    probabilities `[B, N, C+1]` of N branches, targets `[B, C+1]`, 0 or 1; `unit` brings a video's
+    targets to sum 1.
+    """
+    if unit:
+        targets = targets / targets.sum(1, keepdim=True).clamp_min(1)
+    return -(targets[:, None] * (probabilities + EPS).log()).sum(-1).mean()
 
 
 def attention_targets(labels: Tensor) -> Tensor:

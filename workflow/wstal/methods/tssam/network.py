@@ -42,22 +42,28 @@ class NetworkSettings:
 
     # What classifies a video: both branches (late fusion), or one alone (Tables 5 and 6).
     branches: Literal["both", "attention", "mil"] = "both"
-    # residual: x + dropout(relu(conv(x))), a reading | plain: without x (ACM-Net)
+    # residual: x + dropout(relu(conv(x))), a reading | plain: relu(conv(x)), without x and without
+    # dropout (ACM-Net)
     block: Literal["residual", "plain"] = "residual"
     # Spread of its convolution's first weights, so that x starts near the raw features; null: He's.
     block_std: Positive | None = 1e-3
     # softmax over the three attentions (ACM-Net) | sigmoid of each (the paper only says in [0, 1])
     attention: Literal["softmax", "sigmoid"] = "softmax"
-    # True: the pooled features have their own classifier (reading); false: the MIL branch's.
-    own_classifier: bool = True
+    # False: one classifier for both branches, which "shared" in section 3.2 allows; true: the pooled
+    # features have their own.
+    own_classifier: bool = False
     topk: TopkSettings = TopkSettings()
     dropout: DropoutRate = 0.5  # in the block and before the MIL branch's classifier (paper)
+    # Share of whole snippets that are zero before the MIL branch's classifier (ACM-Net: 0.5).
+    snippet_dropout: DropoutRate = 0.0
     # First dictionary: class means of the training features, or uniform in [0, 1]; the paper says
     # both.
     dict_init: Literal["centroid", "uniform"] = "centroid"
     # Outside training a video is read at so many snippets of a uniform grid, as many as it is
     # trained with (ACM-Net), and the outputs are put back on its own; null: at every snippet.
     test_length: Annotated[int, Ge(2)] | None = 750
+    # A video of fewer snippets: each is read once (ACM-Net) | repeated up to the length.
+    short_videos: Literal["once", "repeat"] = "once"
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class TSSAMOutput(NamedTuple):
     attention_bg: Tensor  # [B, T]
     features: Tensor  # [B, T, D]
     probabilities: Tensor  # [B, 3, C+1], the video's under each attention
+    branches: Tensor  # [B, N, 3, C+1], the same of each branch alone: attention, then MIL
     dictionary: Tensor  # [C+1, D]
     extra: dict[str, Tensor] = {}  # video_score [B, C]: under the foreground attention
 
@@ -86,14 +93,16 @@ class TSSAM(nn.Module):
     def __init__(self, num_classes: int, dim: int, settings: NetworkSettings) -> None:
         super().__init__()
         self.branches, self.test_length = settings.branches, settings.test_length
+        self.repeat = settings.short_videos == "repeat"
         self.normalization = settings.attention
         self.divisors = [settings.topk.fg, settings.topk.ct, settings.topk.bg]
         self.block = SnippetBlock(dim, settings)
         self.attend = TemporalConv(dim, KINDS, kernel=1)
         self.dropout = Dropout(settings.dropout)
+        self.snippet_dropout = Dropout(settings.snippet_dropout)
         self.classifier = TemporalConv(dim, num_classes + 1, kernel=1)
-        # Shared by the three pooled features. differs from paper: it does not say whether the MIL
-        # branch has the same one; own_classifier=False reads it so.
+        # Shared by the three pooled features, and by the MIL branch unless the settings say
+        # otherwise.
         own = settings.own_classifier and settings.branches == "both"
         self.pooled_classifier = TemporalConv(dim, num_classes + 1, 1) if own else self.classifier
         # A uniform start is the paper's second reading; centroids come with `prepare`.
@@ -101,7 +110,8 @@ class TSSAM(nn.Module):
 
     def forward(self, x: Tensor) -> TSSAMOutput:
         """`[B, T, D]` -> TSSAMOutput, of a sample of `test_length` snippets when not training."""
-        if self.training or self.test_length is None:
+        length = self.test_length
+        if self.training or length is None or (x.shape[1] <= length and not self.repeat):
             return self.read(x)
         index = uniform_snippets(x.shape[1], self.test_length, x.device)
         output = self.read(x[:, index])
@@ -116,7 +126,7 @@ class TSSAM(nn.Module):
         scores = self.attend(x)
         attention = scores.softmax(-1) if self.normalization == "softmax" else scores.sigmoid()
         # Without a MIL branch there is no dropout before the one classifier.
-        p = self.classifier(x if self.branches == "attention" else self.dropout(x))
+        p = self.classifier(x if self.branches == "attention" else self.dropped(x))
         parts = []
         if self.branches != "mil":
             parts.append(self.pooled(x, attention))
@@ -124,7 +134,14 @@ class TSSAM(nn.Module):
             parts.append(self.strongest(p, attention))
         y = sum(parts) / len(parts)  # late fusion, of probabilities
         fg, ct, bg = attention.unbind(-1)
-        return TSSAMOutput(p, fg, ct, bg, x, y, self.dictionary, {"video_score": y[:, 0, :-1]})
+        extra = {"video_score": y[:, 0, :-1]}
+        return TSSAMOutput(p, fg, ct, bg, x, y, torch.stack(parts, 1), self.dictionary, extra)
+
+    def dropped(self, x: Tensor) -> Tensor:
+        """Return features `[B, T, D]` without the snippets and elements that dropout zeroes."""
+        if self.snippet_dropout.p:
+            x = x * self.snippet_dropout(x.new_ones(*x.shape[:2], 1))
+        return self.dropout(x)
 
     def pooled(self, x: Tensor, attention: Tensor) -> Tensor:
         """Attention branch: class probabilities `[B, 3, C+1]` of the three pooled features."""
@@ -146,7 +163,7 @@ class SnippetBlock(nn.Module):
     differs from paper: it names a "residual block" without details. `residual` is
     x + Dropout(ReLU(Conv(x))), nothing after the sum and the convolution's weights drawn with
     `block_std` (null: as every other layer), so that features start near the raw ones, as a
-    dictionary of raw centroids presupposes. `plain` is ACM-Net's Dropout(ReLU(Conv(x))).
+    dictionary of raw centroids presupposes. `plain` is ACM-Net's ReLU(Conv(x)).
     """
 
     def __init__(self, dim: int, settings: NetworkSettings) -> None:
@@ -159,8 +176,8 @@ class SnippetBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, T, D] -> [B, T, D]`."""
-        y = self.dropout(self.conv(x).relu())
-        return x + y if self.residual else y
+        y = self.conv(x).relu()
+        return x + self.dropout(y) if self.residual else y
 
 
 def build(run: RunSettings, dims: Mapping[str, int], num_classes: int) -> TSSAM:
