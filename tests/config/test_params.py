@@ -112,7 +112,7 @@ def test_protocols_of_a_run_and_of_a_ledger(values):
     assert words[::2] == ["--protocol", "--paper-protocol"]
     assert [json.loads(word)["name"] for word in words[1::2]] == ["th14_212", "th14_213"]
     ledger = json.loads(values.ledger_protocols(of(dataset="thumos14")))
-    assert ledger[0]["name"] == "th14_212" and len(ledger) == 13
+    assert ledger[0]["name"] == "th14_212" and len(ledger) == 14
 
 
 def test_names_of_pages_tables_and_figures(values):

@@ -155,6 +155,18 @@ def test_lists_of_thumos14(thumos):
     assert counts["th14_211"][0] == 211 and counts["th14_210"] == (210, 3311)
 
 
+def test_videos_that_are_not_predicted_keep_their_instances(thumos):
+    """ACM-Net's scoring: 210 videos are predicted, the instances of 212 are counted."""
+    videos = ["video_test_0000270", "video_test_0001496", "video_test_0000004"]
+    rows = [(video, 1.0, 2.0, "Diving", 0.5) for video in videos]
+    prepared = prepare(thumos, detections(rows), read_protocol("th14_212_predict_210"))
+    assert (len(prepared.videos), len(prepared.ground_truth)) == (212, 3358)
+    assert prepared.predictions["video_id"].tolist() == videos[2:]
+    missed = prepared.ground_truth["video_id"].isin(videos[:2]).sum()
+    assert missed == 3358 - 3311 == 47
+    assert read_protocol("th14_212_predict_210").on_subset("val").unpredicted == ()
+
+
 def test_what_rounding_does_to_thumos14(thumos):
     protocol = read_protocol("th14_212_snippets")
     rounded = prepare(thumos, detections([]), protocol).ground_truth

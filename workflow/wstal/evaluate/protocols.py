@@ -40,6 +40,8 @@ class Protocol:
     subsets: Annotated[tuple[Literal["train", "val", "test"], ...], MinLen(1)] = ("test",)
     list: str | None = None  # a named video list of annotations.json; null: the whole subsets
     exclude: tuple[str, ...] = ()  # ids left out, with their ground truth and their predictions
+    # Ids whose detections are left out and whose ground truth stays: each instance is missed.
+    unpredicted: tuple[str, ...] = ()
     # How many videos the list should name; the coverage says how many it does.
     videos: Annotated[int, Ge(1)] | None = None
     # snippets: ground truth is rounded to whole snippets before it is scored.
@@ -54,7 +56,7 @@ class Protocol:
     coverage_rule: Literal["restricted", "missing_is_miss"] = "restricted"
 
     def __post_init__(self) -> None:
-        for key in ("tious", "averages", "subsets", "exclude"):
+        for key in ("tious", "averages", "subsets", "exclude", "unpredicted"):
             refuse_repeated(key, getattr(self, key))
         for average in (*self.averages, *filter(None, [self.select])):
             self.average_indices(average)
@@ -95,7 +97,9 @@ class Protocol:
 
     def on_subset(self, subset: str) -> Protocol:
         """Return the same protocol on all videos of another subset."""
-        return replace(self, subsets=(subset,), list=None, exclude=(), videos=None)
+        return replace(
+            self, subsets=(subset,), list=None, exclude=(), unpredicted=(), videos=None
+        )
 
 
 def protocol_from(mapping: Mapping[str, Any]) -> Protocol:
@@ -191,7 +195,8 @@ def prepare(
     if usable is not None and protocol.coverage_rule == "restricted":
         videos = [video for video in videos if video in usable]
         instances = instances[instances["video_id"].isin(videos)]
-    predictions = predictions[predictions["video_id"].isin(videos)]
+    predicted = set(videos) - set(protocol.unpredicted)
+    predictions = predictions[predictions["video_id"].isin(predicted)]
     instances = _in_units(instances, protocol, whole=True)
     predictions = _in_units(predictions, protocol, whole=False)
     if protocol.ambiguous != "ignore":
