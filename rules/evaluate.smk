@@ -28,7 +28,7 @@ rule completeness:
 
 
 rule evaluate:
-    """One seed's mAP, or accuracy: last iterate, best on validation, what the paper's code keeps."""
+    """One seed's mAP, or accuracy: last iterate, best on validation, best on test, the paper's."""
     input:
         ground_truth="results/{dataset}/annotations.json",
         coverage="results/{dataset}/{recipe}/coverage.csv",
@@ -88,11 +88,12 @@ rule summarize:
         "../envs/evaluate.yaml"
     params:
         files=named_files,
+        protocols=values.protocols,
         note=values.result_note,
         code=values.code("summarize"),
     shell:
-        "python scripts/summarize.py {params.files:q} --dataset {wildcards.dataset:q}"
-        " --recipe {wildcards.recipe:q} --run {wildcards.run:q} --note={params.note:q} &> {log:q}"
+        "python scripts/summarize.py {params.files:q} {params.protocols:q}"
+        " --dataset {wildcards.dataset:q} --recipe {wildcards.recipe:q} --run {wildcards.run:q} --note={params.note:q} &> {log:q}"
 
 
 rule headline:

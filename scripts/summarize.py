@@ -2,16 +2,20 @@
 
 Examples:
   python scripts/summarize.py --seeds seed0/map.csv seed1/map.csv --baselines baselines.csv \\
-      --dataset demo --recipe demo_i3d --run co2net --note "demo data" --output co2net_map.csv
+      --dataset demo --recipe demo_i3d --run co2net --protocol demo \\
+      --paper-checkpoint best_test --note "demo data" --output co2net_map.csv
 """
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
-from wstal.commands.console import Add, Program
+from wstal.commands.console import Add, Program, add_protocol
 from wstal.base.files import read_frame, write_frame
+from wstal.config.protocols import read_protocol
 from wstal.evaluate.baselines import BASELINE_COLUMNS
 from wstal.evaluate.map_table import COLUMNS
+from wstal.evaluate.protocols import Checkpoint
 from wstal.evaluate.summary import summarize, weights_note
 
 
@@ -22,6 +26,9 @@ def add_arguments(add: Add) -> None:
     add("--dataset", required=True)
     add("--recipe", required=True)
     add("--run", required=True)
+    add_protocol(add)
+    add("--paper-protocol", help="that the paper reading is scored by (default: --protocol)")
+    add("--paper-checkpoint", choices=get_args(Checkpoint), default="last", help="of that reading")
     add("--note", default="", help="stands beside every number, for example: demo data")
     add("--output", type=Path, required=True)
 
@@ -34,6 +41,9 @@ def main(args: argparse.Namespace) -> None:
         dataset=args.dataset,
         recipe=args.recipe,
         run=args.run,
+        protocol=read_protocol(args.protocol),
+        paper=read_protocol(args.paper_protocol) if args.paper_protocol else None,
+        paper_checkpoint=args.paper_checkpoint,
         note="; ".join(note for note in notes if note),
     )
     write_frame(args.output, table)

@@ -86,6 +86,14 @@ def test_a_gap_is_off_and_says_where_to_look():
     assert found.status == OFF and "what the protocols differ" in found.meaning
 
 
+@pytest.mark.parametrize("reading", ["best_test", "best_seed"])
+def test_a_reading_that_chooses_on_test_is_shown_but_reproduces_nothing(reading):
+    strict = ("mAP@0.1:0.7", "strict", 44.6, 41.0, 0.5, -3.6)
+    near = ("mAP@0.1:0.7", reading, 44.6, 44.6, 0.5, 0.0)
+    found = judge_table(PLAN, table_of(strict, near), LEDGER)
+    assert found.status == OFF and f"| mAP@0.1:0.7 | {reading} | 44.60 | 44.60 |" in found.figures
+
+
 def test_numbers_elsewhere_are_not_compared():
     plan = Plan("co2net", "thumos14", "sim", "co2net_table1.on_thumos14.csv")
     row = ("mAP@0.1:0.7", "strict", np.nan, 90.0, 1.0, np.nan)

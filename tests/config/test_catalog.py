@@ -114,6 +114,7 @@ def test_paths_may_start_at_home(monkeypatch):
         ({"features": {"co2net": {}}}, r"\['co2net'\] name a feature recipe and a run"),
         ({"methods": {"co2net": {"loss": {"nrom": 1}}}}, r"co2net\.yaml .*loss\.nrom: unknown key"),
         ({"methods": {"co2net": {"paper_protocols": {"demo": "th14"}}}}, r"paper_protocols\.demo: no protocol 'th14'"),
+        ({"methods": {"co2net": {"paper_checkpoint": "best"}}}, "paper_checkpoint: 'best' is not known; nearest: best_val"),
         ({"protocols": {"demo": {"kinds": ["thumos"]}}}, "kinds: 'thumos' is not known; nearest: thumos14"),
         ({"datasets": {"mine": "clips"}}, r"datasets\.mine: expected a mapping, got 'clips'"),
         ({"datasets": {"mine": {"kind": "ave", "labels": ""}}}, r"datasets\.mine: labels: '': String should have at least 1"),
@@ -169,7 +170,13 @@ def test_the_paper_reading_has_the_papers_protocol(catalog):
         catalog.paper_protocol("thumos14", "co2net-mutual_kl")["name"] == "th14_212_snippets_filter"
     )
     assert catalog.paper_protocol("demo", "co2net") == catalog.protocol("demo")
-    assert "paper_protocols" not in catalog.run_config("thumos14", "co2net")
+    assert not {"paper_protocols", "paper_checkpoint"} & set(catalog.run_config("demo", "co2net"))
+
+
+def test_only_a_method_whose_code_chooses_on_test_has_a_paper_reading_that_does(catalog):
+    found = {method: catalog.paper_checkpoint(method) for method in catalog.methods}
+    assert found == {**dict.fromkeys(found, "last"), "co2net": "best_test"}
+    assert catalog.paper_checkpoint("co2net-mutual_kl") == "best_test"
 
 
 PROGRAM = """

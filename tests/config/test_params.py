@@ -109,8 +109,9 @@ def test_a_change_of_localization_does_not_train_again(values):
 
 def test_protocols_of_a_run_and_of_a_ledger(values):
     words = values.protocols(of(dataset="thumos14", run="acn-rgb"))
-    assert words[::2] == ["--protocol", "--paper-protocol"]
-    assert [json.loads(word)["name"] for word in words[1::2]] == ["th14_212", "th14_213"]
+    assert words[::2] == ["--protocol", "--paper-protocol", "--paper-checkpoint"]
+    assert [json.loads(word)["name"] for word in words[1:4:2]] == ["th14_212", "th14_213"]
+    assert words[-1] == "last"
     ledger = json.loads(values.ledger_protocols(of(dataset="thumos14")))
     assert ledger[0]["name"] == "th14_212" and len(ledger) == 14
 

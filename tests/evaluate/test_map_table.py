@@ -151,11 +151,21 @@ def test_events_are_scored_at_every_checkpoint(tmp_path):
         ("best_test", "iteration"): 10,
     }
     both = replace(EVENTS, name="both", subsets=("val", "test"))
-    rows = run_rows(own, EVENTS, predictions={}, scores=scores, score_history=history, paper=both)
-    wanted = ("best_test", "accuracy", "all")
-    (best,) = [r for r in rows if (r["checkpoint"], r["metric"], r["class"]) == wanted]
-    assert (best["protocol"], best["gt"]) == ("both", 30)
-    assert best["value"] == pytest.approx(280 / 3)
+    files = {"predictions": {}, "scores": scores, "score_history": history, "paper": both}
+    for rule, name, value in (
+        ("best_test", "best_test", 280 / 3),
+        ("last", "last", 220 / 3),
+        ("best_val", "last", 220 / 3),  # the protocol scores the validation videos
+    ):
+        rows = run_rows(own, EVENTS, **files, paper_checkpoint=rule)
+        assert means([r for r in rows if r["protocol"] == "small"]) == found
+        (best,) = [
+            r
+            for r in rows
+            if r["protocol"] == "both" and (r["metric"], r["class"]) == ("accuracy", ALL)
+        ]
+        assert (best["checkpoint"], best["gt"]) == (name, 30)
+        assert best["value"] == pytest.approx(value)
 
 
 def test_reads_what_localization_writes_in_the_order_of_the_classes(tmp_path):
@@ -206,20 +216,26 @@ def test_best_on_validation_reads_no_test_ground_truth_to_choose(tmp_path):
     assert found["best_val", "mAP@0.70"] < found["best_test", "mAP@0.70"]
 
 
-def test_the_paper_protocol_chooses_and_scores_best_test_alone(tmp_path):
+def test_the_papers_checkpoint_is_chosen_and_scored_under_its_protocol(tmp_path):
     # On whole snippets of 4 s the jump ends at 8: off by a quarter, as the second iterate has it.
     paper = replace(PROTOCOL, name="paper", units="snippets", snippets_per_second=0.25)
     rounded = detections(
         [("v1", 0, 4, "dive", 1), ("v1", 8, 8, "jump", 1), ("v2", 0, 4, "dive", 1)]
     )
     history = {200: pd.concat([detections(PERFECT), VAL]), 400: rounded}
-    rows = checkpoint_rows(truth(tmp_path), PROTOCOL, history, None, paper)
-    found = means(rows)
-    assert found["best_val", "iteration"] == 200 and found["best_test", "iteration"] == 400
-    named = {(row["checkpoint"], row["protocol"]) for row in rows}
-    assert named == {("best_val", "small"), ("best_test", "paper")}
-    same = means(checkpoint_rows(truth(tmp_path), PROTOCOL, history, None))
-    assert same["best_test", "iteration"] == 200
+    content = {str(number): results_of(each) for number, each in history.items()}
+    (tmp_path / "h.json").write_text(json.dumps({"iterations": content}))
+    last = write_detections(tmp_path / "last.json", rounded)
+    files = {"predictions": {"last": last}, "history": tmp_path / "h.json", "paper": paper}
+    iterations = {"best_test": 400, "best_val": 200, "last": None}
+    for rule, iteration in iterations.items():
+        rows = run_rows(truth(tmp_path), PROTOCOL, **files, paper_checkpoint=rule)
+        own = [row for row in rows if row["protocol"] == "small"]
+        assert {row["checkpoint"] for row in own} == {"last", "best_val", "best_test"}
+        assert means(own)["best_test", "iteration"] == 200
+        theirs = [row for row in rows if row["protocol"] == "paper"]
+        assert {row["checkpoint"] for row in theirs} == {rule}
+        assert means(theirs).get((rule, "iteration")) == iteration
 
 
 def test_the_choice_looks_at_usable_videos_alone(tmp_path):

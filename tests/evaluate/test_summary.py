@@ -30,24 +30,69 @@ def seed(values, **more):
     return pd.DataFrame(rows, columns=map_table.COLUMNS)
 
 
-def summary(seeds, baselines=None, note="demo data"):
+P = replace(PROTOCOL, name="p")
+Q = replace(PROTOCOL, name="q")
+
+
+def summary(seeds, baselines=None, paper=None, rule="best_test"):
     """Summarized, as records by (run, reading)."""
-    table = summarize(seeds, baselines, dataset="d", recipe="r", run="co2net", note=note)
+    about = {"dataset": "d", "recipe": "r", "run": "co2net", "note": "demo data"}
+    table = summarize(seeds, baselines, **about, protocol=P, paper=paper, paper_checkpoint=rule)
     assert list(table.columns) == COLUMNS
     return {(row["run"], row["reading"]): row for row in table.to_dict("records")}
 
 
-def test_mean_sd_n_and_both_readings():
+def test_mean_sd_n_and_the_readings():
     seeds = [seed({"last": v, "best_test": v + 2, "constant_attention": 5}) for v in (50, 60, 70)]
     found = summary(seeds)
     strict, paper = found["co2net", "strict"], found["co2net", "paper"]
     assert (strict["mean"], strict["sd"], strict["n"]) == (60, 10, 3)
     assert (strict["checkpoint"], paper["checkpoint"]) == ("last", "best_test")
-    assert paper["mean"] == 62 and "paper protocol" in paper["note"]
-    assert strict["note"] == "demo data" and "demo data" in paper["note"]
+    assert paper["mean"] == 62 and paper["note"] == "demo data; checkpoint chosen on test"
+    assert strict["note"] == "demo data"
+    assert found["co2net", "best_test"] == paper | {"reading": "best_test"}
+    best = found["co2net", "best_seed"]
+    assert (best["mean"], best["n"], best["checkpoint"]) == (72, 3, "best_test")
+    assert pd.isna(best["sd"]) and best["note"].endswith("the best of 3 seeds, chosen on test")
     baseline = found["constant_attention", "baseline"]
     assert baseline["mean"] == 5 and "attention of 1" in baseline["note"]
-    assert len(found) == 3
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize(("rule", "value"), [("last", 50), ("best_val", 55), ("best_test", 60)])
+def test_the_paper_reading_is_the_checkpoint_that_the_paper_reports(rule, value):
+    found = summary([seed({"last": 50, "best_val": 55, "best_test": 60})], rule=rule)
+    paper = found["co2net", "paper"]
+    assert (paper["checkpoint"], paper["mean"]) == (rule, value)
+    assert ("chosen on test" in paper["note"]) is (rule == "best_test")
+    assert found["co2net", "best_test"]["mean"] == 60
+    assert "chosen on test" in found["co2net", "best_test"]["note"]
+    assert ("co2net", "best_seed") not in found  # of one seed nothing is chosen
+
+
+def test_best_on_validation_of_a_paper_is_the_last_iterate_where_nothing_can_be_chosen():
+    found = summary([seed({"last": 50, "best_test": 60})], rule="best_val")
+    assert found["co2net", "paper"]["checkpoint"] == "last"
+
+
+def test_the_best_seed_is_one_seed_in_every_metric():
+    seeds = []
+    for average, single in ((40, 30), (50, 10)):
+        rows = [seed({"last": average}, metric="mAP@0.3:0.7"), seed({"last": single})]
+        seeds.append(pd.concat(rows))
+    table = summarize(seeds, None, dataset="d", recipe="r", run="x", protocol=P)
+    best = table[table["reading"] == "best_seed"].set_index("metric")["mean"]
+    assert best.to_dict() == {"mAP@0.3:0.7": 50, "mAP@0.50": 10}  # the second seed's
+    mean = table[table["reading"] == "paper"].set_index("metric")["mean"]
+    assert mean.to_dict() == {"mAP@0.3:0.7": 45, "mAP@0.50": 20}
+
+
+def test_a_metric_without_a_best_on_validation_keeps_the_last_iterate():
+    video = seed({"last": 70}, metric="video_mAP")
+    rows = pd.concat([seed({"last": 50, "best_val": 55}), video])
+    table = summarize([rows], None, dataset="d", recipe="r", run="x", protocol=P)
+    strict = table[table["reading"] == "strict"].set_index("metric")
+    assert strict["checkpoint"].to_dict() == {"mAP@0.50": "best_val", "video_mAP": "last"}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +111,7 @@ def test_a_mean_over_seeds_of_which_one_failed_has_a_note(values, noted):
 def test_best_on_validation_is_the_strict_reading_where_there_is_one():
     found = summary([seed({"last": 50, "best_val": 55, "best_test": 60})])
     assert found["co2net", "strict"]["checkpoint"] == "best_val"
-    assert found["co2net", "strict"]["mean"] == 55 and len(found) == 2
+    assert found["co2net", "strict"]["mean"] == 55 and len(found) == 3
     assert pd.isna(found["co2net", "strict"]["sd"]) and found["co2net", "strict"]["n"] == 1
 
 
@@ -100,14 +145,20 @@ def test_seeds_that_scored_nothing():
 def test_the_paper_reading_keeps_its_own_protocol():
     seeds = []
     for value in (50, 60):
-        table = seed({"last": value, "best_test": value + 5})
-        table.loc[table["checkpoint"] == "best_test", "protocol"] = "q"
-        seeds.append(table)
-    found = summary(seeds)
+        table = seed({"last": value, "best_test": value + 3})
+        theirs = seed({"best_test": value + 5}, protocol="q")
+        seeds.append(pd.concat([table, theirs], ignore_index=True))
+    found = summary(seeds, paper=Q)
     strict, paper = found["co2net", "strict"], found["co2net", "paper"]
     assert (strict["protocol"], strict["mean"]) == ("p", 55)
     assert (paper["protocol"], paper["mean"], paper["n"]) == ("q", 60, 2)
-    assert paper["note"] == "demo data; paper protocol: checkpoint chosen on test"
+    assert paper["note"] == "demo data; checkpoint chosen on test"
+    best = found["co2net", "best_test"]  # the effect of the choice alone
+    assert (best["protocol"], best["mean"]) == ("p", 58)
+    assert found["co2net", "best_seed"]["protocol"] == "q"
+    # A paper's protocol that does not fit the features is not in the seeds.
+    own = [table[table["protocol"] == "p"] for table in seeds]
+    assert summary(own, paper=Q)["co2net", "paper"]["protocol"] == "p"
     seeds[1]["protocol"] = "p"
     with pytest.raises(WstalError, match=r"scored different things.*'q'"):
         summary(seeds)
@@ -145,8 +196,8 @@ def test_a_checkpoint_chosen_on_test_is_noted(tmp_path):
     for note in ("", "demo data"):
         table = make_ledger(truth(tmp_path), [PROTOCOL, COARSE], seeds, None, note=note)
         chosen = table["checkpoint"] == "best_test"
-        assert chosen.any() and table.loc[chosen, "note"].str.contains("paper protocol").all()
-        assert not table.loc[~chosen, "note"].str.contains("paper protocol").any()
+        assert chosen.any() and table.loc[chosen, "note"].str.contains("chosen on test").all()
+        assert not table.loc[~chosen, "note"].str.contains("chosen on test").any()
         assert table["note"].str.startswith(note).all()
 
 

@@ -187,19 +187,20 @@ def test_evaluate_summarize_and_compare(case):
         )
         assert "demo last mAP@0.1:0.7" in said and "2/2 videos" in said
         best = [line for line in said.splitlines() if "best_test" in line]
-        assert best and all("paper protocol" in line for line in best)
+        assert best and all("chosen on test" in line for line in best)
     assert list(pd.read_csv(folder / "good.csv").columns) == COLUMNS
     run("baselines", *COMMON, "--manifest", "manifest.csv", "--output", "baselines.csv")
     run(
         *("summarize", "--seeds", "good.csv", "half.csv", "--baselines", "baselines.csv"),
         *("--dataset", "d", "--recipe", "r", "--run", "co2net", "--note", "demo data"),
-        *("--output", "map.csv"),
+        *("--protocol", "demo", "--paper-checkpoint", "best_test", "--output", "map.csv"),
     )
     table = pd.read_csv(folder / "map.csv")
     average = table[table["metric"] == "mAP@0.1:0.7"].set_index(["run", "reading"])["mean"]
     assert average["co2net", "strict"] == 87.5 and average["co2net", "paper"] == 100
     assert average["constant_attention", "baseline"] == 75
-    assert len(average) == 6 and table["note"].str.contains("demo data").all()
+    assert average["co2net", "best_test"] == average["co2net", "best_seed"] == 100
+    assert len(average) == 8 and table["note"].str.contains("demo data").all()
     run(
         *("compare_runs", *COMMON, "--a", "good.json", "--b", "half.json", "half.json"),
         *("--names", "x", "y", "--resamples", "50", "--output", "compare.csv"),
@@ -209,15 +210,17 @@ def test_evaluate_summarize_and_compare(case):
     assert set(table["checkpoint"]) == {"last"}
 
 
-def test_paper_protocol_of_the_best_on_test(case):
+def test_the_papers_protocol_and_checkpoint(case):
     folder, run = case
     run(
         *("evaluate", *COMMON, "--predictions", "good.json", "--output", "own.csv"),
         *("--proposals-by-iteration", "history.json.gz", "--paper-protocol", "demo_snippets"),
+        *("--paper-checkpoint", "best_test"),
     )
     table = pd.read_csv(folder / "own.csv")
     assert {*table[["checkpoint", "protocol"]].itertuples(index=False, name=None)} == {
         ("last", "demo"),
+        ("best_test", "demo"),
         ("best_test", "demo_snippets"),
     }
     arguments = ["evaluate", *COMMON, "--predictions", "good.json", "--paper-protocol", "ave"]
@@ -352,16 +355,21 @@ def test_events_from_scores_to_every_table(case):
     run(
         *("summarize", "--seeds", "good.csv", "half.csv", "--baselines", "baselines.csv"),
         *("--dataset", "d", "--recipe", "r", "--run", "cavf", "--output", "map.csv"),
+        *("--protocol", "demo_ave"),
     )
     table = pd.read_csv(folder / "map.csv").set_index(["run", "reading"])
     assert table["mean"].to_dict() == {
         ("cavf", "strict"): 90,
         ("cavf", "paper"): 90,
+        ("cavf", "best_test"): 90,
+        ("cavf", "best_seed"): 100,
         ("majority_class", "baseline"): 60,
         ("true_class_throughout", "baseline"): 30,
     }
     assert table.loc[("cavf", "strict"), "checkpoint"] == "best_val"
-    assert set(table["metric"]) == {"accuracy"} and "paper protocol" in table["note"].iloc[1]
+    assert table.loc[("cavf", "paper"), "checkpoint"] == "last"
+    assert set(table["metric"]) == {"accuracy"}
+    assert "chosen on test" in table.loc[("cavf", "best_test"), "note"]
     run(
         *("compare_runs", *common, "--a", "good.h5", "--b", "half.h5", "--output", "compare.csv"),
         *("--a-by-iteration", "good_all.h5", "--b-by-iteration", "half_all.h5"),

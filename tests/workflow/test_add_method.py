@@ -33,7 +33,7 @@ def extended(finished_project, project, tmp_path_factory) -> Project:
 def test_its_map_has_every_reading(extended):
     result = pd.read_csv(extended.root / MAP)
     ours = result[result["run"] == "toy"]
-    assert set(ours["reading"]) == {"strict", "paper"} and ours["mean"].notna().all()
+    assert set(ours["reading"]) == {"strict", "paper", "best_test"} and ours["mean"].notna().all()
     assert "baseline" in set(result["reading"])
 
 

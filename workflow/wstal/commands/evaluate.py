@@ -16,12 +16,14 @@ Examples:
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, log, warn
 from wstal.base.files import write_csv
 from wstal.commands.scored_files import features_grid, read_truth
 from wstal.config.protocols import fitting_paper, fitting_protocol
 from wstal.evaluate.map_table import ALL, COLUMNS, format_row, run_rows
+from wstal.evaluate.protocols import Checkpoint
 
 
 def add_arguments(add: Add) -> None:
@@ -32,7 +34,8 @@ def add_arguments(add: Add) -> None:
     add("--scores", type=Path, help="scores.h5, for video-level mAP or events")
     add("--scores-by-iteration", type=Path, help="adds best_val and best_test of events")
     add("--proposals-by-iteration", type=Path, help="adds best_val and best_test")
-    add("--paper-protocol", help="of best_test: name, file or JSON (default: --protocol)")
+    add("--paper-protocol", help="that a paper scored by: name, file or JSON")
+    add("--paper-checkpoint", choices=get_args(Checkpoint), default="last", help="under it")
     add("--constant-attention", type=Path, help="proposals of that baseline")
     add("--output", type=Path, help="map.csv")
 
@@ -49,6 +52,7 @@ def evaluate(args: argparse.Namespace) -> None:
         scores=args.scores,
         score_history=args.scores_by_iteration,
         paper=fitting_paper(args.paper_protocol, grid, warn),
+        paper_checkpoint=args.paper_checkpoint,
         warn=warn,
     )
     for row in (row for row in rows if row["class"] == ALL):

@@ -121,6 +121,10 @@ class Catalog:
         name = named.get(dataset, self.datasets[dataset]["protocol"])
         return {"name": name, **self.protocols[name]}
 
+    def paper_checkpoint(self, run: str) -> str:
+        """Return which checkpoint the method's paper reports; the last iterate if it is silent."""
+        return self.methods[split_run(run)[0]].get("paper_checkpoint", "last")
+
 
 def load_catalog(
     overrides: Mapping[str, Any] | None = None,

@@ -20,7 +20,8 @@ from wstal.base.errors import WstalError
 from wstal.base.text_files import read_text
 
 OVERLAYS = ("datasets", "recipes", "variants")  # sections of a method's YAML that change the rest
-NOT_A_RUN = (*OVERLAYS, "paper_protocols")  # not part of what a run computes
+READING = ("paper_protocols", "paper_checkpoint")  # how the paper's numbers were obtained
+NOT_A_RUN = (*OVERLAYS, *READING)  # not part of what a run computes
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -217,7 +217,8 @@ class Params:
     def protocols(self, wildcards: Wildcards) -> list[str]:
         """Return the options of that protocol, and of how the run's paper scored the dataset."""
         paper = canonical_json(self._catalog.paper_protocol(wildcards.dataset, wildcards.run))
-        return ["--protocol", self.protocol(wildcards), "--paper-protocol", paper]
+        words = ["--protocol", self.protocol(wildcards), "--paper-protocol", paper]
+        return [*words, "--paper-checkpoint", self._catalog.paper_checkpoint(wildcards.run)]
 
     def ledger_protocols(self, wildcards: Wildcards) -> str:
         """Return every protocol that suits the dataset as JSON, its own first: the reference."""

@@ -34,6 +34,7 @@ from wstal.config.protocols import checked_protocol
 from wstal.config.stages import section_of
 from wstal.datasets.kinds import DatasetSettings, Kind, check_choices, label_choices
 from wstal.demo.simulate import SimulatedSettings
+from wstal.evaluate.protocols import Checkpoint
 from wstal.features.backbone_stage import BackboneSettings
 from wstal.features.i3d_stage import I3DSettings
 from wstal.features.importers.published import ImportSettings
@@ -290,7 +291,7 @@ def _method(value: dict[str, Any], source: str) -> dict[str, Any]:
     """Return a method's YAML with its sections checked for their form; runs are checked later."""
     # A section whose lines are all commented out is null.
     value = {key: part for key, part in value.items() if key not in NOT_A_RUN or part is not None}
-    for key in NOT_A_RUN:
+    for key in (*OVERLAYS, "paper_protocols"):
         for part, overlay in expect_mapping(value.get(key, {}), f"{source}: {key}").items():
             if key in OVERLAYS:
                 expect_mapping(overlay or {}, f"{source}: {key}.{part}")
@@ -344,6 +345,9 @@ def _check_method(
     method: str, model: Mapping[str, Any], content: Mapping[str, Any], runs: list[str]
 ) -> None:
     source = content["sources"][f"methods/{method}"]
+    rule = model.get("paper_checkpoint", "last")
+    if rule not in get_args(Checkpoint):
+        raise WstalError(f"{source}: paper_checkpoint: {_unknown(rule, get_args(Checkpoint))}")
     for dataset, protocol in model.get("paper_protocols", {}).items():
         if protocol not in content["protocols"]:
             raise WstalError(f"{source}: paper_protocols.{dataset}: no protocol {protocol!r}")

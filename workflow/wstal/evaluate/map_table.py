@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from wstal.evaluate.events import (
 )
 from wstal.evaluate.ground_truth import GroundTruth, coverage_of
 from wstal.evaluate.protocols import (
+    Checkpoint,
     Prepared,
     Protocol,
     count_unscored,
@@ -42,7 +43,7 @@ from wstal.localize.scores import read_scores
 
 COLUMNS = ["protocol", "checkpoint", "metric", "class", "value", "gt", "predictions", "coverage"]
 ALL = "all"  # the class column of a mean over classes
-CHOSEN_ON_TEST = "paper protocol: checkpoint chosen on test"  # beside every number of best_test
+CHOSEN_ON_TEST = "checkpoint chosen on test"  # beside every number of best_test
 Row = dict[str, Any]
 
 
@@ -56,16 +57,17 @@ def run_rows(
     scores: Path | None = None,
     score_history: Path | None = None,
     paper: Protocol | None = None,
+    paper_checkpoint: Checkpoint = "last",
     warn: Callable[[str], object] = lambda line: None,
 ) -> list[Row]:
     """Return the rows of map.csv for all that is given of a seed.
 
     `predictions` maps the name of a checkpoint to its proposals.json (`last`; any other name makes
     a baseline of it), `history` has the proposals of each evaluation interval, `scores` is
-    scores.h5 and `score_history` scores_by_iteration.h5, from which events are scored. best_test
-    is chosen and scored under the protocol `paper` (None: under `protocol`). Without annotated
-    segments only the video-level mAP can be scored. `warn` receives warnings for the user, line by
-    line.
+    scores.h5 and `score_history` scores_by_iteration.h5, from which events are scored. Under the
+    protocol `paper` (None: `protocol`) the checkpoint `paper_checkpoint` is chosen and scored,
+    best_val as last if nothing can be chosen on validation. Without annotated segments only the
+    video-level mAP can be scored. `warn` receives warnings for the user, line by line.
 
     Raises WstalError for files that do not fit the ground truth, or if nothing can be scored.
     """
@@ -76,25 +78,37 @@ def run_rows(
         )
     for line in find_list_problems(truth, protocol):
         warn(line)
+    theirs = paper if paper is not None and paper != protocol else None
     if protocol.task == "events":
         if scores is None:
             raise WstalError(f"protocol {protocol.name} scores events: give scores.h5 (--scores)")
-        rows = event_rows(truth, protocol, read_events(scores, truth.classes, protocol.seconds))
-        if score_history is not None:
-            seconds = (paper or protocol).seconds
-            events = read_event_history(score_history, truth.classes, seconds)
-            rows += event_checkpoint_rows(truth, protocol, events, paper)
+        rows = []
+        for own in filter(None, (protocol, theirs)):
+            last = event_rows(truth, own, read_events(scores, truth.classes, own.seconds))
+            others = []
+            if score_history is not None:
+                events = read_event_history(score_history, truth.classes, own.seconds)
+                others = event_checkpoint_rows(truth, own, events)
+            found = last + others
+            rows += found if own is protocol else rows_of_checkpoint(found, paper_checkpoint)
         return rows
     rows: list[Row] = []
     if has_segments(truth, protocol):
-        for checkpoint, path in predictions.items():
-            found = read_scored_detections(truth, protocol, path, warn)
+        detections = {
+            checkpoint: read_scored_detections(truth, protocol, path, warn)
+            for checkpoint, path in predictions.items()
+        }
+        iterations = read_known_history(truth, history) if history is not None else {}
+        for checkpoint, found in detections.items():
             prepared = prepare(truth, found, protocol, usable)
             rows += detection_rows(prepared, protocol, checkpoint)
-        if history is not None:
-            rows += checkpoint_rows(
-                truth, protocol, read_known_history(truth, history), usable, paper
-            )
+        rows += checkpoint_rows(truth, protocol, iterations, usable)
+        if theirs is not None:
+            found = checkpoint_rows(truth, theirs, iterations, usable, [paper_checkpoint])
+            if "last" in detections:
+                prepared = prepare(truth, detections["last"], theirs, usable)
+                found += detection_rows(prepared, theirs, "last")
+            rows += rows_of_checkpoint(found, paper_checkpoint)
     if scores is not None:
         rows += video_rows(truth, protocol, read_video_scores(scores, truth.classes))
     if not rows and has_segments(truth, protocol):
@@ -106,6 +120,14 @@ def run_rows(
             "the video-level mAP)"
         )
     return rows
+
+
+def rows_of_checkpoint(rows: Sequence[Row], checkpoint: Checkpoint) -> list[Row]:
+    """Return the rows of a checkpoint; of best_val, those of last where there are none."""
+    chosen = [row for row in rows if row["checkpoint"] == checkpoint]
+    if chosen or checkpoint != "best_val":
+        return chosen
+    return [row for row in rows if row["checkpoint"] == "last"]
 
 
 def read_known_detections(truth: GroundTruth, path: Path) -> pd.DataFrame:
@@ -267,26 +289,23 @@ def checkpoint_rows(
     protocol: Protocol,
     iterations: Mapping[int, pd.DataFrame],
     usable: set[str] | None,
-    paper: Protocol | None = None,
+    wanted: Collection[Checkpoint] = ("best_val", "best_test"),
 ) -> list[Row]:
     """Return rows of best_test, and of best_val if validation videos are annotated and scored.
 
     The iteration with the greatest `select` average is taken (the first of equals); a row of the
-    metric `iteration` names it. best_test chooses the checkpoint on test videos, as published
-    code does. It is chosen and scored under `paper`, the way that code scores (None: under
-    `protocol`, as best_val always is).
+    metric `iteration` names it. best_test chooses the checkpoint on the videos that are scored.
     """
     rows = []
-    for name, subset, own in (
-        ("best_val", "val", protocol),
-        ("best_test", "test", paper or protocol),
-    ):
-        best = best_iteration(truth, own, iterations, usable, subset)
+    for name, subset in (("best_val", "val"), ("best_test", "test")):
+        if name not in wanted:
+            continue
+        best = best_iteration(truth, protocol, iterations, usable, subset)
         if best is not None:
-            prepared = prepare(truth, iterations[best], own, usable)
-            found = detection_rows(prepared, own, name)
+            prepared = prepare(truth, iterations[best], protocol, usable)
+            found = detection_rows(prepared, protocol, name)
             counts = {key: found[0][key] for key in ("gt", "predictions", "coverage")}
-            head = {"protocol": own.name, "checkpoint": name, "metric": "iteration"}
+            head = {"protocol": protocol.name, "checkpoint": name, "metric": "iteration"}
             rows += [*found, {**head, "class": ALL, "value": best, **counts}]
     return rows
 
@@ -298,8 +317,13 @@ def best_iteration(
     usable: set[str] | None,
     subset: str,
 ) -> int | None:
-    """Return the best iteration on a subset; None if nothing of it is annotated or scored."""
+    """Return the best iteration on a subset; None if nothing of it is annotated or scored.
+
+    None also for validation videos that the protocol scores: the choice would be made on them.
+    """
     if subset != "test":
+        if subset in protocol.subsets:
+            return None
         protocol = protocol.on_subset(subset)
         ids = {video for video, name in truth.subset.items() if name == subset}
         ids -= truth.unannotated
@@ -325,25 +349,23 @@ def event_checkpoint_rows(
     truth: GroundTruth,
     protocol: Protocol,
     iterations: Mapping[int, Events],
-    paper: Protocol | None = None,
 ) -> list[Row]:
     """Return rows of best_val, if validation videos are annotated and scored, and of best_test.
 
     The iteration of the greatest accuracy is taken (the first of equals); a row of the metric
-    `iteration` names it. best_test is chosen under `paper` (None: under `protocol`) on the same
-    seconds on which it is scored, as published code does.
+    `iteration` names it. best_test is chosen on the same seconds on which it is scored.
     """
     chosen = []
     if "val" not in protocol.subsets:  # or else the choice would be made on what is scored
-        chosen.append(("best_val", protocol, protocol.on_subset("val")))
-    chosen.append(("best_test", paper or protocol, paper or protocol))
+        chosen.append(("best_val", protocol.on_subset("val")))
+    chosen.append(("best_test", protocol))
     rows = []
-    for name, own, choice in chosen:
+    for name, choice in chosen:
         best = best_event_iteration(truth, choice, iterations)
         if best is not None:
-            found = event_rows(truth, own, iterations[best], name)
+            found = event_rows(truth, protocol, iterations[best], name)
             counts = {key: found[0][key] for key in ("gt", "predictions", "coverage")}
-            head = {"protocol": own.name, "checkpoint": name, "metric": "iteration"}
+            head = {"protocol": protocol.name, "checkpoint": name, "metric": "iteration"}
             rows += [*found, {**head, "class": ALL, "value": best, **counts}]
     return rows
 

@@ -20,6 +20,10 @@ from wstal.base.errors import WstalError
 from wstal.base.settings import SettingsError, from_plain, refuse_repeated
 from wstal.evaluate.ground_truth import Coverage, GroundTruth, coverage_of
 
+# How a checkpoint is chosen: the last iterate, the best on validation, the best on test.
+Checkpoint = Literal["last", "best_val", "best_test"]
+# How a run's number was obtained (docs/evaluation.md); the first is the default.
+READINGS = ("strict", "paper", "best_test", "best_seed")
 _AVERAGE = re.compile(r"[0-9.]+:[0-9.]+")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from wstal.evaluate.map_table import (
     event_checkpoint_rows,
     event_rows,
 )
-from wstal.evaluate.protocols import Protocol, prepare
+from wstal.evaluate.protocols import READINGS, Checkpoint, Protocol, prepare
 
 COLUMNS = [
     "dataset",
@@ -41,7 +42,7 @@ COLUMNS = [
     "coverage",
     "note",
 ]
-CHECKPOINTS = ("last", "best_val", "best_test")
+CHECKPOINTS = get_args(Checkpoint)
 NOTES = {
     "random_proposals": "random segments of random classes",
     "random_segments_true_classes": "random segments, given the video's true classes",
@@ -63,17 +64,25 @@ def summarize(
     dataset: str,
     recipe: str,
     run: str,
+    protocol: Protocol,
+    paper: Protocol | None = None,
+    paper_checkpoint: Checkpoint = "last",
     note: str = "",
 ) -> pd.DataFrame:
     """Return the rows of `_map.csv` from one map.csv frame per seed and that of baselines.csv.
 
-    The reading `strict` is the best checkpoint on validation if every seed has one, else the last
-    iterate; `paper` is the best on test, under the protocol it was scored by. Any other name in
+    Under `protocol`, the reading `strict` is the best checkpoint on validation if every seed has
+    one, else the last iterate, and `best_test` the best on test. `paper` is `paper_checkpoint`
+    under the protocol `paper` (None, or not in the seeds: `protocol`). `best_seed` is the seed of
+    the paper reading whose `select` average is the greatest; one seed has none. Any other name in
     the checkpoint column is a baseline derived from the run, and becomes its name in the column
     run. Values are in percent, sd over seeds (n - 1), empty for one seed. Raises WstalError if the
     seeds scored different things.
     """
-    tables = [table[(table["class"] == ALL) & (table["metric"] != "iteration")] for table in seeds]
+    tables = [
+        table[(table["class"] == ALL) & (table["metric"] != "iteration")].assign(seed=number)
+        for number, table in enumerate(seeds)
+    ]
     scored = ["protocol", "checkpoint", "metric"]
     keys = [set(table[scored].itertuples(index=False, name=None)) for table in tables]
     if any(each != keys[0] for each in keys):
@@ -87,13 +96,19 @@ def summarize(
             f"the map.csv of {run} on {dataset} have no row of the class {ALL}: they are cut "
             "short; remove them and evaluate again"
         )
-    both = pd.concat(tables, ignore_index=True)
-    strict = "best_val" if "best_val" in set(both["checkpoint"]) else "last"
-    reading = {strict: "strict", "best_test": "paper"}
-    # Of last and best_val only the strict one stays; the ledger lists every checkpoint.
-    both = both[both["checkpoint"].isin(reading) | ~both["checkpoint"].isin(CHECKPOINTS)]
-    name = both["checkpoint"].where(~both["checkpoint"].isin(CHECKPOINTS), run)
-    both = both.assign(run=name, reading=both["checkpoint"].map(reading).fillna("baseline"))
+    every = pd.concat(tables, ignore_index=True)
+    readings = select_readings(every, protocol, paper, paper_checkpoint)
+    best = _best_seed(readings["paper"], protocol) if len(seeds) > 1 else None
+    if best is not None:
+        readings["best_seed"] = readings["paper"].query("seed == @best")
+    derived = every[~every["checkpoint"].isin(CHECKPOINTS)]
+    both = pd.concat(
+        [
+            *(rows.assign(run=run, reading=name) for name, rows in readings.items()),
+            derived.assign(run=derived["checkpoint"], reading="baseline"),
+        ],
+        ignore_index=True,
+    )
     if baselines is not None and len(baselines):
         given = baselines.assign(run=baselines["baseline"], reading="baseline", checkpoint="")
         both = pd.concat([both, given], ignore_index=True)
@@ -111,6 +126,10 @@ def summarize(
             "" if values["reading"] == "baseline" else _note_failed_seed(values["metric"], value)
         )
         notes = [note, "no segments" if unsegmented else "", NOTES.get(baseline, ""), behind]
+        count = len(part)
+        if values["reading"] == "best_seed":
+            count = len(seeds)
+            notes.append(f"the best of {count} seeds, chosen on test")
         rows.append(
             {
                 "dataset": dataset,
@@ -118,14 +137,45 @@ def summarize(
                 **values,
                 "mean": round(value.mean(), 6),
                 "sd": round(value.std(ddof=1), 6) if len(part) > 1 else None,
-                "n": len(part),
+                "n": count,
                 "coverage": " | ".join(dict.fromkeys(part["coverage"])),
                 "note": "; ".join(text for text in notes if text),
             }
         )
-    order = {"strict": 0, "paper": 1, "baseline": 2}
-    rows.sort(key=lambda row: order[row["reading"]])  # stable: metrics keep their order
+    order = [*READINGS, "baseline"]
+    rows.sort(key=lambda row: order.index(row["reading"]))  # stable: metrics keep their order
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def select_readings(
+    rows: pd.DataFrame, protocol: Protocol, paper: Protocol | None, paper_checkpoint: Checkpoint
+) -> dict[str, pd.DataFrame]:
+    """Return the rows of map.csv files that belong to strict, paper and best_test, if any."""
+    own = rows[rows["protocol"] == protocol.name]
+    theirs = rows[rows["protocol"] == paper.name] if paper else own
+    return {
+        "strict": _rows_of(own, "best_val"),
+        "paper": _rows_of(theirs if len(theirs) else own, paper_checkpoint),
+        "best_test": _rows_of(own, "best_test"),
+    }
+
+
+def _rows_of(rows: pd.DataFrame, checkpoint: Checkpoint) -> pd.DataFrame:
+    """The rows of a checkpoint; of best_val, for each metric that it does not have, of last."""
+    chosen = rows["checkpoint"] == checkpoint
+    if checkpoint == "best_val":
+        scored = set(rows.loc[chosen, "metric"])
+        chosen |= (rows["checkpoint"] == "last") & ~rows["metric"].isin(scored)
+    return rows[chosen]
+
+
+def _best_seed(rows: pd.DataFrame, protocol: Protocol) -> int | None:
+    """The seed whose average is the greatest, the first of equals; None without any row."""
+    if not len(rows):
+        return None
+    average = rows[rows["metric"] == (f"mAP@{protocol.select}" if protocol.select else "accuracy")]
+    values = average if len(average) else rows[rows["metric"] == rows["metric"].iloc[0]]
+    return int(values.loc[values["value"].astype(float).idxmax(), "seed"])
 
 
 def _note_failed_seed(metric: str, values: pd.Series) -> str:

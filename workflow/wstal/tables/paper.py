@@ -8,7 +8,7 @@ stands what a table's YAML may say: which runs are behind its rows and in its fi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from annotated_types import Ge, MinLen
 
 from wstal.base.errors import WstalError
 from wstal.base.settings import SettingsError
+from wstal.evaluate.protocols import READINGS
 
 # The papers spell metrics in several ways; tables and result files are joined on one spelling.
 AVERAGE = re.compile(r"(?:AVG\(|mAP@)([0-9.]+):(?:[0-9.]+:)?([0-9.]+)\)?\Z")
@@ -64,7 +65,6 @@ COLUMNS = [
     "group",
     "note",
 ]
-READINGS = ("strict", "paper")
 
 
 def build_table(
@@ -76,7 +76,8 @@ def build_table(
     """Join a table's rows with our results: a frame with COLUMNS, values in percent.
 
     `paper` has the columns variant, dataset, metric, value, group, note; `results` maps
-    (dataset, run) to its `_map.csv`. Every row comes in both readings unless its YAML names one.
+    (dataset, run) to its `_map.csv`. Every row comes in all its readings unless its YAML names one;
+    best_test and best_seed only where the run has them.
     With `dataset` (simulated, demo or own data) the paper's numbers and the differences stay
     empty, as they are not comparable. Rows that the paper quotes from others have no `ours`.
     Raises WstalError for a variant that is listed twice, or that the paper's table does not have.
@@ -134,7 +135,8 @@ def _own_rows(
     values = dict(zip(reported["metric"], reported["value"], strict=True))
     metrics = list(values) if not dataset else _shared_metrics(values, table, ours)
     first = reported.iloc[0]
-    for reading in [row["reading"]] if "reading" in row else READINGS:
+    known = [each for each in READINGS if each in {"strict", "paper", *ours["reading"]}]
+    for reading in [row["reading"]] if "reading" in row else known:
         for metric in metrics:
             found = ours[(ours["reading"] == reading) & (ours["metric"] == metric)]
             line = found.iloc[0].to_dict() if len(found) else {}
@@ -187,7 +189,7 @@ def as_markdown(frame: pd.DataFrame, title: str) -> str:
     for names, part in frame.groupby(["variant", "dataset", "reading"], sort=False):
         cells = {line["metric"]: _cell(line) for line in part.to_dict("records")}
         known = [next(iter(part[key].dropna().astype(str)), "") for key in tail]
-        reading = "paper protocol" if names[-1] == "paper" else names[-1]
+        reading = reading_label(names[-1], part["checkpoint"])
         shown = [cells.get(metric, "") for metric in metrics]
         lines.append(" | ".join([*names[:-1], reading, *shown, *known]))
     legend = "Each cell, in percent: paper / ours ± sd over seeds (difference)."
@@ -210,7 +212,12 @@ def _notes(frame: pd.DataFrame) -> list[tuple[str, str]]:
     return list(dict.fromkeys(zip(noted["variant"], noted["note"], strict=True)))
 
 
-READING_NAMES = {"strict": "strict", "paper": "paper protocol", "baseline": "baseline"}
+def reading_label(reading: str, checkpoints: Iterable[str]) -> str:
+    """Return the name of a reading in a table, which says if something was chosen on test."""
+    chosen = reading == "best_seed" or "best_test" in set(checkpoints)
+    return f"{reading} (chosen on test)" if chosen else reading
+
+
 OF_A_RUN = ("constant_attention",)  # baselines that differ between runs under one name
 # Methods are ordered by the first of these metrics that was measured.
 ORDER = ("mAP@0.1:0.7", "mAP@0.5:0.95", "accuracy", "video_mAP")
@@ -219,8 +226,8 @@ ORDER = ("mAP@0.1:0.7", "mAP@0.5:0.95", "accuracy", "video_mAP")
 def methods_frame(maps: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the rows of several `_map.csv` of one dataset, each once.
 
-    The strict readings come first, from the best method down; then each method's paper reading in
-    the same order; last the baselines of the data. Baselines of a single run stay in its
+    The strict readings come first, from the best method down; then each method's other readings
+    in the same order; last the baselines of the data. Baselines of a single run stay in its
     `_map.csv`, even if there is only one run, as nothing here would say whose they are.
     """
     runs = [frame["run"].iloc[0] for frame in maps]
@@ -231,7 +238,7 @@ def methods_frame(maps: Sequence[pd.DataFrame]) -> pd.DataFrame:
     strict = own[(own["reading"] == "strict") & (own["metric"] == headline(own))]
     best = strict.sort_values("mean", ascending=False, kind="stable")["run"].tolist()
     ranks = {run: number for number, run in enumerate(dict.fromkeys([*best, *runs]))}
-    order = own["reading"].map(list(READING_NAMES).index), own["run"].map(ranks)
+    order = own["reading"].map(READINGS.index), own["run"].map(ranks)
     own = own.assign(_reading=order[0], _run=order[1])
     own = own.sort_values(["_reading", "_run"], kind="stable").drop(columns=["_reading", "_run"])
     return pd.concat([own, baselines], ignore_index=True)
@@ -257,7 +264,7 @@ def methods_markdown(frame: pd.DataFrame, title: str, left_out: Mapping[str, str
         shown = [cells.get(metric, "") for metric in metrics]
         first = part.iloc[0]
         tail = [str(first["n"]), str(first["coverage"]), str(protocol)]
-        lines.append(" | ".join([run, READING_NAMES[reading], *shown, *tail]))
+        lines.append(" | ".join([run, reading_label(reading, part["checkpoint"]), *shown, *tail]))
     notes = dict.fromkeys(note for note in frame["note"].dropna() if note)
     missing = [f"- {run} is left out: it {reason}." for run, reason in left_out.items() if reason]
     legend = "In percent, mean ± sd over seeds. Whether two runs differ: compare_{a}_vs_{b}.csv."
@@ -278,7 +285,7 @@ class RowSettings:
     variant: str  # the row's name in the paper's CSV
     dataset: str
     run: str
-    reading: Literal["strict", "paper"] | None = None  # null: both
+    reading: Literal[READINGS] | None = None  # null: all
     note: str | None = None
 
 
