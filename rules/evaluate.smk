@@ -92,8 +92,9 @@ rule summarize:
         note=values.result_note,
         code=values.code("summarize"),
     shell:
-        "python scripts/summarize.py {params.files:q} {params.protocols:q}"
-        " --dataset {wildcards.dataset:q} --recipe {wildcards.recipe:q} --run {wildcards.run:q} --note={params.note:q} &> {log:q}"
+        "python scripts/summarize.py {params.files:q} --dataset {wildcards.dataset:q}"
+        " --recipe {wildcards.recipe:q} --run {wildcards.run:q} {params.protocols:q}"
+        " --note={params.note:q} &> {log:q}"
 
 
 rule headline:
