@@ -25,7 +25,7 @@ try:
     CATALOG = load_catalog(config, ROOT / "workflow/config", CACHE)
     WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
     files = Inputs(CATALOG, WEIGHTS, ancient, WorkflowError, sys.exit)
-    FIGURES = files.figures
+    FIGURES, SWEEPS = files.figures, files.sweeps
     config.update(CATALOG.top)
     GPUS = gpu_count()
     GPU = gpus_per_job(config["device"], GPUS, workflow.global_resources.get("gpu").value)
@@ -100,7 +100,7 @@ EXTRACTED = alternation(name for name in RECIPES if "import" not in RECIPES[name
 STREAMED = alternation(name for name in RECIPES if not RECIPES[name]["flow"]["cache_flow"])
 NAMES = {
     **{"dataset": DATASETS, "recipe": RECIPES, "run": RUNS, "other": RUNS},
-    **{"table": CATALOG.tables, "figure": FIGURES},
+    **{"table": CATALOG.tables, "figure": FIGURES, "sweep": SWEEPS},
 }
 
 
@@ -111,6 +111,7 @@ wildcard_constraints:
     other=alternation(RUNS),
     table=alternation(CATALOG.tables),
     figure=alternation(FIGURES),
+    sweep=alternation(SWEEPS),
     backbone=alternation(BACKBONES),
     seed=r"\d+",
     shard=r"\d+",

@@ -119,6 +119,32 @@ use rule figure as figure_elsewhere with:
         "results/logs/figures/{figure}.on_{dataset}.log",
 
 
+rule sweep:
+    """A metric over the values of one setting, mean and standard deviation of the seeds."""
+    input:
+        maps=files.sweep_maps,
+    output:
+        output=expand("results/figures/{{sweep}}.{kind}", kind=("svg", "png")),
+    log:
+        "results/logs/figures/{sweep}.log",
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        files=named_files,
+        sweep=values.sweep,
+        code=values.code("plot_sweep"),
+    shell:
+        "python scripts/plot_sweep.py {params.files:q} --sweep {params.sweep:q} &> {log:q}"
+
+
+use rule sweep as sweep_elsewhere with:
+    output:
+        output=expand("results/figures/{{sweep}}.on_{{dataset}}.{kind}", kind=("svg", "png")),
+    log:
+        "results/logs/figures/{sweep}.on_{dataset}.log",
+
+
 rule acn_figures:
     """ACN's figures, which are diagrams: drawn from its config and its modules, no data."""
     output:

@@ -15,6 +15,7 @@ from wstal.localize.scores import Scores, VideoScores
 from wstal.plots.diagnosis import FIGURES, plot_comparison
 from wstal.plots.over_time import make_strip, plot_strips, plot_timeline, typical_videos
 from wstal.plots.style import save
+from wstal.plots.sweep import plot_sweep
 
 ROWS = [
     {
@@ -148,6 +149,19 @@ def test_a_strip_may_show_the_probability_of_the_annotated_classes():
     np.testing.assert_allclose(make_strip(logits, "v", {"jump"}), [expected])
     shown = plot_strips({"x": scores(0.2)}, TRUTH, ["b"], shows="class").axes[1].images[0]
     np.testing.assert_allclose(shown.get_array(), 1 / 3)
+
+
+def test_a_sweep_has_a_point_for_each_value_in_order():
+    rows = [
+        {"run": run, "metric": "mAP@0.1:0.7", "mean": mean, "sd": sd, "n": 3}
+        for run, mean, sd in (("m-a", 50.0, 2.0), ("m", 40.0, float("nan")))
+    ]
+    axis = plot_sweep([0.1, 0.02], rows, "weight of a loss", "demo data").axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0.02\ndefault", "0.1\na"]
+    line, _, (bars,) = axis.containers[0]
+    assert line.get_ydata().tolist() == [40, 50]
+    assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [[40, 40], [48, 52]]
+    assert axis.get_xlabel() == "weight of a loss" and axis.get_title() == "demo data"
 
 
 def make_scores(length=20):

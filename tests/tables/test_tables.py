@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 import warm_python
 from wstal.base.errors import WstalError
+from wstal.config.check import checked_tree
 from wstal.tables.paper import (
     COLUMNS,
     Strips,
+    TableSettings,
     as_markdown,
     build_table,
     headline,
@@ -171,6 +173,24 @@ def test_a_figure_shows_all_rows_of_its_table_or_some():
     assert figures["a_figure1"] == Strips("Losses", "thumos14", rows)
     assert figures["a_figure2"] == Strips("Losses", "demo", [elsewhere], "class", 2)
     assert table_figures(TABLE) == {}
+
+
+def test_a_sweep_is_checked_with_its_table(catalog):
+    table = dict(catalog.tables["tssam_table3"])
+    for wrong, words in (
+        ({"a_swoop_b": table["sweeps"]["tssam_sweep_beta"]}, "cannot name a sweep"),
+        ({"a_sweep_b": {"setting": "x", "metric": "m", "points": []}}, "points"),
+    ):
+        with pytest.raises(WstalError, match=words):
+            checked_tree(TableSettings, {**table, "sweeps": wrong}, "tssam.yaml")
+    runs = [point["run"] for sweep in table["sweeps"].values() for point in sweep["points"]]
+    assert set(runs) <= set(catalog.runs())
+    for name in ("alpha", "beta", "lambda"):
+        points = table["sweeps"][f"tssam_sweep_{name}"]["points"]
+        key = {"alpha": "smt", "beta": "gui", "lambda": "ct"}[name]
+        weights = {p["run"]: p["value"] for p in points}
+        for run, value in weights.items():
+            assert catalog.run_config("thumos14", run)["loss"]["weights"][key] == value
 
 
 def test_a_figure_of_rows_that_are_not_in_the_table_is_refused():

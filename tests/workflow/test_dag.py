@@ -214,6 +214,16 @@ def test_tssams_figure_shows_one_seed_of_the_five_losses(plan):
     assert listed["train"] == listed["score"] == 5 and listed["figure_elsewhere"] == 1
 
 
+def test_a_sweep_trains_every_seed_of_its_runs_on_either_dataset(plan):
+    listed = plan.rules("results/figures/tssam_sweep_alpha.svg")
+    assert listed["train"] == 5 * 3 and listed["sweep"] == 1
+    elsewhere = plan.rules(*[f"results/figures/tssam_sweep_{x}.on_demo.svg" for x in SWEPT])
+    assert elsewhere["train"] == (5 + 4 + 4) * 3 and elsewhere["sweep_elsewhere"] == 3
+
+
+SWEPT = ("alpha", "beta", "lambda")
+
+
 # Datasets whose seconds have a class.
 
 

@@ -305,6 +305,21 @@ class Inputs:
         tables = self.catalog.tables.values()
         return {name: figure for table in tables for name, figure in table_figures(table).items()}
 
+    @cached_property
+    def sweeps(self) -> dict[str, Mapping[str, Any]]:
+        """The sweeps of all tables by name, each with the title and dataset of its table."""
+        return {
+            name: {"title": table["title"], "dataset": table["rows"][0]["dataset"], **sweep}
+            for table in self.catalog.tables.values()
+            for name, sweep in table.get("sweeps", {}).items()
+        }
+
+    def sweep_maps(self, wildcards: Wildcards) -> Files:
+        """Return the headline of every run of a sweep, in the order of its points."""
+        sweep = self.sweeps[wildcards.sweep]
+        dataset = wildcards.get("dataset") or sweep["dataset"]
+        return [f"results/{dataset}/{point['run']}_map.csv" for point in sweep["points"]]
+
     def figure_files(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return annotations, manifest and the first seed's scores of each run in a figure."""
         figure = self.figures[wildcards.figure]

@@ -249,6 +249,12 @@ class Params:
         title, name = self._inputs.figures[wildcards.figure].title, wildcards.get("dataset")
         return f"{title} ({self._datasets[name]['note'] or name})" if name else title
 
+    def sweep(self, wildcards: Wildcards) -> str:
+        """Return what a sweep shows, as JSON; beside its title what the data is."""
+        sweep, name = self._inputs.sweeps[wildcards.sweep], wildcards.get("dataset")
+        note = f" ({self._datasets[name]['note'] or name})" if name else ""
+        return canonical_json({**sweep, "title": sweep["title"] + note})
+
     def acn_configs(self, wildcards: Wildcards) -> str:
         """Return the configs that ACN's diagrams show, of the joined run and its flow run: JSON."""
         joined = self._catalog.run_config("thumos14", "acn")

@@ -101,9 +101,7 @@ class Protocol:
 
     def on_subset(self, subset: str) -> Protocol:
         """Return the same protocol on all videos of another subset."""
-        return replace(
-            self, subsets=(subset,), list=None, exclude=(), unpredicted=(), videos=None
-        )
+        return replace(self, subsets=(subset,), list=None, exclude=(), unpredicted=(), videos=None)
 
 
 def protocol_from(mapping: Mapping[str, Any]) -> Protocol:

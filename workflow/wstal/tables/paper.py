@@ -2,7 +2,7 @@
 
 `build_table` joins a paper's numbers with our results in one tidy frame, `as_markdown` is the table
 for reading. `methods_frame` has the methods on one dataset side by side, the best first. At the end
-stands what a table's YAML may say: which runs are behind its rows and in its figures.
+stands what a table's YAML may say: which runs are behind its rows, in its figures and its sweeps.
 """
 
 from __future__ import annotations
@@ -276,6 +276,7 @@ def _mean_cell(mean: float, sd: float) -> str:
 
 
 _FIGURE = re.compile(r"[a-z][a-z0-9]*_figure[0-9]+\Z")
+_SWEEP = re.compile(r"[a-z][a-z0-9]*_sweep_[a-z]+\Z")
 
 
 @dataclass(frozen=True)
@@ -301,6 +302,23 @@ class FigureSettings:
 
 
 @dataclass(frozen=True)
+class PointSettings:
+    """A run of a sweep, and its value of the setting that is swept."""
+
+    value: float
+    run: str
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """A plot of one metric over the values of a setting."""
+
+    setting: str  # what is swept, in words
+    metric: str
+    points: Annotated[tuple[PointSettings, ...], MinLen(2)]
+
+
+@dataclass(frozen=True)
 class TableSettings:
     """A paper's table."""
 
@@ -311,12 +329,19 @@ class TableSettings:
     rows: Annotated[tuple[RowSettings, ...], MinLen(1)]
     figure: str | None = None  # the paper's figure that shows the attention of the same rows
     figures: Mapping[str, FigureSettings] = field(default_factory=dict)  # figures of some rows
+    # Plots of runs that differ in one setting, on the dataset of the first row.
+    sweeps: Mapping[str, SweepSettings] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()  # shown where the paper reports none for a row
 
     def __post_init__(self) -> None:
         for name in (*filter(None, [self.figure]), *self.figures):
             if not _FIGURE.match(str(name)):
                 raise SettingsError(f"{name!r} cannot name a figure; write for example acn_figure3")
+        for name in self.sweeps:
+            if not _SWEEP.match(str(name)):
+                raise SettingsError(
+                    f"{name!r} cannot name a sweep; write for example acn_sweep_alpha"
+                )
 
 
 def table_runs(table: Mapping[str, Any], dataset: str | None = None) -> list[tuple[str, str]]:

@@ -108,7 +108,7 @@ def sequences(video: VideoScores, classes: np.ndarray, kind: Sequence) -> np.nda
     """Return the sequence of each class, float64 `[T, K]`.
 
     `class` and `both`: the class's probability, softmax over C+1 of z = a_fg p; `logit`: z;
-    `attention`: a_fg for every class, with which the attention branch alone localizes (Tables 5, 6).
+    `attention`: a_fg for every class, by which the attention branch localizes (Tables 5, 6).
     """
     attention = video.attention.astype(np.float64)[:, None]
     if kind == "attention":

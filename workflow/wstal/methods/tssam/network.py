@@ -49,7 +49,7 @@ class NetworkSettings:
     block_std: Positive | None = 1e-3
     # softmax over the three attentions (ACM-Net) | sigmoid of each (the paper only says in [0, 1])
     attention: Literal["softmax", "sigmoid"] = "softmax"
-    # False: one classifier for both branches, which "shared" in section 3.2 allows; true: the pooled
+    # False: one classifier for both branches, as "shared" in section 3.2 allows; true: the pooled
     # features have their own.
     own_classifier: bool = False
     topk: TopkSettings = TopkSettings()
