@@ -1,5 +1,6 @@
 """The bootstrap: weights equal copies, intervals have their coverage, and it is fast."""
 
+import json
 import time
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from evaluation_cases import (
     detections,
     frame,
     random_case,
+    results_of,
     truth,
     write_detections,
     write_events,
@@ -231,8 +233,24 @@ def test_runs_of_events_are_compared_at_the_best_on_validation(tmp_path):
     assert checkpoint == "last" and runs[0][0].share_right.tolist() == [0.6, 0.6]
     with pytest.raises(WstalError, match="best_val, last cannot be compared"):
         read_strict_runs(own, EVENTS, None, [([a[0]], [a[1]]), ([b[0]], [])])
-    with pytest.raises(WstalError, match="1 files of scores and 2 of scores by iteration"):
+    with pytest.raises(WstalError, match="1 files of the last iterate and 2 by iteration"):
         read_strict_runs(own, EVENTS, None, [([a[0]], [a[1], a[1]])])
+
+
+def test_runs_of_detections_are_compared_at_the_best_on_validation(tmp_path):
+    own, files = truth(tmp_path), {}
+    right = detections([*PERFECT, ("v3", 2.0, 4.0, "jump", 0.5)])
+    for name, first in (("a", right), ("b", right.iloc[2:])):
+        content = {"5": results_of(first), "10": results_of(right.iloc[:3])}
+        files[name] = write_detections(tmp_path / f"{name}.json", right.iloc[:1]), tmp_path / name
+        files[name][1].write_text(json.dumps({"iterations": content}))
+    given = [([last], [history]) for last, history in files.values()]
+    checkpoint, runs = read_strict_runs(own, PROTOCOL, None, given)
+    assert checkpoint == "best_val" and [len(run[0].predictions) for run in runs] == [3, 1]
+    both = replace(PROTOCOL, subsets=("val", "test"))  # which the choice would be made on
+    assert read_strict_runs(own, both, None, given)[0] == "last"
+    with pytest.raises(WstalError, match="best_val, last cannot be compared"):
+        read_strict_runs(own, PROTOCOL, None, [given[0], (given[1][0], [])])
 
 
 def test_runs_of_detections_are_compared_at_the_last_iterate(tmp_path):

@@ -1,8 +1,8 @@
 """Compare two runs by a paired bootstrap over videos.
 
-Writes compare_{a}_vs_{b}.csv: is run A better than run B? The last iterates are compared, whose
-detections are in proposals.json; of events (scores.h5), the best on validation, if scores by
-iteration are given. Nothing is chosen on test.
+Writes compare_{a}_vs_{b}.csv: is run A better than run B? The last iterates are compared
+(proposals.json; of events scores.h5), or the best on validation if the files by iteration are given
+and validation videos are annotated. Nothing is chosen on test.
 
 Examples:
   wstal compare --ground-truth results/demo/annotations.json --protocol demo \\
@@ -25,7 +25,7 @@ def add_arguments(add: Add) -> None:
     add_protocol(add)
     add("--a", type=Path, nargs="+", required=True, help="proposals.json of A, one per seed")
     add("--b", type=Path, nargs="+", required=True, help="proposals.json of B")
-    add("--a-by-iteration", type=Path, nargs="*", default=[], help="A's scores_by_iteration.h5")
+    add("--a-by-iteration", type=Path, nargs="*", default=[], help="A's files by iteration")
     add("--b-by-iteration", type=Path, nargs="*", default=[], help="the same of B")
     add("--names", nargs=2, default=("a", "b"), help="what to call them")
     add("--resamples", type=int, default=1000)

@@ -303,9 +303,9 @@ def judge_table(plan: Plan, table: Any, ledger: Any) -> Outcome:
     return Outcome(
         OFF,
         "\n".join(lines),
-        f"Neither strict nor paper is within {TOLERANCE} point or two sd of the paper. Weights and features "
-        "passed, so look at the method's open questions (docs/) and at what the protocols differ "
-        "by.",
+        f"Neither strict nor paper is within {TOLERANCE} point or two sd of the paper. Weights "
+        "and features passed, so look at the method's open questions (docs/) and at what the "
+        "protocols differ by.",
     )
 
 

@@ -267,7 +267,7 @@ class Inputs:
 
     def compared_files(self, wildcards: Wildcards) -> dict[str, Files]:
         """Return what two runs are compared by: every seed's proposals, or scores for events."""
-        files = {"": "proposals.json"}
+        files = {"": "proposals.json", "_by_iteration": "proposals_by_iteration.json.gz"}
         if self.datasets[wildcards.dataset]["task"] == "events":
             files = {"": "scores.h5", "_by_iteration": "scores_by_iteration.h5"}
         return {

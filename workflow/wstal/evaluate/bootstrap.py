@@ -23,9 +23,12 @@ from wstal.evaluate.events import Events, Judged, judge
 from wstal.evaluate.ground_truth import GroundTruth
 from wstal.evaluate.map_table import (
     best_event_iteration,
+    best_iteration,
     metric_values,
     read_event_seeds,
+    read_known_history,
     read_scored_detections,
+    require_one_per_seed,
 )
 from wstal.evaluate.protocols import Prepared, Protocol, prepare
 
@@ -62,10 +65,10 @@ def read_strict_runs(
 ) -> tuple[str, list[list[Prepared]] | list[list[Judged]]]:
     """Return what two or more runs are compared by: (checkpoint, each run's seeds as scored).
 
-    `given` has for each run the files of its seeds: proposals.json, which hold the last iterate;
-    under a protocol of events scores.h5 and, if there are any, scores_by_iteration.h5, which give
-    the best on validation. `warn` receives warnings for the user. Raises WstalError if the
-    checkpoints cannot be chosen in the same way.
+    `given` has for each run the files of its seeds: the last iterate in proposals.json (under a
+    protocol of events scores.h5) and, if there are any, proposals_by_iteration.json.gz
+    (scores_by_iteration.h5), which give the best on validation. `warn` receives warnings for the
+    user. Raises WstalError if the checkpoints cannot be chosen in the same way.
     """
     checkpoints, runs = set(), []
     for files, histories in given:
@@ -76,16 +79,35 @@ def read_strict_runs(
                 checkpoints.add(name)
                 runs[-1].append(judge(truth, protocol, events))
             continue
-        checkpoints.add("last")
-        for path in files:
+        require_one_per_seed(files, histories)
+        for path, history in zip(files, histories or [None] * len(files), strict=True):
             found = read_scored_detections(truth, protocol, path, warn)
+            name, found = choose_strict_detections(truth, protocol, found, history, usable)
+            checkpoints.add(name)
             runs[-1].append(prepare(truth, found, protocol, usable))
     if len(checkpoints) > 1:
         raise WstalError(
-            f"checkpoints {', '.join(sorted(checkpoints))} cannot be compared; give scores by "
+            f"checkpoints {', '.join(sorted(checkpoints))} cannot be compared; give the files by "
             "iteration of every run, or of none"
         )
     return checkpoints.pop(), runs
+
+
+def choose_strict_detections(
+    truth: GroundTruth,
+    protocol: Protocol,
+    last: pd.DataFrame,
+    history: Path | None,
+    usable: set[str] | None,
+) -> tuple[str, pd.DataFrame]:
+    """Return checkpoint and detections of the strict reading: best on validation, if scored."""
+    validation = [video for video, subset in truth.subset.items() if subset == "val"]
+    if history is not None and len(truth.segments(validation)):
+        iterations = read_known_history(truth, history)
+        best = best_iteration(truth, protocol, iterations, usable, "val")
+        if best is not None:
+            return "best_val", iterations[best]
+    return "last", last
 
 
 def choose_strict_events(

@@ -155,6 +155,15 @@ def read_known_history(truth: GroundTruth, path: Path) -> dict[int, pd.DataFrame
     return frames
 
 
+def require_one_per_seed(files: Sequence[Path], histories: Sequence[Path]) -> None:
+    """Raise WstalError unless there is one history for each file, or none at all."""
+    if histories and len(histories) != len(files):
+        raise WstalError(
+            f"{len(files)} files of the last iterate and {len(histories)} by iteration; give one "
+            "of each per seed"
+        )
+
+
 def read_event_seeds(
     truth: GroundTruth, protocol: Protocol, scores: Sequence[Path], histories: Sequence[Path]
 ) -> list[tuple[Events, dict[int, Events]]]:
@@ -162,11 +171,7 @@ def read_event_seeds(
 
     Raises WstalError unless `histories` has one file per seed, or none at all.
     """
-    if histories and len(histories) != len(scores):
-        raise WstalError(
-            f"{len(scores)} files of scores and {len(histories)} of scores by iteration; "
-            "give one of each per seed"
-        )
+    require_one_per_seed(scores, histories)
     known = truth.classes, protocol.seconds
     by_iteration = [read_event_history(path, *known) for path in histories]
     last = [read_events(path, *known) for path in scores]
