@@ -131,9 +131,11 @@ def test_frozen_stages_do_not_move():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("skip", ["none", "prev", "dense"])
-def test_padded_batches_score_and_learn_as_videos_alone(skip):
-    network, x = model(skip=skip), features(2)
+@pytest.mark.parametrize(
+    ("skip", "normalize"), [("none", "once"), ("prev", "every"), ("dense", "inside")]
+)
+def test_padded_batches_score_and_learn_as_videos_alone(skip, normalize):
+    network, x = model(skip=skip, normalize=normalize), features(2)
     mask = torch.ones(2, 9, dtype=torch.bool)
     mask[:, 6:] = False
     padded = x * mask[..., None]
@@ -330,7 +332,9 @@ def by_loops(stage, audio, visual):
     correlation = torch.zeros(length, length, dtype=u.dtype)
     for i in range(length):
         for j in range(length):
-            left, right = u[:, i] / u[:, i].norm(), v[:, j] / v[:, j].norm()
+            left, right = u[:, i], v[:, j]
+            if stage.unit_copies:
+                left, right = left / left.norm(), right / right.norm()
             correlation[i, j] = stage.scale * left @ stage.weight.T @ right
     attended_u, attended_v = torch.zeros_like(u), torch.zeros_like(v)
     for j in range(length):
@@ -342,12 +346,9 @@ def by_loops(stage, audio, visual):
     return attended_u.T, attended_v.T
 
 
-def stages_of(audio_width, visual_width, stages, skip):
-    return CrossAttentionStages(
-        NetworkSettings(
-            audio_width=audio_width, visual_width=visual_width, stages=stages, skip=skip
-        )
-    )
+def stages_of(audio_width, visual_width, stages, skip, **changes):
+    widths = {"audio_width": audio_width, "visual_width": visual_width}
+    return CrossAttentionStages(NetworkSettings(**widths, stages=stages, skip=skip, **changes))
 
 
 def sequences(batch=2, length=5, widths=(3, 4)):
@@ -355,9 +356,10 @@ def sequences(batch=2, length=5, widths=(3, 4)):
     return [torch.randn(batch, length, width, dtype=torch.float64) for width in widths]
 
 
-def test_attended_sequences_are_those_of_the_definition():
+@pytest.mark.parametrize("copies", [False, True])
+def test_attended_sequences_are_those_of_the_definition(copies):
     audio, visual = sequences()
-    stage = CrossAttention(3, 4, 2.5).double()
+    stage = CrossAttention(3, 4, 2.5, unit_copies=copies).double()
     found = stage(audio, visual)
     for video in range(2):
         expected = by_loops(stage, audio[video], visual[video])
@@ -365,10 +367,49 @@ def test_attended_sequences_are_those_of_the_definition():
             torch.testing.assert_close(ours[video], theirs, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("normalize", ["once", "every", "inside"])
+def test_each_reading_of_normalized_is_followed_in_every_stage(normalize):
+    """Dense skips by loops: what enters a stage has unit vectors, or Eq. 1 alone sees them."""
+    fusion = stages_of(3, 4, 3, "dense", normalize=normalize).double()
+    given = [x[0] for x in sequences()]
+    found = fusion(*(x[None] for x in given))
+    history = [given]
+    for number, stage in enumerate(fusion.stages):
+        if normalize == "every" or (normalize == "once" and number == 0):
+            history[-1] = [x / x.norm(dim=1, keepdim=True) for x in history[-1]]
+        attended = by_loops(stage, *history[-1])
+        history.append([torch.tanh(sum(h[m] for h in history) + attended[m]) for m in (0, 1)])
+    for ours, theirs in zip(found, history[-1], strict=True):
+        torch.testing.assert_close(ours[0], theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("normalize", ["once", "every"])
+def test_the_length_of_an_embedding_is_lost_unless_copies_are_normalized(normalize):
+    audio, visual = sequences()
+    doubled = [2 * audio, 3 * visual]
+    for how, same in ((normalize, True), ("inside", False)):
+        fusion = stages_of(3, 4, 2, "dense", normalize=how).double()
+        assert torch.allclose(fusion(audio, visual)[0], fusion(*doubled)[0]) is same
+
+
+def test_outside_training_a_fixed_number_of_snippets_may_be_read():
+    whole, x = model().eval(), features()
+    sampled = model(test_length=5).eval()  # 9 snippets: 0, 1, 3, 5, 7 are read
+    kept, read = sampled(x), whole(x[:, [0, 1, 3, 5, 7]])
+    torch.testing.assert_close(kept.cas[:, [0, 1, 3, 5, 7]], read.cas)
+    torch.testing.assert_close(kept.attention[:, 2], read.attention[:, 1:3].mean(1))
+    torch.testing.assert_close(kept.extra["class_logits"][:, 8], read.extra["class_logits"][:, 4])
+    assert sampled.train()(x).cas.shape == (4, 9, 4) and kept.features.shape == (4, 9, 11)
+    exact = model(test_length=9).eval()(x)
+    torch.testing.assert_close(exact.cas, whole(x).cas)
+
+
 def test_columns_of_attention_sum_to_one_and_padding_gets_none():
     audio, visual = sequences(length=6)
     mask = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
-    for attention in CrossAttention(3, 4, 1.0).double().attention(audio, visual, mask):
+    for attention in (
+        CrossAttention(3, 4, 1.0, unit_copies=True).double().attention(audio, visual, mask)
+    ):
         torch.testing.assert_close(attention.sum(1), torch.ones(2, 6, dtype=torch.float64))
         assert not attention[1, 4:].any() and (attention[1, :4] > 0).all()
 
@@ -395,7 +436,7 @@ def test_skips_by_hand():
         "dense": tanh(audio + first + 2 * tanh(audio + 2 * first)),
     }
     for skip, value in expected.items():
-        found, other = stages_of(1, 2, 3, skip)(audio, visual)
+        found, other = stages_of(1, 2, 3, skip, normalize="inside")(audio, visual)
         torch.testing.assert_close(found, value)
         assert other.shape == (1, 1, 2)
 
@@ -415,15 +456,15 @@ def test_gradients_are_those_of_finite_differences():
 
 def test_silence_has_a_gradient_of_ordinary_size():
     audio, visual = torch.zeros(1, 4, 3, requires_grad=True), torch.randn(1, 4, 4)
-    CrossAttention(3, 4, 1.0)(audio, visual)[1].square().sum().backward()
+    CrossAttention(3, 4, 1.0, unit_copies=True)(audio, visual)[1].square().sum().backward()
     assert audio.grad.isfinite().all() and audio.grad.abs().max() < 1e5
 
 
 def test_initial_attention_is_nearly_uniform_unless_it_is_scaled():
     torch.manual_seed(0)
     x, y = functional.leaky_relu(torch.randn(2, 1, 50, 1024)).unbind(0)
-    spread = CrossAttention(1024, 1024, 1.0).attention(x, y)[0].std() * 50
-    scaled = CrossAttention(1024, 1024, 30.0).attention(x, y)[0].std() * 50
+    spread = CrossAttention(1024, 1024, 1.0, unit_copies=True).attention(x, y)[0].std() * 50
+    scaled = CrossAttention(1024, 1024, 30.0, unit_copies=True).attention(x, y)[0].std() * 50
     assert spread < 0.06 and scaled > 10 * spread
 
 

@@ -17,11 +17,12 @@ from wstal.methods.cavf.localize import (
 )
 from wstal.methods.cavf.loss import (
     ContinuitySettings,
+    PseudoSettings,
     active_share,
-    agreed_class,
     continuity_loss,
     gaussian,
     mean_over_snippets,
+    nearby_class,
     pseudo_loss,
     uniform,
     windowed_mean,
@@ -73,7 +74,7 @@ def test_each_video_weighs_the_same_whatever_its_length():
     assert mean_over_snippets(x).item() == pytest.approx(x.mean().item())
 
 
-WEIGHTS = gaussian(ContinuitySettings())
+WINDOW = ContinuitySettings()
 
 
 def openmax(foreground, inside):
@@ -85,7 +86,7 @@ def openmax(foreground, inside):
 def test_vanishes_where_nothing_changes_and_the_class_is_sure():
     mu = torch.full((2, 7), 0.6, dtype=torch.float64)
     labels = torch.tensor([[1.0, 0.0]] * 2, dtype=torch.float64)
-    found = continuity_loss(mu, openmax(mu, torch.ones_like(mu)), labels, WEIGHTS)
+    found = continuity_loss(mu, openmax(mu, torch.ones_like(mu)), labels, WINDOW)
     assert found.item() == pytest.approx(0, abs=1e-7)
 
 
@@ -93,18 +94,18 @@ def test_an_unsure_class_draws_the_foreground_down():
     mu = torch.full((1, 7), 0.6, dtype=torch.float64, requires_grad=True)
     inside = torch.full((1, 7), 0.25, dtype=torch.float64)
     labels = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
-    found = continuity_loss(mu, openmax(mu, inside), labels, WEIGHTS)
+    found = continuity_loss(mu, openmax(mu, inside), labels, WINDOW)
     assert found.item() == pytest.approx(0.6 * 0.75, abs=1e-7)
-    both = continuity_loss(mu, openmax(mu, inside), torch.ones(1, 2).double(), WEIGHTS)
+    both = continuity_loss(mu, openmax(mu, inside), torch.ones(1, 2).double(), WINDOW)
     assert both.item() == pytest.approx(0, abs=1e-7)  # the labels' probabilities add up
-    none = continuity_loss(mu, openmax(mu, inside), torch.zeros(1, 2).double(), WEIGHTS)
+    none = continuity_loss(mu, openmax(mu, inside), torch.zeros(1, 2).double(), WINDOW)
     assert none.item() == pytest.approx(0.6, abs=1e-7)  # background only: drawn to 0
 
 
 def test_a_step_in_closed_form():
     mu = torch.cat([torch.zeros(1, 10), torch.ones(1, 10)], 1).double()
-    found = continuity_loss(mu, openmax(mu, torch.ones_like(mu)), torch.eye(2)[:1], WEIGHTS)
-    _, side, peak, _, last = WEIGHTS.double().tolist()
+    found = continuity_loss(mu, openmax(mu, torch.ones_like(mu)), torch.eye(2)[:1], WINDOW)
+    _, side, peak, _, last = gaussian(WINDOW).double().tolist()
     # Beside the step the neighbours across it weigh side + last, one further last alone;
     # the same on the other side, the same for both terms.
     assert found.item() == pytest.approx(4 * (side + 2 * last) / 20, abs=1e-7)
@@ -119,9 +120,25 @@ def test_gradients_reach_both_sides_and_are_those_of_finite_differences():
     mask = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
 
     def value(mu, inside):
-        return continuity_loss(mu, openmax(mu, inside), labels, WEIGHTS.double(), mask)
+        return continuity_loss(mu, openmax(mu, inside), labels, WINDOW, mask)
 
     assert torch.autograd.gradcheck(value, (mu, inside))
+
+
+def test_the_gradient_of_the_smoothed_side_can_be_stopped():
+    """|mu - G mu| in an even slope: with its mean moving along, the ends alone learn."""
+    labels, found = torch.eye(2)[:1].double(), {}
+    for stop in (False, True):
+        mu = torch.linspace(0.9, 0.1, 9, dtype=torch.float64)[None].requires_grad_()
+        p = openmax(torch.full_like(mu, 0.5), torch.zeros_like(mu))  # its term is mu - 0
+        loss = continuity_loss(mu, p, labels, replace(WINDOW, stop_gradient=stop))
+        (found[stop],) = torch.autograd.grad(loss, mu)
+        found[f"loss {stop}"] = loss.item()
+    assert found["loss True"] == found["loss False"]
+    # Without a window both terms have the sign of mu - G mu, 0 in the middle, and of mu.
+    signs = torch.tensor([1.0, 1, 0, 0, 0, 0, 0, -1, -1]) + 1
+    torch.testing.assert_close(found[True][0, [0, 1, 7, 8]] * 9, signs[[0, 1, 7, 8]].double())
+    assert (found[False] - found[True]).abs().max() > 0.01
 
 
 def test_padding_takes_no_part():
@@ -129,8 +146,8 @@ def test_padding_takes_no_part():
     mu = torch.rand(2, 6, dtype=torch.float64)
     p, labels = openmax(mu, torch.rand(2, 6).double()), torch.eye(2).double()
     mask = torch.tensor([[True] * 4 + [False] * 2] * 2)
-    found = continuity_loss(mu, p, labels, WEIGHTS, mask)
-    alone = continuity_loss(mu[:, :4], p[:, :4], labels, WEIGHTS)
+    found = continuity_loss(mu, p, labels, WINDOW, mask)
+    alone = continuity_loss(mu[:, :4], p[:, :4], labels, WINDOW)
     assert found.item() == pytest.approx(alone.item(), rel=1e-12)
 
 
@@ -140,7 +157,7 @@ P = torch.tensor(
 
 
 def test_neighbours_decide_the_class_and_whether_it_counts():
-    label, active = agreed_class(P, uniform(2), 0.65)
+    label, active = nearby_class(P, PseudoSettings(2, 0.65))
     # means over three (two at the ends): .85, .6, .53, .57, .8 of class 0
     assert label.tolist() == [[0, 0, 0, 0, 0]]
     assert active.tolist() == [[True, False, False, False, True]]
@@ -149,9 +166,20 @@ def test_neighbours_decide_the_class_and_whether_it_counts():
     assert pseudo_loss(P, label, active).item() == pytest.approx(expected, rel=1e-12)
 
 
+def test_the_words_of_the_appendix_act_where_equation_9_does_not():
+    agree, differ = (PseudoSettings(2, 0.65, where) for where in ("agree", "differ"))
+    label, active = nearby_class(P, agree)
+    others, rest = nearby_class(P, differ)
+    assert torch.equal(label, others) and torch.equal(rest, ~active)
+    expected = -(np.log(0.8) + np.log(0.1) + np.log(0.7)) / 5
+    assert pseudo_loss(P, others, rest).item() == pytest.approx(expected, abs=1e-6)
+    mask = torch.tensor([[True] * 4 + [False]])
+    assert nearby_class(P, differ, mask)[1].tolist() == [[False, True, True, True, False]]
+
+
 def test_a_snippet_learns_the_class_its_neighbours_have():
     p = torch.tensor([[[0.9, 0.1], [0.4, 0.6], [0.9, 0.1]]]).double().requires_grad_()
-    label, active = agreed_class(p, uniform(2), 0.7)
+    label, active = nearby_class(p, PseudoSettings(2, 0.7))
     assert label.tolist() == [[0, 0, 0]] and active[0, 1]
     pseudo_loss(p, label, active).backward()
     assert p.grad[0, 1, 0] < 0 and p.grad[0, 1, 1] == 0
@@ -159,24 +187,24 @@ def test_a_snippet_learns_the_class_its_neighbours_have():
 
 def test_constant_and_certain_sequences_cost_nothing():
     p = torch.tensor([0.0, 1.0]).double().expand(2, 6, 2)
-    label, active = agreed_class(p, uniform(4), 0.9)
+    label, active = nearby_class(p, PseudoSettings(4, 0.9))
     assert active.all() and pseudo_loss(p, label, active).item() == pytest.approx(0, abs=1e-6)
-    assert not agreed_class(torch.full((1, 6, 2), 0.5), uniform(4), 0.7)[1].any()
+    assert not nearby_class(torch.full((1, 6, 2), 0.5), PseudoSettings(4, 0.7))[1].any()
 
 
 def test_padding_takes_no_part_pseudo():
     padded = torch.cat([P, torch.ones(1, 2, 2).double()], 1)
     mask = torch.tensor([[True] * 5 + [False] * 2])
-    label, active = agreed_class(padded, uniform(2), 0.65, mask)
+    label, active = nearby_class(padded, PseudoSettings(2, 0.65), mask)
     assert active[0].tolist() == [True, False, False, False, True, False, False]
     assert active_share(active, mask).item() == pytest.approx(0.4)
-    alone = pseudo_loss(P, *agreed_class(P, uniform(2), 0.65))
+    alone = pseudo_loss(P, *nearby_class(P, PseudoSettings(2, 0.65)))
     assert pseudo_loss(padded, label, active, mask).item() == pytest.approx(alone.item())
 
 
 def test_gradient_is_that_of_finite_differences():
     p = P.clone().requires_grad_()
-    label, active = agreed_class(p, uniform(2), 0.65)
+    label, active = nearby_class(p, PseudoSettings(2, 0.65))
     assert torch.autograd.gradcheck(lambda x: pseudo_loss(x, label, active), (p,))
 
 

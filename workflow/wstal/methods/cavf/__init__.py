@@ -1,8 +1,8 @@
 """CAVF: cross-attentional audio-visual fusion (Lee et al., ICLR 2021).
 
 Audio and picture attend to each other in stages, an open-max classifier reads their
-concatenation, and two losses make neighbouring snippets agree. There is no public code: what the
-paper leaves open is resolved here, each resolution a setting (docs/cavf.md gives the reasons).
+concatenation, and two losses make neighbouring snippets agree. The authors published no code: what
+the paper leaves open is resolved here, each resolution a setting (docs/cavf.md gives the reasons).
 """
 
 from typing import Any

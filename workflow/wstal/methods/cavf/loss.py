@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, MultipleOf
@@ -40,6 +40,9 @@ class ContinuitySettings:
     sigma: Positive = 1.0  # of the Gaussian, in snippets (open)
     # Weights of sum 1 | false, as printed: of peak 1 / (B + 1), which draws the foreground to 0.
     normalize: bool = True
+    # The windowed means are targets, and learn nothing through this term (open; the paper
+    # mentions no stop of the gradient).
+    stop_gradient: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class PseudoSettings:
 
     neighbours: Neighbours = 4  # N (open: as B)
     threshold: Share = 0.7  # tau (open): mean probability from which a class counts as agreed
+    # agree: from tau up (Eq. 9) | differ: below tau (the words of appendix B.1).
+    where: Literal["agree", "differ"] = "agree"
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def loss(output: Output, batch: Batch, settings: LossSettings) -> tuple[Tensor, 
     """
     labels, mask, p = batch.labels, batch.mask, output.cas
     near = settings.pseudo
-    agreed = agreed_class(p, uniform(near.neighbours), near.threshold, mask)
+    found = nearby_class(p, near, mask)
     total, terms = weighted_sum(
         asdict(settings.weights),
         {
@@ -82,12 +87,12 @@ def loss(output: Output, batch: Batch, settings: LossSettings) -> tuple[Tensor, 
                 output.features, output.extra["class_logits"], labels, batch.pairs, mask=mask
             ),
             "continuity": lambda: continuity_loss(
-                output.attention, p, labels, gaussian(settings.continuity), mask
+                output.attention, p, labels, settings.continuity, mask
             ),
-            "pseudo": lambda: pseudo_loss(p, *agreed, mask),
+            "pseudo": lambda: pseudo_loss(p, *found, mask),
         },
     )
-    return total, terms | {"pseudo_active": active_share(agreed[1], mask)}
+    return total, terms | {"pseudo_active": active_share(found[1], mask)}
 
 
 def classification_loss(
@@ -114,32 +119,36 @@ def continuity_loss(
     foreground: Tensor,
     probabilities: Tensor,
     labels: Tensor,
-    weights: Tensor,
+    settings: ContinuitySettings,
     mask: Tensor | None = None,
 ) -> Tensor:
     """Mean |mu - G mu| + |mu - G (mu p_ac(y))| over snippets and videos.
 
     foreground mu `[B, T]`; probabilities `[B, T, C+1]`, whose classes are mu p_ac; labels
     `[B, C]`, of which the probabilities are added up where a video has several (a reading: the
-    paper writes one). A video without any is drawn to mu = 0. `weights` is the window G. Both
-    sides learn: the paper mentions no stop of the gradient.
+    paper writes one). A video without any is drawn to mu = 0.
     """
     of_labels = (probabilities[..., :-1] * labels[:, None]).sum(-1)
-    smooth = windowed_mean(torch.stack([foreground, of_labels], -1), weights, mask)  # Eq. 7 and 8
+    both = torch.stack([foreground, of_labels], -1)
+    smooth = windowed_mean(both, gaussian(settings), mask)  # Eq. 7 and 8
+    smooth = smooth.detach() if settings.stop_gradient else smooth
     apart = (foreground[..., None] - smooth).abs().sum(-1)  # Eq. 6
     return mean_over_snippets(apart, mask)
 
 
-def agreed_class(
-    probabilities: Tensor, weights: Tensor, threshold: float, mask: Tensor | None = None
+def nearby_class(
+    probabilities: Tensor, settings: PseudoSettings, mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The likeliest class `[B, T]` of each neighbourhood and where it is likely enough `[B, T]`.
+    """The likeliest class `[B, T]` of each neighbourhood and where the term acts `[B, T]`.
 
-    A neighbourhood's probabilities are the mean of its snippets' `[B, T, C+1]`; enough is at
-    least `threshold`. Background is a class like the others. Nothing learns through this.
+    A neighbourhood's probabilities are the mean of its snippets' `[B, T, C+1]`. The term acts
+    where the largest is at least `threshold`, or with `differ` where it is less. Background is a
+    class like the others. Nothing learns through this.
     """
-    value, label = windowed_mean(probabilities.detach(), weights, mask).max(-1)
-    active = value >= threshold
+    near = windowed_mean(probabilities.detach(), uniform(settings.neighbours), mask)
+    value, label = near.max(-1)
+    agree = value >= settings.threshold
+    active = agree if settings.where == "agree" else ~agree
     return label, active if mask is None else active & mask
 
 
@@ -148,8 +157,8 @@ def pseudo_loss(
 ) -> Tensor:
     """Mean over all snippets of -log p(label) where `active`, 0 elsewhere, then over videos.
 
-    differs from paper: its appendix B.1 says that the term acts where neighbours do *not*
-    agree; Eq. 9 has the opposite and is followed.
+    differs from paper: appendix B.1 says that the term acts where neighbours do *not* agree,
+    Eq. 9 the opposite. The default follows Eq. 9.
     """
     found = probabilities.gather(-1, label[..., None]).squeeze(-1)
     return mean_over_snippets(-torch.log(found + EPS) * active, mask)
@@ -217,4 +226,5 @@ TRAINING = TrainingHalf(
     loss=loss,
     activation="probability",
     takes_mask=True,
+    snippets_scored=lambda run: run.model.test_length,
 )

@@ -1,7 +1,7 @@
 """CAVF's network: audio and picture attend to each other in stages, then are classified.
 
-An open-max classifier reads their concatenation. There is no public code: "paper" is what the
-paper states, "open" marks what it leaves open and is resolved here (docs/cavf.md gives the
+An open-max classifier reads their concatenation. The authors published no code: "paper" is what
+the paper states, "open" marks what it leaves open and is resolved here (docs/cavf.md gives the
 reasons), "W-TALC" is what that method's code does.
 """
 
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from wstal.base.errors import WstalError
 from wstal.base.settings import Count, DropoutRate, Positive, SettingsError
+from wstal.layers.sampling import at_snippets, uniform_snippets
 from wstal.layers.temporal import Dropout
 from wstal.methods import contract
 from wstal.methods.contract import Output
@@ -41,13 +42,20 @@ class NetworkSettings:
     skip: Literal["none", "prev", "dense"] = "dense"
     # The first so many stages, and the embeddings, keep the weights of init_from (Table 7).
     freeze_stages: Annotated[int, Ge(0)] = 0
-    # Factor of the correlation inside the softmax (paper: 1); more sharpens attention, which
-    # starts out nearly uniform.
+    # What "l2-normalized" in Eq. 1 means (open). once: the embeddings, before the first stage, as
+    # in the fusion module that a later paper published (docs/cavf.md) | every: what enters a
+    # stage, in each | inside: a copy, in Eq. 1 alone, so that Eq. 2 and 3 see the lengths.
+    normalize: Literal["once", "every", "inside"] = "once"
+    # Factor of the correlation inside the softmax (paper: 1).
     attention_scale: Positive = 1.0
     # Background as the open rest, or as one class among others (Tables 2 and 10).
     classifier: Literal["openmax", "softmax"] = "openmax"
     # Before the classifier (paper), and before the features that are compared (W-TALC).
     dropout: DropoutRate = 0.7
+    # Outside training a video is read at so many snippets of a uniform grid, and the outputs are
+    # put back on its own; null: at every snippet. A softmax over more snippets than in training
+    # is flatter (open).
+    test_length: Annotated[int, Ge(2)] | None = None
 
     def __post_init__(self) -> None:
         if self.freeze_stages > (self.stages if self.modality == "av" else 0):
@@ -80,7 +88,7 @@ class CAVF(nn.Module):
     ) -> None:
         super().__init__()
         _check_streams(settings.modality, audio, len(dims))
-        self.dims, self.audio = list(dims), audio
+        self.dims, self.audio, self.test_length = list(dims), audio, settings.test_length
         audio_dim = 0 if audio is None else dims[audio]
         given = {"audio": audio_dim, "visual": sum(dims) - audio_dim}
         widths = {"audio": settings.audio_width, "visual": settings.visual_width}
@@ -104,7 +112,19 @@ class CAVF(nn.Module):
             self.fusion.stages[: settings.freeze_stages].requires_grad_(False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
-        """`[B, T, D]` -> Output: probabilities, mu as attention, class logits h in extra."""
+        """`[B, T, D]` -> Output, of a sample of `test_length` snippets when not training."""
+        if self.training or self.test_length is None:
+            return self.read(x, mask)
+        index = uniform_snippets(x.shape[1], self.test_length, x.device)
+        fields = self.read(x[:, index])._asdict()
+        fields |= fields.pop("extra")
+        cas, attention, features, logits = (
+            at_snippets(value, index, x.shape[1]) for value in fields.values()
+        )
+        return Output(cas, attention, features, {"class_logits": logits})
+
+    def read(self, x: Tensor, mask: Tensor | None = None) -> Output:
+        """Probabilities, mu as attention, class logits h in extra, for `[B, T, D]`."""
         streams = list(x.split(self.dims, -1))
         parts = {} if self.audio is None else {"audio": streams.pop(self.audio)}
         if streams:
@@ -135,14 +155,18 @@ class CrossAttentionStages(nn.Module):
 
     `dense` adds the outputs of all earlier stages (the embeddings are the stage before the
     first), `prev` that of the last alone, `none` nothing. Eq. 3 may be read with the attended
-    sequence inside the sum, t times at stage t; it is taken once.
+    sequence inside the sum, t times at stage t; it is taken once. `normalize` says which
+    sequences have unit vectors: the embeddings (`once`), what enters any stage (`every`), or
+    copies in Eq. 1 alone (`inside`).
     """
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
-        self.skip, widths = settings.skip, (settings.audio_width, settings.visual_width)
+        self.skip, self.normalize = settings.skip, settings.normalize
+        widths, scale = (settings.audio_width, settings.visual_width), settings.attention_scale
         self.stages = nn.ModuleList(
-            CrossAttention(*widths, settings.attention_scale) for _ in range(settings.stages)
+            CrossAttention(*widths, scale, unit_copies=self.normalize == "inside")
+            for _ in range(settings.stages)
         )
 
     def forward(
@@ -150,7 +174,9 @@ class CrossAttentionStages(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Both sequences after the last stage, each of its own width."""
         history = [(audio, visual)]
-        for stage in self.stages:
+        for number, stage in enumerate(self.stages):
+            if self.normalize == "every" or (self.normalize == "once" and number == 0):
+                history[-1] = (_unit(audio), _unit(visual))
             attended = stage(*history[-1], mask)
             kept = {"none": [], "prev": history[-1:], "dense": history}[self.skip]
             audio, visual = (
@@ -163,15 +189,17 @@ class CrossAttentionStages(nn.Module):
 class CrossAttention(nn.Module):
     """One stage: audio `[B, T, D_u]` and visual `[B, T, D_v]`, each attended, widths kept.
 
-    `scale` multiplies the correlation. differs from paper, where it is 1: with unit vectors of
-    1024 channels and Xavier's weights a correlation spreads by 0.03, so that attention starts
-    out uniform to within 14 % and the weights have to grow before it is more than that.
+    `scale` multiplies the correlation (paper: 1). With unit vectors of 1024 channels and Xavier's
+    weights a correlation spreads by 0.03, so that attention starts out uniform to within 14 %.
+    With `unit_copies` Eq. 1 reads the sequences as unit vectors, and Eq. 2 as they are.
     """
 
-    def __init__(self, audio_width: int, visual_width: int, scale: float) -> None:
+    def __init__(
+        self, audio_width: int, visual_width: int, scale: float, *, unit_copies: bool
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(visual_width, audio_width))  # W, transposed
-        self.scale = scale
+        self.scale, self.unit_copies = scale, unit_copies
         nn.init.xavier_uniform_(self.weight)
 
     def forward(
@@ -186,8 +214,10 @@ class CrossAttention(nn.Module):
         self, audio: Tensor, visual: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """A_u and A_v `[B, T, T]`: every column sums to 1, rows of padding are 0."""
-        projected = functional.linear(_unit(audio), self.weight)
-        correlation = self.scale * projected @ _unit(visual).mT  # Eq. 1, rows audio
+        if self.unit_copies:
+            audio, visual = _unit(audio), _unit(visual)
+        projected = functional.linear(audio, self.weight)
+        correlation = self.scale * projected @ visual.mT  # Eq. 1, rows audio
         both = correlation, correlation.mT
         if mask is not None:
             both = tuple(c.masked_fill(~mask[:, :, None], -torch.inf) for c in both)
