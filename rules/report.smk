@@ -106,8 +106,8 @@ rule figure:
         options=values.figure_options,
         code=values.code("plot_strips"),
     shell:
-        "python scripts/plot_strips.py --annotations {input.annotations:q}"
-        " --manifest {input.manifest:q} --scores {input.scores:q} --names {params.names:q}"
+        "python scripts/plot_strips.py --annotations {input.annotations:q} --names {params.names:q}"
+        " --manifest {input.manifest:q} --scores {input.scores:q} --proposals {input.proposals:q}"
         " {params.options:q} --title={params.title:q} --output {output:q} &> {log:q}"
 
 

@@ -120,6 +120,10 @@ def test_a_mistake_in_own_files_ends_the_run(files):
 
 
 def test_tables_and_figures_need_the_results_of_their_runs(files):
+    shown = files.figure_files(of(figure="cavf_figure5", dataset="demo"))
+    assert [path.rsplit("/", 3)[1] for path in shown["proposals"]] == ["cavf-visual_only", "cavf"]
+    assert files.figure_files(of(figure="cavf_figure5", dataset="demo_ave"))["proposals"] == []
+    assert files.figure_files(of(figure="cavf_figure2"))["proposals"] == []
     table = of(table="cavf_table4")
     assert files.table_paper(table).endswith("reference/paper_tables/cavf_table4.csv")
     results = files.table_results(table)

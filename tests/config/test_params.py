@@ -121,7 +121,10 @@ def test_names_of_pages_tables_and_figures(values):
     assert about["recipe"] == "demo_i3d" and about["seed"] == 0 and about["run"] == "co2net"
     title = values.figure_title(of(figure="tssam_figure3", dataset="demo"))
     assert title == "The losses of TS-SAM (demo data)"
-    assert values.figure_options(of(figure="cavf_figure4")) == ["--shows", "class", "--skip", "2"]
+    options = " ".join(values.figure_options(of(figure="cavf_figure4")))
+    assert options == "--shows class --videos 4 --skip 2 --chosen annotation --segments"
+    hurt = " ".join(values.figure_options(of(figure="cavf_figure5")))
+    assert hurt == "--shows class --videos 2 --skip 0 --chosen loss --segments"
     assert values.methods_title(of(dataset="demo")) == "Methods on Rendered demo (demo data)"
     assert json.loads(values.methods_left_out(of(dataset="ave")))["acn"].startswith("needs rgb")
     configs = json.loads(values.acn_configs(of()))

@@ -164,6 +164,18 @@ def test_a_sweep_has_a_point_for_each_value_in_order():
     assert axis.get_xlabel() == "weight of a loss" and axis.get_title() == "demo data"
 
 
+def test_predicted_segments_of_the_annotated_classes_lie_below_a_strip():
+    rows = [("b", 1.0, 3.0, "run", 0.8), ("b", 5.0, 6.0, "jump", 0.9), ("d", 2.0, 4.0, "jump", 1.0)]
+    found = pd.DataFrame(rows, columns=[*TRUTH.columns, "score"])
+    runs = {"add": scores(0.2), "ccm": scores(0.9)}
+    drawn = {"add": found, "ccm": found[:0]}
+    figure = plot_strips(runs, TRUTH, ["b"], detections=drawn, remarks={"b": "AP 50 → 20"})
+    annotated, add, ccm = figure.axes
+    assert annotated.get_title(loc="left") == "b: run · AP 50 → 20"
+    assert [patch.get_x() for patch in add.patches] == [1.0] and not ccm.patches
+    assert add.patches[0].get_width() == 2.0 and add.get_ylim() == ccm.get_ylim() == (-0.6, 1)
+
+
 def make_scores(length=20):
     ramp = np.linspace(0, 1, length)
     own = VideoScores(

@@ -171,7 +171,7 @@ def test_a_figure_shows_all_rows_of_its_table_or_some():
     }
     figures = table_figures(table)
     assert figures["a_figure1"] == Strips("Losses", "thumos14", rows)
-    assert figures["a_figure2"] == Strips("Losses", "demo", [elsewhere], "class", 2)
+    assert figures["a_figure2"] == Strips("Losses", "demo", [elsewhere], "class", skip=2)
     assert table_figures(TABLE) == {}
 
 

@@ -321,16 +321,19 @@ class Inputs:
         return [f"results/{dataset}/{point['run']}_map.csv" for point in sweep["points"]]
 
     def figure_files(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return annotations, manifest and the first seed's scores of each run in a figure."""
+        """Return annotations, manifest and what the first seed of each run in a figure made."""
         figure = self.figures[wildcards.figure]
         name = wildcards.get("dataset") or figure.dataset
         recipe, seed = self.datasets[name]["recipe"], self.datasets[name]["seeds"][0]
         folder = f"results/{name}"
-        runs = [f"{folder}/{recipe}/{row['run']}/seed{seed}/scores.h5" for row in figure.rows]
+        runs = [f"{folder}/{recipe}/{row['run']}/seed{seed}" for row in figure.rows]
+        detected = self.datasets[name]["task"] == "detection"
+        shown = detected and (figure.segments or figure.chosen == "loss")
         return {
             "annotations": f"{folder}/annotations.json",
             "manifest": f"{folder}/manifest.csv",
-            "scores": runs,
+            "scores": [f"{run}/scores.h5" for run in runs],
+            "proposals": [f"{run}/proposals.json" for run in runs] if shown else [],
         }
 
 

@@ -242,7 +242,9 @@ class Params:
     def figure_options(self, wildcards: Wildcards) -> list[str]:
         """Return what a figure shows of its runs, and which videos."""
         figure = self._inputs.figures[wildcards.figure]
-        return ["--shows", figure.shows, "--skip", str(figure.skip)]
+        count = ["--videos", str(figure.videos), "--skip", str(figure.skip)]
+        segments = ["--segments"] if figure.segments else []
+        return ["--shows", figure.shows, *count, "--chosen", figure.chosen, *segments]
 
     def figure_title(self, wildcards: Wildcards) -> str:
         """Return the title of a figure: the table's, and what the data is if not the paper's."""

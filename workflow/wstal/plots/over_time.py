@@ -2,7 +2,7 @@
 
 `plot_timeline` draws one video of one run: ground truth, proposals, class activation and
 attention. `plot_strips` draws attention or class activation of several runs as strips below the
-annotated segments, for videos that `typical_videos` chooses.
+annotated segments, and predicted segments below each, for videos that `typical_videos` chooses.
 """
 
 from __future__ import annotations
@@ -65,16 +65,19 @@ def _draw_class(
     for row in truth[truth["label"] == label].itertuples():
         axis.axvspan(row.t_start, row.t_end, ymin=0.9, color=GROUND_TRUTH, linewidth=0)
     ours = detections[detections["label"] == label]
-    best = ours["score"].max() if len(ours) else 1.0
-    floor = min(ours["score"].min(), 0.0) if len(ours) else 0.0
-    for row in ours.itertuples():
-        strength = (row.score - floor) / max(best - floor, 1e-9)
-        axis.axvspan(
-            row.t_start, row.t_end, ymax=0.12, color=RGB, alpha=0.05 + 0.6 * strength, linewidth=0
-        )
     axis.set_ylim(-0.15, 1.15)
+    _draw_detections(axis, ours, height=0.12)
     axis.set_yticks([])
     axis.set_ylabel(f"{label}\n(P = {own.video_score[scores.classes.index(label)]:.2f})")
+
+
+def _draw_detections(axis: Axes, detections: pd.DataFrame, height: float) -> None:
+    """Draw spans over the lowest `height` of the axis, the stronger the higher they score."""
+    best = detections["score"].max() if len(detections) else 1.0
+    floor = min(detections["score"].min(), 0.0) if len(detections) else 0.0
+    for row in detections.itertuples():
+        strength = 0.05 + 0.6 * (row.score - floor) / max(best - floor, 1e-9)
+        axis.axvspan(row.t_start, row.t_end, ymax=height, color=RGB, alpha=strength, linewidth=0)
 
 
 def _draw_attention(axis: Axes, own: VideoScores, times: np.ndarray) -> None:
@@ -111,12 +114,17 @@ def plot_strips(
     videos: Sequence[str],
     title: str = "",
     shows: str = "attention",
+    *,
+    detections: Mapping[str, pd.DataFrame] | None = None,
+    remarks: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw a block per video: annotated segments on top, below a strip for each run.
 
     `runs` maps a run's name to its scores; `truth` is a frame video_id, t_start, t_end, label
     in seconds. A strip `shows` the attention (`attention`), or the probability of the annotated
-    classes (`class`). 0 is white, 1 is black.
+    classes (`class`). 0 is white, 1 is black. With `detections`, a frame like `truth` with `score`
+    for each run, the segments of the annotated classes lie below the run's strip. `remarks` are
+    put beside the videos' titles.
     """
     rows = len(runs) + 1
     figure, axes = plt.subplots(
@@ -131,13 +139,19 @@ def plot_strips(
         first = next(iter(runs.values()))
         end = first.t0 + first.step * len(first.videos[video].attention)
         segments = truth[truth["video_id"] == video]
-        _draw_segments(own[0], segments, end, video)
+        heading = f"{video}: {', '.join(sorted(set(segments['label'])))}"
+        remark = (remarks or {}).get(video)
+        _draw_segments(own[0], segments, end, " · ".join(filter(None, (heading, remark))))
         for axis, (name, scores) in zip(own[1:], runs.items(), strict=True):
             values = make_strip(scores, video, set(segments["label"]) if shows == "class" else None)
             covered = scores.t0, scores.t0 + scores.step * len(values)
             extent = (*covered, 0, 1)
             axis.imshow(values[None], cmap="Greys", vmin=0, vmax=1, aspect="auto", extent=extent)
             axis.set_xlim(0, end)
+            if detections is not None:
+                known = segments[["video_id", "label"]].drop_duplicates()
+                axis.set_ylim(-0.6, 1)
+                _draw_detections(axis, detections[name].merge(known), height=0.3)
             _name_axis(axis, name)
         own[-1].set_xticks(np.linspace(0, end, 5), [f"{t:.0f} s" for t in np.linspace(0, end, 5)])
     figure.suptitle(title)
@@ -156,12 +170,12 @@ def make_strip(scores: Scores, video: str, labels: set[str] | None = None) -> np
     return cas[:, [scores.classes.index(label) for label in sorted(labels)]].sum(1)
 
 
-def _draw_segments(axis: Axes, segments: pd.DataFrame, end: float, video: str) -> None:
+def _draw_segments(axis: Axes, segments: pd.DataFrame, end: float, title: str) -> None:
     for row in segments.itertuples():
         axis.axvspan(row.t_start, row.t_end, color=GROUND_TRUTH, linewidth=0)
     axis.set_xlim(0, end)
     _name_axis(axis, "annotated")
-    axis.set_title(f"{video}: {', '.join(sorted(set(segments['label'])))}", loc="left", fontsize=7)
+    axis.set_title(title, loc="left", fontsize=7)
 
 
 def _name_axis(axis: Axes, name: str) -> None:

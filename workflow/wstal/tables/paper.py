@@ -298,7 +298,12 @@ class FigureSettings:
     rows: Annotated[tuple[str, ...], MinLen(1)] | None = None  # variants; null: all on the dataset
     # The attention, or the probability of the annotated classes.
     shows: Literal["attention", "class"] | None = None
+    videos: Annotated[int, Ge(1)] | None = None  # how many
     skip: Annotated[int, Ge(0)] | None = None  # videos passed over in the order of choice
+    segments: bool | None = None  # the predicted segments below each run's strip
+    # Videos by their annotation alone, or those where the last run's segments lose most against
+    # the first run's.
+    chosen: Literal["annotation", "loss"] | None = None
 
 
 @dataclass(frozen=True)
@@ -359,7 +364,10 @@ class Strips(NamedTuple):
     dataset: str  # the paper's
     rows: list[Mapping[str, str]]  # of the table
     shows: str = "attention"  # or class: the annotated classes' probability
+    videos: int = 2  # how many
     skip: int = 0  # videos passed over in the order of choice
+    segments: bool = False  # the predicted segments below each strip
+    chosen: str = "annotation"  # or loss: where the last row loses most against the first
 
 
 def table_figures(table: Mapping[str, Any]) -> dict[str, Strips]:
@@ -377,5 +385,6 @@ def _strips(table: Mapping[str, Any], name: str, figure: Mapping[str, Any]) -> S
     chosen = figure.get("rows", list(rows))
     if unknown := [variant for variant in chosen if variant not in rows]:
         raise WstalError(f"{name}: {unknown} are not rows of its table on {dataset}")
-    options = {key: figure[key] for key in ("shows", "skip") if key in figure}
+    known = ("shows", "videos", "skip", "segments", "chosen")
+    options = {key: figure[key] for key in known if key in figure}
     return Strips(table["title"], dataset, [rows[variant] for variant in chosen], **options)
