@@ -17,7 +17,6 @@ from wstal.config.dataset_files import (
 )
 from wstal.datasets.annotations import read_annotations, training_view, videos_view
 from wstal.datasets.folder import (
-    find_doubtful_labels,
     read_csv_names,
     read_folder_annotations,
     read_own_database,
@@ -26,6 +25,7 @@ from wstal.datasets.folder import (
     video_id,
 )
 from wstal.datasets.kinds import read_dataset
+from wstal.datasets.label_check import find_doubtful_labels
 
 LABELS = "video,labels,split\na.mp4,run;jump,train\nsub/b,run,test\nc.x,jump,val\n"
 
@@ -68,11 +68,12 @@ def test_videos_and_labels_are_listed_without_looking_at_segments(labels, projec
 
 
 def test_possible_slips_are_reported(labels, tmp_path):
-    assert find_doubtful_labels(read_folder_annotations(labels)) == []
+    (few,) = find_doubtful_labels(read_folder_annotations(labels))
+    assert "fewer than 3 training videos: jump (1), run (1)." in few
     labels.write_text("video,labels,split\na,Long Jump,train\nb,long_jump;swim,test\nc,,test\n")
     segments = tmp_path / "segments.csv"
     segments.write_text("video,t_start,t_end,label\n" + "c,1,2,swim\nc,3,4,swim\nb,1,2,swim\n")
-    alike, jump, swim, unlisted = find_doubtful_labels(read_folder_annotations(labels, segments))
+    alike, jump, swim, _, unlisted = find_doubtful_labels(read_folder_annotations(labels, segments))
     assert alike.startswith("Long Jump, long_jump are 2 classes")
     assert "'long_jump'" in jump and "No training video has the class 'swim'" in swim
     assert unlisted.startswith("Classes that segments give") and "not: c 'swim'. " in unlisted

@@ -17,7 +17,7 @@ the label `background`. The column (key) `annotated`, yes or no (true or false),
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -88,66 +88,6 @@ def read_video_names(labels: str | Path) -> dict[str, str]:
         return {video_id(name): name for name in read_json(labels)["database"]}
     except (WstalError, KeyError, TypeError):
         return {}
-
-
-def find_doubtful_labels(annotations: Annotations) -> list[str]:
-    """Return what may be a slip in own label files, a sentence each."""
-    database, classes = annotations.database, annotations.classes
-    trained = {n for each in database.values() if each["subset"] == "train" for n in each["labels"]}
-    alike: dict[str, list[str]] = {}
-    for name in classes:
-        alike.setdefault(" ".join(name.replace("_", " ").lower().split()), []).append(name)
-    found = [
-        f"{', '.join(names)} are {len(names)} classes; if they are one class, use one spelling."
-        for names in alike.values()
-        if len(names) > 1
-    ]
-    found += [
-        f"No training video has the class {name!r}: it cannot be learned, but counts where scored."
-        for name in classes
-        if name not in trained
-    ]
-    unlisted = {
-        f"{video} {item['label']!r}": None
-        for video, each in database.items()
-        for item in each["annotations"]
-        if item["label"] not in each["labels"]
-    }
-    contradicted = [
-        video
-        for video, each in database.items()
-        if each["subset"] != "train" and each.get("annotated", True)
-        if each["labels"] and not each["annotations"]
-    ]
-    if contradicted and annotations.has_segments("test"):
-        found.append(
-            f"Videos that have labels but are annotated as without segments: "
-            f"{_shorten(contradicted)}. Scored segments in them are false alarms."
-        )
-    unmarked = [video for video, each in database.items() if not each.get("annotated", True)]
-    if unmarked and annotations.has_segments("test"):
-        found.append(
-            f"Videos without annotated segments: {_shorten(unmarked)}. Their segments are not "
-            "scored; to score them as showing no action, list them in segments.csv as `video,,,` "
-            '(in JSON "annotated": true).'
-        )
-    unnamed = [video for video, each in database.items() if not each.get("labelled", True)]
-    if unnamed:
-        found.append(
-            f"Videos without labels: {_shorten(unnamed)}. video_mAP leaves them out; write "
-            f"{BACKGROUND} for those that show none of the classes."
-        )
-    if unlisted:
-        found.append(
-            "Classes that segments give a video, but its row of the labels does not: "
-            f"{_shorten(list(unlisted))}. "
-            "Training and video_mAP use the row."
-        )
-    return found
-
-
-def _shorten(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
 
 
 # The two CSV files.

@@ -17,7 +17,8 @@ from wstal.datasets.activitynet import read_activitynet
 from wstal.datasets.annotations import Annotations
 from wstal.datasets.ave import read_ave
 from wstal.datasets.fetching import how_to_get
-from wstal.datasets.folder import find_doubtful_labels, read_own_labels
+from wstal.datasets.folder import read_own_labels
+from wstal.datasets.label_check import find_doubtful_labels
 from wstal.datasets.published_sets import FilesMissing, expand_fetched, hash_files
 from wstal.datasets.report import Report, settle_choices
 from wstal.datasets.thumos14 import read_thumos14
