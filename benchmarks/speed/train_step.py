@@ -43,7 +43,7 @@ def our_step(model: torch.nn.Module, config: RunConfig, batch: Batch) -> Callabl
     forward = compiled(model, config.train.compile)
 
     def step() -> float:
-        total, _ = update(config, forward, optimizer, batch, context)
+        _, total, _ = update(config, forward, optimizer, batch, context)
         return total.item()
 
     return step

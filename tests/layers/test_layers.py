@@ -70,10 +70,13 @@ def test_initial_weights_span_hes_range():
 def test_attention_of_half_where_dropout_hits_the_logit():
     torch.manual_seed(0)
     unit, x = AttentionUnit(6, 4, dropout=0.5, logit_dropout=0.5), torch.randn(40, 50, 6)
-    share = (unit.train()(x) == 0.5).float().mean().item()
-    assert share == pytest.approx(0.5, abs=0.05)
-    assert (unit.eval()(x) != 0.5).all()
-    without = AttentionUnit(6, 4, dropout=0.5, logit_dropout=0).train()(x)
+    attention, undropped = unit.train()(x)
+    assert (attention == 0.5).float().mean().item() == pytest.approx(0.5, abs=0.05)
+    kept = attention != 0.5
+    doubled = (2 * undropped.double().logit()).sigmoid()[kept]  # dropout of a half doubles the rest
+    torch.testing.assert_close(attention[kept].double(), doubled, atol=1e-4, rtol=0)
+    assert (unit.eval()(x)[0] != 0.5).all() and torch.equal(*unit(x))
+    without, _ = AttentionUnit(6, 4, dropout=0.5, logit_dropout=0).train()(x)
     assert (without != 0.5).all()
 
 

@@ -56,19 +56,40 @@ def test_training_lowers_the_loss_and_logs_terms_and_attention(start):
     assert 0 < last["mean_attention"] < 1
 
 
-def test_the_log_tells_the_attention_that_dropout_would_hide(start, monkeypatch):
-    trainer, batches = start(log_interval=1), []
-    draw = trainer.data.draw
-    monkeypatch.setattr(trainer.data, "draw", lambda *a: batches.append(draw(*a)) or batches[-1])
+def test_the_log_tells_the_attention_that_dropout_would_hide(start):
+    trainer = start(log_interval=1)
     with torch.no_grad():
         for name, bias in trainer.model.named_parameters():
             if "attention" in name and name.endswith("bias"):
                 bias -= 20
     trainer.step()
     assert trainer.log[-1]["norm"] > 0.1  # as training sees it
-    assert trainer.log[-1]["mean_attention"] < 0.01
-    output = trainer.model.eval()(batches[-1].features)
-    assert trainer.log[-1]["mean_attention"] == pytest.approx(output.attention.mean().item())
+    for name in ("mean_attention", "mean_attention_rgb", "mean_attention_flow"):
+        assert trainer.log[-1][name] < 0.01
+
+
+@pytest.mark.parametrize("stop", [4, 6])
+def test_a_row_is_the_mean_of_the_updates_since_the_last(start, stop):
+    """In a run that was saved and resumed, too; and no weight depends on what is logged."""
+    each, means, other = start(log_interval=1), start(log_interval=4), start(99, log_interval=4)
+    for trainer in (each, means):
+        seed_all(3)
+        for _ in range(8):
+            if trainer is means and trainer.iteration == stop:
+                state = deepcopy(trainer.state())
+            trainer.step()
+    other.restore(state)
+    for _ in range(8 - stop):
+        other.step()
+    assert len(means.log) == 2 and other.log == means.log
+    for row, start_row in zip(means.log, (0, 4), strict=True):
+        part = each.log[start_row : start_row + 4]
+        assert row["iteration"] == part[-1]["iteration"] and row.keys() == part[0].keys()
+        for name in row.keys() - {"iteration"}:
+            assert row[name] == pytest.approx(np.mean([r[name] for r in part]), rel=1e-6), name
+    for trainer in (means, other):
+        for a, b in zip(trainer.model.parameters(), each.model.parameters(), strict=True):
+            assert torch.equal(a, b)
 
 
 def test_a_restored_trainer_goes_on_as_if_it_had_never_stopped(start):

@@ -335,7 +335,7 @@ def test_the_last_tenth_is_averaged_and_then_the_seeds():
     assert found.loc["total", "mean"] == pytest.approx(3.0)  # of 1.5 and 4.5
     assert found.loc["total", "sd"] == pytest.approx(4.5**0.5)
     assert found.loc["pseudo_active", "mean"] == 0.5 and found.loc["total", "n"] == 2
-    assert set(found["iterations"]) == {"190-200"}
+    assert set(found["iterations"]) == {"181-200"}
 
 
 def test_a_log_without_rows_is_named():

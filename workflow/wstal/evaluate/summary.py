@@ -272,7 +272,8 @@ def log_summary(logs: Mapping[str, pd.DataFrame], share: float = 0.1) -> pd.Data
             raise WstalError(f"{path} has no rows; train.log_interval is longer than the training")
         last = log["iteration"].max()
         late = log[log["iteration"] > last * (1 - share)]
-        spans.add(f"{late['iteration'].min()}-{last}")
+        before = log["iteration"][log["iteration"] < late["iteration"].min()].max()
+        spans.add(f"{1 if pd.isna(before) else before + 1}-{last}")
         seeds.append(late.drop(columns="iteration").mean())
     table = pd.DataFrame(seeds)
     rows = {"mean": table.mean(), "sd": table.std(), "n": table.count()}

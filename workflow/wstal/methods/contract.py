@@ -153,7 +153,8 @@ class TrainingHalf:
     # cannot take.
     check_length: Callable[[int, Any], None] = _any_length
     # attentions(run): {name in the score file: name in the output} of the attentions [B, T] beside
-    # the main one, fields of the output or entries of its `extra`. Training logs their means.
+    # the main one, fields of the output or entries of its `extra`. Training logs the means of all;
+    # of the entry `{name}_undropped` where `extra` has it.
     attentions: Callable[[Any], Mapping[str, str]] = _no_attentions
     # The entry of `extra` with the probability of each class in the video, [B, C]. None: the
     # score is computed from `cas`, as the mean of the strongest eighth of the snippets.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -52,7 +53,8 @@ class TrainSettings:
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # weight decay: L2 term; adamw: decoupled
     momentum: Annotated[float, Ge(0), Lt(1)] = 0  # of sgd
     schedule: ScheduleSettings | None = None  # null: the rate is constant
-    log_interval: Count = 50  # updates between two rows of log.csv
+    # Updates between two rows of log.csv, each the mean over the updates since the one before.
+    log_interval: Count = 50
     precision: Precision = "fp32"  # tf32 and bf16 trade accuracy for speed, on a GPU
     compile: Compile = "none"  # torch.compile's mode; reduce-overhead uses CUDA graphs
 
@@ -121,33 +123,49 @@ class Trainer:
         self.score_interval = settings.score_interval * epoch
         self.iteration = 0
         self.log: list[dict[str, float]] = []
+        # Loss, terms and mean attentions of every update since the log's last row; they stay on
+        # the device until then.
+        self.unlogged: list[dict[str, Tensor]] = []
         self.total: Tensor | None = None  # loss of the last step
 
     def step(self) -> None:
-        """One update of the weights; logged at every `train.log_interval`."""
+        """One update of the weights; every `train.log_interval` a row of the log is due."""
         progress = self.iteration / self.iterations
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config.train, progress)
         batch = self.data.draw(self.generator)._replace(progress=progress)
-        total, terms = update(self.config, self.forward, self.optimizer, batch, self.autocast)
+        output, total, terms = update(
+            self.config, self.forward, self.optimizer, batch, self.autocast
+        )
         self.iteration += 1
         self.total = total.detach()
+        terms = {name: term.detach() for name, term in terms.items()}
+        self.unlogged.append({"total": self.total, **terms, **self._mean_attentions(output)})
         if self.iteration % self.config.train.log_interval == 0:
-            self._record(total, terms, batch)
+            self._log_means()
 
-    def _record(self, total: Tensor, terms: Mapping[str, Tensor], batch: Batch) -> None:
-        row = {"iteration": self.iteration, "total": total.item()}
-        row |= {name: term.item() for name, term in terms.items()}
-        # Attention that sinks to zero is the known failure of this family of losses. Dropout of
-        # its logits, which sets half of it to 0.5, would hide that.
+    def _mean_attentions(self, output: NamedTuple) -> dict[str, Tensor]:
+        """Return the mean of every attention of a batch: what sinks to 0 has failed.
+
+        Dropout of its logits, which sets half of an attention to 0.5, would hide that.
+        """
         method = self.config.method
-        with evaluating(self.model), self.autocast:
-            output = method.forward(self.model, batch.features, batch.mask, batch.upstream)
-        row["mean_attention"] = output.attention.float().mean().item()
-        for name in method.attentions(self.config.run).values():
-            attention = method.value(output, name, "attentions")
-            row[f"mean_{name}"] = attention.float().mean().item()
-        if not torch.isfinite(total):
+        means = {}
+        for name in ("attention", *method.attentions(self.config.run).values()):
+            value = method.value(output, name, "attentions")
+            value = output.extra.get(f"{name}_undropped", value)
+            means[f"mean_{name}"] = value.detach().float().mean()
+        return means
+
+    def _log_means(self) -> None:
+        """Add the row of the updates since the last one: the mean of each value."""
+        names = dict.fromkeys(name for values in self.unlogged for name in values)
+        row: dict[str, float] = {"iteration": self.iteration}
+        for name in names:
+            values = [each[name].to(self.total.device) for each in self.unlogged if name in each]
+            row[name] = torch.stack(values).double().mean().item()
+        self.unlogged = []
+        if not math.isfinite(row["total"]):
             raise self._diverged(f"the loss is {row['total']} ({row})")
         self.log.append(row)
 
@@ -177,6 +195,7 @@ class Trainer:
             "random": random_state(self.generator),
             "sampler": self.data.sampler.state(),
             "log": self.log,
+            "unlogged": self.unlogged,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -186,6 +205,7 @@ class Trainer:
         restore_random_state(state["random"], self.generator)
         self.data.sampler.restore(state["sampler"])
         self.iteration, self.log = state["iteration"], list(state["log"])
+        self.unlogged = list(state["unlogged"])
 
 
 def update(
@@ -194,8 +214,11 @@ def update(
     optimizer: torch.optim.Optimizer,
     batch: Batch,
     context: AbstractContextManager,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Update the weights on a batch, under `autocast`'s context; return the loss and its terms."""
+) -> tuple[NamedTuple, Tensor, dict[str, Tensor]]:
+    """Update the weights on a batch, under `autocast`'s context.
+
+    Returns the output before the update, the loss and its terms.
+    """
     method = config.method
     with context:
         output = method.forward(network, batch.features, batch.mask, batch.upstream)
@@ -206,7 +229,7 @@ def update(
     if total.requires_grad:  # not where a run only passes scores on
         total.backward()
         optimizer.step()
-    return total, terms
+    return output, total, terms
 
 
 @contextmanager

@@ -46,9 +46,12 @@ class AttentionUnit(nn.Module):
             Dropout(logit_dropout),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`[B, T, D] -> [B, T]`."""
-        return self.layers(x).squeeze(-1).sigmoid()
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`[B, T, D]` -> attention `[B, T]`, and what it is without dropout on the logit."""
+        *hidden, drop = self.layers
+        for layer in hidden:
+            x = layer(x)
+        return drop(x).squeeze(-1).sigmoid(), x.detach().squeeze(-1).sigmoid()
 
 
 Scope = Literal["global", "local"]
@@ -261,6 +264,7 @@ class CO2Output(NamedTuple):
     attention_rgb: Tensor  # [B, T]
     attention_flow: Tensor  # [B, T]
     features: Tensor  # [B, T, D], fused, after activation and dropout
+    # Each attention without dropout on its logits, for the log: `{name}_undropped`, [B, T].
     extra: dict[str, Tensor] = {}
 
     @property
@@ -312,12 +316,18 @@ class CO2Net(nn.Module):
         features = self.joint(fused.joint)
         logits = self.classifier(features)
         if self.has_attention:
-            rgb, flow = self.attention_rgb(fused.rgb), self.attention_flow(fused.flow)
+            units = self.attention_rgb(fused.rgb), self.attention_flow(fused.flow)
+            (rgb, flow), undropped = zip(*units, strict=True)
         else:
             rgb = flow = x.new_ones(x.shape[:2])
-        both = (rgb + flow) / 2
-        pooled = (average_over_time(y, self.pool_kernel) for y in (logits, both, rgb, flow))
-        return CO2Output(*pooled, features)
+            undropped = rgb, flow
+        logits, *pooled = (
+            average_over_time(y, self.pool_kernel)
+            for y in (logits, (rgb + flow) / 2, rgb, flow, sum(undropped) / 2, *undropped)
+        )
+        names = ("attention_undropped", "attention_rgb_undropped", "attention_flow_undropped")
+        extra = dict(zip(names, pooled[3:], strict=True))
+        return CO2Output(logits, *pooled[:3], features, extra)
 
     @classmethod
     def from_official(
