@@ -34,7 +34,8 @@ def add_arguments(add: Add) -> None:
     add("--names", type=json_argument, required=True, help="JSON list, as --scores")
     add("--videos", type=int, default=2, help="how many")
     add("--skip", type=int, default=0, help="pass over the first so many")
-    add("--shows", choices=("attention", "class"), default="attention")
+    add("--classes", type=json_argument, default=[], help="JSON list: a video of each comes first")
+    add("--shows", choices=("attention", "class", "attended"), default="attention")
     add("--chosen", choices=("annotation", "loss"), default="annotation", help="which videos")
     add("--segments", action="store_true", help="draw the predicted segments below each strip")
     add("--title", default="")
@@ -55,7 +56,8 @@ def main(args: argparse.Namespace) -> None:
         remarks = losses(scored, detections, args.names[0], args.names[-1])
         videos = list(remarks)[args.skip : count]
     else:
-        videos = typical_videos(scored, read_durations(args.manifest), count)[args.skip :]
+        durations = read_durations(args.manifest)
+        videos = typical_videos(scored, durations, count, args.classes)[args.skip :]
     if not videos:
         raise WstalError(
             f"{args.annotations}: no more than {args.skip} videos have segments to show"

@@ -125,6 +125,16 @@ def test_names_of_pages_tables_and_figures(values):
     assert options == "--shows class --videos 4 --skip 2 --chosen annotation --segments"
     hurt = " ".join(values.figure_options(of(figure="cavf_figure5")))
     assert hurt == "--shows class --videos 2 --skip 0 --chosen loss --segments"
+    shown = " ".join(values.figure_options(of(figure="tssam_figure3")))
+    assert shown == "--shows attended --videos 2 --skip 0 --chosen annotation --segments"
+    figures = values._inputs.figures
+    figures["x_figure1"] = figures["tssam_figure3"]._replace(classes=("Surfing", "Tango"))
+    assert values.figure_options(of(figure="x_figure1"))[-2:] == [
+        "--classes",
+        '["Surfing","Tango"]',
+    ]
+    assert "--classes" not in values.figure_options(of(figure="x_figure1", dataset="demo"))
+    del figures["x_figure1"]
     assert values.methods_title(of(dataset="demo")) == "Methods on Rendered demo (demo data)"
     assert json.loads(values.methods_left_out(of(dataset="ave")))["acn"].startswith("needs rgb")
     configs = json.loads(values.acn_configs(of()))

@@ -116,6 +116,7 @@ def test_videos_are_chosen_by_annotated_share_and_id():
     assert typical_videos(TRUTH, durations) == ["b", "d"]
     assert typical_videos(TRUTH, durations, 4) == ["b", "d", "c", "a"]
     assert typical_videos(TRUTH, {"a": 10.0}) == ["a"]
+    assert typical_videos(TRUTH, durations, 3, ["jump", "run", "swim"]) == ["d", "b", "c"]
 
 
 def test_each_run_has_a_strip_of_its_own_attention():
@@ -149,6 +150,15 @@ def test_a_strip_may_show_the_probability_of_the_annotated_classes():
     np.testing.assert_allclose(make_strip(logits, "v", {"jump"}), [expected])
     shown = plot_strips({"x": scores(0.2)}, TRUTH, ["b"], shows="class").axes[1].images[0]
     np.testing.assert_allclose(shown.get_array(), 1 / 3)
+
+
+def test_a_strip_may_show_the_scores_times_the_attention():
+    cas = np.array([[4.0, 0, 9], [8, 1, 9], [2, -3, 9]])
+    own = VideoScores(cas, np.array([0.5, 0.25, 0.5]), np.zeros(2))
+    given = Scores(["run", "jump"], {"v": own}, "logits")
+    assert make_strip(given, "v", {"run"}, attended=True).tolist() == [1, 1, 0.5]
+    assert make_strip(given, "v", {"jump"}, attended=True).tolist() == [0, 1, 0]
+    assert make_strip(given, "v", {"jump", "run"}, attended=True).tolist() == [1, 1, 0.5]
 
 
 def test_a_sweep_has_a_point_for_each_value_in_order():

@@ -244,7 +244,9 @@ class Params:
         figure = self._inputs.figures[wildcards.figure]
         count = ["--videos", str(figure.videos), "--skip", str(figure.skip)]
         segments = ["--segments"] if figure.segments else []
-        return ["--shows", figure.shows, *count, "--chosen", figure.chosen, *segments]
+        own = figure.classes and not wildcards.get("dataset")
+        classes = ["--classes", canonical_json(list(figure.classes))] if own else []
+        return ["--shows", figure.shows, *count, "--chosen", figure.chosen, *segments, *classes]
 
     def figure_title(self, wildcards: Wildcards) -> str:
         """Return the title of a figure: the table's, and what the data is if not the paper's."""

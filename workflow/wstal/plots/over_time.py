@@ -92,12 +92,16 @@ def _draw_attention(axis: Axes, own: VideoScores, times: np.ndarray) -> None:
 
 
 def typical_videos(
-    truth: pd.DataFrame, durations: Mapping[str, float], count: int = 2
+    truth: pd.DataFrame,
+    durations: Mapping[str, float],
+    count: int = 2,
+    classes: Sequence[str] = (),
 ) -> list[str]:
     """Return the `count` videos whose annotated share of time is nearest to PREFERRED_SHARE.
 
     `truth` is a frame as in `plot_strips`, `durations` are in seconds. The choice does not depend
-    on any model's output. Ties go to the smaller id.
+    on any model's output. Ties go to the smaller id. With `classes`, those videos of each come
+    first in turn, as far as there are any; the others follow.
     """
     lengths = (truth["t_end"] - truth["t_start"]).groupby(truth["video_id"]).sum()
     distance = {
@@ -105,7 +109,12 @@ def typical_videos(
         for video, length in lengths.items()
         if durations.get(video)
     }
-    return sorted(distance, key=lambda video: (distance[video], video))[:count]
+    order = sorted(distance, key=lambda video: (distance[video], video))
+    first = []
+    for label in classes:
+        own = set(truth.loc[truth["label"] == label, "video_id"])
+        first += [video for video in order if video in own and video not in first][:1]
+    return [*first, *(video for video in order if video not in first)][:count]
 
 
 def plot_strips(
@@ -121,10 +130,10 @@ def plot_strips(
     """Draw a block per video: annotated segments on top, below a strip for each run.
 
     `runs` maps a run's name to its scores; `truth` is a frame video_id, t_start, t_end, label
-    in seconds. A strip `shows` the attention (`attention`), or the probability of the annotated
-    classes (`class`). 0 is white, 1 is black. With `detections`, a frame like `truth` with `score`
-    for each run, the segments of the annotated classes lie below the run's strip. `remarks` are
-    put beside the videos' titles.
+    in seconds. A strip `shows` the attention (`attention`), the probability of the annotated
+    classes (`class`), or their scores times the attention (`attended`). 0 is white, 1 is black.
+    With `detections`, a frame like `truth` with `score` for each run, the segments of the
+    annotated classes lie below the run's strip. `remarks` are put beside the videos' titles.
     """
     rows = len(runs) + 1
     figure, axes = plt.subplots(
@@ -143,7 +152,8 @@ def plot_strips(
         remark = (remarks or {}).get(video)
         _draw_segments(own[0], segments, end, " · ".join(filter(None, (heading, remark))))
         for axis, (name, scores) in zip(own[1:], runs.items(), strict=True):
-            values = make_strip(scores, video, set(segments["label"]) if shows == "class" else None)
+            labels = None if shows == "attention" else set(segments["label"])
+            values = make_strip(scores, video, labels, attended=shows == "attended")
             covered = scores.t0, scores.t0 + scores.step * len(values)
             extent = (*covered, 0, 1)
             axis.imshow(values[None], cmap="Greys", vmin=0, vmax=1, aspect="auto", extent=extent)
@@ -158,12 +168,22 @@ def plot_strips(
     return figure
 
 
-def make_strip(scores: Scores, video: str, labels: set[str] | None = None) -> np.ndarray:
-    """Return a video's attention `[T]`, or the summed probability of the classes in `labels`."""
+def make_strip(
+    scores: Scores, video: str, labels: set[str] | None = None, *, attended: bool = False
+) -> np.ndarray:
+    """Return a video's attention `[T]`, or the summed probability of the classes in `labels`.
+
+    `attended`: the attention times the largest of the classes' scores as they are stored, logits or
+    probabilities; below 0 it is 0, and the video's largest value is 1.
+    """
     values = scores.videos[video]
     if labels is None:
         return np.asarray(values.attention, dtype=float)
     cas = values.cas.astype(float)
+    if attended:
+        own = cas[:, [scores.classes.index(label) for label in sorted(labels)]].max(1)
+        strip = np.maximum(own * values.attention, 0)
+        return strip / max(strip.max(), 1e-9)
     if scores.activation == "logits":
         cas = np.exp(cas - cas.max(1, keepdims=True))
         cas /= cas.sum(1, keepdims=True)

@@ -296,8 +296,9 @@ class FigureSettings:
 
     dataset: str | None = None  # null: the first row's
     rows: Annotated[tuple[str, ...], MinLen(1)] | None = None  # variants; null: all on the dataset
-    # The attention, or the probability of the annotated classes.
-    shows: Literal["attention", "class"] | None = None
+    # The attention, the probability of the annotated classes, or their scores times the attention.
+    shows: Literal["attention", "class", "attended"] | None = None
+    classes: tuple[str, ...] | None = None  # a video of each, on the paper's dataset
     videos: Annotated[int, Ge(1)] | None = None  # how many
     skip: Annotated[int, Ge(0)] | None = None  # videos passed over in the order of choice
     segments: bool | None = None  # the predicted segments below each run's strip
@@ -363,11 +364,12 @@ class Strips(NamedTuple):
     title: str
     dataset: str  # the paper's
     rows: list[Mapping[str, str]]  # of the table
-    shows: str = "attention"  # or class: the annotated classes' probability
+    shows: str = "attention"  # or class: the annotated classes' probability; or attended
     videos: int = 2  # how many
     skip: int = 0  # videos passed over in the order of choice
     segments: bool = False  # the predicted segments below each strip
     chosen: str = "annotation"  # or loss: where the last row loses most against the first
+    classes: Sequence[str] = ()  # of which a video each comes first
 
 
 def table_figures(table: Mapping[str, Any]) -> dict[str, Strips]:
@@ -385,6 +387,6 @@ def _strips(table: Mapping[str, Any], name: str, figure: Mapping[str, Any]) -> S
     chosen = figure.get("rows", list(rows))
     if unknown := [variant for variant in chosen if variant not in rows]:
         raise WstalError(f"{name}: {unknown} are not rows of its table on {dataset}")
-    known = ("shows", "videos", "skip", "segments", "chosen")
+    known = ("shows", "videos", "skip", "segments", "chosen", "classes")
     options = {key: figure[key] for key in known if key in figure}
     return Strips(table["title"], dataset, [rows[variant] for variant in chosen], **options)
