@@ -139,3 +139,21 @@ def test_names_of_pages_tables_and_figures(values):
     assert json.loads(values.methods_left_out(of(dataset="ave")))["acn"].startswith("needs rgb")
     configs = json.loads(values.acn_configs(of()))
     assert [config["streams"] for config in configs] == [["rgb", "flow"], ["flow"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "theirs"),
+    [
+        ("acn_table2", "I3D", "UntrimmedNet"),
+        ("acn_table4", "I3D", "UntrimmedNet"),
+        ("co2net_table1", "I3D", "I3D"),
+        ("cavf_table5", "VGGish, resnet152", "VGGish, resnet152"),
+        ("tssam_table2", "I3D", "I3D"),
+    ],
+)
+def test_rows_of_a_table_say_which_networks_their_features_are_from(values, name, ours, theirs):
+    rows = json.loads(values.table(of(table=name)))["rows"]
+    assert {row["features"]["networks"] for row in rows} == {ours}
+    assert {row["paper_features"]["networks"] for row in rows} == {theirs}
+    elsewhere = json.loads(values.table(of(table=name, dataset="thumos14_sim")))["rows"]
+    assert {row["features"]["networks"] for row in elsewhere} == {"simulated"}

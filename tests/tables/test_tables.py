@@ -87,6 +87,43 @@ def test_a_table_has_the_papers_number_ours_and_the_difference():
     assert quoted["paper"] == 20.0 and pd.isna(quoted["ours_mean"]) and pd.isna(quoted["run"])
 
 
+I3D = {"recipe": "i3d_tvl1", "networks": "I3D"}
+UNT = {"recipe": "autoloc_unt", "networks": "UntrimmedNet"}
+
+
+def with_features(ours, theirs):
+    rows = [{**row, "features": ours, "paper_features": theirs} for row in TABLE["rows"]]
+    return {**TABLE, "rows": rows}
+
+
+def test_a_difference_is_shown_only_between_features_of_the_same_networks():
+    other = build_table(with_features(I3D, UNT), PAPER, RESULTS)
+    ours = other[other["run"].notna()]
+    assert ours["delta"].isna().all() and ours["ours_mean"].notna().any()
+    wanted = "features: ours I3D (i3d_tvl1), the paper's UntrimmedNet (as autoloc_unt)"
+    assert ours["note"].str.contains(wanted, regex=False).all()
+    same = build_table(with_features(I3D, {**I3D, "recipe": "wtalc_i3d"}), PAPER, RESULTS)
+    pd.testing.assert_series_equal(same["delta"], build_table(TABLE, PAPER, RESULTS)["delta"])
+    assert same["note"].str.contains("I3D, ours i3d_tvl1, the paper's as wtalc_i3d").any()
+    text = as_markdown(other, "Losses")
+    assert "- all, mil, all again: " not in text  # their other notes differ
+    assert "- all, all again: features: ours I3D" in text and "(-1.0)" not in text
+
+
+def test_every_note_of_a_row_is_shown_and_a_number_that_is_not_printed_has_no_difference():
+    paper = PAPER.copy()
+    paper.loc[paper["variant"] == "all", "note"] = ["a misprint", "read off a figure"]
+    paper.loc[(paper["variant"] == "all") & (paper["metric"] == "AVG(0.1:0.7)"), "value"] = None
+    built = build_table(TABLE, paper, RESULTS)
+    row = built[(built["variant"] == "all") & (built["reading"] == "strict")].set_index("metric")
+    assert row.loc["mAP@0.50", "note"] == "a misprint"
+    assert row.loc["mAP@0.1:0.7", "note"] == "read off a figure"
+    assert row.loc["mAP@0.1:0.7", "ours_mean"] == 43.0
+    assert pd.isna(row.loc["mAP@0.1:0.7", "paper"]) and pd.isna(row.loc["mAP@0.1:0.7", "delta"])
+    text = as_markdown(built, "Losses")
+    assert "- all: a misprint" in text and "- all: read off a figure" in text
+
+
 def test_elsewhere_the_papers_numbers_stay_empty():
     values = [("strict", "mAP@0.50", 70.0), ("strict", "mAP@0.1:0.7", 80.0)]
     results = {
@@ -222,7 +259,10 @@ def test_unknown_metric_is_refused():
 
 def test_every_metric_of_the_papers_is_understood(project):
     for path in (project / "workflow/reference/paper_tables").glob("*_table*.csv"):
-        assert all(metric_name(metric) for metric in pd.read_csv(path)["metric"])
+        table = pd.read_csv(path)
+        assert all(metric_name(metric) for metric in table["metric"])
+        read_off = table["note"].astype(str).str.contains("read off a figure")
+        assert (table["value"].isna() == read_off).all(), path.name
 
 
 def headlines(run, mean, constant, **changes):

@@ -81,6 +81,23 @@ def test_what_the_data_do_not_offer_is_said(tmp_path, project):
         assert any("fewer than 19 snippets left out" in note for note in notes)
 
 
+@pytest.mark.parametrize("in_pairs", [True, False])
+def test_short_videos_are_in_pairs_alone_or_left_out(tmp_path, project, in_pairs):
+    path, annotations = write_small_set(tmp_path, train=8, classes=2)
+    with FeatureFile(path) as features:
+        every = training_set(project, features, annotations)
+        limit = int(np.sort(every.lengths)[3]) + 1  # four or more videos are short
+        short = {v for v, n in zip(every.ids, every.lengths, strict=True) if n < limit}
+        settings = {"min_snippets": limit, "short_in_pairs": in_pairs, "batch": 6, "pairs": 2}
+        data = training_set(project, features, annotations, **settings)
+    draws = np.array([data.sampler.draw(np.random.default_rng(seed)) for seed in range(200)])
+    paired, single = ({data.ids[i] for i in part.ravel()} for part in (draws[:, :4], draws[:, 4:]))
+    assert single == set(every.ids) - short
+    assert (short <= paired) if in_pairs else not (short & set(data.ids))
+    assert data.updates_per_epoch == -(-(len(every.ids) - len(short)) // 6)
+    assert any("left out, but in pairs" in note for note in data.notes) == in_pairs
+
+
 def test_training_videos_that_are_all_too_short_are_said_to_be(tmp_path, project):
     path, annotations = write_small_set(tmp_path, train=2, classes=2)
     with FeatureFile(path) as features, pytest.raises(WstalError) as caught:

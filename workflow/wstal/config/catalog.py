@@ -41,6 +41,7 @@ class Catalog:
     tables: Trees
     top: dict[str, Any]  # the top layer: targets, device, accept_code
     label_choices: Trees  # of each dataset's choices, those that labels depend on
+    networks: Trees = field(default_factory=dict)  # behind each stream of each recipe
     sources: dict[str, str] = field(default_factory=dict)  # kind/name: the file it is from
     cache: Path | None = None  # of resolved runs
     key: str = ""
@@ -114,12 +115,29 @@ class Catalog:
 
     def paper_protocol(self, dataset: str, run: str) -> dict[str, Any]:
         """Return how the method's paper scored the dataset; the dataset's own where it did not."""
-        named = self.methods[split_run(run)[0]].get("paper_protocols", {})
+        named = self._of_paper("paper_protocols", dataset, run)
+        name = named or self.datasets[dataset]["protocol"]
+        return {"name": name, **self.protocols[name]}
+
+    def paper_recipe(self, dataset: str, run: str) -> str | None:
+        """Return the recipe of the features that the method's paper used on the dataset."""
+        return self._of_paper("paper_features", dataset, run)
+
+    def _of_paper(self, key: str, dataset: str, run: str) -> str | None:
+        """Return what a section of the method's YAML names for a dataset, or for its settings'."""
+        named = self.methods[split_run(run)[0]].get(key, {})
         source = self.settings(dataset, run)
         if source and self.datasets[source]["kind"] == self.datasets[dataset]["kind"]:
-            named = {dataset: named[source], **named} if source in named else named
-        name = named.get(dataset, self.datasets[dataset]["protocol"])
-        return {"name": name, **self.protocols[name]}
+            return named.get(dataset, named.get(source))
+        return named.get(dataset)
+
+    def run_networks(self, dataset: str, run: str, recipe: str) -> list[str]:
+        """Return the networks behind the streams that a run takes of a recipe, each once.
+
+        Published files may have streams beyond the recipe's, such as scores, of the same networks.
+        """
+        streams, known = self.run_config(dataset, run, recipe)["streams"], self.networks[recipe]
+        return sorted({known[name] for name in streams if name in known} or set(known.values()))
 
     def paper_checkpoint(self, run: str) -> str:
         """Return which checkpoint the method's paper reports; the last iterate if it is silent."""

@@ -20,7 +20,8 @@ from wstal.base.errors import WstalError
 from wstal.base.text_files import read_text
 
 OVERLAYS = ("datasets", "recipes", "variants")  # sections of a method's YAML that change the rest
-READING = ("paper_protocols", "paper_checkpoint")  # how the paper's numbers were obtained
+# How the paper's numbers were obtained, and which runs may explain a gap to them.
+READING = ("paper_protocols", "paper_checkpoint", "paper_features", "gap")
 NOT_A_RUN = (*OVERLAYS, *READING)  # not part of what a run computes
 
 

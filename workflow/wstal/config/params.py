@@ -231,8 +231,21 @@ class Params:
     # Tables, figures and pages
 
     def table(self, wildcards: Wildcards) -> str:
-        """Return a table's YAML as JSON."""
-        return canonical_json(self._catalog.tables[wildcards.table])
+        """Return a table's YAML as JSON, each row with the features that its numbers rest on."""
+        table, elsewhere = self._catalog.tables[wildcards.table], wildcards.get("dataset")
+        rows = [{**row, **self._features(elsewhere, row)} for row in table["rows"]]
+        return canonical_json({**table, "rows": rows})
+
+    def _features(self, elsewhere: str | None, row: Mapping[str, str]) -> dict[str, Any]:
+        """Return recipe and networks behind a row's numbers, ours and the paper's."""
+        catalog, dataset, run = self._catalog, elsewhere or row["dataset"], row["run"]
+        own, paper = self._datasets[dataset]["recipe"], catalog.paper_recipe(row["dataset"], run)
+        named = {"features": (dataset, own), "paper_features": (row["dataset"], paper)}
+        return {
+            key: {"recipe": recipe, "networks": ", ".join(catalog.run_networks(name, run, recipe))}
+            for key, (name, recipe) in named.items()
+            if recipe
+        }
 
     def figure_names(self, wildcards: Wildcards) -> str:
         """Return what a figure calls its strips, as JSON."""

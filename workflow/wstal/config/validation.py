@@ -63,6 +63,8 @@ class RecipeSettings:
         default_factory=lambda: {"rgb": "i3d_rgb", "flow": "i3d_flow", "audio": "vggish"}
     )
     dtype: Literal["float32", "float16"] = "float32"  # of features.h5
+    # Networks of imported streams, for the notes of tables; of others it is the stage's.
+    networks: Mapping[str, str] = field(default_factory=dict)
     simulated: SimulatedSettings | None = None
     frames: FrameSettings = FrameSettings()
     audio: AudioSettings = AudioSettings()
@@ -197,6 +199,11 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
         name: label_choices(dataset["kind"], dataset["choices"])
         for name, dataset in content["datasets"].items()
     }
+    # Not left in the recipes, whose every key is part of what makes their features.
+    content["networks"] = {
+        name: _networks(recipe, recipe.pop("networks"))
+        for name, recipe in content["features"].items()
+    }
     top = {key: value for key, value in overrides.items() if key not in KINDS}
     content["top"] = checked_tree(TopSettings, top, "top layer of the configuration")
     content["top"] |= {kind: overrides.get(kind) or {} for kind in KINDS}
@@ -212,6 +219,20 @@ def _with_base(name: str, datasets: Mapping[str, tuple[dict[str, Any], str]]) ->
     if str(own["like"]) not in bases:
         raise WstalError(f"{source}: like: {_unknown(own['like'], bases)}")
     return merged(bases[str(own["like"])], {key: own[key] for key in own if key != "like"})
+
+
+STAGE_NETWORKS = {"i3d_rgb": "I3D", "i3d_flow": "I3D", "vggish": "VGGish"}
+
+
+def _networks(recipe: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, str]:
+    """Return the network behind each stream of a recipe, `untrained` where it has no weights."""
+    names = {}
+    for stream, stage in recipe["streams"].items():
+        name = named.get(stream) or STAGE_NETWORKS.get(stage, stage)
+        weights = recipe.get(section_of(stage), {}).get("weights")
+        weights = weights.get(stream) if isinstance(weights, Mapping) else weights
+        names[stream] = f"untrained {name}" if weights == "untrained" else name
+    return names
 
 
 def _refuse_markup(value: Any, where: str) -> None:
@@ -351,6 +372,10 @@ def _check_method(
     for dataset, protocol in model.get("paper_protocols", {}).items():
         if protocol not in content["protocols"]:
             raise WstalError(f"{source}: paper_protocols.{dataset}: no protocol {protocol!r}")
+    for dataset, recipe in model.get("paper_features", {}).items():
+        if recipe not in content["features"]:
+            unknown = _unknown(recipe, content["features"])
+            raise WstalError(f"{source}: paper_features.{dataset}: {unknown}")
     known = {"datasets": content["datasets"], "recipes": content["features"]}
     for overlay, names in known.items():
         for name in model.get(overlay) or {}:

@@ -80,6 +80,8 @@ def build_table(
     best_test and best_seed only where the run has them.
     With `dataset` (simulated, demo or own data) the paper's numbers and the differences stay
     empty, as they are not comparable. Rows that the paper quotes from others have no `ours`.
+    A row of the table may have `features` and `paper_features` (recipe, networks): the note names
+    them, and where their networks differ, or the paper prints no number, there is no difference.
     Raises WstalError for a variant that is listed twice, or that the paper's table does not have.
     """
     paper = paper.assign(
@@ -133,16 +135,20 @@ def _own_rows(
 ) -> list[dict[str, Any]]:
     out = []
     values = dict(zip(reported["metric"], reported["value"], strict=True))
+    remarks = dict(zip(reported["metric"], reported["note"], strict=True))
+    groups = dict(zip(reported["metric"], reported["group"], strict=True))
     metrics = list(values) if not dataset else _shared_metrics(values, table, ours)
-    first = reported.iloc[0]
-    known = [each for each in READINGS if each in {"strict", "paper", *ours["reading"]}]
-    for reading in [row["reading"]] if "reading" in row else known:
+    comparable, features = _features_note(row, elsewhere=bool(dataset))
+    readings = [each for each in READINGS if each in {"strict", "paper", *ours["reading"]}]
+    for reading in [row["reading"]] if "reading" in row else readings:
         for metric in metrics:
             found = ours[(ours["reading"] == reading) & (ours["metric"] == metric)]
             line = found.iloc[0].to_dict() if len(found) else {}
             mean = line.get("mean")
-            value = None if dataset else values[metric]
-            notes = [row.get("note"), first["note"], line.get("note")]
+            value = None if dataset or pd.isna(values[metric]) else values[metric]
+            said = [remarks[metric]] if metric in remarks else list(remarks.values())
+            notes = [row.get("note"), *said, line.get("note"), features]
+            known = comparable and mean is not None and value is not None
             if not len(found):
                 notes.append("not a metric of this dataset's protocol")
             out.append(
@@ -158,16 +164,32 @@ def _own_rows(
                     "ours_mean": mean,
                     "ours_sd": line.get("sd"),
                     "n": line.get("n"),
-                    "delta": None if mean is None or value is None else round(mean - value, 2),
+                    "delta": round(mean - value, 2) if known else None,
                     "coverage": line.get("coverage"),
                     "reading": reading,
                     "protocol": line.get("protocol"),
                     "checkpoint": line.get("checkpoint"),
-                    "group": first["group"],
+                    "group": groups.get(metric, reported.iloc[0]["group"]),
                     "note": "; ".join(dict.fromkeys(str(n) for n in notes if n and not pd.isna(n))),
                 }
             )
     return out
+
+
+def _features_note(row: Mapping[str, Any], *, elsewhere: bool) -> tuple[bool, str]:
+    """Whether ours and the paper's numbers rest on features of the same networks; and the note."""
+    ours, theirs = row.get("features"), row.get("paper_features")
+    if not ours:
+        return True, ""
+    if elsewhere or not theirs:
+        return True, f"features: {ours['networks']} ({ours['recipe']})"
+    if ours["networks"] == theirs["networks"]:
+        recipes = f"ours {ours['recipe']}, the paper's as {theirs['recipe']}"
+        return True, f"features: {ours['networks']}, {recipes}"
+    return False, (
+        f"features: ours {ours['networks']} ({ours['recipe']}), the paper's {theirs['networks']} "
+        f"(as {theirs['recipe']}): not comparable, no difference is shown"
+    )
 
 
 def _shared_metrics(
@@ -193,7 +215,9 @@ def as_markdown(frame: pd.DataFrame, title: str) -> str:
         shown = [cells.get(metric, "") for metric in metrics]
         lines.append(" | ".join([*names[:-1], reading, *shown, *known]))
     legend = "Each cell, in percent: paper / ours ± sd over seeds (difference)."
-    notes = [f"- {name}: {note}" for name, note in _notes(frame)]
+    if (frame["reading"] == "quoted").any():
+        legend += " Quoted rows rest on the features of their own papers."
+    notes = [f"- {', '.join(names)}: {note}" for note, names in _notes(frame).items()]
     return "\n".join([*lines, "", legend, *notes, ""])
 
 
@@ -207,9 +231,13 @@ def _cell(line: Mapping[str, Any]) -> str:
     return f"{paper} / {ours}" if paper else ours
 
 
-def _notes(frame: pd.DataFrame) -> list[tuple[str, str]]:
+def _notes(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Every note and the variants that it is about."""
     noted = frame[frame["note"].notna() & (frame["note"] != "")]
-    return list(dict.fromkeys(zip(noted["variant"], noted["note"], strict=True)))
+    variants: dict[str, dict[str, None]] = {}
+    for variant, note in zip(noted["variant"], noted["note"], strict=True):
+        variants.setdefault(note, {})[variant] = None
+    return {note: list(names) for note, names in variants.items()}
 
 
 def reading_label(reading: str, checkpoints: Iterable[str]) -> str:

@@ -34,6 +34,9 @@ class DataSettings:
     # random: videos are drawn with replacement | epochs: every video once, in random order
     order: Literal["random", "epochs"] = "epochs"
     min_snippets: Count = 1  # training videos with fewer are left out
+    # true: a pair may still have them. CO2-Net's code for ActivityNet lists the videos of each
+    # class, from which pairs are drawn, before it leaves short videos out.
+    short_in_pairs: bool = False
     # none: features unchanged | train: the training set's mean and spread removed, per channel
     standardize: Literal["none", "train"] = "none"
 
@@ -46,15 +49,19 @@ class DataSettings:
 
 
 def build_sampler(
-    labels: np.ndarray, settings: DataSettings, nonzero: np.ndarray
+    labels: np.ndarray,
+    settings: DataSettings,
+    nonzero: np.ndarray,
+    single: np.ndarray | None = None,
 ) -> PairSampler | EpochSampler:
     """Return the sampler of a run's videos.
 
-    labels `[V, C]`; `nonzero` `[V]` marks the videos whose features are not all zero.
+    labels `[V, C]`; `nonzero` `[V]` marks the videos whose features are not all zero, `single`
+    `[V]` those that are also drawn outside of pairs (None: all).
     """
     if settings.order == "epochs":
         return EpochSampler(len(labels), settings.batch)
-    return PairSampler(labels, settings.batch, settings.pairs, nonzero)
+    return PairSampler(labels, settings.batch, settings.pairs, nonzero, single)
 
 
 class EpochSampler:
@@ -87,11 +94,17 @@ class PairSampler:
 
     labels `[V, C]`. A pair is two different videos of a class drawn uniformly, with replacement,
     among the classes that have two; the rest of the batch is drawn uniformly, with replacement,
-    from all videos. `eligible` `[V]` marks the videos that may be in a pair.
+    from all videos. `eligible` `[V]` marks the videos that may be in a pair, `single` `[V]` those
+    that the rest is drawn from.
     """
 
     def __init__(
-        self, labels: np.ndarray, batch: int, pairs: int, eligible: np.ndarray | None = None
+        self,
+        labels: np.ndarray,
+        batch: int,
+        pairs: int,
+        eligible: np.ndarray | None = None,
+        single: np.ndarray | None = None,
     ) -> None:
         usable = labels.astype(bool)
         if eligible is not None:
@@ -99,7 +112,8 @@ class PairSampler:
         members = [np.flatnonzero(column) for column in usable.T]
         self.members = [videos for videos in members if len(videos) > 1]
         self.unpaired_classes = [c for c, videos in enumerate(members) if len(videos) < 2]
-        self.videos, self.batch = len(labels), batch
+        self.single = np.arange(len(labels)) if single is None else np.flatnonzero(single)
+        self.batch = batch
         self.pairs = min(pairs, batch // 2) if self.members else 0
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
@@ -112,8 +126,8 @@ class PairSampler:
             if self.pairs
             else []
         )
-        rest = rng.integers(self.videos, size=self.batch - 2 * self.pairs)
-        return np.concatenate([*chosen, rest])
+        rest = rng.integers(len(self.single), size=self.batch - 2 * self.pairs)
+        return np.concatenate([*chosen, self.single[rest]])
 
     def state(self) -> list[int]:
         """Return nothing: every draw depends on the generator alone."""
@@ -167,13 +181,15 @@ class TrainingSet:
         upstream: Scores | None = None,
     ) -> None:
         self.streams, self.length, self.notes = list(streams), settings.length, []
-        arrays = self._read(features, annotations, settings.min_snippets)
+        arrays = self._read(features, annotations, settings)
         self.ids, self.classes = list(arrays), annotations.classes
         self.lengths = np.array([len(array) for array in arrays.values()], dtype=np.int64)
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
         labels = annotations.label_matrix(self.ids)
         nonzero = np.array([bool(array.any()) for array in arrays.values()])
-        self.sampler = build_sampler(labels, settings, nonzero)
+        long = self.lengths >= settings.min_snippets
+        self.sampler = build_sampler(labels, settings, nonzero, long)
+        self._drawn = int(long.sum())
         self._note_classes(labels, settings.pairs)
         rows = torch.from_numpy(np.concatenate(list(arrays.values())))
         self.standardization = Standardization.of(rows, settings.standardize)
@@ -184,15 +200,16 @@ class TrainingSet:
         self.upstream_videos = _on(device, video_arrays(upstream, counts))
 
     def _read(
-        self, features: FeatureFile, annotations: Annotations, min_snippets: int
+        self, features: FeatureFile, annotations: Annotations, settings: DataSettings
     ) -> dict[str, np.ndarray]:
-        wanted = set(annotations.ids("train"))
+        wanted, min_snippets = set(annotations.ids("train")), settings.min_snippets
+        in_pairs = settings.short_in_pairs and settings.pairs > 0
         arrays = {i: features.read(i, self.streams) for i in features.ids("train") if i in wanted}
         short = [video for video, array in arrays.items() if len(array) < min_snippets]
         if short:
             self.notes.append(
-                f"{len(short)} training videos of fewer than {min_snippets} snippets left out: "
-                + ", ".join(short)
+                f"{len(short)} training videos of fewer than {min_snippets} snippets left out"
+                + f"{', but in pairs' if in_pairs else ''}: {', '.join(short)}"
             )
         if short and len(short) == len(arrays):
             raise WstalError(
@@ -200,7 +217,8 @@ class TrainingSet:
                 f"{min_snippets} snippets, which this method needs, such as {short[0]} "
                 f"({len(arrays[short[0]])}); use longer videos, or a recipe with shorter snippets"
             )
-        arrays = {video: array for video, array in arrays.items() if video not in short}
+        if not in_pairs:
+            arrays = {video: array for video, array in arrays.items() if video not in short}
         if not arrays:
             raise WstalError(
                 f"{features.path}: no training video has features; check the split column of the "
@@ -224,7 +242,7 @@ class TrainingSet:
     @property
     def updates_per_epoch(self) -> int:
         """Batches until as many videos are drawn as there are."""
-        return -(-len(self.ids) // self.sampler.batch)
+        return -(-self._drawn // self.sampler.batch)
 
     def digest(self) -> str:
         """Return a digest of all a run learns from: ids, lengths, labels, rows, upstream scores."""
