@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,6 +28,7 @@ from method_configs import method_yaml, resolved
 from wstal.base.code_digest import import_closure
 from wstal.base.errors import WstalError
 from wstal.base.settings import from_plain
+from wstal.config.layers import merged
 from wstal.datasets.annotations import (
     Annotations,
     read_annotations,
@@ -184,7 +186,7 @@ def test_descending_the_loss_finds_the_action():
     scores = torch.full((1, count, 2), 0.05)
     scores[0, start:stop, 0] = 0.9
     upstream = {"cas_rgb": scores, "attention_rgb": torch.zeros(1, count)}
-    upstream["video_score"] = torch.tensor([[0.9, 0.1]])
+    upstream["video_score_rgb"] = torch.tensor([[0.9, 0.1]])
     batch = SimpleNamespace(features=features, labels=torch.tensor([[1.0, 0.0]]), mask=None)
     model = ACN("rgb", 2, 6, NetworkSettings(anchors=(8,), width=16))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -219,8 +221,51 @@ def test_a_video_of_one_snippet(model):
 def test_classes_trained_on():
     scores = torch.tensor([[0.9, 0.05, 0.3], [0.05, 0.9, 0.02]])
     labels = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
-    found = trained_classes(scores, labels, 0.1)
+    found = trained_classes(scores, labels, LossSettings())
     assert found.tolist() == [[True, False, False], [True, False, True]]
+    scored = trained_classes(scores, labels, LossSettings(classes="scored"))
+    assert scored.tolist() == [[True, False, True], [False, True, False]]
+
+
+def test_the_mean_over_proposals_weighs_each_proposal_alike(model):
+    batch = random_batch()
+    output = run(model, batch)
+    total, terms = loss(output, batch, LossSettings(average="proposals"))
+    values = []
+    for index in range(2):
+        one = video_of(batch, index)
+        shifts = output.extra["shifts"][index].detach().numpy()
+        for label in one.labels[0].nonzero().flatten().tolist():
+            scores = one.upstream["cas_rgb"][0, :, label].numpy()
+            found = proposals_by_hand(one.features[0].numpy(), scores, shifts, ANCHORS, 0.6)
+            values += [found[n][-1] for n in kept_by_hand(found, scores >= 0.1)]
+    assert total.item() == pytest.approx(np.mean(values), abs=1e-6)
+    nested = loss(output, batch, SETTINGS)[0].item()
+    assert abs(total.item() - nested) > 1e-4  # videos have different numbers of proposals
+
+
+def test_a_stream_is_judged_by_its_own_video_scores(model):
+    batch = random_batch()
+    upstream = {**batch.upstream, "video_score": torch.rand(2, 3)}
+    found = run(model, batch._replace(upstream=upstream)).extra["video_score"]
+    assert torch.equal(found, upstream["video_score_rgb"])
+    fused = ACN("rgb", 3, 5, NetworkSettings(anchors=ANCHORS, width=4, video_score="fused"))
+    found = run(fused.double(), batch._replace(upstream=upstream)).extra["video_score"]
+    assert torch.equal(found, upstream["video_score"])
+
+
+def test_the_regression_sees_scores_if_they_are_inputs(model):
+    batch = random_batch()
+    other = {**batch.upstream, "attention_rgb": 1 - batch.upstream["attention_rgb"]}
+    with_scores = ACN("rgb", 3, 5, NetworkSettings(anchors=ANCHORS, width=4, inputs="with_scores"))
+    assert with_scores.networks[0].layers[0].weight.shape == (3, 4, 5 + 3 + 1)
+    for network in with_scores.networks:
+        torch.nn.init.normal_(network.layers[-1].weight)
+    for each, depends in ((model, False), (with_scores.double(), True)):
+        first, second = (
+            run(each, batch._replace(upstream=u)).extra["shifts"] for u in (batch.upstream, other)
+        )
+        assert torch.equal(first, second) != depends
 
 
 def test_quantiles_are_those_of_the_training_snippets():
@@ -260,12 +305,9 @@ def test_the_network_is_that_of_the_settings():
     assert model.networks[0].layers[0].weight.shape == (3, 4, 7)
 
 
-STREAMS = [
-    "rgb", "rgb_alpha04", "rgb_alpha05", "rgb_alpha07", "rgb_alpha08", "rgb_coherence", "rgb_oic",
-    "rgb_literal", "flow", "flow_alpha04", "flow_alpha05", "flow_alpha07", "flow_alpha08",
-    "flow_coherence", "flow_oic", "flow_literal", "rgb_fast", "flow_fast",
-]  # fmt: skip
-FUSED = [None, "literal", "fast"]
+VARIANTS = method_yaml(Path(__file__).parents[2], "acn")["variants"]
+STREAMS = [name for name, changes in VARIANTS.items() if changes.get("streams")]
+FUSED = [None, *(name for name in VARIANTS if name not in STREAMS)]
 CPU = torch.device("cpu")
 
 
@@ -299,10 +341,6 @@ def test_every_stream_trains_scores_and_localizes(variant, small, project):
     assert len(found) and (found["t_end"] > found["t_start"]).all()
 
 
-def test_the_lists_above_are_complete(variants):
-    assert set(variants["variants"]) == set(STREAMS + FUSED) - {None}
-
-
 @pytest.mark.parametrize("variant", STREAMS + FUSED)
 def test_joined_runs_have_two_streams_and_trained_ones_one(variant, variants):
     for dataset in ["", *variants["datasets"]]:
@@ -321,13 +359,32 @@ def test_a_loss_is_scored_with_the_alpha_it_was_trained_with(variants):
             assert config["loss"][name] == config["localize"][name], variant
 
 
-def test_fused_runs_join_streams_of_their_own_settings(variants):
-    assert variants["fuse_from"] == {"rgb": "acn-rgb", "flow": "acn-flow"}
-    for variant, setting in (("literal", "momentum"), ("fast", "lr")):
-        fused = variants["variants"][variant]
-        for name in fused["fuse_from"].values():
-            config = resolved(variants, "", name.removeprefix("acn-"))
-            assert config["train"][setting] == fused["train"][setting] != variants["train"][setting]
+@pytest.mark.parametrize("variant", FUSED[1:])
+def test_fused_runs_join_streams_of_their_own_settings(variant, variants):
+    """Whatever a joined variant changes, its two streams change alike."""
+    joined = resolved(variants, "", variant)
+    if variant == "mapped":  # a matter of the fusion alone
+        assert joined["fuse_from"] == variants["fuse_from"]
+        return
+    assert joined["fuse_from"] == {s: f"acn-{s}_{variant}" for s in ("rgb", "flow")}
+    for stream in ("rgb", "flow"):
+        config = resolved(variants, "", f"{stream}_{variant}")
+        base = resolved(variants, "", stream)
+        for section in ("model", "loss", "data", "train", "localize"):
+            if section == "localize":  # flow's threshold is its own
+                config[section]["attention"]["value"] = joined[section]["attention"]["value"]
+                base[section]["attention"]["value"] = joined[section]["attention"]["value"]
+            assert config[section] == joined[section], (stream, section)
+        assert any(config[key] != base[key] for key in ("model", "loss", "train", "localize"))
+
+
+def test_literal_is_every_literal_reading_at_once(variants):
+    readings = ("quarter", "contains", "plain_sgd", "scored", "proposal_mean")
+    for stream in ("rgb", "flow"):
+        changes = [variants["variants"][f"{stream}_{name}"] for name in readings]
+        together = merged(*changes)
+        assert merged(variants["variants"][f"{stream}_literal"], {"fuse_from": None}) == together
+    assert resolved(variants, "", "literal")["localize"]["fusion"]["score"] == "loss"
 
 
 def test_published_settings(variants):

@@ -39,7 +39,7 @@ ANCHORS = np.array([1.0, 2.0, 4.0])
 
 @pytest.fixture(scope="module")
 def settings():
-    return LocalizeSettings()
+    return LocalizeSettings(attention=AttentionSettings(mode="quantile"))
 
 
 def video(seed=0, count=20):
@@ -108,18 +108,34 @@ def test_a_video_of_no_class_has_no_proposals(settings):
 
 def test_the_threshold_of_attention(settings):
     _, scores = video()
-    assert threshold(scores, AttentionSettings(quantile=0.25)) == pytest.approx(-0.5)
-    assert threshold(scores, AttentionSettings(quantile=0.335)) == pytest.approx(-0.33)
-    absolute = AttentionSettings(mode="absolute")
-    assert threshold(scores, absolute) == 7
-    none = replace(settings, attention=absolute)
-    assert proposals(scores, none).shape == (0, 4)
+
+    def with_gate(mode, quantile=0.5):
+        return replace(settings, attention=AttentionSettings(mode=mode, quantile=quantile))
+
+    assert threshold(scores, with_gate("quantile", 0.25)) == pytest.approx(-0.5)
+    assert threshold(scores, with_gate("quantile", 0.335)) == pytest.approx(-0.33)
+    assert threshold(scores, with_gate("absolute")) == 7
+    assert proposals(scores, with_gate("absolute")).shape == (0, 4)
+    low = replace(scores, attention=scores.attention - 99)
+    found = proposals(low, with_gate("none"))
+    np.testing.assert_array_equal(found, proposals(scores, with_gate("none")))
+    assert len(found) > len(proposals(scores, settings)) > len(proposals(low, settings)) == 0
+
+
+def test_a_segment_may_end_where_its_last_snippet_starts(settings):
+    """Before suppression, which the shorter segments of this reading change."""
+    _, scores = video()
+    every = replace(settings, nms_iou=1.0)
+    after, last = proposals(scores, every), proposals(scores, replace(every, end="last"))
+    inside = after[:, 1] < len(scores.cas)  # an end beyond the video is cut
+    np.testing.assert_allclose(last[inside, 1], after[inside, 1] - 1, atol=1e-9)
+    np.testing.assert_array_equal(last[:, [0, 2, 3]], after[:, [0, 2, 3]])
 
 
 def test_the_threshold_does_not_depend_on_the_scored_video(settings):
     _, scores = video()
     other = replace(scores, attention=scores.attention * 3 + 100)
-    assert threshold(other, settings.attention) == threshold(scores, settings.attention)
+    assert threshold(other, settings) == threshold(scores, settings)
 
 
 def test_constant_attention_discards_nothing(settings):
@@ -165,15 +181,32 @@ def test_by_definition():
         ("b", 0.0, 10.0, "run", 0.2),  # another video
         ("a", 25.0, 31.0, "run", 1.0),  # IoU 5/11
     )
-    fused = fuse_proposals(flow, rgb, FusionSettings(0.4, 0.5))
     expected = frame(
-        ("a", 0.0, 10.0, "run", 0.75),
-        ("a", 20.0, 30.0, "run", 0.2),
-        ("a", 0.0, 3.9, "run", 0.45),
-        ("a", 0.0, 10.0, "jump", 0.35),
-        ("b", 0.0, 10.0, "run", 0.3),
+        ("a", 0.0, 10.0, "run", 0.5),
+        ("a", 20.0, 30.0, "run", -0.6),
+        ("a", 0.0, 3.9, "run", 0.4),
+        ("a", 0.0, 10.0, "jump", 0.2),
+        ("b", 0.0, 10.0, "run", 0.1),
     )
-    pd.testing.assert_frame_equal(fused, expected)
+    pd.testing.assert_frame_equal(fuse_proposals(flow, rgb, FusionSettings(0.4, 0.5)), expected)
+    mapped = expected.assign(score=[0.75, 0.2, 0.45, 0.35, 0.3])
+    fused = fuse_proposals(flow, rgb, FusionSettings(0.4, 0.5, "mapped"))
+    pd.testing.assert_frame_equal(fused, mapped)
+
+
+def test_the_discount_matters_and_did_not_when_mapped():
+    """Scores as they are: few under 0. Half of a mapped one is then under all of flow's."""
+    flow = frame(*((f"v{n}", 0.0, 1.0, "run", 0.05 + 0.02 * n) for n in range(10)))
+    rgb = frame(*((f"v{n}", 5.0, 6.0, "run", 0.1 + 0.02 * n) for n in range(10)))
+
+    def order(**settings):
+        fused = fuse_proposals(flow, rgb, FusionSettings(**settings))
+        return fused["score"].sort_values(ascending=False, kind="stable").index.tolist()
+
+    discounts = (0.1, 0.5, 0.9)
+    assert len({tuple(order(discount=d)) for d in discounts}) == 3
+    low = discounts[:2]
+    assert len({tuple(order(discount=d, score="mapped")) for d in low}) == 1
 
 
 def random_proposals(rng, count):
@@ -188,8 +221,11 @@ def random_proposals(rng, count):
     return pd.DataFrame(columns, columns=COLUMNS)
 
 
-def by_loops(flow, rgb, iou, discount):
-    rows = [(*row[:4], (1 + row[4]) / 2) for row in flow.itertuples(index=False)]
+def by_loops(flow, rgb, iou, discount, mapped):
+    def value(score):
+        return (1 + score) / 2 if mapped else score
+
+    rows = [(*row[:4], value(row[4])) for row in flow.itertuples(index=False)]
     for one in rgb.itertuples(index=False):
         best = 0.0
         for other in flow.itertuples(index=False):
@@ -198,7 +234,7 @@ def by_loops(flow, rgb, iou, discount):
                 whole = one.t_end - one.t_start + other.t_end - other.t_start - max(shared, 0)
                 best = max(best, max(shared, 0) / whole)
         if best < iou:
-            rows.append((*one[:4], discount * (1 + one.score) / 2))
+            rows.append((*one[:4], discount * value(one.score)))
     return rows
 
 
@@ -207,8 +243,9 @@ def test_against_loops(seed):
     rng = np.random.default_rng(seed)
     flow, rgb = (random_proposals(rng, int(n)) for n in rng.integers(0, 25, 2))
     iou, discount = rng.uniform(0.1, 0.9), rng.uniform(0, 1)
-    fused = fuse_proposals(flow, rgb, FusionSettings(iou, discount))
-    expected = by_loops(flow, rgb, iou, discount)
+    score = "mapped" if seed % 2 else "loss"
+    fused = fuse_proposals(flow, rgb, FusionSettings(iou, discount, score))
+    expected = by_loops(flow, rgb, iou, discount, score == "mapped")
     assert list(fused.columns) == COLUMNS and len(fused) == len(expected)
     for ours, theirs in zip(fused.itertuples(index=False), expected, strict=True):
         assert ours[:4] == theirs[:4]
@@ -333,9 +370,22 @@ def test_the_overview_shows_the_settings_of_the_run():
     )
     run = RunSettings(model=NetworkSettings(anchors=(3, 9)))
     figure = system_overview(run, LossSettings(alpha=0.75), settings)
-    texts = [text.get_text() for text in figure.axes[0].texts]
+    texts = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
     for line in (
         "v > 0.3, S ≥ 0.2", "A ≥ 6", "score −L, NMS 0.7", "rgb: score × 0.25,", "P = 3, 9",
         "kept where IoU < 0.6", "L = 0.75 L_OIC + 0.25 (L_c − 1)",
+        "score −L",
     ):  # fmt: skip
         assert line in texts
+
+
+@pytest.mark.parametrize(("inputs", "arrows"), [("features", 14), ("with_scores", 16)])
+def test_the_overview_draws_what_the_regression_sees(inputs, arrows):
+    """One arrow more a stream, from UntrimmedNet's scores down or up to the networks."""
+    run = RunSettings(model=NetworkSettings(inputs=inputs))
+    figure = system_overview(run, LossSettings(), LocalizeSettings())
+    texts = figure.axes[0].texts
+    assert sum(not text.get_text() for text in texts) == arrows
+    vertical = [t for t in texts if not t.get_text() and t.xy[0] == t.get_position()[0]]
+    between = [t for t in vertical if t.xy[0] == 35]
+    assert len(between) == (2 if inputs == "with_scores" else 0)

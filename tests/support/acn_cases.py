@@ -36,7 +36,7 @@ def random_batch(lengths=(12, 9), dim=5, classes=3, seed=0):
     upstream = {
         "cas_rgb": (4 * draw(count, longest, classes)).softmax(-1) * mask[..., None],
         "attention_rgb": draw(count, longest) * mask,
-        "video_score": 0.2 + draw(count, classes),
+        "video_score_rgb": 0.2 + draw(count, classes),
     }
     features = draw(count, longest, dim) * mask[..., None]
     return Batch(features, labels, 0, None if mask.all() else mask, upstream)
@@ -47,7 +47,7 @@ def video_of(batch, index):
     length = batch.features.shape[1] if batch.mask is None else int(batch.mask[index].sum())
     one = slice(index, index + 1)
     upstream = {
-        name: value[one] if name == "video_score" else value[one, :length]
+        name: value[one] if name.startswith("video_score") else value[one, :length]
         for name, value in batch.upstream.items()
     }
     return Batch(batch.features[one, :length], batch.labels[one], 0, None, upstream)
@@ -65,10 +65,11 @@ def small_acn_set(folder, **options):
         extra = {}
         for stream in ("rgb", "flow"):
             extra[f"cas_{stream}"] = rng.dirichlet(np.full(count, 0.5), length).astype(np.float32)
+            extra[f"video_score_{stream}"] = rng.dirichlet(np.ones(count)).astype(np.float32)
         attentions = {s: rng.normal(size=length).astype(np.float32) for s in ("rgb", "flow")}
         cas = np.pad((extra["cas_rgb"] + extra["cas_flow"]) / 2, ((0, 0), (0, 1)))
         mean = (attentions["rgb"] + attentions["flow"]) / 2
-        score = rng.dirichlet(np.ones(count)).astype(np.float32)
+        score = (extra["video_score_rgb"] + extra["video_score_flow"]) / 2
         videos[video] = VideoScores(cas, mean, score, attentions, extra)
     return features, annotations, Scores(annotations.classes, videos, "probability")
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from wstal.methods.acn.localize import LocalizeSettings
+from wstal.methods.acn.localize import AttentionSettings, LocalizeSettings
 from wstal.methods.acn.loss import LossSettings
 from wstal.methods.acn.network import ACN, RegressionNetwork, RunSettings
 from wstal.methods.acn.proposals import areas_of
@@ -24,43 +24,43 @@ SCORES = ("class probability S", "attention A, video score v")
 
 def system_overview(run: RunSettings, loss: LossSettings, settings: LocalizeSettings) -> Figure:
     """Draw figure 1: from the streams' features to detections. The settings are the fused run's."""
-    attention, fusion, alpha = settings.attention, settings.fusion, loss.alpha
+    fusion, alpha = settings.fusion, loss.alpha
     anchors = ", ".join(map(str, run.model.anchors))
-    floor = f"its training quantile {attention.quantile:g}"
-    floor = floor if attention.mode == "quantile" else f"{attention.value:g}"
-    figure, axes = canvas((12, 4), (0, 136), (0, 44))
-    for row, stream in ((30, "flow"), (6, "rgb")):
-        colour = COLOURS[stream]
-        chain = [
-            box(axes, (1, row), (13, 8), [f"{stream} features", "[T, D]"], colour),
-            box(axes, (20, row), (25, 8), [run.scores_from, *SCORES], colour),
-            box(axes, (51, row), (25, 8), ["regression networks", f"P = {anchors}"], colour),
-            box(
-                axes,
-                (81, row - 2),
-                (28, 12),
-                [
-                    "selection",
-                    f"v > {settings.class_threshold:g}, S ≥ {settings.scp_threshold:g}",
-                    f"A ≥ {floor}",
-                    "best proposal over each location",
-                    f"score −L, NMS {settings.nms_iou:g}",
-                ],
-                colour,
-            ),
-        ]
-        for pair in zip(chain, chain[1:], strict=False):
-            arrow(axes, *pair)
-        inner = 28 if stream == "flow" else 16  # edges that face the middle row
-        axes.annotate("", (88, 26 if row > 20 else 18), (88, inner), arrowprops=LINE)
-        networks = 30 if stream == "flow" else 14
-        axes.annotate("", (63, networks), (63, 26 if row > 20 else 18), arrowprops=LINE)
-        axes.annotate("", (115, 23 if row > 20 else 21), (109, row + 4), arrowprops=LINE)
+    rules = [f"v > {settings.class_threshold:g}, S ≥ {settings.scp_threshold:g}"]
+    rules += [*_gate(settings.attention), "best proposal over each location"]
+    figure, axes = canvas((11, 5), (0, 124), (0, 60))
     formula = f"L = {alpha:g} L_OIC + {1 - alpha:g} (L_c − 1)"
-    box(axes, (58, 18), (34, 8), ["training", formula, "mean over selected proposals"], FUSED)
-    rule = [f"rgb: score × {fusion.discount:g},", f"kept where IoU < {fusion.iou:g}"]
-    box(axes, (115, 16), (20, 12), ["fusion", "all flow proposals", *rule], GROUND_TRUTH)
+    lines = ["training", formula, "mean over selected proposals"]
+    training = box(axes, (28, 26), (54, 8), lines, FUSED)
+    value = "−L" if fusion.score == "loss" else "(1 − L) / 2"
+    lines = [f"score {value}", f"rgb: score × {fusion.discount:g},"]
+    lines = ["fusion", "all flow proposals", *lines, f"kept where IoU < {fusion.iou:g}"]
+    fused = box(axes, (100, 23), (23, 14), lines, GROUND_TRUTH)
+    for stream, scores_at, networks_at in (("flow", 49, 37), ("rgb", 3, 15)):
+        colour, middle = COLOURS[stream], (scores_at + networks_at + 8) / 2
+        lines = [f"{stream} features", "[T, D]"]
+        features = box(axes, (1, middle - 4), (14, 8), lines, colour)
+        scores = box(axes, (22, scores_at), (27, 8), [run.scores_from, *SCORES], colour)
+        lines = ["regression networks", f"P = {anchors}"]
+        networks = box(axes, (22, networks_at), (27, 8), lines, colour)
+        lines = ["selection", *rules, f"score −L, NMS {settings.nms_iou:g}"]
+        selection = box(axes, (58, middle - 7), (30, 14), lines, colour)
+        for pair in ((features, scores), (features, networks)):
+            arrow(axes, *pair)
+        for pair in ((scores, selection), (networks, selection), (selection, fused)):
+            arrow(axes, *pair)
+        if run.model.inputs == "with_scores":
+            _step(axes, scores, networks, 35)
+        _step(axes, networks, training, 38)
+        _step(axes, selection, training, 70)
     return figure
+
+
+def _gate(attention: AttentionSettings) -> list[str]:
+    if attention.mode == "none":
+        return []
+    floor = f"its training quantile {attention.quantile:g}"
+    return [f"A ≥ {floor if attention.mode == 'quantile' else f'{attention.value:g}'}"]
 
 
 def regression_figure(model: ACN, shown: int = 8) -> Figure:
@@ -133,3 +133,13 @@ def _draw_areas(axes: Axes, model: ACN, anchor: float) -> None:
     axes.set(xlim=(0, count), ylim=(-1.1, 4.1), yticks=[], xlabel="snippet")
     axes.set_xticks(np.arange(0, count, max(1, int(anchor) // 4)))
     axes.spines["left"].set_visible(False)
+
+
+def _step(axes: Axes, start: FancyBboxPatch, stop: FancyBboxPatch, x: float) -> None:
+    """Draw a vertical arrow at `x` between two boxes of which one is above the other."""
+    above = start.get_y() > stop.get_y()
+    ends = [
+        box.get_y() + box.get_height() * (box is (stop if above else start))
+        for box in (start, stop)
+    ]
+    axes.annotate("", (x, ends[1]), (x, ends[0]), arrowprops=LINE)

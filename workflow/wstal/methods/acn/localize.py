@@ -34,12 +34,12 @@ from wstal.methods.contract import LocalizationHalf
 class AttentionSettings:
     """Snippets of less attention are discarded."""
 
-    # Where the threshold comes from: the training videos [R] | absolute: value
-    mode: Literal["quantile", "absolute"] = "quantile"
-    quantile: Share = 0.5  # share of the training videos' snippets that are under it
-    # Absolute: the threshold itself; the paper has 7 for RGB and 5 for flow, which only make sense
-    # for the published networks' attention.
+    # none: all pass [R] | absolute: value (paper) | quantile: where the training videos have it [R]
+    mode: Literal["none", "absolute", "quantile"] = "none"
+    # Absolute: the threshold itself; the paper has 7 for RGB and 5 for flow (section 4.2), which
+    # only make sense for the published networks' attention.
     value: float = 7
+    quantile: Share = 0.5  # share of the training videos' snippets that are under it
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ class FusionSettings:
 
     iou: Share = 0.4  # an RGB proposal stays where no flow proposal overlaps it as much
     discount: Annotated[float, Gt(0), Le(1)] = 0.5  # factor of RGB scores
+    # What is discounted. loss: -L (paper) | mapped: (1 - L) / 2, of one sign; half of it is under
+    # nearly every flow score, whatever the factor
+    score: Literal["loss", "mapped"] = "loss"
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,9 @@ class LocalizeSettings(SelectionSettings):
 
     attention: AttentionSettings = AttentionSettings()
     nms_iou: Share = 0.4  # overlap within a class and stream above which the weaker goes (paper)
+    # The paper does not say when a segment of snippets a..b ends. after: where b does | last:
+    # where b starts (AutoLoc's code)
+    end: Literal["after", "last"] = "after"
     fusion: FusionSettings = FusionSettings()  # of the streams
 
 
@@ -76,7 +82,7 @@ def proposals(video: VideoScores, settings: LocalizeSettings) -> np.ndarray:
     count = len(video.cas)
     lengths = torch.full((len(classes),), count)
     cas = torch.from_numpy(video.cas.astype(np.float64)[:, classes].T)
-    seen = torch.from_numpy(video.attention >= threshold(video, settings.attention))
+    seen = torch.from_numpy(video.attention.astype(np.float64) >= threshold(video, settings))
     cas = cas * seen  # discarded: no score, as in AutoLoc's code [R]
     given = {
         name: torch.from_numpy(array.astype(np.float64)) for name, array in video.extra.items()
@@ -88,26 +94,27 @@ def proposals(video: VideoScores, settings: LocalizeSettings) -> np.ndarray:
     )
     passed = seen & (cas >= settings.scp_threshold)
     keep = selected(-value, areas, lengths, passed, settings.discard_rule)
-    found = []
+    found, after = [], float(settings.end == "after")
     for row, label in enumerate(classes):
         chosen = keep[row]
-        ends = torch.stack([areas.start[row][chosen], areas.end[row][chosen] + 1], 1)
+        ends = torch.stack([areas.start[row][chosen], areas.end[row][chosen] + after], 1)
         segments, score = ends.clamp(0, count).numpy(), -value[row][chosen].numpy()
         order = hard_nms(segments, score, settings.nms_iou)
         found.append(class_rows(segments[order], label, score[order]))
     return all_rows(found)
 
 
-def threshold(video: VideoScores, settings: AttentionSettings) -> float:
-    """Return the attention under which a snippet is discarded.
+def threshold(video: VideoScores, settings: LocalizeSettings) -> float:
+    """Return the attention under which a snippet is discarded (section 4.2).
 
     `absolute` is the paper's, for its own attention; `quantile` takes that share of the training
     videos' snippets, whose quantiles are in the score file.
     """
-    if settings.mode == "absolute":
-        return settings.value
-    quantiles = video.extra["training_quantiles"]
-    return float(np.interp(settings.quantile, np.linspace(0, 1, len(quantiles)), quantiles))
+    gate = settings.attention
+    if gate.mode == "quantile":
+        quantiles = video.extra["training_quantiles"]
+        return float(np.interp(gate.quantile, np.linspace(0, 1, len(quantiles)), quantiles))
+    return gate.value if gate.mode == "absolute" else -np.inf
 
 
 LOCALIZATION = LocalizationHalf(name="acn", settings=LocalizeSettings, localize=localize)
@@ -121,9 +128,11 @@ def fuse_proposals(flow: pd.DataFrame, rgb: pd.DataFrame, settings: FusionSettin
 
     Frames video_id, t_start, t_end (seconds), label, score = -L in [-1, 1]. An RGB proposal is
     kept if its IoU with every flow proposal of its video and class is below `iou`; there is no
-    suppression afterwards. A discount needs scores of one sign, so the fused scores are
-    s' = (1 - L) / 2, those of RGB times `discount`. Order: flow's, then RGB's.
+    suppression afterwards (section 3.4). RGB scores are multiplied by `discount`, -L itself or
+    (1 - L) / 2 by `settings.score`; a negative -L rises thereby. Order: flow's, then RGB's.
     """
+    if settings.score == "mapped":
+        flow, rgb = (frame.assign(score=(1 + frame["score"]) / 2) for frame in (flow, rgb))
     of_flow = {key: _segments(group) for key, group in flow.groupby(KEY, sort=False)}
     keep = np.ones(len(rgb), dtype=bool)
     rgb = rgb.reset_index(drop=True)
@@ -132,10 +141,7 @@ def fuse_proposals(flow: pd.DataFrame, rgb: pd.DataFrame, settings: FusionSettin
             # Every RGB proposal against every flow proposal: [N, 1] with [M, 2] -> [N, M].
             ious = overlap(_segments(group).T[:, :, None], of_flow[key])
             keep[group.index] = ious.max(1) < settings.iou
-    parts = [
-        flow.assign(score=(1 + flow["score"]) / 2),
-        rgb[keep].assign(score=settings.discount * (1 + rgb["score"][keep]) / 2),
-    ]
+    parts = [flow, rgb[keep].assign(score=settings.discount * rgb["score"][keep])]
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 

@@ -47,6 +47,11 @@ class NetworkSettings:
     # Width of the areas beside an action: max(P/4, 1) [R, AutoLoc] | quarter: P/4 (paper)
     inflation: Inflation = "at_least_one"
     center_features: bool = False  # true: cosines of features without the video's mean
+    # What the regression networks see; section 3.2 and figure 1 can be read either way. features:
+    # those alone [R] | with_scores: also the class probabilities and the attention
+    inputs: Literal["features", "with_scores"] = "features"
+    # Whose class scores of a video. stream: those of the trained stream | fused: the mean of both
+    video_score: Literal["stream", "fused"] = "stream"
 
     def __post_init__(self) -> None:
         if len(set(self.anchors)) < len(self.anchors):
@@ -80,10 +85,11 @@ class ACN(nn.Module):
     ) -> None:
         super().__init__()
         self.stream, self.num_classes = stream, num_classes
-        self.center_features = settings.center_features
+        self.settings = settings
+        width = channels + (num_classes + 1 if settings.inputs == "with_scores" else 0)
         self.networks = nn.ModuleList(
             RegressionNetwork(
-                channels, settings.width, anchor, dilation_of(anchor, settings.dilation_rule)
+                width, settings.width, anchor, dilation_of(anchor, settings.dilation_rule)
             )
             for anchor in settings.anchors
         )
@@ -100,10 +106,14 @@ class ACN(nn.Module):
         Raises WstalError if those are not UntrimmedNet's scores of this stream.
         """
         cas, attention, video_score = self._given(upstream)
-        shifts = torch.stack([network(x, mask) for network in self.networks], 1)
+        given = x
+        if self.settings.inputs == "with_scores":
+            scores = (cas[..., : self.num_classes], attention[..., None])
+            given = torch.cat([x, *(score.to(x.dtype) for score in scores)], -1)
+        shifts = torch.stack([network(given, mask) for network in self.networks], 1)
         lengths = lengths_of(x, mask)
         areas = areas_of(shifts, self.anchors, self.margins, lengths)
-        prefix = product_prefix(x, mask, center=self.center_features)
+        prefix = product_prefix(x, mask, center=self.settings.center_features)
         constants = {
             "anchors": self.anchors,
             "margins": self.margins,
@@ -115,7 +125,8 @@ class ACN(nn.Module):
         return Output(cas, attention, x, extra)
 
     def _given(self, upstream: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        names = (f"cas_{self.stream}", f"attention_{self.stream}", "video_score")
+        score = "video_score" + f"_{self.stream}" * (self.settings.video_score == "stream")
+        names = (f"cas_{self.stream}", f"attention_{self.stream}", score)
         if absent := [name for name in names if name not in upstream]:
             raise WstalError(
                 f"acn on {self.stream} finds no {', '.join(absent)} among the upstream scores "
@@ -130,7 +141,7 @@ class ACN(nn.Module):
 class RegressionNetwork(nn.Module):
     """How far start and end would move at each snippet: `[B, T, D] -> [B, T, 2]`, snippets.
 
-    Two convolutions of kernel 3 and one of kernel 1 (section 2.2). ReLU after the first two [R];
+    Two convolutions of kernel 3 and one of kernel 1 (section 3.2). ReLU after the first two [R];
     the last starts near zero [R, as AutoLoc's], so that training starts at the anchors.
     """
 

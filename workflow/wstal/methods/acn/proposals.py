@@ -1,9 +1,9 @@
 """ACN's proposals: their boundaries, their value, and which of them stay.
 
-Sliding anchors with regressed boundaries (section 2.2) have an area on either side (section 2.3).
-A proposal's value is L: the contrast of its class probabilities with those around it, and the
+Sliding anchors with regressed boundaries have an area on either side (section 3.2). A proposal's
+value is L (section 2): the contrast of its class probabilities with those around it, and the
 coherence of its features with its sides'. Training and localization make the same selection
-(section 2.4).
+(section 3.3). Sections and equations are those of the paper.
 
 Positions are snippet indices and ranges are inclusive, as in the paper: a..b spans b-a+1 snippets.
 [R] marks how an ambiguity of the paper is resolved here.
@@ -27,8 +27,8 @@ DiscardRule = Literal["location", "contains"]
 class SelectionSettings:
     """Value and selection of proposals, in the `loss` and in the `localize` section."""
 
-    # Weight of L_OIC in L, the rest is that of L_c (paper); 1: L_OIC alone, 0: L_c alone. A
-    # detection's score is -L.
+    # Weight of L_OIC in L, the rest is that of L_c (section 4.2); 1: L_OIC alone, 0: L_c alone.
+    # A detection's score is -L.
     alpha: Share = 0.6
     # Classes of a video score above it (paper). Training takes them from the video's labels, all
     # of its labels if none passes [R].
@@ -201,7 +201,7 @@ def selected(
 ) -> Tensor:
     """Return which proposals stay: `scores [M, A, T]`, `passed [M, T]` -> bool `[M, A, T]`.
 
-    Every location keeps the best proposal that covers it (section 2.4). `passed` is true where the
+    Every location keeps the best proposal that covers it (section 3.3). `passed` is true where the
     class is strong enough. `rule` is a reading of the paper's "positions under 0.1 discard":
     `location` (such a position keeps no proposal) or `contains` (no proposal that covers one
     stays). `lengths [M]`.
