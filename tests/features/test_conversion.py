@@ -143,6 +143,29 @@ def test_rows_at_own_rates_end_on_one_grid(tmp_path):
         assert len(file.read(VIDEOS[0], ["rgb"])) == 360
 
 
+def test_rows_at_own_rates_may_keep_a_grid_of_their_own(tmp_path):
+    content = features(rows=40)
+    write_acmnet(tmp_path / "published", content)
+    settings = import_settings(
+        "acmnet", order=["rgb", "flow"], fps=30, stride=15, snippet=15, rates=[], grid="own"
+    )
+    done = convert(tmp_path, settings, annotations(40.5 * 15 / 24))
+    assert done.manifest[0]["fps"] == pytest.approx(24)
+    with FeatureFile(tmp_path / "features.h5") as file:
+        assert file.step_of(VIDEOS[0]) == pytest.approx(15 / 24)
+        np.testing.assert_array_equal(file.read(VIDEOS[0], ["rgb"]), content[VIDEOS[0]]["rgb"])
+    common = convert(tmp_path, replace(settings, grid="common"), annotations(40.5 * 15 / 24))
+    assert common.coverage[0]["rows"] == 50  # ten rows twice
+    with FeatureFile(tmp_path / "features.h5") as file:
+        assert file.step_of(VIDEOS[0]) is None and file.attrs["step"] == 0.5
+
+
+@pytest.mark.parametrize("changes", [{"rates": None}, {"rates": [25], "snippet": 16}])
+def test_a_grid_of_its_own_needs_rates_and_no_overlap(changes):
+    with pytest.raises(WstalError, match="grid: own is for rows at each video's own rate"):
+        import_settings("acmnet", **{"stride": 15, "snippet": 15, "grid": "own", **changes})
+
+
 def test_a_wrong_frame_rate_is_pointed_at(tmp_path):
     write_acmnet(tmp_path / "published", features(rows=100))
     notes = convert(tmp_path, import_settings("acmnet"), annotations(100 * 16 / 30)).notes

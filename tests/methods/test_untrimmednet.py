@@ -18,7 +18,8 @@ from wstal.evaluate import detection_map
 from wstal.features.importers.autoloc import find_autoloc
 from wstal.features.importers.conversion import convert_features
 from wstal.features.pack import FeatureFile
-from wstal.localize.scores import ScoreHistory, Scores, VideoScores
+from wstal.localize.proposals import detection_frame
+from wstal.localize.scores import ScoreHistory, Scores, VideoScores, read_scores, write_scores
 from wstal.losses.mil import probability_loss
 from wstal.methods.contract import Batch
 from wstal.methods.untrimmednet.localize import (
@@ -377,6 +378,38 @@ def test_from_published_files_without_training(tmp_path, project):
         np.testing.assert_array_equal(own.attentions["flow"], rows)
         np.testing.assert_array_equal(own.attentions["rgb"], -rows)
         assert own.video_score.tolist() == pytest.approx([1.0])
+
+
+@pytest.mark.parametrize("grid", ["own", "common"])
+def test_times_of_a_video_at_25_fps_are_its_own(tmp_path, project, grid):
+    """Segments of whole rows: exact on the video's own grid, half a row off on the common one."""
+    content = features(rows=24)
+    source = tmp_path / "att_unfused/val.all.tsv"
+    write_autoloc(source, content, classes=1)
+    settings = import_settings(
+        "autoloc", order=["flow", "rgb"], fps=30, snippet=15, stride=15, rates=[25], grid=grid
+    )
+    labels = annotations(duration=24.5 * 0.6)
+    path = tmp_path / "features.h5"
+    found = find_autoloc(source.parent, settings)
+    convert_features(path, found, labels, settings, dataset="thumos14", recipe="autoloc_unt")
+    config = method_config(project, "untrimmednet", recipe="autoloc_unt")
+    _, scores = run(config, path, labels, tmp_path)
+    write_scores(tmp_path / "copy.h5", scores)
+    again = read_scores(tmp_path / "copy.h5")
+    first = next(iter(scores.videos))
+    # The attention in `write_autoloc` is the row's number: which rows lie between 6.0 and 9.0 s?
+    flow, step = again.videos[first].attentions["flow"], again.step_of(first)
+    inside = np.flatnonzero((flow >= 10) & (flow < 15))
+    frame = detection_frame(
+        again, lambda video: np.array([[inside[0], inside[-1] + 1, 0, 1.0]], np.float64)
+    )
+    times = frame[["t_start", "t_end"]].to_numpy()[0]
+    error = np.abs(times - [6.0, 9.0]).max()
+    if grid == "own":
+        assert step == pytest.approx(0.6) and len(flow) == 24 and error < 1e-9
+    else:
+        assert step == 0.5 and len(flow) == 29 and 0 < error <= 0.25
 
 
 SETTINGS = LocalizeSettings()

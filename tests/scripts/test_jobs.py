@@ -128,7 +128,7 @@ def test_four_files_of_a_run(fuse, tmp_path):
     flow = write_stream(tmp_path / "flow", 0.4, frame(("a", 2.0, 3.0, "run", 0.2)), (2, 3, 4))
     done, paths = fuse(rgb, flow)
     assert done.returncode == 0, done.stderr
-    expected = frame(("a", 2.0, 3.0, "run", 0.6), ("a", 0.0, 1.0, "run", 0.4))
+    expected = frame(("a", 2.0, 3.0, "run", 0.2), ("a", 0.0, 1.0, "run", 0.3))
     pd.testing.assert_frame_equal(read_detections(paths[1]), expected)
     later = read_detections_by_iteration(paths[2])
     assert list(later) == [2, 3]

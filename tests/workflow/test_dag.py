@@ -45,6 +45,7 @@ TARGETS = [
     *[f"results/thumos14_sim/acn/{folder}" for folder in ("timelines", "diagnosis")],
     "results/thumos14/autoloc_unt/acn/acn_map.csv",
     "results/activitynet12/autoloc_unt_anet/acn/acn_map.csv",
+    "results/activitynet12/autoloc_unt_anet_30fps/acn/acn_map.csv",
     *[f"results/figures/acn_figure{n}.{kind}" for n in (1, 2) for kind in ("svg", "png")],
     "results/activitynet12/i3d_tvl1/cavf-stages_3_frozen/seed1/checkpoint.pt",
     *[f"results/figures/cavf_figure{n}.svg" for n in (2, 3, 4, 5)],
@@ -153,8 +154,9 @@ def test_a_fused_run_has_all_that_a_trained_one_has(plan):
 
 def test_the_exact_route_starts_from_published_outputs(plan):
     places = ["thumos14/autoloc_unt", "activitynet12/autoloc_unt_anet"]
+    places.append("activitynet12/autoloc_unt_anet_30fps")
     listed = plan.rules(*[f"results/{place}/acn/acn_map.csv" for place in places])
-    assert listed["import_features"] == 2 and listed["fuse"] == 6 and "frames" not in listed
+    assert listed["import_features"] == 3 and listed["fuse"] == 9 and "frames" not in listed
 
 
 def test_runs_that_are_trained_and_fused_exclude_each_other(catalog):
@@ -162,7 +164,8 @@ def test_runs_that_are_trained_and_fused_exclude_each_other(catalog):
     assert "acn" in fused and not {"acn-rgb", "acn-flow", "untrimmednet"} & set(fused)
     for run in fused:
         config = catalog.run_config("thumos14", run)
-        assert config["localize"]["fusion"] == {"iou": 0.4, "discount": 0.5}
+        fusion = config["localize"]["fusion"]
+        assert (fusion["iou"], fusion["discount"]) == (0.4, 0.5)
         for stream, source in config["fuse_from"].items():
             assert source not in fused
             assert catalog.run_config("thumos14", source)["streams"] == [stream]

@@ -100,7 +100,7 @@ def _events(
 ) -> dict[str, np.ndarray]:
     columns = [*class_columns(scores, path, classes), len(classes)]
     return {
-        video: classify_seconds(values.cas[:, columns], scores.t0, scores.step, seconds)
+        video: classify_seconds(values.cas[:, columns], scores.t0, scores.step_of(video), seconds)
         for video, values in scores.videos.items()
     }
 

@@ -43,7 +43,7 @@ class FeatureFile:
     Root attributes: schema, dataset, recipe, recipe_digest, fps, snippet, stride, t0, step
     (seconds), provenance_json. One group per video with float arrays `rgb`, `flow`, `audio`
     `[T, D]` and the attributes id, split, duration (seconds), status, source_sha256 (of the
-    video file). The provenance says of each stream how it and the stages before it were made:
+    video file), and step (seconds) where the rows follow the video's own rate. The provenance says of each stream how it and the stages before it were made:
     that of the first video, and under `varies` which entries are not the same for all.
     """
 
@@ -92,6 +92,11 @@ class FeatureFile:
     def streams_of(self, video: str) -> list[str]:
         """Return the names of the streams of a video."""
         return list(self._groups[video])
+
+    def step_of(self, video: str) -> float | None:
+        """Return the seconds from row to row where they are the video's own, else None."""
+        step = self._about[video].get("step")
+        return None if step is None else float(step)
 
     def video_attrs(self, video: str) -> dict[str, Any]:
         """Return the attributes of a video: id, split, duration, status, source_sha256."""

@@ -33,7 +33,7 @@ def detection_frame(scores: Scores, propose: Callable[[VideoScores], np.ndarray]
     parts = []
     for video, values in scores.videos.items():
         found = propose(values)
-        times = scores.t0 + found[:, :2] * scores.step
+        times = scores.t0 + found[:, :2] * scores.step_of(video)
         labels = [scores.classes[int(label)] for label in found[:, 2]]
         columns = [video, times[:, 0], times[:, 1], labels, found[:, 3]]
         parts.append(pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))))

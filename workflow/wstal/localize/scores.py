@@ -34,6 +34,7 @@ class VideoScores:
     video_score: np.ndarray  # [C], probability of each class in the video
     attentions: dict[str, np.ndarray] = field(default_factory=dict)  # {stream: [T]}
     extra: dict[str, np.ndarray] = field(default_factory=dict)  # what a method stores besides
+    step: float | None = None  # seconds between snippets where they are the video's own
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return every array under its name in a file."""
@@ -45,17 +46,16 @@ class VideoScores:
         """Return the same scores with `change` applied to every array."""
         named = {name: change(array) for name, array in self.attentions.items()}
         extra = {name: change(array) for name, array in self.extra.items()}
-        return VideoScores(
-            change(self.cas), change(self.attention), change(self.video_score), named, extra
-        )
+        own = (change(self.cas), change(self.attention), change(self.video_score))
+        return VideoScores(*own, named, extra, self.step)
 
 
 @dataclass(frozen=True)
 class Scores:
     """Scores of a set of videos at one iteration of training.
 
-    Snippet i spans [t0 + i step, t0 + (i+1) step) seconds; `activation` is what `cas`
-    contains, logits or probabilities.
+    Snippet i spans [t0 + i step, t0 + (i+1) step) seconds, with the video's own step where it has
+    one (`step_of`); `activation` is what `cas` contains, logits or probabilities.
     """
 
     classes: list[str]
@@ -76,6 +76,10 @@ class Scores:
                     f"video {video}: {columns} columns of scores for {len(self.classes)} classes "
                     "and background"
                 )
+
+    def step_of(self, video: str) -> float:
+        """Return the seconds from snippet to snippet of a video."""
+        return self.videos[video].step or self.step
 
     def as_float16(self) -> Scores:
         """Return the scores in half precision; values beyond its range become its largest."""
@@ -156,6 +160,8 @@ def _digest(group: h5py.Group, videos: Mapping[str, VideoScores]) -> str:
     plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in about.items()}
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
     for video in sorted(videos):
+        if videos[video].step is not None:
+            digest.update(f"\n{video}\0step {videos[video].step!r}\n".encode())
         for name, array in sorted(videos[video].arrays().items()):
             digest.update(f"\n{video}\0{name} {array.dtype.str} {array.shape}\n".encode())
             digest.update(np.ascontiguousarray(array))
@@ -176,6 +182,8 @@ def _write_group(group: h5py.Group, scores: Scores, *, half: bool = False) -> No
     for video, values in scores.videos.items():
         entry = group.create_group(safe_name(video))
         entry.attrs["id"] = video
+        if values.step is not None:
+            entry.attrs["step"] = values.step
         for name, array in values.arrays().items():
             entry[name] = array
     group.attrs["sha256"] = _digest(group, scores.videos)
@@ -205,4 +213,5 @@ def _read_video(entry: h5py.Group) -> VideoScores:
         video_score=checked_dataset(entry, "video_score")[()],
         attentions={name.removeprefix(_PREFIX): checked_dataset(entry, name)[()] for name in named},
         extra={name: checked_dataset(entry, name)[()] for name in entry if name not in own},
+        step=float(entry.attrs["step"]) if "step" in entry.attrs else None,
     )

@@ -36,7 +36,8 @@ def plot_timeline(
     detections = detections[detections["video_id"] == video].sort_values("score")
     found = detections["label"][::-1]
     classes = list(dict.fromkeys([*truth["label"], *found]))[:MAX_CLASSES]
-    times = scores.t0 + scores.step * (np.arange(len(own.attention)) + 0.5)
+    step = scores.step_of(video)
+    times = scores.t0 + step * (np.arange(len(own.attention)) + 0.5)
     height = 1.4 + 1.3 * max(len(classes), 1)
     figure, axes = plt.subplots(
         len(classes) + 1, 1, sharex=True, figsize=(9, height), squeeze=False, layout="constrained"
@@ -45,7 +46,7 @@ def plot_timeline(
         _draw_class(axis, label, own, scores, times, truth, detections)
     _draw_attention(axes[-1, 0], own, times)
     axes[-1, 0].set_xlabel("time (s)")
-    axes[-1, 0].set_xlim(scores.t0, scores.t0 + scores.step * len(own.attention))
+    axes[-1, 0].set_xlim(scores.t0, scores.t0 + step * len(own.attention))
     figure.suptitle(" · ".join(part for part in (video, title) if part))
     return figure
 
@@ -146,7 +147,7 @@ def plot_strips(
     for block, video in enumerate(videos):
         own = axes[block * rows : (block + 1) * rows, 0]
         first = next(iter(runs.values()))
-        end = first.t0 + first.step * len(first.videos[video].attention)
+        end = first.t0 + first.step_of(video) * len(first.videos[video].attention)
         segments = truth[truth["video_id"] == video]
         heading = f"{video}: {', '.join(sorted(set(segments['label'])))}"
         remark = (remarks or {}).get(video)
@@ -154,7 +155,7 @@ def plot_strips(
         for axis, (name, scores) in zip(own[1:], runs.items(), strict=True):
             labels = None if shows == "attention" else set(segments["label"])
             values = make_strip(scores, video, labels, attended=shows == "attended")
-            covered = scores.t0, scores.t0 + scores.step * len(values)
+            covered = scores.t0, scores.t0 + scores.step_of(video) * len(values)
             extent = (*covered, 0, 1)
             axis.imshow(values[None], cmap="Greys", vmin=0, vmax=1, aspect="auto", extent=extent)
             axis.set_xlim(0, end)

@@ -94,6 +94,7 @@ class Scorer:
             video_score=score.float().cpu().numpy(),
             attentions={name: _array(value) for name, value in attentions.items()},
             extra={name: _array(value) for name, value in stored.items()},
+            step=self.features.step_of(video),
         )
 
 

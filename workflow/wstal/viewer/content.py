@@ -261,15 +261,17 @@ class Entries:
             return {}, 0.0
         video_score = own.video_score[[columns[name] for name in self.classes]]
         kept = choose_classes(annotated, found, video_score, self.classes)
-        count = len(own.attention)
+        count, step = len(own.attention), scores.step_of(video)
         entry = pack_curves(own, columns, kept) | {
             "kept": [self.classes.index(name) for name in kept],
             "videoScore": [round(float(score), 4) for score in video_score],
         }
+        if own.step is not None:
+            entry["step"] = own.step
         if video in self.material.sounds:
-            level = read_loudness(self.material.sounds[video], scores.step, scores.t0, count)
+            level = read_loudness(self.material.sounds[video], step, scores.t0, count)
             entry["sound"] = pack_curve(level, FLOOR, 0.0)
-        return entry, scores.t0 + scores.step * count
+        return entry, scores.t0 + step * count
 
 
 def judge_seconds(material: Material) -> dict[str, dict[str, list[int]]]:
@@ -282,7 +284,9 @@ def judge_seconds(material: Material) -> dict[str, dict[str, list[int]]]:
         return {}
     order = [*material.columns.values(), len(material.columns)]
     events = {
-        video: classify_seconds(own.cas[:, order], scores.t0, scores.step, protocol.seconds)
+        video: classify_seconds(
+            own.cas[:, order], scores.t0, scores.step_of(video), protocol.seconds
+        )
         for video, own in scores.videos.items()
     }
     judged = judge(material.truth, protocol, events)

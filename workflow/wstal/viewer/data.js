@@ -114,3 +114,5 @@ class Video {
 }
 const videos = data.videos.map((entry) => new Video(entry));
 const current = () => videos[state.video];
+// Seconds from snippet to snippet: the shown video's own, or those of the score file.
+const snippetStep = () => current().step ?? data.grid.step;

@@ -22,7 +22,7 @@ function bar(ctx, left, right, top, height, fill, alpha = 1, outline = null) {
 
 // A snippet's value holds for its whole span: a staircase, with a slope where it is narrow.
 function trace(ctx, values, x, top, height) {
-  const { t0, step } = data.grid, wide = x(step) - x(0) > 6;
+  const { t0 } = data.grid, step = snippetStep(), wide = x(step) - x(0) > 6;
   values.forEach((value, i) => {
     const y = top + height * (1 - value / 255);
     if (wide) {
@@ -39,7 +39,7 @@ function line(ctx, values, x, top, height, stroke, width = 1.2) {
   ctx.stroke();
 }
 function area(ctx, values, x, top, height, fill, alpha) {
-  const { t0, step } = data.grid;
+  const { t0 } = data.grid, step = snippetStep();
   ctx.beginPath();
   ctx.moveTo(x(t0), top + height);
   trace(ctx, values, x, top, height);

@@ -137,7 +137,7 @@ class Timeline {
     const t = this._time(event, lane), segment = this._segment(event, lane);
     lane.canvas.classList.toggle("on-segment", Boolean(segment));
     hair.style.transform = `translateX(${event.clientX - this.root.getBoundingClientRect().left - this.root.clientLeft}px)`;
-    const place = data.grid ? Math.floor((t - data.grid.t0) / data.grid.step) : -1;
+    const place = data.grid ? Math.floor((t - data.grid.t0) / snippetStep()) : -1;
     const lines = segment ? segmentLines(current(), segment) : [seconds(t, 2)];
     tip.replaceChildren(...[...lines, ...lane.valueAt(place)].map((text) => element("div", text)));
     const right = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);

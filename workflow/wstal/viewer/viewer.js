@@ -139,7 +139,7 @@ on("tiou", "change", (event) => { state.level = Number(event.target.value); redr
 on("class", "change", (event) => { state.shown = event.target.value; timeline.show(current()); redraw(); });
 on("help-open", "click", () => byId("help").showModal());
 
-const snippet = () => (data.grid ? data.grid.step : 0.5);
+const snippet = () => (data.grid ? snippetStep() : 0.5);
 const KEYS = {
   " ": () => clock.toggle(), n: () => list.beside(1), p: () => list.beside(-1),
   ArrowLeft: (event) => clock.seek(clock.time - (event.shiftKey ? 5 : 1)),

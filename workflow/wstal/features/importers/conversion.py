@@ -1,7 +1,7 @@
 """Published features of the annotated videos, written as features.h5 with their provenance.
 
-Names are matched to the annotated ids, streams are cut to one length, and rows that follow each
-video's own frame rate are chosen by time for the common grid.
+Names are matched to the annotated ids, and streams are cut to one length. Rows that follow each
+video's own frame rate are chosen by time for the common grid, or keep a step of their own.
 """
 
 from __future__ import annotations
@@ -66,18 +66,20 @@ def convert_features(
     matched = match_names(annotations, found.videos)
     result = Imported(notes=_match_notes(annotations, found, matched))
     fits, widths = [], dict(settings.dims)
-    step = settings.stride / settings.fps
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update(_root_attrs(found, settings, dtype, dataset, recipe))
         for video in track(list(annotations.database)):
             entry = annotations.database[video]
-            streams, status, reason = _read_video(matched.get(video), entry["duration"], settings)
+            streams, rate, status, reason = _read_video(
+                matched.get(video), entry["duration"], settings
+            )
             rows = len(next(iter(streams.values()))) if streams else 0
+            step = settings.stride / rate
             duration = float(entry["duration"] or rows * step)
             about = {"id": video, "split": entry["subset"], "status": status}
             result.coverage.append({**about, "rows": rows, "reason": reason})
             result.manifest.append(
-                {**about, **_source(matched.get(video)), "fps": settings.fps}
+                {**about, **_source(matched.get(video)), "fps": rate}
                 | {"duration": duration, "reason": "; ".join(filter(None, (NOTE, reason)))}
             )
             if not streams:
@@ -87,6 +89,8 @@ def convert_features(
             _check_widths(streams, widths, video)
             group = file.create_group(safe_name(video))
             group.attrs.update({**about, "duration": duration})
+            if settings.grid == "own":
+                group.attrs["step"] = step
             group.attrs["sources_json"] = json.dumps(_digests(matched[video].files))
             for name, array in streams.items():
                 array = np.ascontiguousarray(array, dtype=dtype)
@@ -167,16 +171,16 @@ def _match_notes(
 
 def _read_video(
     found: PublishedVideo | None, duration: float | None, settings: ImportSettings
-) -> tuple[dict[str, np.ndarray], str, str]:
-    """(streams of one length on the common grid, status, reason) of a video."""
+) -> tuple[dict[str, np.ndarray], float, str, str]:
+    """(streams of one length, frames per second of their grid, status, reason) of a video."""
     if found is None:
-        return {}, MISSING, "not among the published features"
+        return {}, settings.fps, MISSING, "not among the published features"
     try:
         published = found.read()
         streams, cut = _cut_to_shortest(published.streams)
         return _put_on_grid(VideoFeatures(streams, published.frames), duration, settings, cut)
     except MediaError as error:
-        return {}, BROKEN, str(error)
+        return {}, settings.fps, BROKEN, str(error)
 
 
 def _cut_to_shortest(streams: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], str]:
@@ -198,13 +202,17 @@ def _cut_to_shortest(streams: Mapping[str, np.ndarray]) -> tuple[dict[str, np.nd
 
 def _put_on_grid(
     published: VideoFeatures, duration: float | None, settings: ImportSettings, cut: str
-) -> tuple[dict[str, np.ndarray], str, str]:
+) -> tuple[dict[str, np.ndarray], float, str, str]:
     rows = len(next(iter(published.streams.values())))
     rate, assumed = estimate_frame_rate(rows, published.frames, duration, settings)
+    if settings.grid == "own":
+        reasons = [text for text in (cut, assumed) if text]
+        return dict(published.streams), rate, OK, "; ".join(reasons)
     index = nearest_rows(rows, rate, settings)
     moved = "" if rate == settings.fps else f"rows moved from {rate:.4g} fps to the common grid"
     reasons = [text for text in (cut, assumed, moved) if text]
-    return {n: a[index] for n, a in published.streams.items()}, OK, "; ".join(reasons)
+    streams = {n: a[index] for n, a in published.streams.items()}
+    return streams, settings.fps, OK, "; ".join(reasons)
 
 
 def estimate_frame_rate(

@@ -39,9 +39,11 @@ class ImportSettings:
     fps: Annotated[float, Gt(0)] = 25  # frames per second of the common time grid
     snippet: Annotated[int, Ge(1)] = 16  # frames that a row sees
     stride: Annotated[int, Ge(1)] = 16  # frames from row to row
-    # The rates there are, where rows follow each video's own frame rate (an empty list: any
-    # rate); rows are then chosen by time, at `fps`.
+    # The rates there are, where rows follow each video's own frame rate (an empty list: any rate).
     rates: tuple[Annotated[float, Gt(0)], ...] | None = None
+    # Where they do. common: rows are chosen by time, at `fps` | own: all rows, each video with its
+    # own step in seconds
+    grid: Literal["common", "own"] = "common"
     crop: Literal["centre", "mean"] = "centre"  # what to take of files with several crops
     # Videos known to be missing from the published set; a larger max_missing of the dataset wins.
     max_missing: Annotated[int, Ge(0)] = 0
@@ -49,6 +51,11 @@ class ImportSettings:
     def __post_init__(self) -> None:
         if len(set(self.order)) < len(self.order):
             raise SettingsError(f"order names a stream twice: {list(self.order)}")
+        if self.grid == "own" and (self.rates is None or self.snippet != self.stride):
+            raise SettingsError(
+                "grid: own is for rows at each video's own rate without overlap; give rates, and a "
+                "snippet as long as the stride, or set grid: common"
+            )
 
 
 class VideoFeatures(NamedTuple):

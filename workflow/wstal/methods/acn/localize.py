@@ -183,7 +183,7 @@ def fuse_scores(streams: Mapping[str, Scores]) -> Scores:
 
 def _mean_scores(streams: Mapping[str, Scores], video: str) -> VideoScores:
     own = {name: scores.videos[video] for name, scores in streams.items()}
-    if len({v.cas.shape for v in own.values()}) > 1:
+    if len({(v.cas.shape, v.step) for v in own.values()}) > 1:
         raise WstalError(f"video {video}: the streams differ in snippets; score both anew")
 
     attentions = {name: v.attention for name, v in own.items()}
@@ -192,6 +192,7 @@ def _mean_scores(streams: Mapping[str, Scores], video: str) -> VideoScores:
         attention=np.mean(list(attentions.values()), axis=0),
         video_score=np.mean([v.video_score for v in own.values()], axis=0),
         attentions=attentions,
+        step=next(iter(own.values())).step,
     )
 
 
