@@ -43,8 +43,9 @@ class FeatureFile:
     Root attributes: schema, dataset, recipe, recipe_digest, fps, snippet, stride, t0, step
     (seconds), provenance_json. One group per video with float arrays `rgb`, `flow`, `audio`
     `[T, D]` and the attributes id, split, duration (seconds), status, source_sha256 (of the
-    video file), and step (seconds) where the rows follow the video's own rate. The provenance says of each stream how it and the stages before it were made:
-    that of the first video, and under `varies` which entries are not the same for all.
+    video file), and step (seconds) where the rows follow the video's own rate. The provenance says
+    of each stream how it and the stages before it were made: that of the first video, and under
+    `varies` which entries are not the same for all.
     """
 
     def __init__(self, path: str | Path) -> None:
