@@ -1,0 +1,408 @@
+"""Segments to and from the files of other tools; the tools' own packages read what is written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from video_clips import write_clip
+from wstal.base.errors import WstalError
+from wstal.commands.convert import COMMAND
+from wstal.exchange.formats import (
+    FORMATS,
+    format_named,
+    guess_input,
+    guess_output,
+    read_files,
+    write_files,
+)
+from wstal.exchange.timelines import Segment, Timelines, find_losses, video_name
+from wstal.exchange.xml_formats import parse_xml
+
+FPS = 25.0
+SEGMENTS = [  # two overlap, two of one class; on the grid of 25 fps, and of whole milliseconds
+    Segment("a", 1.0, 2.52, "wave"),
+    Segment("a", 2.0, 4.0, "jump <1>"),
+    Segment("a", 2.4, 3.0, "wave"),
+    Segment("sub/b", 0.0, 0.04, "wave"),
+    Segment("sub/b", 3723.48, 3724.0, "jump <1>"),
+]
+
+
+def rates(video):
+    return FPS
+
+
+def unknown(video):
+    return None
+
+
+def content(scores=False, segments=SEGMENTS):
+    found = Timelines()
+    for number, each in enumerate(segments):
+        found.add(*each[:4], number / 8 if scores else None)
+    found.fps = dict.fromkeys(found.videos, FPS)
+    return found
+
+
+# Of each format: the resolution of its times, whether it keeps scores, overlaps.
+KEPT = {
+    "csv": (0, True),
+    "activitynet": (0, True),
+    "label-studio": (1 / FPS, True),
+    "via": (0, False),
+    "fiftyone": (0, True),
+    "boris": (0, False),
+    "cvat": (1 / FPS, False),
+    "elan": (0.001, False),
+    "srt": (0.001, True),
+    "webvtt": (0.001, True),
+    "audacity": (1e-6, False),
+    "edl": (1 / FPS, False),
+    "chapters": (1, False),
+}
+OFF_GRID = [
+    Segment("a", 1.0137, 2.5291, "wave"),
+    Segment("a", 4.00049, 9.9, "jump"),
+    Segment("b", 61.3, 64.8, "wave"),
+]
+
+
+def round_trip(folder, name, before):
+    chosen = format_named(name)
+    path = folder / (f"out{chosen.suffix}" if not chosen.single else "out")
+    written = write_files(before, path, chosen)
+    assert all(guess_input(each) == chosen for each in written), name
+    return read_files(written, None, rates)
+
+
+def plain(found):
+    return sorted(each[:4] for each in found.segments)
+
+
+@pytest.mark.parametrize("name", [each.name for each in FORMATS])
+def test_a_round_trip_keeps_the_segments(tmp_path, name):
+    resolution, scored = KEPT[name]
+    if name != "chapters":  # which have no overlap
+        before = content(scores=scored)
+        after = round_trip(tmp_path / "grid", name, before)
+        assert len(after.segments) == len(SEGMENTS)
+        for one, other in zip(sorted(before.segments), sorted(after.segments), strict=True):
+            video = one.video if not format_named(name).single else video_name(one.video)
+            assert (other.video, other.label) == (video, one.label)
+            assert other.start == pytest.approx(one.start, abs=1e-6)
+            assert other.end == pytest.approx(one.end, abs=1e-6)
+            assert other.score == (one.score if scored else None)
+    before = content(segments=OFF_GRID)
+    after = round_trip(tmp_path / "off", name, before)
+    assert [each[0::3] for each in plain(after)] == [each[0::3] for each in plain(before)]
+    for one, other in zip(plain(before), plain(after), strict=True):
+        assert other[1:3] == pytest.approx(one[1:3], abs=resolution / 2 + 1e-9), name
+    losses = find_losses(before, after)
+    assert bool(losses) == (resolution > 0.001), losses  # none to 1 ms
+
+
+def test_losses_are_counted():
+    before, after = content(scores=True), content(segments=SEGMENTS[:3])
+    before.labels, before.durations = {"a": ["wave"]}, {"a": 9.0}
+    after.segments[0] = after.segments[0]._replace(end=2.6)
+    assert find_losses(before, after) == [
+        "1 videos without segments, such as sub/b",
+        "2 of 5 segments",
+        "times: the largest change is 0.080 s",
+        "the scores of 3 segments",
+        "the durations of 1 videos",
+        "the labels of whole videos of 1 videos",
+    ]
+
+
+def convert(*words):
+    COMMAND.main(COMMAND.parser().parse_args([str(word) for word in words]))
+
+
+def test_the_command_says_what_it_wrote_and_lost(tmp_path, capsys):
+    (tmp_path / "in.csv").write_text(
+        "video,t_start,t_end,label,score\na.mp4,1.01,2,wave,0.9\na,3,4,wave,0.2\nb,,,,\n"
+    )
+    out = tmp_path / "tasks_label_studio.json"
+    convert(
+        tmp_path / "in.csv", out, "--fps", 25, "--min-score", 0.5, "--labels", tmp_path / "l.csv"
+    )
+    text = capsys.readouterr().err
+    assert "1 segments have a score below 0.5" in text
+    assert "1 segments of 2 videos, format label-studio" in text
+    assert "warning: format label-studio does not keep times: the largest change is 0.010 s" in text
+    assert (tmp_path / "l.csv").read_text() == "video,labels,split\na,wave,\nb,,\n"
+    first, second = json.loads(out.read_text())
+    assert first["data"] == {"video": "a.mp4"} and "annotations" not in first
+    assert first["predictions"][0]["result"][0]["value"] == {
+        "ranges": [{"start": 26, "end": 50}],
+        "timelinelabels": ["wave"],
+    }
+    assert second == {"id": 2, "data": {"video": "b.mp4"}}
+
+
+def test_videos_give_their_rates_and_names(tmp_path):
+    write_clip(tmp_path / "clips/a.mkv".replace("clips/", ""), count=10)
+    (tmp_path / "in.csv").write_text("video,t_start,t_end,label\na,0.2,0.4,wave\n")
+    convert(tmp_path / "in.csv", tmp_path / "out.xml", "--videos", tmp_path)
+    text = (tmp_path / "out.xml").read_text()
+    assert '<box frame="5" outside="0"' in text and '<box frame="10" outside="1"' in text
+    assert "<source>a.mkv</source>" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["in.csv", "out.xml"], "a: this format counts frames .* give --fps, or --videos"),
+        (["in.csv", "out.pdf"], "format is not clear; name it with --to"),
+        (["in.csv", "out", "--to", "webvt"], "nearest: webvtt; formats: csv, activitynet"),
+        (["in.csv", "out.xml", "--fps", "0"], "--fps is 0.0; expected frames per second"),
+        (["two.csv", "out.srt"], "is about one video and there are 2; name a folder"),
+        (["odd.json", "out.csv"], "odd.json: its format is not clear; name it with --from"),
+        (["in.csv", "out.csv", "--videos", "nowhere"], "nowhere is not a folder"),
+    ],
+)
+def test_what_cannot_be_converted_says_why(tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_text("video,t_start,t_end,label\na,1,2,wave\n")
+    (tmp_path / "two.csv").write_text("video,t_start,t_end,label\na,1,2,wave\nb,1,2,wave\n")
+    (tmp_path / "odd.json").write_text('{"x": 1}')
+    with pytest.raises(WstalError, match=message):
+        convert(*words)
+
+
+def test_outputs_are_guessed_by_name(tmp_path):
+    names = {"x.srt": "srt", "tasks_label_studio.json": "label-studio", "x.json": "activitynet"}
+    names |= {"my-via.json": "via", "x_fiftyone.json": "fiftyone", "chapters.txt": "chapters"}
+    assert {name: guess_output(tmp_path / name).name for name in names} == names
+
+
+@pytest.mark.parametrize(
+    ("path", "video"),
+    [
+        ("a.mp4", "a"),
+        ("./sub/a.mp4", "sub/a"),
+        ("sub/a", "sub/a"),
+        ("/data/upload/3/a%20b.mp4", "a b"),
+        ("https://host/x/a.mov?", "a.mov?"),
+        (r"C:\clips\a.mp4", "a"),
+        ("../x/a.mp4", "a"),
+        ("s3://bucket/a.webm", "a"),
+    ],
+)
+def test_tools_name_videos_by_paths_and_addresses(path, video):
+    assert video_name(path) == video
+
+
+# What the tools and their packages read and write.
+
+
+def test_pympi_reads_elan_files_and_the_other_way(tmp_path):
+    elan = pytest.importorskip("pympi.Elan")
+    (path,) = write_files(content().only("a"), tmp_path / "a.eaf", format_named("elan"))
+    read = elan.Eaf(str(path))
+    tiers = {
+        name: sorted(read.get_annotation_data_for_tier(name)) for name in read.get_tier_names()
+    }
+    assert tiers == {
+        "jump <1>": [(2000, 4000, "jump <1>")],
+        "wave": [(1000, 2520, "wave")],
+        "wave (2)": [(2400, 3000, "wave")],
+    }
+    made = elan.Eaf()
+    made.add_linked_file("file:///clips/b.mp4", relpath="./b.mp4", mimetype="video/mp4")
+    made.add_tier("wave")
+    made.add_annotation("wave", 120, 340, "")
+    made.add_annotation("wave", 400, 500, "small wave")
+    made.to_file(str(tmp_path / "b.eaf"))
+    found = read_files([tmp_path / "b.eaf"], None, unknown)
+    assert plain(found) == [("b", 0.12, 0.34, "wave"), ("b", 0.4, 0.5, "small wave")]
+
+
+def test_packages_for_subtitles_read_ours_and_the_other_way(tmp_path):
+    srt, webvtt = pytest.importorskip("srt"), pytest.importorskip("webvtt")
+    one = content(scores=True).only("a")
+    write_files(one, tmp_path / "a.srt", format_named("srt"))
+    write_files(one, tmp_path / "a.vtt", format_named("webvtt"))
+    cues = list(srt.parse((tmp_path / "a.srt").read_text()))
+    assert [(c.start.total_seconds(), c.end.total_seconds(), c.content) for c in cues] == [
+        (1.0, 2.52, "wave (score 0.000)"),
+        (2.0, 4.0, "jump <1> (score 0.125)"),
+        (2.4, 3.0, "wave (score 0.250)"),
+    ]
+    captions = webvtt.read(tmp_path / "a.vtt").captions
+    assert [(c.start, c.end) for c in captions][:1] == [("00:00:01.000", "00:00:02.520")]
+    (tmp_path / "b.srt").write_text(srt.compose(cues))
+    assert plain(read_files([tmp_path / "b.srt"], None, unknown)) == [
+        ("b", *each[1:4]) for each in sorted(one.segments)
+    ]
+    captions[0].text = "two\nlabels"
+    (tmp_path / "c.vtt").write_text(webvtt.WebVTT(captions=captions).content)
+    found = read_files([tmp_path / "c.vtt"], None, unknown)
+    assert {each.label for each in found.segments} == {"two", "labels", "jump <1>", "wave"}
+
+
+def test_scores_are_never_minus_zero(tmp_path):
+    found = Timelines()
+    found.add("a", 0, 1, "wave", -0.0)
+    write_files(found, tmp_path / "a.srt", format_named("srt"))
+    assert "wave (score 0.000)" in (tmp_path / "a.srt").read_text()
+
+
+def test_label_studio_exports(tmp_path):
+    """A task as the tool exports it: an uploaded file, a cancelled annotation, other regions."""
+    region = {"type": "timelinelabels", "value": {"ranges": [{"start": 1, "end": 25}]}}
+    region["value"]["timelinelabels"] = ["wave"]
+    sound = {"type": "labels", "value": {"start": 1.5, "end": 2.5, "labels": ["speech"]}}
+    choice = {"type": "choices", "value": {"choices": ["outdoors"]}}
+    box = {"type": "videorectangle", "value": {"sequence": []}}
+    task = {
+        "id": 7,
+        "data": {"video": "/data/upload/1/0123abcd-my%20clip.mp4"},
+        "annotations": [
+            {"was_cancelled": True, "result": [region]},
+            {"was_cancelled": False, "result": [region, sound, choice, box]},
+        ],
+    }
+    (tmp_path / "x.json").write_text(json.dumps([task]))
+    found = read_files([tmp_path / "x.json"], None, rates)
+    assert plain(found) == [("my clip", 0.0, 1.0, "wave"), ("my clip", 1.5, 2.5, "speech")]
+    assert found.labels == {"my clip": ["outdoors"]}
+    assert found.notes == ["my clip: a region of the kind 'videorectangle'"]
+
+
+def test_cvat_exports(tmp_path):
+    """Tracks as the tool exports them: a shape per frame, one that comes back, one to the end."""
+    shapes = [(3, 0), (4, 0), (5, 1), (8, 0), (9, 0)]
+    boxes = "".join(f'<box frame="{frame}" outside="{out}" keyframe="1"/>' for frame, out in shapes)
+    (tmp_path / "annotations.xml").write_text(
+        "<annotations><version>1.1</version><meta><task><name>job</name><source>my clip.mp4</source>"
+        f'</task></meta><track id="0" label="wave">{boxes}</track></annotations>'
+    )
+    found = read_files([tmp_path / "annotations.xml"], None, rates)
+    assert plain(found) == [("my clip", 0.12, 0.2, "wave"), ("my clip", 0.32, 0.4, "wave")]
+
+
+def test_via_projects(tmp_path):
+    """A project as VIA 3 saves it: options by number, text, a region on one frame."""
+    project = {
+        "project": {"vid_list": ["1"]},
+        "attribute": {
+            "1": {"aname": "action", "anchor_id": "FILE1_Z2_XY0", "options": {"0": "wave"}},
+            "2": {"aname": "object", "anchor_id": "FILE1_Z1_XY1", "options": {"0": "cup"}},
+        },
+        "file": {"5": {"fid": "5", "fname": "clips/a.mp4", "type": 4}},
+        "view": {"1": {"fid_list": ["5"]}},
+        "metadata": {
+            "1_a": {"vid": "1", "z": [1.5, 2.25], "xy": [], "av": {"1": "0"}},
+            "1_b": {"vid": "1", "z": [3, 4], "xy": [], "av": {"1": "jump"}},
+            "1_c": {"vid": "1", "z": [3], "xy": [2, 1, 1, 5, 5], "av": {"2": "0"}},
+            "1_d": {"vid": "1", "z": [5, 6], "xy": [], "av": {}},
+        },
+    }
+    (tmp_path / "x.json").write_text(json.dumps(project))
+    found = read_files([tmp_path / "x.json"], None, unknown)
+    assert plain(found) == [("clips/a", 1.5, 2.25, "wave"), ("clips/a", 3.0, 4.0, "jump")]
+    assert found.notes == [
+        "1_c: not a segment of one video",
+        "clips/a: a segment without a label at 5 s",
+    ]
+
+
+def test_fiftyone_labels_with_frames(tmp_path):
+    labels = {"a": [{"label": 1, "support": [26, 50], "confidence": 0.5}], "b": None}
+    (tmp_path / "labels.json").write_text(json.dumps({"classes": ["x", "wave"], "labels": labels}))
+    found = read_files([tmp_path / "labels.json"], None, rates)
+    assert found.segments == [Segment("a", 1.0, 2.0, "wave", 0.5)] and list(found.videos) == [
+        "a",
+        "b",
+    ]
+
+
+def test_boris_projects(tmp_path):
+    """Events as BORIS saves them: subjects, point events, one that never stops, two files."""
+    events = [
+        [1.5, "", "wave", "", ""],
+        [2.0, "dog", "wave", "", ""],
+        [2.5, "", "wave", "", "", 62],
+        [3.0, "dog", "wave", "", ""],
+        [4.0, "", "click", "", ""],
+        [5.0, "", "jump", "", ""],
+    ]
+    project = {
+        "behaviors_conf": {
+            "0": {"type": "State event", "code": "wave"},
+            "1": {"type": "Point event", "code": "click"},
+            "2": {"type": "State event with coding map", "code": "jump"},
+        },
+        "observations": {
+            "one": {
+                "file": {"1": ["/home/me/a.mp4"], "2": []},
+                "media_info": {"length": {"/home/me/a.mp4": 9.5}},
+                "events": events,
+            },
+            "two": {"file": {"1": ["b.mp4", "c.mp4"]}, "events": []},
+        },
+    }
+    (tmp_path / "x.boris").write_text(json.dumps(project))
+    found = read_files([tmp_path / "x.boris"], None, unknown)
+    assert plain(found) == [("a", 1.5, 2.5, "wave"), ("a", 2.0, 3.0, "wave")]
+    assert found.durations == {"a": 9.5}
+    assert found.notes == [
+        "a: point event click at 4 s",
+        "a: jump at 5 s never stops",
+        "observation two: 2 media files, one is expected",
+    ]
+
+
+def test_edl_of_a_timeline_that_begins_at_one_hour(tmp_path):
+    (tmp_path / "a.edl").write_text(
+        "TITLE: Timeline 1\nFCM: NON-DROP FRAME\n\n"
+        "001  001      V     C        01:00:02:05 01:00:02:06 01:00:02:05 01:00:02:06  \n"
+        " |C:ResolveColorRed |M:wave |D:10\n"
+    )
+    found = read_files([tmp_path / "a.edl"], None, rates)
+    assert plain(found) == [("a", 2.2, 2.6, "wave")]
+    assert found.notes == ["a: the timecode begins at 01:00:00:00, which is second 0"]
+
+
+def test_chapters_end_where_the_next_begins(tmp_path):
+    (tmp_path / "a.txt").write_text("0:00 (no action)\n0:05 - wave\n1:02:03 jump\n")
+    found = read_files([tmp_path / "a.txt"], None, unknown)
+    assert plain(found) == [("a", 5.0, 3723.0, "wave")]
+    assert "the last chapter, 'jump' at 3723 s, has no end" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("x.eaf", "<!DOCTYPE x [<!ENTITY a 'b'>]><x/>", "a document type definition; remove"),
+        ("x.eaf", "<a", "is not XML"),
+        ("x.eaf", "<a/>", "its root is <a>; expected <ANNOTATION_DOCUMENT>"),
+        (
+            "x.xml",
+            '<annotations><track id="3"><box frame="x"/></track></annotations>',
+            "track 3: frame",
+        ),
+        ("x.csv", "video,t_start,t_end,label,score\na,1,2,x,high\n", "line 2: score is 'high'"),
+        ("x.csv", "video,t_start,t_end,label\na,1,,x\n", "line 2: t_end is ''; expected seconds"),
+        ("x.json", '{"database": {"a": 3}}', "a is '3'; expected an object"),
+        (
+            "x.json",
+            '{"database": {"a": {"annotations": [{"segment": [2, 1], "label": "x"}]}}}',
+            "a: .*inverted",
+        ),
+        ("x.json", "[3]", "task 0 is '3'; expected an object"),
+        ("x.json", '{"labels": {"a": [{"label": "x"}]}}', "neither timestamps nor support"),
+    ],
+)
+def test_bad_files_are_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(WstalError, match=message):
+        read_files([tmp_path / name], None, unknown)
+
+
+def test_xml_keeps_names_that_need_escapes():
+    root = parse_xml("<a b='&lt;&amp;'>&gt;</a>", "x", "a")
+    assert root.get("b") == "<&" and root.text == ">"

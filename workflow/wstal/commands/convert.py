@@ -1,0 +1,126 @@
+"""Convert segments and labels between annotation tools, subtitles and editors.
+
+Both formats are guessed from names and content. What the output cannot hold is read back and
+printed. A format whose files are about one video gives a folder of files.
+
+csv           segments.csv (video,t_start,t_end,label[,score])
+activitynet   ActivityNet's JSON, ground truth or detections (proposals.json)
+label-studio  Label Studio's tasks; detections become predictions that a person corrects
+via           VGG VIA 3      fiftyone  FiftyOne's temporal detections      boris     BORIS
+cvat          CVAT for video elan      ELAN (.eaf)                         audacity  label track
+srt, webvtt   subtitles      edl       DaVinci Resolve's timeline markers  chapters  YouTube
+
+Examples:
+  wstal convert results/mine/i3d_tvl1/co2net/seed0/proposals.json tasks_label_studio.json \\
+      --videos clips --min-score 0.5
+  wstal convert export_from_label_studio.json clips/segments.csv --fps 25 --labels labels.csv
+  wstal convert elan/*.eaf clips/segments.csv
+  wstal convert clips/segments.csv subtitles --to srt
+"""
+
+import argparse
+from functools import cache
+from pathlib import Path
+
+from wstal.commands.console import Add, Program, log, warn
+from wstal.base.errors import MediaError, WstalError
+from wstal.base.files import write_csv
+from wstal.exchange.formats import (
+    FORMATS,
+    format_named,
+    guess_output,
+    read_files,
+    write_files,
+)
+from wstal.exchange.timelines import Rates, Timelines, find_losses
+
+NOTES = 5  # shown of what could not be read
+
+
+def add_arguments(add: Add) -> None:
+    names = ", ".join(each.name for each in FORMATS)
+    add("inputs", nargs="+", type=Path, metavar="IN", help="files of one format")
+    add("output", type=Path, metavar="OUT", help="a file; a folder for formats of one video")
+    add("--from", dest="given", metavar="FORMAT", help=names)
+    add("--to", metavar="FORMAT", help="the same names")
+    add("--fps", type=float, help="frames per second, for formats that count frames")
+    add("--videos", type=Path, help="folder of the videos, which knows their rates and names")
+    add("--labels", type=Path, help="write labels.csv, too: the labels of each video")
+    add("--min-score", type=float, help="leave out segments with a lower score")
+
+
+def main(args: argparse.Namespace) -> None:
+    if args.fps is not None and not args.fps > 0:
+        raise WstalError(f"--fps is {args.fps}; expected frames per second, such as 25")
+    if args.videos is not None and not args.videos.is_dir():
+        raise WstalError(f"{args.videos} is not a folder; name the folder of the videos")
+    given = format_named(args.given) if args.given else None
+    chosen = format_named(args.to) if args.to else guess_output(args.output)
+    rates, files = _facts(args.videos, args.fps)
+    content = read_files(args.inputs, given, rates)
+    for note in content.notes[:NOTES]:
+        warn(f"not converted: {note}")
+    if len(content.notes) > NOTES:
+        warn(f"not converted: {len(content.notes) - NOTES} more of this kind")
+    if args.min_score is not None:
+        kept = [s for s in content.segments if s.score is None or s.score >= args.min_score]
+        log(f"{len(content.segments) - len(kept)} segments have a score below {args.min_score:g}")
+        content.segments = kept
+    for video in content.videos:
+        content.ask_rate(video, rates)
+        if name := files(video):
+            content.files[video] = name
+    written = write_files(content, args.output, chosen)
+    if args.labels:
+        write_csv(args.labels, ["video", "labels", "split"], _label_rows(content))
+        log(f"{args.labels}: {len(content.videos)} videos; fill in empty splits")
+    place = written[0] if len(written) == 1 else f"{args.output} ({len(written)} files)"
+    log(
+        f"{place}: {len(content.segments)} segments of {len(content.videos)} videos, format "
+        f"{chosen.name}"
+    )
+    for loss in find_losses(content, read_files(written, chosen, rates)):
+        warn(f"format {chosen.name} does not keep {loss}")
+
+
+def _facts(folder: Path | None, fps: float | None) -> tuple[Rates, Rates]:
+    """What gives a video's frame rate, and what gives its file's name, or None."""
+    if folder is None:
+        return (lambda video: fps), (lambda video: None)
+    import av
+
+    from wstal.media.decoders.pyav import opened
+    from wstal.media.find import find_videos
+
+    @cache
+    def path(video: str) -> Path | None:
+        return find_videos(folder, [video])[0].path
+
+    @cache
+    def rate(video: str) -> float | None:
+        if fps or path(video) is None:
+            return fps
+        try:
+            with opened(path(video)) as container:
+                stream = next(iter(container.streams.video), None)
+                found = stream.average_rate if stream else None
+        except (MediaError, av.FFmpegError):
+            return None
+        return float(found) if found else None
+
+    def name(video: str) -> str | None:
+        return path(video).relative_to(folder).as_posix() if path(video) else None
+
+    return rate, name
+
+
+def _label_rows(content: Timelines) -> list[dict[str, str]]:
+    rows = []
+    for video in content.videos:
+        names = {each.label for each in content.of(video)} | set(content.labels.get(video, ()))
+        split = content.subsets.get(video, "")
+        rows.append({"video": video, "labels": ";".join(sorted(names)), "split": split})
+    return rows
+
+
+COMMAND = Program(__doc__, add_arguments, main)

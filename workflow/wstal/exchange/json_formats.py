@@ -1,0 +1,439 @@
+"""JSON of annotation tools: ActivityNet's, Label Studio, VIA 3, FiftyOne and BORIS."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wstal.base.errors import WstalError
+from wstal.base.text_files import read_name, read_seconds, read_segment
+from wstal.datasets.folder import SUBSET_WORDS, video_id
+from wstal.exchange.timelines import Rates, Segment, Timelines, video_name
+
+Json = Any
+
+
+def need(value: Any, kind: type, where: str) -> Any:
+    """Return `value` if it is of `kind` (dict, list); raise WstalError that begins with `where`."""
+    if isinstance(value, kind):
+        return value
+    words = {dict: "an object", list: "a list"}[kind]
+    raise WstalError(f"{where} is {str(value)[:60]!r}; expected {words}")
+
+
+def members(value: Any, key: str, kind: type, where: str) -> Any:
+    """Return the member `key` of an object, an empty one if it is missing."""
+    found = need(value, dict, where).get(key)
+    return kind() if found is None else need(found, kind, f"{where}: {key}")
+
+
+# ActivityNet's format: labels and segments under `database`, detections under `results`.
+
+
+def read_activitynet(content: Json, source: str) -> Timelines:
+    """Read a database, or the detections of any tool."""
+    found = Timelines()
+    if "results" in content and "database" not in content:
+        for video, entries in members(content, "results", dict, source).items():
+            found.videos[video_id(video)] = None
+            for number, item in enumerate(need(entries, list, f"{source}, video {video}")):
+                _add_item(found, video, item, f"{source}, video {video}: [{number}]")
+        return found
+    for name, entry in members(content, "database", dict, source).items():
+        where, video = f"{source}, video {name}", video_id(name)
+        found.videos[video] = None
+        given = members(entry, "labels", list, where)
+        labels = [read_name(each, f"{where}: labels") for each in given]
+        for number, item in enumerate(members(entry, "annotations", list, where)):
+            if need(item, dict, f"{where}: annotations[{number}]").get("segment") is None:
+                labels.append(read_name(item.get("label"), f"{where}: [{number}]: label"))
+            else:
+                _add_item(found, video, item, f"{where}: annotations[{number}]")
+        if labels:
+            found.labels[video] = sorted(set(labels))
+        if entry.get("duration"):
+            found.durations[video] = read_seconds(entry["duration"], f"{where}: duration")
+        if (subset := str(entry.get("subset", "")).lower()) in SUBSET_WORDS:
+            found.subsets[video] = SUBSET_WORDS[subset]
+    return found
+
+
+def _add_item(found: Timelines, video: str, item: Json, where: str) -> None:
+    need(item, dict, where)
+    start, end = read_segment(item.get("segment"), f"{where}: segment")
+    score = item.get("score")
+    label = read_name(item.get("label"), f"{where}: label")
+    found.add(video_id(video), start, end, label, None if score is None else float(score))
+
+
+def write_activitynet(content: Timelines) -> Json:
+    """Return a database, or `results` if all segments have scores."""
+    if content.segments and all(each.score is not None for each in content.segments):
+        return {
+            "version": "1",
+            "results": {
+                video: [
+                    {"segment": [s.start, s.end], "label": s.label, "score": s.score}
+                    for s in content.of(video)
+                ]
+                for video in content.videos
+            },
+        }
+    words = {"train": "training", "val": "validation", "test": "testing"}
+    database = {}
+    for video in content.videos:
+        items = [{"segment": [s.start, s.end], "label": s.label} for s in content.of(video)]
+        entry: dict[str, Any] = {"subset": words.get(content.subsets.get(video, ""), "testing")}
+        if video in content.durations:
+            entry["duration"] = content.durations[video]
+        if content.labels.get(video):
+            entry["labels"] = content.labels[video]
+        database[video] = entry | {"annotations": items}
+    return {"version": "1", "database": database}
+
+
+# Label Studio: tasks with regions of the tag TimelineLabels, whose frames count from 1.
+
+UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what the tool puts before the name of an uploaded file
+CONTROL, OBJECT = "timelineLabels", "video"  # names of the tags in the project's configuration
+
+
+def read_label_studio(content: Json, source: str, rates: Rates) -> Timelines:
+    """Read tasks as the tool exports them (JSON).
+
+    Regions of TimelineLabels count frames at the video's rate, those of Labels on sound are in
+    seconds. Labels of whole videos are choices.
+    """
+    found = Timelines()
+    for number, task in enumerate(need(content, list, source)):
+        where = f"{source}, task {task.get('id', number) if isinstance(task, dict) else number}"
+        data = members(task, "data", dict, where)
+        address = next((v for k, v in data.items() if k in ("video", "audio", "url")), None)
+        address = address or next((v for v in data.values() if isinstance(v, str)), "")
+        name = str(address)
+        video = video_name(name)
+        video = UPLOADED.sub("", video) if "upload" in name else video
+        found.videos[video] = None
+        found.ask_rate(video, rates)
+        done = [a for a in members(task, "annotations", list, where) if not a.get("was_cancelled")]
+        for group in done or members(task, "predictions", list, where):
+            for result in members(group, "result", list, where):
+                _add_result(found, video, result, group, where)
+    return found
+
+
+def _add_result(found: Timelines, video: str, result: Json, group: Json, where: str) -> None:
+    value = members(result, "value", dict, where)
+    score = result.get("score", group.get("score"))  # of a region, or of the whole prediction
+    kind = result.get("type")
+    if kind == "timelinelabels":
+        rate = found.rate(video)
+        for span in members(value, "ranges", list, where):
+            for label in members(value, "timelinelabels", list, where):
+                found.add(video, (span["start"] - 1) / rate, span["end"] / rate, label, score)
+    elif kind == "labels" and "start" in value:
+        for label in members(value, "labels", list, where):
+            found.add(video, float(value["start"]), float(value["end"]), label, score)
+    elif kind == "choices":
+        names = found.labels.setdefault(video, [])
+        names += [name for name in members(value, "choices", list, where) if name not in names]
+    else:
+        found.notes.append(f"{video}: a region of the kind {kind!r}")
+
+
+def write_label_studio(content: Timelines) -> Json:
+    """Return tasks; segments with scores become predictions, which a person corrects."""
+    tasks = []
+    for number, video in enumerate(content.videos, 1):
+        results = {True: [], False: []}  # by whether they are predictions
+        for place, each in enumerate(content.of(video)):
+            rate = content.rate(video)
+            first = round(each.start * rate) + 1
+            result = {
+                "id": f"{number}_{place}",
+                "type": "timelinelabels",
+                "from_name": CONTROL,
+                "to_name": OBJECT,
+                "value": {
+                    "ranges": [{"start": first, "end": max(round(each.end * rate), first)}],
+                    "timelinelabels": [each.label],
+                },
+            }
+            if each.score is not None:
+                result["score"] = each.score
+            results[each.score is not None].append(result)
+        if content.labels.get(video):
+            choice = {"choices": content.labels[video]}
+            results[False].append(
+                {
+                    "id": f"{number}_labels",
+                    "type": "choices",
+                    "from_name": "labels",
+                    "to_name": OBJECT,
+                    "value": choice,
+                }
+            )
+        task: dict[str, Any] = {"id": number, "data": {"video": content.file(video)}}
+        if results[False]:
+            task["annotations"] = [{"result": results[False]}]
+        if results[True]:
+            task["predictions"] = [{"model_version": "wstal", "result": results[True]}]
+        tasks.append(task)
+    return tasks
+
+
+# VIA 3 (VGG): a project with files, views and temporal segments in seconds.
+
+SEGMENTS = "FILE1_Z2_XY0"  # the anchor of attributes of temporal segments
+SELECT, VIDEO, LOCAL = 4, 4, 1  # VIA's numbers for a drop-down list, a video, a local file
+
+
+def read_via(content: Json, source: str) -> Timelines:
+    """Read a project of VIA 3; the first attribute of temporal segments is the label."""
+    found = Timelines()
+    files = members(content, "file", dict, source)
+    views = members(content, "view", dict, source)
+    names = {}
+    for view, entry in views.items():
+        listed = members(entry, "fid_list", list, f"{source}: view {view}")
+        if len(listed) == 1 and str(listed[0]) in files:
+            names[view] = video_name(str(files[str(listed[0])].get("fname", "")))
+            found.videos[names[view]] = None
+    attributes = {
+        key: entry
+        for key, entry in members(content, "attribute", dict, source).items()
+        if entry.get("anchor_id") == SEGMENTS
+    }
+    for key, entry in members(content, "metadata", dict, source).items():
+        where = f"{source}: metadata {key}"
+        times, values = members(entry, "z", list, where), members(entry, "av", dict, where)
+        video = names.get(str(entry.get("vid")))
+        if len(times) != 2 or video is None:
+            found.notes.append(f"{key}: not a segment of one video")
+            continue
+        label = ""
+        for name, attribute in attributes.items():
+            if name in values:
+                label = attribute.get("options", {}).get(str(values[name]), str(values[name]))
+                break
+        start, end = (read_seconds(each, f"{where}: z") for each in times)
+        if not label:
+            found.notes.append(f"{video}: a segment without a label at {start:g} s")
+            continue
+        found.add(video, start, end, label)
+    return found
+
+
+def write_via(content: Timelines) -> Json:
+    """Return a project of VIA 3 whose videos are local files."""
+    views = {video: str(number) for number, video in enumerate(content.videos, 1)}
+    options = {name: name for name in content.classes()}
+    attribute = {
+        "aname": "action",
+        "anchor_id": SEGMENTS,
+        "type": SELECT,
+        "desc": "",
+        "options": options,
+    }
+    metadata = {}
+    for video, view in views.items():
+        for each in content.of(video):
+            key = hashlib.sha256(repr(each).encode()).hexdigest()[:8]
+            metadata[f"{view}_{key}"] = {
+                "vid": view,
+                "flg": 0,
+                "z": [each.start, each.end],
+                "xy": [],
+                "av": {"1": each.label},
+            }
+    return {
+        "project": {
+            "pid": "__VIA_PROJECT_ID__",
+            "rev": "__VIA_PROJECT_REV_ID__",
+            "rev_timestamp": "__VIA_PROJECT_REV_TIMESTAMP__",
+            "pname": "wstal",
+            "creator": "VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)",
+            "created": 0,
+            "data_format_version": "3.1.1",
+            "vid_list": list(views.values()),
+        },
+        "config": {
+            "file": {"loc_prefix": {"1": "", "2": "", "3": "", "4": ""}},
+            "ui": {
+                "file_content_align": "center",
+                "file_metadata_editor_visible": True,
+                "spatial_metadata_editor_visible": False,
+                "temporal_segment_metadata_editor_visible": True,
+                "spatial_region_label_attribute_id": "",
+                "gtimeline_visible_row_count": "4",
+            },
+        },
+        "attribute": {"1": attribute | {"default_option_id": ""}},
+        "file": {
+            view: {
+                "fid": view,
+                "fname": content.file(video),
+                "type": VIDEO,
+                "loc": LOCAL,
+                "src": "",
+            }
+            for video, view in views.items()
+        },
+        "metadata": metadata,
+        "view": {view: {"fid_list": [view]} for view in views.values()},
+    }
+
+
+# FiftyOne: labels.json of a FiftyOneTemporalDetectionDataset.
+
+
+def read_fiftyone(content: Json, source: str, rates: Rates) -> Timelines:
+    """Read `labels`; `timestamps` are seconds, `support` counts frames from 1."""
+    found = Timelines()
+    classes = members(content, "classes", list, source)
+    for name, entries in members(content, "labels", dict, source).items():
+        video = video_id(name)
+        found.videos[video] = None
+        found.ask_rate(video, rates)
+        for number, entry in enumerate(entries or []):
+            where = f"{source}, {name}[{number}]"
+            label = need(entry, dict, where).get("label")
+            if isinstance(label, int) and label < len(classes):
+                label = classes[label]
+            if "timestamps" in entry:
+                start, end = read_segment(entry["timestamps"], f"{where}: timestamps")
+            else:
+                first, last = members(entry, "support", list, where) or (None, None)
+                if first is None:
+                    raise WstalError(f"{where} has neither timestamps nor support; export one")
+                start, end = (first - 1) / found.rate(video), last / found.rate(video)
+            found.add(
+                video, start, end, read_name(label, f"{where}: label"), entry.get("confidence")
+            )
+    return found
+
+
+def write_fiftyone(content: Timelines) -> Json:
+    """Return labels.json with timestamps."""
+    classes = content.classes()
+    return {
+        "classes": classes,
+        "labels": {
+            video: [
+                {"label": classes.index(s.label), "timestamps": [s.start, s.end]}
+                | ({} if s.score is None else {"confidence": s.score})
+                for s in content.of(video)
+            ]
+            for video in content.videos
+        },
+    }
+
+
+# BORIS: a project whose state events start and stop.
+
+STATE, POINT = "State event", "Point event"
+PLAYERS = 8
+
+
+def read_boris(content: Json, source: str) -> Timelines:
+    """Read the state events of a project (.boris); an observation of one media file is a video."""
+    found = Timelines()
+    kinds = {
+        entry.get("code"): entry.get("type", "")
+        for entry in members(content, "behaviors_conf", dict, source).values()
+    }
+    for name, entry in members(content, "observations", dict, source).items():
+        where = f"{source}, observation {name}"
+        players = members(entry, "file", dict, where)
+        media = [path for paths in players.values() for path in paths]
+        if len(media) > 1:
+            found.notes.append(f"observation {name}: {len(media)} media files, one is expected")
+            continue
+        video = video_name(media[0]) if media else name
+        found.videos[video] = None
+        length = members(members(entry, "media_info", dict, where), "length", dict, where)
+        if media and length.get(media[0]):
+            found.durations[video] = float(length[media[0]])
+        _add_events(found, video, members(entry, "events", list, where), kinds, where)
+    return found
+
+
+def _add_events(
+    found: Timelines, video: str, events: list, kinds: Mapping[str, str], where: str
+) -> None:
+    started: dict[tuple, float] = {}
+    for event in sorted(events, key=lambda event: float(event[0])):
+        time, subject, code = float(event[0]), event[1], event[2]
+        if "state" not in str(kinds.get(code, STATE)).lower():
+            found.notes.append(f"{video}: point event {code} at {time:g} s")
+            continue
+        key = (subject, code, event[3] if len(event) > 3 else "")
+        if key in started:
+            found.add(video, started.pop(key), time, read_name(code, where))
+        else:
+            started[key] = time
+    found.notes += [f"{video}: {key[1]} at {at:g} s never stops" for key, at in started.items()]
+
+
+def write_boris(content: Timelines) -> Json:
+    """Return a project with an observation per video."""
+    classes = content.classes()
+    return {
+        "time_format": "seconds",
+        "project_date": "2000-01-01T00:00:00",
+        "project_name": "wstal",
+        "project_description": "",
+        "project_format_version": "7.0",
+        "subjects_conf": {},
+        "behaviors_conf": {
+            str(number): {
+                "type": STATE,
+                "key": "",
+                "code": name,
+                "description": "",
+                "color": "",
+                "category": "",
+                "modifiers": {},
+                "excluded": "",
+                "coding map": "",
+            }
+            for number, name in enumerate(classes)
+        },
+        "observations": {video: _observation(content, video) for video in content.videos},
+        "behavioral_categories": [],
+        "independent_variables": {},
+        "coding_map": {},
+        "behaviors_coding_map": [],
+        "converters": {},
+    }
+
+
+def _observation(content: Timelines, video: str) -> Json:
+    media = content.file(video)
+    players = {str(number): [] for number in range(1, PLAYERS + 1)} | {"1": [media]}
+    info = {"length": {media: content.durations[video]}} if video in content.durations else {}
+    return {
+        "file": players,
+        "type": "MEDIA",
+        "date": "2000-01-01T00:00:00",
+        "description": "",
+        "time offset": 0.0,
+        "events": sorted(_pairs(content.of(video)), key=lambda event: event[0]),
+        "observation time interval": [0, 0],
+        "independent_variables": {},
+        "media_info": info,
+    }
+
+
+def _pairs(segments: list[Segment]) -> Iterator[list]:
+    """Start and stop of each segment. Overlapping ones of a class get subjects of their own."""
+    busy: dict[str, list[float]] = {}
+    for each in segments:
+        ends = busy.setdefault(each.label, [])
+        lane = next((i for i, end in enumerate(ends) if end < each.start), len(ends))
+        ends[lane : lane + 1] = [each.end]
+        subject = "" if lane == 0 else f"subject {lane + 1}"
+        yield [each.start, subject, each.label, "", ""]
+        yield [each.end, subject, each.label, "", ""]

@@ -1,0 +1,238 @@
+"""Text: CSV, subtitles, label tracks, editors' markers and chapters; all but CSV of one video."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from wstal.base.errors import WstalError
+from wstal.base.text_files import read_rows, read_seconds
+from wstal.datasets.folder import video_id
+from wstal.exchange.timelines import Rates, Timelines
+
+# CSV: segments.csv, with a column `score` for detections.
+
+TIMES = ("t_start", "t_end")
+
+
+def read_csv(path: str) -> Timelines:
+    """Read video,t_start,t_end,label and maybe score; a row with the video alone has no segment."""
+    found = Timelines()
+    for row in read_rows(path, ("video", *TIMES, "label"), numbers=(*TIMES, "score")):
+        where, video = f"{path}, line {row.line}", video_id(row["video"])
+        found.videos[video] = None
+        if any(row[name].strip() for name in (*TIMES, "label")):
+            start, end = (read_seconds(row[name], f"{where}: {name}") for name in TIMES)
+            score = row.cells.get("score", "").strip()
+            try:
+                found.add(video, start, end, row["label"].strip(), float(score) if score else None)
+            except ValueError as error:
+                raise WstalError(f"{where}: score is {score!r}; expected a number") from error
+    return found
+
+
+def write_csv_text(content: Timelines) -> str:
+    """Return segments.csv; with the column score if a segment has one."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    scored = any(each.score is not None for each in content.segments)
+    rows.writerow(["video", *TIMES, "label", *(["score"] if scored else [])])
+    for video in content.videos:
+        own = content.of(video)
+        for each in own:
+            score = ["" if each.score is None else repr(each.score)] if scored else []
+            rows.writerow([video, repr(each.start), repr(each.end), each.label, *score])
+        if not own:
+            rows.writerow([video, "", "", "", *([""] if scored else [])])
+    return text.getvalue()
+
+
+# Subtitles: SubRip and WebVTT, a cue per segment.
+
+CUE = re.compile(r"((?:\d+:)?\d+:\d+[.,]\d+)\s*-->\s*((?:\d+:)?\d+:\d+[.,]\d+)")
+SCORE = re.compile(r"^(.*\S) \(score (\S+)\)$")
+
+
+def read_subtitles(text: str, source: str, video: str) -> Timelines:
+    """Read .srt or .vtt: each line of a cue is a label, and maybe ` (score 0.871)`."""
+    found = Timelines(videos={video: None})
+    for block in re.split(r"\n\s*\n", text):
+        lines = block.strip().split("\n")
+        place = next((i for i, line in enumerate(lines) if CUE.search(line)), None)
+        if place is None:
+            continue
+        start, end = (_seconds(each) for each in CUE.search(lines[place]).groups())
+        for line in filter(None, map(str.strip, lines[place + 1 :])):
+            label, score = SCORE.match(line).groups() if SCORE.match(line) else (line, None)
+            found.add(video, start, end, _unescape(label), None if score is None else float(score))
+    return found
+
+
+def write_srt(content: Timelines) -> str:
+    """Return SubRip text of one video."""
+    return "\n".join(
+        f"{number}\n{_clock(each.start, ',')} --> {_clock(each.end, ',')}\n{_cue_text(each)}\n"
+        for number, each in enumerate(_own(content), 1)
+    )
+
+
+def write_vtt(content: Timelines) -> str:
+    """Return WebVTT text of one video."""
+    cues = [
+        f"{_clock(each.start, '.')} --> {_clock(each.end, '.')}\n{_escape(_cue_text(each))}\n"
+        for each in _own(content)
+    ]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def _own(content: Timelines) -> list:
+    (video,) = content.videos
+    return content.of(video)
+
+
+def _cue_text(each) -> str:
+    return each.label if each.score is None else f"{each.label} (score {each.score + 0.0:.3f})"
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _unescape(text: str) -> str:
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _seconds(clock: str) -> float:
+    total = 0.0
+    for part in clock.replace(",", ".").split(":"):
+        total = 60 * total + float(part)
+    return round(total, 3)
+
+
+def _clock(seconds: float, point: str) -> str:
+    whole, rest = divmod(round(seconds * 1000), 1000)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{point}{rest:03d}"
+
+
+# Audacity: a label track, tab-separated seconds.
+
+
+def read_audacity(text: str, source: str, video: str) -> Timelines:
+    """Read a label track; lines that begin with a backslash hold frequencies."""
+    found = Timelines(videos={video: None})
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip() or line.startswith("\\"):
+            continue
+        try:
+            start, end, label = line.split("\t", 2)
+            found.add(video, float(start), float(end), label.strip())
+        except ValueError as error:
+            raise WstalError(
+                f"{source}, line {number}: {line!r} is not start, end, label"
+            ) from error
+    return found
+
+
+def write_audacity(content: Timelines) -> str:
+    """Return the label track of one video."""
+    return "".join(f"{s.start:.6f}\t{s.end:.6f}\t{s.label}\n" for s in _own(content))
+
+
+# EDL: timeline markers as DaVinci Resolve exports and imports them.
+
+EVENT = re.compile(r"^\d+\s+\S+\s+V\s+C\s+(?:[\d:;]+\s+){2}(\d+):(\d+):(\d+)[:;](\d+)")
+MARKER = re.compile(r"\|M:(.*?)\s*\|D:(\d+)")
+HOUR = 3600  # s; where editors' timelines begin by default
+
+
+def read_edl(text: str, source: str, video: str, rates: Rates) -> Timelines:
+    """Read markers with a duration, non-drop frames at the video's rate.
+
+    A timeline whose markers all lie behind the first hour begins there, as editors set it.
+    """
+    found, markers = Timelines(videos={video: None}), []
+    found.ask_rate(video, rates)
+    at = None
+    for line in text.split("\n"):
+        if event := EVENT.match(line.strip()):
+            hours, minutes, seconds, frames = map(int, event.groups())
+            base = round(found.rate(video))
+            at = (3600 * hours + 60 * minutes + seconds) * base + frames
+        elif (marker := MARKER.search(line)) and at is not None:
+            markers.append((at, int(marker[2]), marker[1]))
+    begin = HOUR * round(found.fps.get(video, 0))
+    if not markers or min(markers)[0] < begin:
+        begin = 0
+    if begin:
+        found.notes.append(f"{video}: the timecode begins at 01:00:00:00, which is second 0")
+    for first, frames, label in markers:
+        found.add(
+            video,
+            (first - begin) / found.rate(video),
+            (first - begin + frames) / found.rate(video),
+            label,
+        )
+    return found
+
+
+def write_edl(content: Timelines) -> str:
+    """Return the markers of one video."""
+    (video,) = content.videos
+    lines = [f"TITLE: {video}", "FCM: NON-DROP FRAME", ""]
+    for number, each in enumerate(content.of(video), 1):
+        first = round(each.start * content.rate(video))
+        frames = max(round(each.end * content.rate(video)) - first, 1)
+        base = round(content.rate(video))
+        start, end = _timecode(first, base), _timecode(first + 1, base)
+        lines += [
+            f"{number:03d}  001      V     C        {start} {end} {start} {end}  ",
+            f" |C:ResolveColorBlue |M:{each.label} |D:{frames}",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _timecode(frames: int, base: int) -> str:
+    seconds, rest = divmod(frames, base)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{rest:02d}"
+
+
+# Chapters of a video's description: starts alone, whole seconds, the first at 0:00.
+
+CHAPTER = re.compile(r"^\s*((?:\d+:)?\d{1,2}:\d{2})\s+(?:[-–]\s+)?(\S.*?)\s*$")
+NOTHING = "(no action)"
+
+
+def read_chapters(text: str, source: str, video: str) -> Timelines:
+    """Read chapters; each ends where the next begins, the last is noted as it has no end."""
+    found = Timelines(videos={video: None})
+    rows = [match.groups() for match in map(CHAPTER.match, text.split("\n")) if match]
+    starts = [_seconds(clock) for clock, _ in rows]
+    for (_, label), start, end in zip(rows, starts, [*starts[1:], None], strict=True):
+        if label == NOTHING:
+            continue
+        if end is None:
+            found.notes.append(f"{video}: the last chapter, {label!r} at {start:g} s, has no end")
+        else:
+            found.add(video, start, end, label)
+    return found
+
+
+def write_chapters(content: Timelines) -> str:
+    """Return chapters of one video; of overlapping segments the later one cuts the earlier."""
+    marks = list(_marks(_own(content)))
+    if not marks or marks[0][0] > 0:
+        marks.insert(0, (0, NOTHING))
+    return "".join(
+        f"{at // 3600}:{at // 60 % 60:02d}:{at % 60:02d} {label}\n" for at, label in marks
+    )
+
+
+def _marks(segments: list) -> Iterator[tuple[int, str]]:
+    starts = [round(each.start) for each in segments]
+    for each, start, following in zip(segments, starts, [*starts[1:], None], strict=True):
+        yield start, each.label
+        if following is None or round(each.end) < following:
+            yield round(each.end), NOTHING

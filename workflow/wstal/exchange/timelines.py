@@ -1,0 +1,152 @@
+"""What every format is turned into: the videos, their segments and labels, and what got lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from wstal.base.errors import WstalError
+from wstal.datasets.folder import video_id
+
+Rates = Callable[[str], float | None]  # a video's frame rate, None if it is not known
+
+MOST_SHIFT = 1e-3  # s; a larger change of a time counts as lost
+
+
+class Segment(NamedTuple):
+    """A segment of a video, in seconds, with the score of a prediction."""
+
+    video: str
+    start: float
+    end: float
+    label: str
+    score: float | None = None
+
+
+@dataclass
+class Timelines:
+    """The content of a file: its videos in order, and what is known of them.
+
+    `durations` are in seconds, `labels` the labels of whole videos, `subsets` train, val or test,
+    `fps` their frame rates, `files` the names of their files, `notes` what could not be read.
+    """
+
+    segments: list[Segment] = field(default_factory=list)
+    videos: dict[str, None] = field(default_factory=dict)
+    durations: dict[str, float] = field(default_factory=dict)
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    subsets: dict[str, str] = field(default_factory=dict)
+    fps: dict[str, float] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(
+        self, video: str, start: float, end: float, label: str, score: float | None = None
+    ) -> None:
+        """Add a segment, and its video; note one that is empty."""
+        self.videos[video] = None
+        if end > start >= 0:
+            self.segments.append(Segment(video, start, end, label, score))
+        else:
+            self.notes.append(f"{video}: {label} at {start:g} s has no length")
+
+    def ask_rate(self, video: str, rates: Rates) -> None:
+        """Keep the frame rate of a video if `rates` knows it."""
+        if rate := rates(video):
+            self.fps[video] = rate
+
+    def rate(self, video: str) -> float:
+        """Return the frame rate of a video; raise WstalError if it is not known."""
+        if video not in self.fps:
+            raise WstalError(
+                f"{video}: this format counts frames and its frame rate is not known; give --fps, "
+                "or --videos with the folder of the videos"
+            )
+        return self.fps[video]
+
+    def file(self, video: str) -> str:
+        """Return the name of a video's file; MP4 if it is not known."""
+        return self.files.get(video, f"{video}.mp4")
+
+    def of(self, video: str) -> list[Segment]:
+        """Return the segments of a video in order of time."""
+        return sorted(each for each in self.segments if each.video == video)
+
+    def classes(self) -> list[str]:
+        """Return all labels, of segments and of videos, sorted."""
+        whole = {name for names in self.labels.values() for name in names}
+        return sorted({each.label for each in self.segments} | whole)
+
+    def only(self, video: str) -> Timelines:
+        """Return what is known of one video."""
+        kept = {
+            name: {video: values[video]} if video in (values := getattr(self, name)) else {}
+            for name in ("durations", "labels", "subsets", "fps", "files")
+        }
+        return replace(self, segments=self.of(video), videos={video: None}, notes=[], **kept)
+
+
+def join(parts: Iterable[Timelines]) -> Timelines:
+    """Return the content of several files together."""
+    whole = Timelines()
+    for part in parts:
+        whole.segments += part.segments
+        whole.notes += part.notes
+        for name in ("videos", "durations", "labels", "subsets", "fps", "files"):
+            getattr(whole, name).update(getattr(part, name))
+    return whole
+
+
+def video_name(path: str) -> str:
+    """Return the id of the video that a tool names by a path or an address.
+
+    A relative path keeps its folders, as ids of own videos do.
+    """
+    path = unquote(path).replace("\\", "/").removeprefix("./")
+    absolute = path.startswith("/") or re.match(r"[A-Za-z][\w+.-]*:", path) or ".." in path
+    return video_id(PurePosixPath(path).name if absolute else path)
+
+
+def find_losses(before: Timelines, after: Timelines) -> list[str]:
+    """Return what `after`, read back from a file, has lost of `before`, a sentence each."""
+    lost = []
+    gone = [video for video in before.videos if video not in after.videos]
+    if gone:
+        lost.append(f"{len(gone)} videos without segments, such as {gone[0]}")
+    missing, shifts, scores = 0, [], 0
+    rest = list(after.segments)
+    for each in sorted(before.segments):
+        near = [o for o in rest if (o.video, o.label) == (each.video, each.label)]
+        if not near:
+            missing += 1
+            continue
+        best = min(near, key=lambda other: _shift(each, other))
+        rest.remove(best)
+        shifts.append(_shift(each, best))
+        scores += each.score is not None and best.score is None
+    if missing:
+        lost.append(f"{missing} of {len(before.segments)} segments")
+    if rest:
+        lost.append(f"{len(rest)} segments are new")
+    if shifts and max(shifts) > MOST_SHIFT:
+        lost.append(f"times: the largest change is {max(shifts):.3f} s")
+    if scores:
+        lost.append(f"the scores of {scores} segments")
+    for name, noun in (
+        ("durations", "durations"),
+        ("labels", "labels of whole videos"),
+        ("subsets", "splits"),
+    ):
+        known, kept = getattr(before, name), getattr(after, name)
+        count = sum(kept.get(video) in (None, []) for video, value in known.items() if value)
+        if count:
+            lost.append(f"the {noun} of {count} videos")
+    return lost
+
+
+def _shift(one: Segment, other: Segment) -> float:
+    return max(abs(one.start - other.start), abs(one.end - other.end))
