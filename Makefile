@@ -4,7 +4,7 @@
 #   make test                       the test suite (test-slow, test-gpu: the marked ones)
 #   make test-faults                kills, power cuts, full disks, hostile files: one table
 #   make why TARGET=path            what would run for a target, and because of what
-#   make watch                      the last log line of each running job
+#   make watch                      how far the running workflows are
 #   make verify-weights             the public weights against what their publishers got
 #                                   (VERIFY_FROM=folder: golden files from there, no download)
 SHELL := /bin/bash
@@ -31,7 +31,7 @@ setup: .venv/installed
 	touch $@
 
 demo: setup
-	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason --show-failed-logs -- demo
+	$(BIN)/wstal run demo --cores $(CORES)
 	$(BIN)/wstal runtime --benchmarks results/benchmarks/demo
 	$(BIN)/wstal show-map results/demo/co2net_map.csv
 	@test results/report.html -nt results/demo/co2net_map.csv || \
@@ -40,7 +40,7 @@ demo: setup
 	@echo "Every test video with its timelines: results/demo/co2net/viewer.html"
 
 demo-all: setup
-	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason --show-failed-logs -- demo_all
+	$(BIN)/wstal run demo_all --cores $(CORES)
 	$(BIN)/wstal show-map $(DEMO_MAPS)
 	@test results/report.html -nt results/demo_ave/cavf_map.csv || \
 	  $(BIN)/snakemake --cores 1 --quiet all --report results/report.html -- demo_all

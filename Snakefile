@@ -36,7 +36,16 @@ refuse_misspelt_targets()
 
 
 onstart:
+    plan_of_the_run()
     warn_of_a_full_disk()
+
+
+onsuccess:
+    say_what_came_out()
+
+
+onerror:
+    say_why_it_failed()
 
 
 rule all:

@@ -1,6 +1,8 @@
 """What the rules share: the configuration, what jobs get, and names of wildcards; no rules here."""
 
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from snakemake.exceptions import LockException, WorkflowError
@@ -16,8 +18,11 @@ from wstal.config.disk_space import check_space
 from wstal.config.inputs import Inputs
 from wstal.config.layers import read_yaml
 from wstal.config.params import Params, named_files
+from wstal.config.run_end import Interrupt, headline_files, report_failure, summary
+from wstal.config.run_progress import follow
 from wstal.config.stages import BACKBONES
 from wstal.config.targets import alternation, asked_for, misspelt
+from wstal.train import TRAINING_LOG
 
 CACHE = ROOT / ".snakemake" / "wstal"  # checked configuration and code digests, by content
 
@@ -30,6 +35,7 @@ try:
     GPUS = gpu_count()
     GPU = gpus_per_job(config["device"], GPUS, workflow.global_resources.get("gpu").value)
     MIN_FREE = config["min_free"] * 1e9  # bytes
+    os.environ[TRAINING_LOG] = config["log"]
     prepare_jobs(ROOT, config["accept_code"], MIN_FREE, config["max_memory"])
 except WstalError as error:
     raise WorkflowError(str(error)) from None
@@ -47,6 +53,10 @@ else:
 
     run_locks.install(FilePersistence, logger.info, LockException)
     contents.install(FilePersistence, _IOFile, CACHE / "contents.json")
+
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    Interrupt(logger, sys.argv, partial(print, file=sys.stderr, flush=True)).install()
+    PROGRESS = follow(logger)
 
 ON_GPU = {"gpu": GPU, "device": config["device"]}  # resources of a job of a network
 DATASETS, RECIPES, RUNS, JOINED = files.datasets, files.recipes, CATALOG.runs(), CATALOG.fused()
@@ -78,6 +88,35 @@ def refuse_misspelt_targets():
         if not Path(path).exists() and not any(each.is_producer(path) for each in workflow.rules):
             outputs = [str(output) for each in workflow.rules for output in each.output]
             sys.exit(misspelt(path, outputs, NAMES, CATALOG.parts()))
+
+
+def say(text):
+    """Print a line that the view of `wstal run` shows as well."""
+    logger.info(text, extra={"wstal": True})
+
+
+def plan_of_the_run():
+    """Let the progress of this run know its targets and jobs."""
+    names = [job.output[0] if job.output else job.rule.name for job in workflow.dag.targetjobs]
+    jobs = workflow.dag.needrun_jobs()
+    PROGRESS.plan(names, [(job.rule.name, job.wildcards_dict) for job in jobs])
+
+
+def say_what_came_out():
+    """Print the headlines, the videos left out, and where page and report are."""
+    from wstal.commands.show_map import headlines
+
+    jobs = list(workflow.dag.targetjobs)
+    made = headline_files(
+        [path for job in jobs for path in job.output], [path for job in jobs for path in job.input]
+    )
+    for line in summary(made, headlines):
+        say(line)
+
+
+def say_why_it_failed():
+    """Print the first cause of a run that failed; nothing after Ctrl-C."""
+    report_failure(PROGRESS.state["failed"], say)
 
 
 def warn_of_a_full_disk():

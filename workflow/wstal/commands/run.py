@@ -1,8 +1,9 @@
-"""Run Snakemake on this checkout, from any folder.
+"""Run Snakemake on this checkout, from any folder, and show how far it is.
 
 Targets in results/ are relative to the checkout, wherever you are. All cores are used unless you
 say otherwise. Every option goes to Snakemake unchanged; a file of the current folder, such as
-`--configfile mine.yaml`, is found there.
+`--configfile mine.yaml`, is found there. Stages, running jobs and the time left are shown unless
+you ask for Snakemake's own words: by --quiet, --verbose, --printshellcmds or another --logger.
 
 Examples:
   wstal run results/demo/co2net_map.csv
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +64,20 @@ def check_configfiles(words: Sequence[str]) -> None:
 
 CONFIGFILES = ("--configfile", "--configfiles")
 LIMITS = ("--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile")
+# Options with which Snakemake's own words are asked for, or nothing runs.
+OWN_WORDS = {
+    *("--quiet", "--verbose", "--printshellcmds", "--debug-dag", "--logger", "--dry-run"),
+    *("--dryrun", "--touch", "--unlock", "--lint", "--list", "--summary", "--detailed-summary"),
+    *("--report", "--dag", "--rulegraph", "--filegraph", "--help", "--version"),
+}
+OWN_LETTERS = set("qpntlDShv")  # the short ones
+# Until the rules are read, Ctrl-C ends Snakemake in one line, too.
+START = """
+from wstal.base.process import end_while_importing
+end_while_importing()
+from snakemake.cli import main
+main()
+"""
 
 
 def add_arguments(add: Add) -> None:
@@ -76,7 +92,15 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # Snakemake runs a job on each core
     os.chdir(ROOT)
     cores = [] if limited else ["--cores", "all"]
-    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *cores, *words])
+    logger = [] if asks_for_own_words(words) else ["--logger=wstal"]
+    os.execv(sys.executable, [sys.executable, "-c", START, *cores, *logger, *words])
+
+
+def asks_for_own_words(words: Sequence[str]) -> bool:
+    """Return whether the options leave no place for the view of `wstal run`."""
+    short = [word[1:] for word in words if re.fullmatch(r"-[a-zA-Z]+", word)]
+    asked = any(word.partition("=")[0] in OWN_WORDS for word in words)
+    return asked or any(OWN_LETTERS & set(letters) for letters in short)
 
 
 COMMAND = Program(__doc__, add_arguments, run, passes_on=True)

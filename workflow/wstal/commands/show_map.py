@@ -7,6 +7,7 @@ Examples:
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,15 +24,19 @@ def add_arguments(add: Add) -> None:
 
 
 def show(args: argparse.Namespace) -> None:
-    table = pd.concat([read_frame(path) for path in args.paths]).drop_duplicates()
+    print(headlines(args.paths))
+
+
+def headlines(paths: Sequence[Path]) -> str:
+    """Return the table of these _map.csv files as text."""
+    table = pd.concat([read_frame(path) for path in paths]).drop_duplicates()
     if missing := set(COLUMNS) - set(table.columns):
-        files, names = ", ".join(map(str, args.paths)), ", ".join(sorted(missing))
+        files, names = ", ".join(map(str, paths)), ", ".join(sorted(missing))
         raise WstalError(f"{files}: no columns {names}; expected {{run}}_map.csv files")
     averages = table[table["metric"].str.contains(":") | ~table["metric"].str.contains("@")]
-    text = averages[COLUMNS].to_string(
+    return averages[COLUMNS].to_string(
         index=False, float_format=lambda value: f"{value:.1f}", na_rep=""
     )
-    print(text)
 
 
 COMMAND = Program(__doc__, add_arguments, show)

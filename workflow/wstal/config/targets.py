@@ -146,4 +146,5 @@ def asked_for(arguments: Sequence[str]) -> list[str]:
 
 def _takes_path(word: str) -> bool:
     """Return whether this is an option of Snakemake that a path may follow which is no target."""
-    return word in ("-d", "-s") or (word.startswith("--") and word not in ("--", "--dry-run"))
+    is_open = word.startswith("--") and "=" not in word and word not in ("--", "--dry-run")
+    return word in ("-d", "-s") or is_open

@@ -1,0 +1,209 @@
+"""What a run says about itself: to the terminal that started it and to any other."""
+
+import io
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import snakemake_logger_plugin_wstal as plugin
+import warm_python
+from rich.console import Console
+from wstal.commands import watch
+from wstal.config import run_progress
+from wstal.config.run_progress import FOLDER, RunProgress
+
+NOW = 1_000_000.0
+SNAKEFILE = """
+import sys
+from functools import partial
+from wstal.config.run_end import Interrupt, report_failure
+from wstal.config.run_progress import follow
+
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    Interrupt(logger, sys.argv, partial(print, file=sys.stderr, flush=True)).install()
+    PROGRESS = follow(logger)
+
+onstart:
+    PROGRESS.plan(["both"], [(j.rule.name, j.wildcards_dict) for j in workflow.dag.needrun_jobs()])
+
+onerror:
+    report_failure(PROGRESS.state["failed"], lambda t: logger.info(t, extra={"wstal": True}))
+
+rule both:
+    input: "a.txt", "b.txt"
+
+rule train:
+    output: "{run}.txt"
+    log: "{run}.log"
+    shell: "BODY"
+"""
+
+
+def event(name, **fields):
+    return logging.makeLogRecord({"levelno": logging.INFO, "event": name, **fields})
+
+
+def started(number, rule, **names):
+    log = [f"results/logs/{rule}{number}.log"]
+    fields = {"rule_name": rule, "wildcards": names, "log": log, "output": []}
+    return event("job_info", jobid=number, **fields)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Two flow shards, one of them done, and two trainings that run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    manifest, logs = tmp_path / "results/d/manifest", tmp_path / "results/logs"
+    manifest.mkdir(parents=True)
+    logs.mkdir()
+    rows = ["id,status,duration", "a,ok,1800", "b,no_audio,1800", "c,missing,"]
+    for shard in (0, 1):
+        (manifest / f"shard{shard}.csv").write_text("\n".join(rows) + "\n")
+    progress = RunProgress()
+    names = [{"dataset": "d", "recipe": "r", "shard": str(shard)} for shard in (0, 1)]
+    seeds = [{"dataset": "d", "recipe": "r", "run": "m", "seed": str(seed)} for seed in range(3)]
+    jobs = [*(("flow", each) for each in names), *(("train", each) for each in seeds)]
+    progress.plan(["results/d/m_map.csv"], jobs)
+    progress.handle(event("run_info", stats={"flow": 2, "train": 3, "total": 5}))
+    progress.handle(started(1, "flow", **names[0]))
+    monkeypatch.setattr(time, "time", lambda: NOW + 600)
+    progress.handle(event("job_finished", job_id=1))
+    progress.handle(started(2, "flow", **names[1]))
+    progress.handle(started(3, "train", **seeds[0]))
+    progress.handle(started(4, "train", **seeds[1]))
+    (logs / "flow2.log").write_text("flow 1/2 a 9 s, 0.1 video/s\nflow b 100 of 900 frames\n")
+    (logs / "train3.log").write_text("train 5/10 iteration 250, loss 0.41 9 s\n")
+    monkeypatch.setattr(time, "time", lambda: NOW + 900)
+    yield progress
+    progress.close()
+
+
+def test_stages_have_jobs_videos_and_hours_of_video_per_hour(run):
+    flow, train = run_progress.stage_progress(run.snapshot(), NOW + 900)
+    assert (flow.done, flow.total, flow.running, flow.videos) == (1, 2, 1, 3)
+    assert flow.rate == pytest.approx(1.5 * 3600 / 900)  # half of the second shard counts
+    assert (train.done, train.total, train.running, train.videos) == (0, 3, 2, 0)
+
+
+def test_time_left_follows_each_jobs_own_speed_and_those_before(run):
+    # Flow has half left: 300 s; the first training, too; of the others nothing is known.
+    left, complete = run_progress.time_left(run.snapshot(), NOW + 900)
+    at_once = (600 + 3 * 300) / 900
+    assert left == pytest.approx(600 / at_once) and not complete
+    run.handle(event("job_finished", job_id=3))  # after 300 s
+    left, complete = run_progress.time_left(run.snapshot(), NOW + 900)
+    assert left == pytest.approx((300 + 0 + 300) / at_once, rel=0.4) and complete
+
+
+def test_what_jobs_took_is_known_to_the_next_run(run):
+    run.handle(event("job_finished", job_id=3))
+    run.close()
+    later = RunProgress()
+    later.plan([], [("train", {"dataset": "d", "recipe": "r", "run": "m", "seed": "9"})])
+    assert run_progress.time_left(later.snapshot(), NOW + 900) == (pytest.approx(300), True)
+
+
+def test_another_terminal_sees_the_running_jobs_however_long_their_logs_are_silent(run, tmp_path):
+    run.write()
+    for path in tmp_path.glob("results/logs/*.log"):
+        os.utime(path, (NOW - 7200, NOW - 7200))
+    text = "\n".join(watch.view(tmp_path / "results/logs", minutes=2))
+    assert "results/d/m_map.csv on" in text and "1 of 5 jobs done, 3 running, at least" in text
+    assert "flow 1/2, 3 videos, 6.0 h of video/h" in text
+    assert "train d/r/m/seed0 (5 min): train 5/10 iteration 250, loss 0.41" in text
+    assert "train d/r/m/seed1" in text and "100 of 900 frames" in text
+    run.close()
+    assert watch.view(tmp_path / "results/logs", minutes=2) == ["no run is working"]
+
+
+@pytest.mark.parametrize(
+    ("process", "silent", "seen"),
+    [
+        ("00000000:1:1", 0, True),  # another machine, heard of just now
+        ("00000000:1:1", 120, False),
+        (f"{run_progress.this_process().machine}:4194303:1", 0, False),  # killed
+    ],
+)
+def test_a_run_elsewhere_is_there_while_it_writes(tmp_path, process, silent, seen):
+    path = tmp_path / FOLDER / "a-1.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"process": process, "started": 0}))
+    os.utime(path, (time.time() - silent,) * 2)
+    assert bool(run_progress.running(tmp_path)) is seen
+
+
+def test_an_event_that_cannot_be_read_ends_nothing(run):
+    run.handle(event("run_info"))
+    run.handle(event("job_finished", job_id=77))
+    assert run.state["total"] == 5
+
+
+def test_the_view_has_stages_jobs_and_the_time_left(run):
+    console = Console(file=io.StringIO(), width=100)
+    console.print(watch.panel(run.snapshot(), NOW + 900))
+    text = console.file.getvalue()
+    assert "1/2" in text and "6.0" in text and "iteration 250, loss 0.41" in text
+    assert "1 of 5 jobs done, 3 running, at least" in text
+
+
+def test_a_log_gets_lines_every_minute(run, monkeypatch, capsys):
+    monkeypatch.setattr(run_progress, "_current", run)
+    monkeypatch.setattr(plugin, "LOG_EVERY", 0.05)
+    handler = plugin.LogHandler(SimpleNamespace(dryrun=False, nocolor=True), None)
+    handler.terminal = False
+    handler.emit(event("run_info", stats={}))
+    time.sleep(0.3)
+    handler.close()
+    assert capsys.readouterr().err.count("1 of 5 jobs done, 3 running") >= 2
+
+
+def workflow(folder, body, *options):
+    (folder / "Snakefile").write_text(SNAKEFILE.replace("BODY", body))
+    return [sys.executable, "-m", "snakemake", "--cores", "2", *options]
+
+
+def test_a_failure_is_its_first_cause_in_three_lines_and_its_log(tmp_path):
+    body = "echo 'clip.mp4 is broken; replace it' > {log}; exit 1"
+    command = workflow(tmp_path, body, "--logger", "wstal", "--keep-going")
+    done = warm_python.run(command, cwd=tmp_path)
+    assert done.returncode == 1
+    report = done.stderr[done.stderr.index("\nfailed: train of") :].strip().splitlines()[-5:]
+    assert report[0].startswith("failed: train of")
+    assert report[1] == "  clip.mp4 is broken; replace it"
+    assert report[2].startswith("  log: ") and report[3] == "  and 1 other job"
+    assert len(done.stderr.splitlines()) < 12 and "Traceback" not in done.stderr
+    plain = warm_python.run(workflow(tmp_path, body), cwd=tmp_path)
+    assert "\n  clip.mp4 is broken; replace it\n  log: " in plain.stderr
+
+
+def test_quiet_stays_quiet(tmp_path):
+    command = workflow(tmp_path, "touch {output}", "--quiet", "all")
+    done = warm_python.run(command, cwd=tmp_path)
+    assert done.returncode == 0 and not done.stdout + done.stderr
+    assert not list((tmp_path / FOLDER).glob("*-*.json"))
+
+
+@pytest.mark.parametrize("options", [(), ("--logger", "wstal")])
+def test_ctrl_c_is_one_line_and_status_130(tmp_path, options):
+    command = workflow(tmp_path, "touch {wildcards.run}.began; sleep 60; touch {output}", *options)
+    done = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    until = time.time() + 60
+    while len(list(tmp_path.glob("*.began"))) < 2 and time.time() < until:
+        time.sleep(0.1)
+    time.sleep(0.3)
+    os.killpg(done.pid, signal.SIGINT)
+    text = done.communicate(timeout=60)[1]
+    assert done.returncode == 130
+    last = text.strip().splitlines()[-1]
+    assert last.startswith("stopped: what is finished is kept; to go on: snakemake --cores 2")
+    assert text.count("stopped:") == 1 and "Traceback" not in text and "Error" not in text
+    assert not list(tmp_path.glob("*.txt"))
