@@ -11,14 +11,18 @@ Examples:
 """
 
 import argparse
+import os
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from wstal.commands.console import Add, Program, json_argument, log, track
 from wstal.base.device import lease
+from wstal.base.errors import WstalError
 from wstal.datasets.annotations import read_annotations
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores
-from wstal.train import checkpoint
+from wstal.train import TRAINING_LOG, checkpoint
 from wstal.train.data import merge_scores
 from wstal.train.run import RunFiles, train_run
 
@@ -36,6 +40,7 @@ def add_arguments(add: Add) -> None:
     add("--scores-by-iteration", type=Path, required=True, help="output: val and test scores, HDF5")
     add("--upstream", type=Path, nargs="+", default=[], help="scores of the run it builds on")
     add("--initial", type=Path, help="checkpoint.pt of the run whose weights it starts from")
+    add("--tensorboard", type=Path, help="folder of TensorBoard files of the log, if wanted")
     add("--save-every", type=int, default=None, help="iterations between saves for resuming")
 
 
@@ -46,6 +51,9 @@ def main(args: argparse.Namespace) -> None:
     if args.settings:
         log(f"trained with the {args.settings}")
     initial = checkpoint.load(args.initial) if args.initial else None
+    folder = args.tensorboard
+    if folder is None and os.environ.get(TRAINING_LOG) == "tensorboard":
+        folder = args.checkpoint.with_name("tensorboard")
     with lease(args.device) as device, FeatureFile(args.features) as features:
         notes = train_run(
             features,
@@ -59,9 +67,31 @@ def main(args: argparse.Namespace) -> None:
             upstream=upstream,
             initial=initial,
             track=track("train", "block"),
+            record=tensorboard(folder) if folder else lambda row: None,
         )
     for note in notes:
         log(note)
+
+
+def tensorboard(folder: Path) -> Callable[[Mapping[str, float]], None]:
+    """Return a function that writes a row of the log to new TensorBoard files in `folder`."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise WstalError(
+            "log: tensorboard needs the package tensorboard: pip install 'wstal[tensorboard]', or "
+            "leave `log` at csv"
+        ) from error
+    shutil.rmtree(folder, ignore_errors=True)  # a run that continues records all its rows again
+    writer = SummaryWriter(str(folder))
+
+    def record(row: Mapping[str, float]) -> None:
+        for name, value in row.items():
+            if name != "iteration":
+                writer.add_scalar(name, value, int(row["iteration"]))
+        writer.flush()
+
+    return record
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 from dataclasses import replace
 
 import h5py
@@ -74,6 +75,55 @@ def test_a_run_writes_checkpoint_log_and_test_scores(train):
         "log.csv",
         "scores_by_iteration.h5",
     ]
+
+
+def test_the_log_grows_while_training_runs_and_goes_on_after_a_kill(train, tmp_path):
+    rows, live = [], tmp_path / "a/log.part.csv"
+
+    def record(row):
+        assert row["iteration"] in list(pd.read_csv(live)["iteration"])
+        rows.append(row["iteration"])
+
+    with pytest.raises(Killed):
+        train("a", kill_after=11, record=record)
+    assert rows == [4, 8] and list(pd.read_csv(live)["iteration"]) == [4, 8]
+    with live.open("a") as file:
+        file.write("12,0.")  # what a power cut may leave
+    rows.clear()
+    files, _ = train("a", record=record)  # continues at iteration 9
+    assert rows == [4, 8, 12] and not live.exists()
+    assert files.log.read_bytes() == train("b")[0].log.read_bytes()
+
+
+def test_progress_names_iteration_and_loss(train):
+    seen = []
+
+    def track(blocks):
+        for block in blocks:
+            yield block
+            seen.append(block.id)
+
+    files, _ = train("a", track=track)
+    last = pd.read_csv(files.log).iloc[-1]
+    assert seen[-1].startswith("iteration 12, loss ")
+    assert len(seen) == 3 and float(seen[-1].split()[-1]) == pytest.approx(last["total"], rel=1e-3)
+
+
+def test_tensorboard_has_the_rows_of_the_log(train, tmp_path, project):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    script = runpy.run_path(str(project / "scripts/train.py"))
+    with pytest.raises(Killed):
+        train("a", kill_after=11, record=script["tensorboard"](tmp_path / "events"))
+    files, _ = train("a", record=script["tensorboard"](tmp_path / "events"))
+    events = EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    log = pd.read_csv(files.log)
+    assert set(events.Tags()["scalars"]) == set(log.columns) - {"iteration"}
+    for name in log.columns.drop("iteration"):
+        found = events.Scalars(name)
+        assert [each.step for each in found] == list(log["iteration"])
+        assert [each.value for each in found] == pytest.approx(list(log[name]), rel=1e-6)
 
 
 @pytest.mark.parametrize("kill_after", [2, 3, 7, 10, 11])

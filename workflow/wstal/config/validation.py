@@ -149,6 +149,8 @@ class TopSettings:
     # GiB that a job on videos may take for them; null: half of the machine's memory. A video that
     # needs more becomes broken. No result depends on it.
     max_memory: Annotated[float, Gt(0)] | None = None
+    # What training logs to: csv is log.csv alone, tensorboard adds the same as its files.
+    log: Literal["csv", "tensorboard"] = "csv"
     # New code digest: the older digest whose results it keeps.
     accept_code: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, Any] = field(default_factory=dict)  # laid over datasets/*.yaml

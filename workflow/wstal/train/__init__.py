@@ -6,3 +6,5 @@ videos).
 
 Imports only base, datasets, features, localize and methods.
 """
+
+TRAINING_LOG = "WSTAL_TRAINING_LOG"  # variable: the `log` of the configuration, for the jobs

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,19 +26,21 @@ from wstal.train.loop import Trainer, keep_freed_memory, run_config
 from wstal.train.scoring import Scorer
 
 Track = Callable[[Iterable], Iterable]
+Row = Mapping[str, float]  # of log.csv
 
 
-@dataclass(frozen=True)
+@dataclass
 class Block:
-    """Iterations start+1..stop, the unit of progress reports."""
+    """Iterations start+1..stop, the unit of progress reports, with the last loss logged."""
 
     start: int
     stop: int
+    loss: float | None = None
 
     @property
     def id(self) -> str:
         """Return the name of the block in a progress line."""
-        return f"iteration {self.stop}"
+        return f"iteration {self.stop}" + ("" if self.loss is None else f", loss {self.loss:.4g}")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class RunFiles:
     def part(self) -> Path:
         """The checkpoint of an unfinished run."""
         return self.checkpoint.with_name(f"{self.checkpoint.stem}.part{self.checkpoint.suffix}")
+
+    @property
+    def live_log(self) -> Path:
+        """The log of an unfinished run; Snakemake would remove its declared output."""
+        return self.log.with_name(f"{self.log.stem}.part{self.log.suffix}")
 
     @property
     def lock(self) -> Path:
@@ -81,6 +89,7 @@ class RunFiles:
     def remove_unfinished(self) -> None:
         """Remove what only an unfinished run needs."""
         self.part.unlink(missing_ok=True)
+        self.live_log.unlink(missing_ok=True)
         shutil.rmtree(self.score_parts, ignore_errors=True)
 
 
@@ -97,6 +106,7 @@ def train_run(
     upstream: Scores | None = None,
     initial: Mapping[str, Any] | None = None,
     track: Track = iter,
+    record: Callable[[Row], object] = lambda row: None,
 ) -> list[str]:
     """Train one seed of a run and write its checkpoint, log and scores by iteration.
 
@@ -108,7 +118,9 @@ def train_run(
     evaluation can choose an iteration on either; their labels are never read.
 
     `upstream` are all videos' scores under the run that `scores_from` names, `initial` is the
-    content of the checkpoint that `init_from` names. Returns notes for the user.
+    content of the checkpoint that `init_from` names. Each row of the log is in `files.live_log`
+    and goes to `record` as soon as it is known; of a run that continues, first those before.
+    Returns notes for the user.
     """
     if device.type == "cpu":
         keep_freed_memory()
@@ -141,17 +153,53 @@ def train_run(
         notes += resume(trainer, files, identity)
         save_every, last = save_every or trainer.score_interval, trainer.iterations
         intervals = scored_iterations(trainer, last)
+        live_log = LiveLog(files.live_log, record)
+        live_log.add(trainer.log)
         for block in track(blocks(trainer.iteration, last, settings.train.log_interval)):
             for _ in range(block.start, block.stop):
                 trainer.step()
+                live_log.add(trainer.log)
                 if trainer.iteration in intervals:
                     trainer.require_finite()
                     scores = scorer(trainer.model, trainer.iteration)
                     write_scores(files.score_part(trainer.iteration), scores)
                 if trainer.iteration % save_every == 0 and trainer.iteration < last:
                     checkpoint.save(files.part, {**identity, **trainer.state()})
+            block.loss = trainer.log[-1]["total"] if trainer.log else None
         finish(trainer, files, identity)
     return notes
+
+
+class LiveLog:
+    """The log of an unfinished run: a row is in the file as soon as it is known.
+
+    A power cut may leave half a row at its end; a run that continues writes the file anew.
+    """
+
+    def __init__(self, path: Path, record: Callable[[Row], object]) -> None:
+        self._path, self._record = path, record
+        self._count, self._columns = 0, []
+        path.unlink(missing_ok=True)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Write those of a run's rows that are new."""
+        new = rows[self._count :]
+        if not new:
+            return
+        columns = log_columns(rows)
+        if columns == self._columns:
+            with self._path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, columns, lineterminator="\n").writerows(new)
+        else:
+            write_csv(self._path, columns, rows)
+        self._count, self._columns = len(rows), columns
+        for row in new:
+            self._record(row)
+
+
+def log_columns(rows: Iterable[Row]) -> list[str]:
+    """Return the names that the rows of a log have, in the order in which they first occur."""
+    return list(dict.fromkeys(key for row in rows for key in row))
 
 
 def scored_iterations(trainer: Trainer, last: int) -> list[int]:
@@ -239,8 +287,7 @@ def finish(trainer: Trainer, files: RunFiles, identity: Mapping[str, Any]) -> No
             f"{files.score_parts}: the scores of {len(absent)} of {len(parts)} intervals are "
             f"missing ({', '.join(absent[:3])}); remove {files.part} and run again"
         )
-    columns = list(dict.fromkeys(key for row in trainer.log for key in row))
-    write_csv(files.log, columns, trainer.log)
+    write_csv(files.log, log_columns(trainer.log), trainer.log)
     write_iterations(files.scores, (read_scores(part) for part in parts))
     checkpoint.save(files.checkpoint, {**identity, **state})
     link_finished(files)
