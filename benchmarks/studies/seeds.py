@@ -1,29 +1,162 @@
-"""Measure what the seed alone changes: mAP and attention within the test videos' actions.
+"""Measure what the seed alone changes, and choose settings: each seed's mAP and attention.
+
+Trains the seeds of each run in this process from features.h5, and scores the last iterate (with
+validation clips in the dataset: the best on validation) as the DAG does. What is trained is kept
+in --folder and not trained again. `--candidates` compares settings: a YAML file that maps a name
+to what a --configfile would contain, for example
+
+  paper: {methods: {co2net: {datasets: {demo: {data: {standardize: none}}}}}}
+
+Choose on validation videos: on `demo_val` and `thumos14_sim_val`, whose runs are those of `demo`
+and `thumos14_sim`, or on a dataset's own with `--subset val`. With several runs, each is compared
+with the first by a paired bootstrap.
 
 A training fails if its attention sinks to 0 (nothing is detected) or is inverted (the background
-is detected). The last iterate is scored. The times of actions serve to describe what happened;
-nothing is chosen by them.
+is detected). The times of actions serve to describe what happened; nothing is chosen by them.
 
 Examples:
-  snakemake --cores 2 results/demo/co2net_map.csv \\
-      --config 'datasets={demo: {seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]}}'
-  python -m benchmarks.studies.seeds --dataset demo --recipe demo_i3d --runs co2net
+  snakemake --cores 2 results/demo_val/demo_i3d/features.h5 results/demo_val/annotations.json
+  python -m benchmarks.studies.seeds --dataset demo_val --runs co2net \\
+      --candidates benchmarks/studies/candidates/co2net.yaml
+  python -m benchmarks.studies.seeds --dataset demo --runs co2net co2net-fusion_add
+  python -m benchmarks.studies.seeds --dataset demo_ave --subset val --runs cavf --seeds 3 --dry-run
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from wstal.datasets.annotations import read_annotations
-from wstal.localize.scores import Scores, read_scores
+import torch
+from wstal.base.code_digest import code_digest
+from wstal.base.settings import from_plain
+from wstal.config.catalog import Catalog, load_catalog
+from wstal.config.layers import read_yaml
+from wstal.config.protocols import read_protocol
+from wstal.datasets.annotations import Annotations, read_annotations, training_view
+from wstal.evaluate.bootstrap import compare, read_strict_runs
+from wstal.evaluate.detections import read_detections
+from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth, read_usable
+from wstal.evaluate.map_table import ALL, run_rows
+from wstal.evaluate.protocols import Protocol
+from wstal.features.pack import FeatureFile
+from wstal.localize.proposals import write_proposals
+from wstal.localize.scores import Scores, read_scores, write_scores
+from wstal.methods.acn.localize import fuse_proposals, fuse_scores
+from wstal.methods.contract import localization_half
+from wstal.train import checkpoint
+from wstal.train.data import merge_scores
+from wstal.train.run import RunFiles, train_run
+from wstal.train.scoring import score_checkpoint
 
 from benchmarks.record import record_parser, write_record
 from benchmarks.studies.variants import plain
 
+ROOT = Path(__file__).resolve().parents[2]
+CPU = torch.device("cpu")
 LOW = 0.1  # below this, attention finds nothing
+
+
+@dataclass(frozen=True)
+class Study:
+    """A dataset's features and labels, and how its runs are configured, trained and scored."""
+
+    catalog: Catalog
+    dataset: str
+    features: FeatureFile
+    annotations: Annotations
+    truth: GroundTruth
+    usable: set[str]
+    protocol: Protocol
+    metric: str
+    folder: Path  # of what is trained
+
+    def seed(self, run: str, seed: int) -> Path:
+        """Train a seed, or join its streams; return the folder with scores and proposals."""
+        config = self.catalog.run_config(self.dataset, run)
+        folder = self.folder / run / f"seed{seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        localize, parts = config.pop("localize"), config.get("fuse_from")
+        settings = from_plain(localization_half(config["method"]).settings, localize)
+        if parts:
+            folders = {stream: self.seed(part, seed) for stream, part in parts.items()}
+            scores = fuse_scores({s: read_scores(f / "scores.h5") for s, f in folders.items()})
+            flow, rgb = (read_detections(folders[s] / "proposals.json") for s in ("flow", "rgb"))
+            found = fuse_proposals(flow, rgb, settings.fusion)
+        else:
+            scores = self._train(config, folder, seed)
+            found = localization_half(config["method"]).localize(scores, settings)
+        write_scores(folder / "scores.h5", scores)
+        write_proposals(folder / "proposals.json", found, scores, localize)
+        return folder
+
+    def _train(self, config: Mapping[str, Any], folder: Path, seed: int) -> Scores:
+        files = RunFiles(folder / "checkpoint.pt", folder / "log.csv", history(folder))
+        upstream = initial = None
+        if config["scores_from"]:
+            before = self.seed(config["scores_from"], seed)
+            rest = [read_scores(before / "scores.h5")]
+            weights = before / "checkpoint.pt"
+            trained = score_checkpoint(weights, self.features, ["train"], CPU)
+            upstream = merge_scores([trained, *rest])
+        if config["init_from"]:
+            initial = checkpoint.load(self.seed(config["init_from"], seed) / "checkpoint.pt")
+        modules = [f"wstal.methods.{config['method']}.loss"]
+        code = code_digest(ROOT / "scripts/train.py", ROOT / "workflow/wstal", modules)
+        about = {"seed": seed, "code": code, "device": CPU, "upstream": upstream}
+        labels = training_view(self.annotations)
+        train_run(self.features, labels, config, files, initial=initial, **about)
+        splits = ["val", "test"]
+        return score_checkpoint(files.checkpoint, self.features, splits, CPU, upstream=upstream)
+
+    def row(self, folder: Path) -> dict[str, Any]:
+        """Return a seed's metric in the strict reading, its attention and its last logged loss."""
+        files = {"scores": folder / "scores.h5", "predictions": {}}
+        if self.protocol.task == "events":
+            files["score_history"] = history(folder)
+        else:
+            files["predictions"] = {"last": folder / "proposals.json"}
+        rows = pd.DataFrame(run_rows(self.truth, self.protocol, usable=self.usable, **files))
+        rows = rows[(rows["metric"] == self.metric) & (rows["class"] == ALL)]
+        value = rows.set_index("checkpoint")["value"]
+        means = attention(
+            read_scores(folder / "scores.h5"),
+            self.truth.frame,
+            self.truth.ids(self.protocol.subsets),
+        )
+        streams = [name for name in means if name != "all"] or ["all"]
+        row = {
+            "seed": int(folder.name.removeprefix("seed")),
+            "value": value["best_val" if "best_val" in value else "last"],
+            "inverted": means["all"]["within"] < LOW < means["all"]["outside"],
+            "loss": None,
+        }
+        if (log := folder / "log.csv").is_file():
+            row["loss"] = round(pd.read_csv(log)["total"].iloc[-1], 4)
+        sunk = [name for name in streams if max(means[name].values()) < LOW]
+        return plain(row) | {"sunk": sunk, "attention": means}
+
+    def comparison(self, names: Sequence[str], runs: Sequence[Sequence[Path]]) -> dict[str, Any]:
+        """Return the difference of the first run to the second, with its 95 % interval."""
+        given = [
+            ([folder / "scores.h5" for folder in run], [history(folder) for folder in run])
+            if self.protocol.task == "events"
+            else ([folder / "proposals.json" for folder in run], [])
+            for run in runs
+        ]
+        chosen, prepared = read_strict_runs(self.truth, self.protocol, self.usable, given)
+        table = compare(*prepared, self.protocol, checkpoint=chosen, names=names)
+        found = table.set_index("metric").loc[self.metric]
+        return plain({key: found[key] for key in ("a", "b", "difference", "low", "high", "p")})
+
+
+def history(folder: Path) -> Path:
+    """Return where a seed's scores by iteration are."""
+    return folder / "scores_by_iteration.h5"
 
 
 def within_actions(scores: Scores, truth: pd.DataFrame, video: str) -> np.ndarray:
@@ -33,10 +166,14 @@ def within_actions(scores: Scores, truth: pd.DataFrame, video: str) -> np.ndarra
     return ((middle[:, None] >= segments[:, 0]) & (middle[:, None] < segments[:, 1])).any(1)
 
 
-def attention(scores: Scores, truth: pd.DataFrame) -> dict[str, dict[str, float]]:
+def attention(
+    scores: Scores, truth: pd.DataFrame, videos: Sequence[str]
+) -> dict[str, dict[str, float]]:
     """Return mean attention within and outside actions, fused and of each stream."""
-    inside = np.concatenate([within_actions(scores, truth, video) for video in scores.videos])
-    parts = [{"all": v.attention} | v.attentions for v in scores.videos.values()]
+    videos = [video for video in videos if video in scores.videos]
+    inside = np.concatenate([within_actions(scores, truth, video) for video in videos])
+    found = [scores.videos[video] for video in videos]
+    parts = [{"all": v.attention} | v.attentions for v in found]
     means = {}
     for name in parts[0]:
         values = np.concatenate([part[name] for part in parts])
@@ -44,51 +181,70 @@ def attention(scores: Scores, truth: pd.DataFrame) -> dict[str, dict[str, float]
     return {name: {k: round(float(v), 3) for k, v in each.items()} for name, each in means.items()}
 
 
-def seed_row(folder: Path, truth: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """Return a seed's mAP at the last iterate, its attention and the kind of its failure."""
-    table = pd.read_csv(folder / "map.csv")
-    table = table[(table["metric"] == metric) & (table["class"] == "all")]
-    value = table[table["checkpoint"] == "last"]["value"].item()
-    means = attention(read_scores(folder / "scores.h5"), truth)
-    streams = [name for name in means if name != "all"]
-    sunk = [n for n in streams if max(means[n].values()) < LOW]
-    inverted = means["all"]["within"] < LOW < means["all"]["outside"]
-    seed = int(folder.name.removeprefix("seed"))
-    return plain({"seed": seed, "value": value, "inverted": inverted}) | {
-        "sunk": sunk,
-        "attention": means,
-    }
+def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return mean, spread, range and failures of a run's seeds, and the seeds."""
+    values = pd.Series([row["value"] for row in rows])
+    about = {"n": len(rows), "mean": values.mean(), "sd": values.std(), "median": values.median()}
+    about |= {"lowest": values.min(), "highest": values.max()}
+    failed = {"inverted": sum(row["inverted"] for row in rows)}
+    failed["sunk"] = sum(bool(row["sunk"]) for row in rows)
+    return plain(about) | failed | {"seeds": list(rows)}
 
 
 def main() -> None:
-    """Collect the seeds of each run, print and record them."""
-    arguments = record_parser(__doc__)
-    arguments.add_argument("--dataset", default="demo")
-    arguments.add_argument("--recipe", default="demo_i3d")
-    arguments.add_argument("--runs", nargs="+", required=True)
-    arguments.add_argument("--metric", default="mAP@0.1:0.7")
-    args = arguments.parse_args()
-    folder = Path("results") / args.dataset
-    truth = read_annotations(folder / "annotations.json").ground_truth("test")
-    results = {}
-    for run in args.runs:
-        folders = (folder / args.recipe / run).glob("seed*/map.csv")
-        rows = [seed_row(path.parent, truth, args.metric) for path in folders]
-        rows.sort(key=lambda row: row["seed"])
-        values = pd.Series([row["value"] for row in rows])
-        results[run] = plain(
-            {"n": len(rows), "mean": values.mean(), "sd": values.std(), "median": values.median()}
-        )
-        results[run] |= {
-            "inverted": sum(row["inverted"] for row in rows),
-            "sunk": sum(bool(row["sunk"]) for row in rows),
-            "seeds": rows,
-        }
-        print(f"{run}: " + ", ".join(f"{k} {v}" for k, v in results[run].items() if k != "seeds"))
-        print("   ", *(f"{row['value']:.1f}" for row in rows))
+    """Train and score the seeds of each run with each candidate's settings, print and record."""
+    parser = record_parser(__doc__)
+    parser.add_argument("--dataset", default="demo")
+    parser.add_argument("--runs", nargs="+", required=True)
+    parser.add_argument("--candidates", type=Path, help="YAML: settings by name (default: as is)")
+    parser.add_argument("--only", nargs="+", help="of the candidates")
+    parser.add_argument("--seeds", type=int, default=12, help="seeds 0 to N - 1 (default 12)")
+    parser.add_argument("--subset", choices=["val", "test"], default="test", help="whose videos")
+    parser.add_argument("--metric", default="mAP@0.1:0.7", help="or accuracy")
+    parser.add_argument("--folder", type=Path, default=Path("results/seeds"), help="to train in")
+    parser.add_argument("--name", help="of the record: seeds_{method}_{dataset}, or settings_...")
+    args = parser.parse_args()
+    candidates = read_yaml(args.candidates) if args.candidates else {"": {}}
+    candidates = {name: candidates[name] for name in args.only or candidates}
+    results: dict[str, Any] = {}
+    for candidate, changes in candidates.items():
+        catalog = load_catalog(changes)
+        folder, about = Path("results") / args.dataset, catalog.datasets[args.dataset]
+        protocol = replace(read_protocol(about["protocol"]), subsets=(args.subset,))
+        truth = read_ground_truth(folder / "annotations.json")
+        coverage = folder / about["recipe"] / "coverage.csv"
+        scored = [video for video, subset in truth.subset.items() if subset in ("val", "test")]
+        with FeatureFile(folder / about["recipe"] / "features.h5") as features:
+            study = Study(
+                catalog,
+                args.dataset,
+                features,
+                read_annotations(folder / "annotations.json"),
+                truth,
+                read_usable(coverage, scored),
+                protocol,
+                args.metric,
+                args.folder / args.dataset / (candidate or "as_configured"),
+            )
+            folders: dict[str, list[Path]] = {}
+            for run in args.runs:
+                name = f"{candidate}: {run}" if candidate else run
+                folders[run] = [study.seed(run, seed) for seed in range(args.seeds)]
+                results[name] = summary([study.row(each) for each in folders[run]])
+                print(name, {k: v for k, v in results[name].items() if k != "seeds"})
+                print("   ", *(f"{row['value']:.1f}" for row in results[name]["seeds"]), flush=True)
+                if run != (first := args.runs[0]):
+                    pair = folders[first], folders[run]
+                    results[name]["first_minus_this"] = study.comparison((first, run), pair)
+                    print("   ", results[name]["first_minus_this"], flush=True)
+                if changes:
+                    results[name]["changes"] = changes
     if not args.dry_run:
-        settings = {"dataset": args.dataset, "recipe": args.recipe, "metric": args.metric}
-        print(write_record(f"seeds_{args.dataset}", results, settings=settings))
+        method = args.runs[0].partition("-")[0]
+        kind = "settings" if args.candidates else "seeds"
+        settings = {"dataset": args.dataset, "metric": args.metric, "subset": args.subset}
+        name = args.name or f"{kind}_{method}_{args.dataset}"
+        print(write_record(name, results, settings=settings))
 
 
 if __name__ == "__main__":
