@@ -1,4 +1,4 @@
-"""Convert segments and labels between annotation tools, subtitles and editors.
+"""Convert segments between annotation tools, subtitles and editors.
 
 Both formats are guessed from names and content. What the output cannot hold is read back and
 printed. A format whose files are about one video gives a folder of files.
