@@ -67,6 +67,29 @@ rule methods:
         " --left-out {params.left_out:q} &> {log:q}"
 
 
+rule gap:
+    """From the paper's number to ours: the effect of each known cause, measured alone."""
+    input:
+        maps=files.gap_maps,
+        paper=files.gap_paper,
+        ledger="results/{dataset}/{run}_protocols.csv",
+        ground_truth="results/{dataset}/annotations.json",
+        scores=files.for_task("detection", files.of_seeds("scores.h5")),
+    output:
+        output="results/{dataset}/{run}_gap.csv",
+        markdown=in_report("results/{dataset}/{run}_gap.md", "gap", "Results", content="gap"),
+    log:
+        "results/logs/{dataset}/{run}/gap.log",
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        files=named_files,
+        about=values.gap,
+        code=values.code("explain_gap"),
+    shell:
+        "python scripts/explain_gap.py {params.files:q} --about {params.about:q} &> {log:q}"
+
+
 rule macs:
     """What a trained run computes per snippet."""
     input:

@@ -8,7 +8,15 @@ from wstal.base.errors import WstalError
 from wstal.base.files import canonical_json
 from wstal.config.catalog import load_catalog
 from wstal.config.layers import split_run, tables_of
-from wstal.config.targets import misspelt, no_method, suited_methods, unsuited
+from wstal.config.targets import (
+    gap_runs,
+    misspelt,
+    no_method,
+    printed_row,
+    suited_methods,
+    unsuited,
+)
+from wstal.tables.gap import differing
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +159,36 @@ def training_key(catalog, dataset, run):
     """All that a training depends on: runs of one key would train the same thing twice."""
     config = catalog.run_config(dataset, run)
     return dataset, canonical_json({k: v for k, v in config.items() if k != "localize"})
+
+
+def test_a_gap_is_explained_by_the_papers_features_and_by_variants_that_differ(catalog):
+    def causes(dataset, run):
+        return {each["cause"]: each for each in gap_runs(catalog, dataset, run)}
+
+    real = causes("thumos14", "co2net")  # whose videos are all long enough
+    assert list(real) == ["features' source", "co2net-length_320"]
+    source = real["features' source"]
+    assert source["target"] == "results/thumos14/wtalc_i3d/co2net/co2net_map.csv"
+    assert source["paper"] and not real["co2net-length_320"]["paper"]
+    assert "co2net-long_pairs" in causes("activitynet12", "co2net")
+    assert list(causes("demo", "co2net")) == ["co2net-length_320"]
+    unt = causes("thumos14", "acn")["features' source"]["way"]
+    assert unt == "UntrimmedNet (autoloc_unt) instead of I3D (i3d_tvl1)"
+    assert "features' source" not in causes("ave", "cavf")  # ours are the paper's
+
+
+def test_the_row_that_prints_a_runs_number_is_known(catalog):
+    row = printed_row(catalog, "thumos14", "co2net")
+    assert row == {"table": "co2net_table1", "file": "co2net_table1.csv", "variant": "CO2-Net"}
+    assert printed_row(catalog, "demo", "co2net") == {}
+
+
+def test_conventions_of_a_paper_are_each_in_a_protocol_alone(catalog):
+    for method in catalog.methods:
+        for dataset in catalog.methods[method].get("paper_protocols", {}):
+            own, paper = (catalog.protocol(dataset), catalog.paper_protocol(dataset, method))
+            kind = catalog.datasets[dataset]["kind"]
+            known = [p for p in catalog.protocols.values() if kind in p["kinds"]]
+            for cause in differing(own, paper):
+                alone = [p for p in known if differing(own, p) == [cause]]
+                assert any(cause not in differing(p, paper) for p in alone), (method, cause)

@@ -6,14 +6,22 @@ mark a file whose age does not count, and which error ends the planning of jobs.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from wstal.base.errors import WstalError
 from wstal.config import dataset_files
 from wstal.config.catalog import Catalog
-from wstal.config.targets import no_method, suited_methods
+from wstal.config.targets import (
+    asked_for,
+    gap_runs,
+    no_method,
+    printed_row,
+    suited_methods,
+)
 from wstal.tables.paper import Strips, table_figures, table_runs
 
 Wildcards = Any  # attributes and `get`, as Snakemake gives them
@@ -298,6 +306,23 @@ class Inputs:
         kinds = ["map", "macs"] if "mmacs" in table["metrics"] else ["map"]
         pairs = table_runs(table, wildcards.get("dataset"))
         return [f"results/{dataset}/{run}_{kind}.csv" for kind in kinds for dataset, run in pairs]
+
+    def gap_maps(self, wildcards: Wildcards) -> Files:
+        """Return a run's headline, and those of other runs that may explain its gap to the paper.
+
+        Of these only the ones that are there, or asked for in the same command: the page lists the
+        others with their targets.
+        """
+        dataset, run = wildcards.dataset, wildcards.run
+        others = [each["target"] for each in gap_runs(self.catalog, dataset, run)]
+        asked = set(asked_for(sys.argv))
+        there = [path for path in others if path in asked or Path(path).exists()]
+        return [f"results/{dataset}/{run}_map.csv", *there]
+
+    def gap_paper(self, wildcards: Wildcards) -> Files:
+        """Return the CSV of the paper's numbers that has the run's, if there is one."""
+        row = printed_row(self.catalog, wildcards.dataset, wildcards.run)
+        return [f"workflow/reference/paper_tables/{row['file']}"] if row else []
 
     @cached_property
     def figures(self) -> dict[str, Strips]:

@@ -6,6 +6,7 @@ it, but runs for it no second time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from wstal.config import dataset_files
 from wstal.config.inputs import Inputs, Wildcards, weights_name
 from wstal.config.layers import split_run
 from wstal.config.stages import numbers_part, stage_code
-from wstal.config.targets import unsuited
+from wstal.config.targets import gap_runs, printed_row, unsuited
 
 
 class Params:
@@ -283,6 +284,30 @@ class Params:
         dataset = self._datasets[wildcards.dataset]
         names = {key: dataset[key] for key in ("title", "note", "recipe")}
         return canonical_json({**names, **wildcards, "seed": dataset["seeds"][0]})
+
+    def gap(self, wildcards: Wildcards) -> str:
+        """Return a run's name, how it and its paper are scored, and its other runs, as JSON."""
+        dataset, run = wildcards.dataset, wildcards.run
+        about, catalog = self._datasets[dataset], self._catalog
+        ledger = {each.pop("name"): each for each in json.loads(self.ledger_protocols(wildcards))}
+        paper = catalog.paper_protocol(dataset, run)
+        name = paper.pop("name")
+        conventions = {
+            "own": about["protocol"],
+            "paper": name,
+            "paper_checkpoint": catalog.paper_checkpoint(run),
+            "protocols": {**ledger, name: paper},
+        }
+        return canonical_json(
+            {
+                "dataset": dataset,
+                "title": f"From the paper's number to ours: {run} on {about['title'] or dataset}",
+                "note": about["note"],
+                "printed": printed_row(catalog, dataset, run),
+                "others": gap_runs(catalog, dataset, run),
+                "conventions": conventions,
+            }
+        )
 
     def methods_left_out(self, wildcards: Wildcards) -> str:
         """Return why methods do not suit the dataset, as JSON."""

@@ -1,4 +1,4 @@
-"""What can be asked for: the methods that suit a dataset, and the names near a misspelt target."""
+"""What can be asked for: suited methods, runs that explain a gap, names near a misspelt target."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from wstal.config.catalog import Catalog
+from wstal.config.layers import split_run
 
 _CALLED = {"other": "run"}  # wildcards whose names are of another kind
 _WILDCARD = re.compile(r"\{(\w+)[^{}]*\}")
@@ -56,6 +57,46 @@ def _reason(catalog: Catalog, dataset: str, run: str) -> str:
     if config.get("fuse_from") and about["task"] == "events":
         return "joins proposals, so it gives no class for a second"
     return ""
+
+
+def gap_runs(catalog: Catalog, dataset: str, run: str) -> list[dict[str, Any]]:
+    """Return the other runs that may explain the gap between a run and its paper.
+
+    Each has cause, way, run, recipe, whether it is the paper's way (`paper`), and its `target`:
+    the variants that `gap:` of the method's YAML lists, where their settings differ on this
+    dataset, and the features of the paper, if ours are others.
+    """
+    method, variant = split_run(run)
+    own = catalog.datasets[dataset]["recipe"]
+    listed = {} if variant else catalog.methods[method].get("gap", {})
+    config = catalog.run_config(dataset, run)
+    found = []
+    for name, way in listed.items():
+        other = f"{run}-{name}"
+        if catalog.run_config(dataset, other) != config:
+            target = f"results/{dataset}/{other}_map.csv"
+            about = {"cause": other, "way": way, "run": other, "recipe": own, "paper": False}
+            found.append({**about, "target": target})
+    paper = catalog.paper_recipe(dataset, run)
+    if paper and paper != own:
+        names = {
+            recipe: f"{', '.join(catalog.run_networks(dataset, run, recipe))} ({recipe})"
+            for recipe in (paper, own)
+        }
+        way = f"{names[paper]} instead of {names[own]}"
+        about = {"cause": "features' source", "way": way, "run": run, "recipe": paper}
+        target = f"results/{dataset}/{paper}/{run}/{run}_map.csv"
+        found.insert(0, {**about, "paper": True, "target": target})
+    return found
+
+
+def printed_row(catalog: Catalog, dataset: str, run: str) -> dict[str, str]:
+    """Return the table, its CSV and the row that print a run's number; empty if none does."""
+    for name, table in catalog.tables.items():
+        for row in table["rows"]:
+            if (row["dataset"], row["run"]) == (dataset, run):
+                return {"table": name, "file": table["paper"], "variant": row["variant"]}
+    return {}
 
 
 def misspelt(

@@ -17,7 +17,7 @@ import pandas as pd
 from annotated_types import Ge, Gt, Le, MinLen
 
 from wstal.base.errors import WstalError
-from wstal.base.settings import SettingsError, from_plain, refuse_repeated
+from wstal.base.settings import NonNegative, SettingsError, from_plain, refuse_repeated
 from wstal.evaluate.ground_truth import Coverage, GroundTruth, coverage_of
 
 # How a checkpoint is chosen: the last iterate, the best on validation, the best on test.
@@ -46,6 +46,8 @@ class Protocol:
     exclude: tuple[str, ...] = ()  # ids left out, with their ground truth and their predictions
     # Ids whose detections are left out and whose ground truth stays: each instance is missed.
     unpredicted: tuple[str, ...] = ()
+    # Videos with a shorter annotated duration, in seconds, are left out.
+    min_seconds: NonNegative = 0.0
     # How many videos the list should name; the coverage says how many it does.
     videos: Annotated[int, Ge(1)] | None = None
     # snippets: ground truth is rounded to whole snippets before it is scored.
@@ -136,6 +138,9 @@ def listed_videos(truth: GroundTruth, protocol: Protocol) -> list[str]:
                 f"{protocol.list!r}; there are {sorted(truth.lists) or 'none'}"
             )
         ids &= set(truth.lists[protocol.list])
+    if protocol.min_seconds:
+        known = {video: truth.duration.get(video) for video in ids}
+        ids -= {v for v, seconds in known.items() if (seconds or np.inf) < protocol.min_seconds}
     return sorted(ids - set(protocol.exclude))
 
 
