@@ -160,3 +160,19 @@ rule acn_figures:
     shell:
         "python scripts/draw_acn.py --configs {params.configs:q} --formats svg png"
         " --folder results/figures &> {log:q}"
+
+
+rule cavf_figure1:
+    """CAVF's architecture as a diagram: drawn from its config, no data."""
+    output:
+        expand("results/figures/cavf_figure1.{kind}", kind=("svg", "png")),
+    log:
+        "results/logs/figures/cavf_figure1.log",
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        config=values.cavf_config,
+        code=values.code("draw_cavf"),
+    shell:
+        "python scripts/draw_cavf.py --config {params.config:q} --output {output:q} &> {log:q}"

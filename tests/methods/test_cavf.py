@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
+import sys
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
+import warm_python
 from torch.nn import functional
 from wstal.base.errors import WstalError
 from wstal.base.settings import from_plain
 from wstal.config.layers import merged
 from wstal.methods.cavf import CAVF
+from wstal.methods.cavf.figures import architecture
 from wstal.methods.cavf.localize import LocalizeSettings, localize
 from wstal.methods.cavf.loss import (
     LossSettings,
@@ -497,3 +502,29 @@ def test_softmax_has_background_last():
         head.classes.weight.zero_()
         head.classes.bias.copy_(torch.tensor([0.0, 0.0, 9.0]))
     assert head(torch.zeros(1, 1, 1)).foreground < 1e-3
+
+
+def test_the_committed_diagram_can_be_drawn_again(tmp_path, project, catalog):
+    config = json.dumps(catalog.run_config("activitynet12", "cavf"))
+    script, path = str(project / "scripts/draw_cavf.py"), tmp_path / "cavf_figure1.svg"
+    command = [sys.executable, script, "--config", config, "--output", str(path)]
+    done = warm_python.run(command)
+    assert done.returncode == 0, done.stderr
+    drawn, committed = (
+        re.findall(r"<text[^>]*>([^<]+)</text>", file.read_text())
+        for file in (path, project / "docs/figures/cavf_figure1.svg")
+    )
+    assert len(drawn) > 20 and drawn == committed, "copy results/figures/cavf_figure1.svg"
+
+
+def test_the_diagram_shows_the_settings_of_the_run():
+    network = NetworkSettings(stages=3, skip="prev", normalize="inside", classifier="softmax")
+    weights = WeightSettings(mil=1.0, coactivity=0.25, continuity=0, pseudo=0.5)
+    loss = replace(LOSS, weights=weights, mil_background=0.2)
+    figure = architecture(RunSettings(streams=("rgb", "audio"), model=network), loss)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    expected = (
+        "rgb", "stage 3", "tanh(X_u⁽2⁾ + X_u⁽2⁾ A_u)", "l2-normalized in Eq. 1 alone", "softmax",
+        "L = 1 L_mil + 0.25 L_cas + 0.5 L_pseu", "τ = 0.4, background as a target 0.2",
+    )  # fmt: skip
+    assert set(expected) <= set(texts) and "stage 4" not in texts

@@ -279,6 +279,10 @@ class Params:
         flow = self._catalog.run_config("thumos14", joined["fuse_from"]["flow"])
         return canonical_json([joined, flow])
 
+    def cavf_config(self, wildcards: Wildcards) -> str:
+        """Return the config that CAVF's diagram shows, the paper's own: JSON."""
+        return canonical_json(self._catalog.run_config("activitynet12", "cavf"))
+
     def page_about(self, wildcards: Wildcards) -> str:
         """Return the names on a page about a run's first seed with the default recipe: JSON."""
         dataset = self._datasets[wildcards.dataset]
