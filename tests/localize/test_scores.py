@@ -64,14 +64,14 @@ def test_round_trip(tmp_path):
         assert getattr(found, name) == getattr(scores, name)
 
 
-def test_history_is_half_precision_and_in_order(tmp_path):
+def test_history_rounds_nothing_and_is_in_order(tmp_path):
     write_iterations(tmp_path / "h.h5", [some(200, 2), some(50, 1)])
     history = ScoreHistory(tmp_path / "h.h5")
     assert len(history) == 2 and history.iterations == [50, 200]
     first, second = history
     assert (first.iteration, second.iteration) == (50, 200)
-    assert first.videos["c"].cas.dtype == np.float16
-    assert_equal(some(50, 1), first, tolerance=2e-3)
+    assert_equal(some(50, 1), first)
+    assert_equal(some(200, 2), second)
 
 
 def test_other_files_are_refused(tmp_path):
@@ -113,12 +113,12 @@ def test_constant_attention_passes_every_threshold_of_unbounded_attentions():
         assert (video.attention == 7.5).all() and (video.attentions["rgb"] == 7.5).all()
 
 
-def test_logits_beyond_half_precision_stay_finite_and_localize(tmp_path):
+def test_logits_beyond_half_precision_stay_as_they_are_and_localize(tmp_path):
     scores = some(5)
     scores.videos["a b/ü"].cas[1:3, 1] = 7e4, -1e30
     write_iterations(tmp_path / "h.h5", [scores])
     (found,) = ScoreHistory(tmp_path / "h.h5")
-    assert found.videos["a b/ü"].cas[1:3, 1].tolist() == [65504, -65504]
+    assert found.videos["a b/ü"].cas[1:3, 1].tolist() == scores.videos["a b/ü"].cas[1:3, 1].tolist()
     assert np.isfinite(localize(found, LocalizeSettings())["score"]).all()
 
 

@@ -32,7 +32,6 @@ from wstal.methods.acn.localize import (
 )
 from wstal.methods.acn.loss import LossSettings
 from wstal.methods.acn.network import ACN, NetworkSettings, RunSettings
-from wstal.methods.acn.proposals import areas_of
 
 ANCHORS = np.array([1.0, 2.0, 4.0])
 
@@ -145,22 +144,6 @@ def test_constant_attention_discards_nothing(settings):
     np.testing.assert_allclose(
         proposals(flat.videos["v"], settings), proposals(scores, all_seen), atol=1e-12
     )
-
-
-def test_half_precision_keeps_proposals_of_long_videos_in_place(settings):
-    _, scores = video(count=300)
-    half = scores.map(lambda array: array.astype(np.float16))
-    a, b = (boundaries(v) for v in (scores, half))
-    assert np.abs(a - b).max() < 2e-3
-
-
-def boundaries(scores):
-    import torch
-
-    given = {k: torch.from_numpy(v.astype(np.float64)) for k, v in scores.extra.items()}
-    lengths = torch.tensor([len(scores.cas)])
-    areas = areas_of(given["shifts"][None], given["anchors"], given["margins"], lengths)
-    return np.stack([areas.start.numpy(), areas.end.numpy()])
 
 
 COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]

@@ -8,12 +8,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from method_configs import small_config
+from acn_cases import small_acn_set
+from method_configs import SMALL_CO2NET, method_config, small_config
 from small_set import write_small_set
 from wstal.base.errors import WstalError
+from wstal.base.settings import from_plain
+from wstal.config.layers import merged
+from wstal.config.protocols import read_protocol
+from wstal.datasets.annotations import write_annotations
+from wstal.evaluate.ground_truth import read_ground_truth
+from wstal.evaluate.map_table import checkpoint_rows, detection_rows
+from wstal.evaluate.protocols import prepare
 from wstal.features.pack import FeatureFile
+from wstal.localize.scores import ScoreHistory
 from wstal.methods.co2net.network import NetworkSettings
-from wstal.methods.contract import Output, RunSettings, TrainingHalf
+from wstal.methods.contract import Output, RunSettings, TrainingHalf, localization_half
 from wstal.train import checkpoint
 from wstal.train.data import Standardization
 from wstal.train.loop import run_config
@@ -84,6 +93,58 @@ def test_a_checkpoint_scores_val_and_test_as_the_model_does(tmp_path, project):
     np.testing.assert_allclose(
         video.video_score, video_score(output.logits[0], "logits"), atol=1e-6
     )
+
+
+CUT = {
+    "co2net": {**SMALL_CO2NET},
+    "cavf": {"train": {"iterations": 12, "score_interval": 5}, "data": {"length": 12}},
+    # Every video is read at eight snippets, and the scores are mapped back to all that it has.
+    "tssam": {
+        "model": {"test_length": 8},
+        "data": {"length": 8, "batch": 4},
+        "train": {"epochs": 5, "score_interval": 2},
+    },
+    "untrimmednet": {"train": {"epochs": 5, "score_interval": 2}},
+    "acn-rgb": {"model": {"anchors": [1, 2, 4]}, "train": {"epochs": 5, "score_interval": 2}},
+}
+
+
+@pytest.mark.parametrize("run", CUT)
+def test_the_last_iterate_is_the_same_in_both_score_files(tmp_path, project, run):
+    """So the best on test is never below the last iterate: equal scores, equal detections."""
+    features, annotations, upstream = small_acn_set(tmp_path, test=6)
+    streams = {} if run == "acn-rgb" else {"streams": ["rgb", "flow"]}
+    if run == "cavf":
+        streams = {"streams": ["rgb", "flow", "audio"]}
+    given = upstream if run == "acn-rgb" else None
+    config = method_config(project, run, "demo", changes=merged(CUT[run], streams))
+    files = RunFiles(tmp_path / "c.pt", tmp_path / "l.csv", tmp_path / "s.h5")
+    train_run(features, annotations, config, files, seed=0, code="", device=CPU, upstream=given)
+    last = score_checkpoint(files.checkpoint, features, ["test"], CPU, upstream=given)
+    history = {scores.iteration: scores for scores in ScoreHistory(files.scores)}
+    assert len(history) == 3 and last.iteration == max(history)
+    for video, values in history[last.iteration].videos.items():
+        for name, array in last.videos[video].arrays().items():
+            stored = values.arrays()[name]
+            assert stored.dtype == array.dtype, name
+            np.testing.assert_array_equal(stored, array, err_msg=name)
+
+    method = localization_half(run.partition("-")[0])
+    settings = from_plain(method.settings, config["localize"])
+    detections = {n: method.localize(scores, settings) for n, scores in history.items()}
+    write_annotations(tmp_path / "gt.json", annotations)
+    truth = read_ground_truth(tmp_path / "gt.json")
+    for name in ("demo", "demo_snippets"):
+        protocol = read_protocol(name)
+        best = checkpoint_rows(truth, protocol, detections, None, ["best_test"])
+        prepared = prepare(truth, method.localize(last, settings), protocol)
+        rows = [*detection_rows(prepared, protocol, "last"), *best]
+        value = {
+            row["checkpoint"]: row["value"]
+            for row in rows
+            if (row["metric"], row["class"]) == ("mAP@0.1:0.7", "all")
+        }
+        assert value["best_test"] >= value["last"]
 
 
 def test_features_of_another_width_are_refused(tmp_path, project):

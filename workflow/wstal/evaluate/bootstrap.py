@@ -170,8 +170,13 @@ def paired_bootstrap(
     smaller share of draws on either side of zero, with one added to both counts. A draw without
     any annotated instance has no value: `valid` counts the draws that have one, and only these
     give interval and p. If fewer than half of the draws are valid, both are NaN and `note` says
-    why. Raises WstalError unless all results are of the same videos.
+    why. Raises WstalError unless all results are of the same videos and ties are ranked stably.
     """
+    if protocol.ties != "stable":
+        raise WstalError(
+            f"protocol {protocol.name} has `ties: {protocol.ties}`, but the draws of a comparison "
+            "have one order of equal scores; choose a protocol with `ties: stable`"
+        )
     videos = _shared_videos([*a, *b])
     events = protocol.task == "events"
     metrics = ["accuracy"]

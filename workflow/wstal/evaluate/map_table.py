@@ -39,6 +39,7 @@ from wstal.evaluate.protocols import (
     prepare,
     split_annotated,
 )
+from wstal.evaluate.ties import tied_ap
 from wstal.localize.scores import read_scores
 
 COLUMNS = ["protocol", "checkpoint", "metric", "class", "value", "gt", "predictions", "coverage"]
@@ -193,18 +194,28 @@ def has_segments(truth: GroundTruth, protocol: Protocol) -> bool:
     return bool(len(truth.segments(split_annotated(truth, protocol)[0])))
 
 
-def detection_rows(prepared: Prepared, protocol: Protocol, checkpoint: str) -> list[Row]:
-    """Return mAP per threshold and average, over all classes and for each with ground truth."""
+def detection_rows(
+    prepared: Prepared, protocol: Protocol, checkpoint: str, spans: bool = False
+) -> list[Row]:
+    """Return mAP per threshold and average, over all classes and for each with ground truth.
+
+    With `spans`, the means over classes also have `worst` and `best` over the orders of ties.
+    """
     matches = match(prepared.ground_truth, prepared.predictions, protocol.tious, prepared.classes)
     gt = matches.instances.sum(axis=0)
     predictions = np.bincount(matches.label, minlength=len(matches.classes))
     head = {"protocol": protocol.name, "checkpoint": checkpoint}
     tail = {"coverage": str(prepared.coverage)}
     rows = []
-    for metric, ap in metric_values(protocol, match_ap(matches)).items():
+    values = match_ap(matches)
+    if protocol.ties != "stable":
+        values = prepared_ap(prepared, protocol.tious, protocol.ties)
+    ends = tie_span(prepared, protocol) if spans else {}
+    for metric, ap in metric_values(protocol, values).items():
         counts = {"gt": int(gt.sum()), "predictions": len(prepared.predictions)}
         overall = {"metric": metric, "class": ALL, "value": percent(class_mean(ap))}
-        rows.append({**head, **overall, **counts, **tail})
+        span = dict(zip(("worst", "best"), ends.get(metric, ()), strict=False))
+        rows.append({**head, **overall, **counts, **tail, **span})
         for index in np.flatnonzero(gt):
             counts = {"gt": int(gt[index]), "predictions": int(predictions[index])}
             one = {"metric": metric, "class": prepared.classes[index], "value": percent(ap[index])}
@@ -284,6 +295,15 @@ def video_rows(
     ]
 
 
+def tie_span(prepared: Prepared, protocol: Protocol) -> dict[str, tuple[float, float]]:
+    """Return the worst and the best mean (percent) over the orders of equal scores, by metric."""
+    ends = [
+        metric_values(protocol, prepared_ap(prepared, protocol.tious, ties))
+        for ties in ("worst", "best")
+    ]
+    return {name: tuple(100 * float(class_mean(end[name])) for end in ends) for name in ends[0]}
+
+
 def percent(fraction: float) -> float | str:
     """Return a fraction in percent with at most ten decimals; empty text for NaN."""
     return "" if np.isnan(fraction) else round(100 * float(fraction), 10)
@@ -295,6 +315,7 @@ def checkpoint_rows(
     iterations: Mapping[int, pd.DataFrame],
     usable: set[str] | None,
     wanted: Collection[Checkpoint] = ("best_val", "best_test"),
+    spans: bool = False,
 ) -> list[Row]:
     """Return rows of best_test, and of best_val if validation videos are annotated and scored.
 
@@ -308,7 +329,7 @@ def checkpoint_rows(
         best = best_iteration(truth, protocol, iterations, usable, subset)
         if best is not None:
             prepared = prepare(truth, iterations[best], protocol, usable)
-            found = detection_rows(prepared, protocol, name)
+            found = detection_rows(prepared, protocol, name, spans)
             counts = {key: found[0][key] for key in ("gt", "predictions", "coverage")}
             head = {"protocol": protocol.name, "checkpoint": name, "metric": "iteration"}
             rows += [*found, {**head, "class": ALL, "value": best, **counts}]
@@ -346,8 +367,13 @@ def selected_value(prepared: Prepared, protocol: Protocol) -> float:
     """Return the average by which the protocol chooses a checkpoint, a fraction."""
     inside = protocol.average_indices(protocol.select)
     tious = [protocol.tious[i] for i in inside]
-    matches = match(prepared.ground_truth, prepared.predictions, tious, prepared.classes)
-    return float(class_mean(match_ap(matches)).mean())
+    return float(class_mean(prepared_ap(prepared, tious, protocol.ties)).mean())
+
+
+def prepared_ap(prepared: Prepared, tious: Sequence[float], ties: str) -> np.ndarray:
+    """Return `tied_ap` of what a protocol scores: AP `[I, C]`."""
+    found = prepared.ground_truth, prepared.predictions
+    return tied_ap(*found, tious, prepared.classes, ties)
 
 
 def event_checkpoint_rows(

@@ -58,6 +58,8 @@ class Protocol:
     ambiguous: Literal["ignore", "filter", "neutral"] = "ignore"
     # Class: the class whose instances it repeats. These repetitions leave the ground truth.
     duplicates: Mapping[str, str] = field(default_factory=dict)
+    # Equal scores: in the order of `match`, or the worst, the best or the mean over all orders.
+    ties: Literal["stable", "worst", "best", "mean"] = "stable"
     # Videos without features: out of the ground truth, or all of their instances missed.
     coverage_rule: Literal["restricted", "missing_is_miss"] = "restricted"
 

@@ -199,12 +199,15 @@ LEDGER_COLUMNS = [
     "mean",
     "sd",
     "n",
+    "worst",
+    "best",
     "difference",
     "gt",
     "coverage",
     "title",
     "note",
 ]
+SPAN = 0.05  # points between the worst and the best order of equal scores that the ledger shows
 # The proposals of a seed and those by iteration, or its events and those by iteration.
 Seed = tuple[pd.DataFrame, Mapping[int, pd.DataFrame]] | tuple[Events, Mapping[int, Events]]
 
@@ -221,8 +224,10 @@ def make_ledger(
     """Return mean and sd over seeds (percent) for every protocol, checkpoint and metric.
 
     `difference` is to the first protocol's last iterate in the same metric: the effect of the
-    convention alone. Protocols of another task than the first are left out. Every row carries
-    `note`; rows of best_test also say that the checkpoint was chosen on test.
+    convention alone. `worst` and `best` are the means over the orders in which equal scores may be
+    ranked, where they are more than `SPAN` apart. Protocols of another task than the first are left
+    out. Every row carries `note`; rows of best_test also say that the checkpoint was chosen on
+    test.
     """
     tables = []
     for protocol in track([p for p in protocols if p.task == protocols[0].task]):
@@ -231,19 +236,23 @@ def make_ledger(
                 rows = event_rows(truth, protocol, found)
                 rows += event_checkpoint_rows(truth, protocol, history)
             else:
-                rows = detection_rows(prepare(truth, found, protocol, usable), protocol, "last")
-                rows += checkpoint_rows(truth, protocol, history, usable)
+                prepared = prepare(truth, found, protocol, usable)
+                rows = detection_rows(prepared, protocol, "last", spans=True)
+                rows += checkpoint_rows(truth, protocol, history, usable, spans=True)
             tables.append(pd.DataFrame(rows).assign(seed=number, title=protocol.title))
     if not tables:
         return pd.DataFrame(columns=LEDGER_COLUMNS)
     every = pd.concat(tables)
     every = every[(every["class"] == ALL) & (every["metric"] != "iteration")]
+    every = every.reindex(columns=[*every.columns, *{"worst", "best"} - {*every.columns}])
     every = every.assign(value=pd.to_numeric(every["value"]))
     grouped = every.groupby(["protocol", "checkpoint", "metric"], sort=False)
     table = grouped.agg(
         mean=("value", "mean"),
         sd=("value", "std"),
         n=("value", "size"),
+        worst=("worst", "mean"),
+        best=("best", "mean"),
         gt=("gt", "first"),
         coverage=("coverage", "first"),
         title=("title", "first"),
@@ -253,7 +262,9 @@ def make_ledger(
     chosen = f"{note}; {CHOSEN_ON_TEST}" if note else CHOSEN_ON_TEST
     notes = np.where(table["checkpoint"] == "best_test", chosen, note)
     table = table.assign(difference=table["mean"] - reference, note=notes)
-    decimals = dict.fromkeys(("mean", "sd", "difference"), 6)
+    matters = table["best"] - table["worst"] > SPAN
+    table[["worst", "best"]] = table[["worst", "best"]].where(matters)
+    decimals = dict.fromkeys(("mean", "sd", "worst", "best", "difference"), 6)
     return table[LEDGER_COLUMNS].round(decimals)
 
 

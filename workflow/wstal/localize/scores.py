@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -42,13 +42,6 @@ class VideoScores:
         own = {"cas": self.cas, "attention": self.attention, "video_score": self.video_score}
         return own | named | self.extra
 
-    def map(self, change: Callable[[np.ndarray], np.ndarray]) -> VideoScores:
-        """Return the same scores with `change` applied to every array."""
-        named = {name: change(array) for name, array in self.attentions.items()}
-        extra = {name: change(array) for name, array in self.extra.items()}
-        own = (change(self.cas), change(self.attention), change(self.video_score))
-        return VideoScores(*own, named, extra, self.step)
-
 
 @dataclass(frozen=True)
 class Scores:
@@ -81,10 +74,6 @@ class Scores:
         """Return the seconds from snippet to snippet of a video."""
         return self.videos[video].step or self.step
 
-    def as_float16(self) -> Scores:
-        """Return the scores in half precision; values beyond its range become its largest."""
-        return replace(self, videos={video: v.map(_half) for video, v in self.videos.items()})
-
     def require_finite(self) -> None:
         """Raise WstalError naming the first video whose scores are not all finite."""
         for video, values in self.videos.items():
@@ -109,14 +98,15 @@ def read_scores(path: str | Path) -> Scores:
 
 
 def write_iterations(path: str | Path, parts: Iterable[Scores]) -> None:
-    """Write scores_by_iteration.h5 atomically: one group per iteration, arrays as float16.
+    """Write scores_by_iteration.h5 atomically: one group per iteration, as in scores.h5.
 
-    Raises WstalError if a score is not finite.
+    Nothing is rounded: of one iterate both files give the same detections, so that the best of
+    all is never below the last. Raises WstalError if a score is not finite.
     """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for scores in parts:
             group = file.create_group(f"{scores.iteration:08d}")
-            _write_group(group, scores, half=True)
+            _write_group(group, scores)
         file.attrs["iterations"] = [int(name) for name in file]
 
 
@@ -149,11 +139,6 @@ def _open(path: str | Path, *, is_checked: bool = False) -> Iterator[h5py.File]:
         yield file
 
 
-def _half(array: np.ndarray) -> np.ndarray:
-    limit = np.finfo(np.float16).max
-    return np.clip(array, -limit, limit).astype(np.float16)
-
-
 def _digest(group: h5py.Group, videos: Mapping[str, VideoScores]) -> str:
     """The digest of what describes the scores, and of every array: name, type, shape, values."""
     about = {name: group.attrs[name] for name in _ABOUT}
@@ -168,9 +153,8 @@ def _digest(group: h5py.Group, videos: Mapping[str, VideoScores]) -> str:
     return digest.hexdigest()
 
 
-def _write_group(group: h5py.Group, scores: Scores, *, half: bool = False) -> None:
+def _write_group(group: h5py.Group, scores: Scores) -> None:
     scores.require_finite()
-    scores = scores.as_float16() if half else scores
     group.attrs.update(
         activation=scores.activation,
         classes_json=json.dumps(scores.classes),

@@ -29,9 +29,9 @@ Inflation = Literal["at_least_one", "quarter"]
 QUANTILES = 101  # of the training videos' attention: 0, 0.01, .., 1
 
 # For the score file, with which localization needs no features: the anchors and the areas' width
-# [A], the shifts [A, T, 2] at each location (not boundaries: half precision would not hold those
-# of long videos), L_c [A, T] of the proposal that starts there (1 where the anchor leaves the
-# video) and the quantiles of the training videos' attention.
+# [A], the shifts [A, T, 2] of the boundaries at each location, L_c [A, T] of the proposal that
+# starts there (1 where the anchor leaves the video) and the quantiles of the training videos'
+# attention.
 STORED = ("anchors", "margins", "shifts", "coherence", "training_quantiles")
 
 
