@@ -76,6 +76,16 @@ def test_the_page_holds_the_test_videos_in_order_and_their_provenance(tmp_path):
     assert len(scores) == 101 and (scores[0], scores[-1]) == (0.1, 0.9) and scores == sorted(scores)
 
 
+def test_a_video_on_its_own_grid_carries_its_step(tmp_path):
+    material = small_material(tmp_path)
+    videos = dict(material.scores.videos)
+    videos["v1"] = replace(videos["v1"], step=0.75)
+    scores = replace(material.scores, videos=videos)
+    first, second = content_of(replace(material, scores=scores), tmp_path)["videos"]
+    assert first["step"] == 0.75 and first["end"] == 30.0  # 40 snippets
+    assert second == content_of(material, tmp_path)["videos"][1]
+
+
 def test_map_computed_from_the_page_is_detection_map(tmp_path):
     rng, rows = np.random.default_rng(3), []
     for video in ("v1", "v2"):

@@ -36,8 +36,8 @@ class AttentionSettings:
 
     # none: all pass [R] | absolute: value (paper) | quantile: where the training videos have it [R]
     mode: Literal["none", "absolute", "quantile"] = "none"
-    # Absolute: the threshold itself; the paper has 7 for RGB and 5 for flow (section 4.2), which
-    # only make sense for the published networks' attention.
+    # Absolute: the threshold itself; the paper has 7 for RGB and 5 for flow, which only make sense
+    # for the published networks' attention.
     value: float = 7
     quantile: Share = 0.5  # share of the training videos' snippets that are under it
 
@@ -105,7 +105,7 @@ def proposals(video: VideoScores, settings: LocalizeSettings) -> np.ndarray:
 
 
 def threshold(video: VideoScores, settings: LocalizeSettings) -> float:
-    """Return the attention under which a snippet is discarded (section 4.2).
+    """Return the attention under which a snippet is discarded.
 
     `absolute` is the paper's, for its own attention; `quantile` takes that share of the training
     videos' snippets, whose quantiles are in the score file.

@@ -27,8 +27,8 @@ DiscardRule = Literal["location", "contains"]
 class SelectionSettings:
     """Value and selection of proposals, in the `loss` and in the `localize` section."""
 
-    # Weight of L_OIC in L, the rest is that of L_c (section 4.2); 1: L_OIC alone, 0: L_c alone.
-    # A detection's score is -L.
+    # Weight of L_OIC in L, the rest is that of L_c (paper; section 4.4 varies it); 1: L_OIC alone,
+    # 0: L_c alone. A detection's score is -L.
     alpha: Share = 0.6
     # Classes of a video score above it (paper). Training takes them from the video's labels, all
     # of its labels if none passes [R].
