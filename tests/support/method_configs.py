@@ -10,7 +10,7 @@ from wstal.config.layers import merged, resolve_run
 
 SMALL_CO2NET = {
     "model": {"width": 8, "attention_width": 4},
-    "data": {"length": 12, "batch": 6, "pairs": 2},
+    "data": {"length": 12, "batch": 6, "pairs": 2, "standardize": "train"},
     "train": {"iterations": 12, "score_interval": 5, "log_interval": 4},
 }
 
