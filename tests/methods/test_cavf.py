@@ -173,16 +173,27 @@ def test_loss_adds_up_and_leaves_out_what_has_no_weight():
 def test_background_is_a_target_of_videos_without_a_class():
     p = torch.tensor([[[0.5, 0.2, 0.3]], [[0.5, 0.2, 0.3]]], dtype=torch.float64)
     given = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
-    found = classification_loss(p, given, LOSS, None)
-    assert found.item() == pytest.approx(-(np.log(0.5) + np.log(0.3)) / 2, abs=1e-6)
-    found = classification_loss(p, given, replace(LOSS, mil_background=1.0), None)
-    expected = -((np.log(0.5) + np.log(0.3)) / 2 + np.log(0.3)) / 2
-    assert found.item() == pytest.approx(expected, abs=1e-6)
+    for weight in (1e-9, 0.5, 1.0):
+        found = classification_loss(p, given, replace(LOSS, mil_background=weight), None)
+        action = (np.log(0.5) + weight * np.log(0.3)) / (1 + weight)
+        assert found.item() == pytest.approx(-(action + np.log(0.3)) / 2, abs=1e-6)
+
+
+def test_a_background_that_is_no_target_is_refused(catalog):
+    with pytest.raises(WstalError, match="mil_background is 0, .* end as foreground; give it"):
+        replace(LOSS, mil_background=0)
+    without = WeightSettings(mil=0, coactivity=0, continuity=1.0, pseudo=0)
+    assert LossSettings(weights=without, mil_background=0).mil_background == 0
+    # The paper's features for AVE have no clips of background alone.
+    for dataset in ("ave", "activitynet12"):
+        assert catalog.run_config(dataset, "cavf")["loss"]["mil_background"] > 0
+    assert catalog.datasets["ave"]["recipe"] == "ave_resnet152"
 
 
 def test_video_probability_is_the_mean_of_its_strongest_eighth():
     p = torch.rand(1, 17, 3).softmax(-1).double()  # k = ceil(17 / 8) = 3
-    found = classification_loss(p, torch.eye(2)[:1].double(), LOSS, None)
+    near_zero = replace(LOSS, mil_background=1e-12)
+    found = classification_loss(p, torch.eye(2)[:1].double(), near_zero, None)
     strongest = p[0, :, 0].sort(descending=True).values[:3].mean()
     assert found.item() == pytest.approx(-np.log(strongest.item() + 1e-7), rel=1e-9)
 
@@ -208,7 +219,8 @@ VARIANTS = [
     None, "audio_only", "visual_only", "stages_0", "stages_1", "stages_3", "s_0", "s_i", "o_0", "o_i",
     "o_ii", "skip_none", "skip_prev", "stages_3_skip_none", "stages_3_skip_prev", "stages_3_frozen",
     "stages_3_frozen_skip_prev", "width_512", "visual_only_512", "stages_0_s_0", "stages_0_s_i",
-    "stages_0_o_0",
+    "stages_0_o_0", "normalize_once", "normalize_inside", "pseudo_differ", "tau_07",
+    "continuity_stopped", "test_160",
     *(f"stages_1_u{u}_v{v}" for u, v in WIDTHS),
     *(f"stages_{stages}_{losses}" for stages in (0, 1, 3) for losses in ("o_i", "o_ii")),
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from annotated_types import Ge, MultipleOf
 from torch import Tensor
 from torch.nn import functional
 
-from wstal.base.settings import Count, NonNegative, Positive, Share
+from wstal.base.settings import Count, NonNegative, Positive, SettingsError, Share
 from wstal.losses.coactivity import coactivity_loss
 from wstal.losses.mil import EPS, probability_loss, snippets_kept, video_logits
 from wstal.methods.cavf.network import RunSettings, build
@@ -50,7 +50,7 @@ class PseudoSettings:
     """Neighbourhood of the pseudo localization."""
 
     neighbours: Neighbours = 4  # N (open: as B)
-    threshold: Share = 0.7  # tau (open): mean probability from which a class counts as agreed
+    threshold: Share = 0.9  # tau (open): mean probability from which a class counts as agreed
     # agree: from tau up (Eq. 9) | differ: below tau (the words of appendix B.1).
     where: Literal["agree", "differ"] = "agree"
 
@@ -63,11 +63,19 @@ class LossSettings:
     # A video's probability is the mean of its T / topk strongest snippets, rounded up (open;
     # W-TALC).
     topk: Count = 8
-    # Weight of background as a target beside a video's classes (open); a video without any class
-    # has it as its one target.
-    mil_background: Share = 0.0
+    # Weight of background as a target beside a video's classes (open; chosen on validation clips,
+    # docs/cavf.md); a video without any class has it as its one target. 0 is refused: nothing
+    # else makes a snippet background, and all end as foreground.
+    mil_background: Share = 0.5
     continuity: ContinuitySettings = ContinuitySettings()
     pseudo: PseudoSettings = PseudoSettings()
+
+    def __post_init__(self) -> None:
+        if self.mil_background == 0 and self.weights.mil:
+            raise SettingsError(
+                "mil_background is 0, so that no snippet of a video with a class has background as "
+                "a target and all end as foreground; give it a weight, for example 0.5"
+            )
 
 
 def loss(output: Output, batch: Batch, settings: LossSettings) -> tuple[Tensor, dict[str, Tensor]]:
@@ -101,8 +109,8 @@ def classification_loss(
     """Cross-entropy of each class's k strongest snippets' mean probability, background included.
 
     The paper has no formula for it. A video of background alone has that one target; in any other
-    video background has the weight `mil_background` beside its classes: 0 (two thirds of AVE's
-    clips show nothing but their event) to 1, as much as a class.
+    video background has the weight `mil_background` beside its classes, up to 1: as much as a
+    class.
     """
     background = background_only(labels).clamp_min(settings.mil_background)
     k = snippets_kept(probabilities.shape[1], settings.topk, mask, round_up=True)

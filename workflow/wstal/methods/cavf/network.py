@@ -42,10 +42,10 @@ class NetworkSettings:
     skip: Literal["none", "prev", "dense"] = "dense"
     # The first so many stages, and the embeddings, keep the weights of init_from (Table 7).
     freeze_stages: Annotated[int, Ge(0)] = 0
-    # What "l2-normalized" in Eq. 1 means (open). once: the embeddings, before the first stage, as
-    # in the fusion module that a later paper published (docs/cavf.md) | every: what enters a
-    # stage, in each | inside: a copy, in Eq. 1 alone, so that Eq. 2 and 3 see the lengths.
-    normalize: Literal["once", "every", "inside"] = "once"
+    # What "l2-normalized" in Eq. 1 means (open; chosen on validation, docs/cavf.md). every: what
+    # enters a stage, in each | once: the embeddings, before the first stage, as in the fusion module
+    # that a later paper published | inside: copies, in Eq. 1 alone.
+    normalize: Literal["every", "once", "inside"] = "every"
     # Factor of the correlation inside the softmax (paper: 1).
     attention_scale: Positive = 1.0
     # Background as the open rest, or as one class among others (Tables 2 and 10).
