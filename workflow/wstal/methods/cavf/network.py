@@ -43,8 +43,8 @@ class NetworkSettings:
     # The first so many stages, and the embeddings, keep the weights of init_from (Table 7).
     freeze_stages: Annotated[int, Ge(0)] = 0
     # What "l2-normalized" in Eq. 1 means (open; chosen on validation, docs/cavf.md). every: what
-    # enters a stage, in each | once: the embeddings, before the first stage, as in the fusion module
-    # that a later paper published | inside: copies, in Eq. 1 alone.
+    # enters a stage, in each | once: the embeddings, before the first stage (the code of another
+    # paper has one stage and does so) | inside: copies, in Eq. 1 alone.
     normalize: Literal["every", "once", "inside"] = "every"
     # Factor of the correlation inside the softmax (paper: 1).
     attention_scale: Positive = 1.0
