@@ -48,6 +48,52 @@ rule viewer:
         " --about {params.about:q} &> {log:q}"
 
 
+rule calibrate:
+    """The probability that a detection is right, fitted on validation where it is annotated."""
+    input:
+        ground_truth="results/{dataset}/annotations.json",
+        coverage="results/{dataset}/{recipe}/coverage.csv",
+        predictions=f"{RUN}/proposals.json",
+        scores=f"{RUN}/scores.h5",
+    output:
+        output=f"{RUN}/calibration.json",
+        segments=f"{RUN}/segments.csv",
+    log:
+        "results/logs/{dataset}/{recipe}/{run}/seed{seed}/calibrate.log",
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        files=named_files,
+        protocol=values.protocol,
+        code=values.code("calibrate"),
+    shell:
+        "python scripts/calibrate.py {params.files:q} --protocol {params.protocol:q} &> {log:q}"
+
+
+rule operating:
+    """Precision and recall over the threshold on the probability, mean over the seeds."""
+    input:
+        ground_truth="results/{dataset}/annotations.json",
+        coverage=files.default_recipe("results/{dataset}/{recipe}/coverage.csv"),
+        predictions=files.of_seeds("proposals.json"),
+        calibrations=files.of_seeds("calibration.json"),
+    output:
+        output="results/{dataset}/{run}/operating.csv",
+        figure="results/{dataset}/{run}/operating.svg",
+    log:
+        "results/logs/{dataset}/{run}/operating.log",
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        files=named_files,
+        protocol=values.protocol,
+        note=values.setting("note"),
+        code=values.code("operate"),
+    shell:
+        "python scripts/operate.py {params.files:q} --protocol {params.protocol:q}"
+        " --note={params.note:q} |& tee {log:q}"
+
+
 rule diagnosis:
     """Where the errors are: false positive types, missed lengths, per class and duration."""
     input:

@@ -126,6 +126,9 @@ def test_the_best_come_first_and_columns_are_aligned():
     ]
     assert len({len(line) for line in lines}) == 1
     assert segment_table(FOUND[:0], 3) == []
+    lines = segment_table(FOUND.assign(probability=0.5, video_probability=0.25, rank=1), 1)
+    assert lines[0].endswith("score  P(right)  P(in video)")
+    assert lines[1].endswith("0.50         0.25")
 
 
 def test_the_line_on_the_video_tells_how_many_there_are():
@@ -153,6 +156,9 @@ def test_segments_of_a_low_score_are_left_out():
     assert found.at_least(None) is found
     assert found.at_least(0.25).detections["score"].tolist() == [0.25, 12.0]
     assert not len(found.at_least(99).detections)
+    probable = replace(found, detections=found.detections.assign(probability=0.5))
+    assert len(probable.at_least(0.5).detections) == len(found.detections)
+    assert not len(probable.at_least(0.6).detections)
 
 
 def test_subtitles_are_written_where_asked_for(tmp_path):

@@ -22,6 +22,7 @@ from wstal.base.files import write_text
 from wstal.base.settings import from_plain
 from wstal.config.catalog import Catalog
 from wstal.config.stages import changed_code
+from wstal.evaluate.calibration import describe, read_calibration
 from wstal.evaluate.detections import read_detections
 from wstal.features.pack import FeatureFile
 from wstal.localize.proposals import COLUMNS, event_detections, write_proposals
@@ -35,12 +36,14 @@ from wstal.train.scoring import score_checkpoint
 
 LINES = 3  # classes shown at a time in subtitles; more would cover the picture
 HEAD = ("class", "start", "end", "score")
+PROBABILITIES = {"probability": "P(right)", "video_probability": "P(in video)"}  # and their heads
 
 
 @dataclass(frozen=True)
 class Localization:
     """Detections (video_id, t_start, t_end in seconds, label, score) and their origin.
 
+    If the run has a calibration.json, detections also have probability, video_probability and rank.
     `row` is the video's row of a manifest, `run` the name of the run with its seed, `localize`
     the config that turned scores into detections.
     """
@@ -52,11 +55,15 @@ class Localization:
     detections: pd.DataFrame
     localize: Mapping[str, Any]
 
-    def at_least(self, score: float | None) -> Localization:
-        """Return the same without detections of a lower score; None keeps all."""
-        if score is None:
+    def at_least(self, least: float | None) -> Localization:
+        """Return the same without detections of a lower probability; None keeps all.
+
+        A run without a calibration.json has no probabilities: then `least` is a score.
+        """
+        if least is None:
             return self
-        return replace(self, detections=self.detections[self.detections["score"] >= score])
+        name = "probability" if "probability" in self.detections else "score"
+        return replace(self, detections=self.detections[self.detections[name] >= least])
 
 
 def save_localization(
@@ -127,17 +134,22 @@ def segment_lines(found: Localization, top: int) -> list[str]:
 def segment_table(detections: pd.DataFrame, top: int) -> list[str]:
     """Return the `top` detections of highest score as aligned lines below a head; none for none.
 
-    `detections` is a frame t_start, t_end (seconds), label, score.
+    `detections` is a frame t_start, t_end (seconds), label, score, and maybe probabilities.
     """
     best = detections.sort_values("score", ascending=False, kind="stable").head(top)
+    more = [name for name in PROBABILITIES if name in best]
     rows = [
-        (str(row.label), clock(row.t_start), clock(row.t_end), f"{row.score:.3f}")
-        for row in best.itertuples(index=False)
+        (
+            *(str(row["label"]), clock(row["t_start"]), clock(row["t_end"])),
+            *(f"{row['score']:.3f}", *(f"{row[name]:.2f}" for name in more)),
+        )
+        for row in best.to_dict("records")
     ]
     if not rows:
         return []
-    widths = [max(len(row[column]) for row in (HEAD, *rows)) for column in range(len(HEAD))]
-    return ["  ".join(_align(row, widths)) for row in (HEAD, *rows)]
+    rows.insert(0, (*HEAD, *(PROBABILITIES[name] for name in more)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(_align(row, widths)) for row in rows]
 
 
 def _align(row: tuple[str, ...], widths: list[int]) -> list[str]:
@@ -219,6 +231,10 @@ class Localizer:
         check_weights(self._extraction.networks, made)
         used = {name: made.get(name, {}) for name in streams}
         self.notes = notes_on(attrs, used, self._extraction.codes)
+        self.calibration = None
+        if (self.run.path / "calibration.json").is_file():
+            places = self.run.path / "calibration.json", self.run.path / "proposals.json"
+            self.calibration = read_calibration(*places)
         self._about = {
             "run": "/".join(self.run.path.parts[-4:]),
             "checkpoints": self.run.checkpoints(),
@@ -240,6 +256,9 @@ class Localizer:
                 scores, detections = apply_run(self.run, features, self.device)
                 made = provenance(features)
                 row["status"] = features.video_attrs(video)["status"]
+        if self.calibration is not None:
+            names = dict(zip(scores.classes, scores.videos[video].video_score, strict=True))
+            detections = describe(detections, self.calibration, {video: names})
         about = {key: row[key] for key in VIDEO} | {"file": printable(path.name)}
         trained = {"training": scores.provenance, "inference": {**self._about, "features": made}}
         scores = replace(scores, provenance={**trained, "video": about})

@@ -5,6 +5,10 @@ printed as a table, and FOLDER gets {video}.json (ActivityNet's format: seconds,
 and a picture. FOLDER/cache keeps the results of each stage: another run computes only what is
 missing.
 
+If the run has a calibration.json, each segment has a probability that it is right, P(right), and
+the probability that its class is in the video, and --min-score refers to the first. Make it with
+`wstal run results/SET/RECIPE/RUN/seed0/calibration.json`.
+
 Examples:
   wstal localize my.mp4 --run results/thumos14/i3d_tvl1/co2net/seed0
   wstal localize clips/*.mp4 --run results/demo/demo_i3d/acn/seed0 --output found \\
@@ -25,7 +29,7 @@ def add_arguments(add: Add) -> None:
     add_videos(add, output="localized")
     add("--run", type=Path, required=True, help="folder of one seed of a finished run")
     add("--top", type=int, default=10, help="segments of a video to print (default 10)")
-    add("--min-score", type=float, help="leave out all segments of a lower score")
+    add("--min-score", type=float, help="leave out segments of a lower P(right), else score")
     add("--picture", choices=("svg", "png", "none"), default="svg", help="default: svg")
     add("--subtitles", action="store_true", help="{video}.srt too: segments for any player")
 

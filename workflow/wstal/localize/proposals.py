@@ -65,11 +65,16 @@ def summary(scores: Scores, detections: pd.DataFrame) -> str:
 
 
 def as_results(detections: pd.DataFrame, ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """Detections per video; a video without any is there with an empty list."""
+    """Detections per video; a video without any is there with an empty list.
+
+    Further columns of `detections` become further keys.
+    """
     results: dict[str, list[dict[str, Any]]] = {video: [] for video in ids}
+    more = [name for name in detections if name not in COLUMNS]
     for row in detections.itertuples(index=False):
         segment = [round(float(row.t_start), 6), round(float(row.t_end), 6)]
         entry = {"segment": segment, "score": float(row.score), "label": row.label}
+        entry |= {name: round(float(getattr(row, name)), 6) for name in more}
         results[row.video_id].append(entry)
     return results
 

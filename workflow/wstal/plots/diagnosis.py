@@ -38,6 +38,21 @@ def plot_false_positives(table: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
+def plot_operating(table: pd.DataFrame, title: str = "") -> Figure:
+    """Draw precision, recall and F1 over the threshold (`mean_points`); the best F1 is marked."""
+    figure, axis = plt.subplots(figsize=(5, 3), layout="constrained")
+    for name, colour in (("precision", FLOW), ("recall", RGB), ("f1", GROUND_TRUTH)):
+        label = "F1" if name == "f1" else name
+        axis.plot(table["threshold"], table[name], label=label, color=colour)
+    for row in table[table["best"] == "yes"].itertuples():
+        axis.axvline(row.threshold, color=FUSED, linewidth=0.8, linestyle="--")
+        label = f"F1 {row.f1:.1f} at {row.threshold:g}"
+        axis.annotate(label, (row.threshold, 2), (4, 0), textcoords="offset points")
+    axis.set(xlabel="least probability", ylabel="%", xlim=(0, 1), ylim=(0, 102), title=title)
+    axis.legend()
+    return figure
+
+
 def plot_error_impact(table: pd.DataFrame, title: str = "") -> Figure:
     """Draw the mAP gained without each kind of error (`error_impact`)."""
     figure, axis = plt.subplots(figsize=(5, 2.4), layout="constrained")
