@@ -1,6 +1,7 @@
 """Training, one job per run and seed."""
 
 RUN = "results/{dataset}/{recipe}/{run}/seed{seed}"
+LOGGED = alternation(run for run in RUNS if run not in {*JOINED, *CATALOG.imported()})
 TRAINING = ON_GPU | {"settings": values.settings_note}  # whose settings, for the log
 
 
@@ -18,6 +19,8 @@ rule train:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/train.log",
     benchmark:
         "results/benchmarks/{dataset}/{recipe}/{run}/train.seed{seed}.tsv"
+    wildcard_constraints:
+        run=LEARNED,
     conda:
         "../envs/gpu.yaml"
     resources:
@@ -29,6 +32,32 @@ rule train:
     shell:
         "python scripts/train.py {params.files:q} --config {params.config:q} --seed {wildcards.seed:q}"
         " --device {resources.device:q} --code {params.code:q} --settings={resources.settings:q} &> {log:q}"
+
+
+rule import_checkpoint:
+    """A checkpoint of a paper's own code as a trained run, with its scores as the only interval."""
+    input:
+        given=files.given_checkpoint,
+        features="results/{dataset}/{recipe}/features.h5",
+        annotations="results/{dataset}/training_labels.json",
+    output:
+        checkpoint=f"{RUN}/checkpoint.pt",
+        scores_by_iteration=f"{RUN}/scores_by_iteration.h5",
+    log:
+        "results/logs/{dataset}/{recipe}/{run}/seed{seed}/import_checkpoint.log",
+    wildcard_constraints:
+        run=GIVEN,
+    conda:
+        "../envs/gpu.yaml"
+    resources:
+        **ON_GPU,
+    params:
+        files=named_files,
+        config=values.training,
+        code=values.method_code("import_checkpoint", "loss"),
+    shell:
+        "python scripts/import_checkpoint.py {params.files:q} --config {params.config:q}"
+        " --seed {wildcards.seed:q} --device {resources.device:q} --code {params.code:q} &> {log:q}"
 
 
 rule score:
@@ -67,7 +96,7 @@ rule training_log:
     log:
         "results/logs/{dataset}/{run}/training_log.log",
     wildcard_constraints:
-        run=TRAINED,
+        run=LOGGED,
     localrule: True
     conda:
         "../envs/evaluate.yaml"

@@ -22,7 +22,8 @@ def of(**names):
 def files(project):
     proposals = {"kind": "folder", "source": "proposals", "proposals": {"theirs": "/their.json"}}
     published = {"kind": "folder", "source": "features", "recipe": "wtalc_i3d"}
-    changes = {"datasets": {"tool": proposals, "set": published}}
+    official = {"checkpoints": {"co2net-imported": ["/a.pkl", "/b.pkl"]}}
+    changes = {"datasets": {"tool": proposals, "set": published, "thumos14_sim": official}}
     weights = {
         "i3d_rgb_imagenet": {"file": "rgb.pt"},
         "demo_i3d_rgb": {"file": "demo.safetensors", "shipped": True},
@@ -50,6 +51,17 @@ def test_a_path_for_each_shard_and_seed(files):
     assert files.of_first_seed("log.csv")(demo) == [f"{folder}/co2net/seed0/log.csv"]
     assert files.of_seeds("x", "other")(demo)[2] == f"{folder}/acn/seed2/x"
     assert files.default_recipe("{dataset}/{recipe}/{run}")(demo) == "demo/demo_i3d/co2net"
+
+
+def test_an_imported_run_has_a_seed_for_each_checkpoint_that_the_dataset_names(files):
+    run = of(dataset="thumos14_sim", run="co2net-imported", seed="1")
+    assert files.given_checkpoint(run) == "/b.pkl"
+    assert files.seeds("{seed}")(run) == ["0", "1"]
+    folder = "results/thumos14_sim/sim128/co2net-imported"
+    assert files.of_seeds("map.csv")(run) == [f"{folder}/seed{n}/map.csv" for n in (0, 1)]
+    remedy = r"names 0 checkpoints of co2net-imported; .*\{co2net-imported: \[/path/to/best.pkl\]\}"
+    with pytest.raises(WstalError, match=remedy):
+        files.given_checkpoint(of(dataset="demo", run="co2net-imported", seed="0"))
 
 
 def test_features_are_those_of_every_stream(files):

@@ -21,7 +21,7 @@ from typing import Any
 from wstal.base.code_digest import source_digest
 from wstal.base.errors import WstalError
 from wstal.base.files import keep_newest, read_cached, write_cached
-from wstal.config.layers import resolve_run, settings_source, split_run, yaml_files
+from wstal.config.layers import IMPORTED, resolve_run, settings_source, split_run, yaml_files
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER = PACKAGE.parent / "config"
@@ -58,6 +58,16 @@ class Catalog:
     def fused(self) -> list[str]:
         """Return the runs that join the proposals of others and are not trained (`fuse_from`)."""
         return [run for run in self.runs() if self._setting(run, "fuse_from")]
+
+    def imported(self) -> list[str]:
+        """Return the runs whose weights are checkpoints that a dataset names."""
+        return [run for run in self.runs() if split_run(run)[1] == IMPORTED]
+
+    def seeds(self, dataset: str, run: str) -> list[int]:
+        """Return the seeds of a run on a dataset: of an imported one, a number per checkpoint."""
+        if split_run(run)[1] == IMPORTED:
+            return list(range(len(self.datasets[dataset]["checkpoints"].get(run, [""]))))
+        return list(self.datasets[dataset]["seeds"])
 
     def parts(self) -> dict[str, list[str]]:
         """Return the runs whose proposals each of `fused` joins."""

@@ -185,7 +185,7 @@ class Inputs:
         """Return a function: a path for each seed of the dataset."""
 
         def paths(wildcards: Wildcards) -> Files:
-            each = self.datasets[wildcards.dataset]["seeds"]
+            each = self.catalog.seeds(wildcards.dataset, wildcards.get("run", ""))
             return [pattern.format(seed=seed, **wildcards) for seed in each]
 
         return paths
@@ -203,9 +203,9 @@ class Inputs:
         """Return a function: a file of every seed of a run with the dataset's own recipe."""
 
         def paths(wildcards: Wildcards) -> Files:
-            dataset = self.datasets[wildcards.dataset]
-            folder = f"results/{wildcards.dataset}/{dataset['recipe']}/{wildcards[run]}"
-            return [f"{folder}/seed{seed}/{file}" for seed in dataset["seeds"]]
+            name, named = wildcards.dataset, wildcards[run]
+            folder = f"results/{name}/{self.datasets[name]['recipe']}/{named}"
+            return [f"{folder}/seed{seed}/{file}" for seed in self.catalog.seeds(name, named)]
 
         return paths
 
@@ -234,6 +234,17 @@ class Inputs:
             return [f"{folder}/{file.format(**wildcards)}" for file in files if named]
 
         return paths
+
+    def given_checkpoint(self, wildcards: Wildcards) -> str:
+        """Return the file of an imported run's seed, as the dataset's YAML names it."""
+        given = self.datasets[wildcards.dataset]["checkpoints"].get(wildcards.run, [])
+        if int(wildcards.seed) >= len(given):
+            raise self._refuse(
+                f"dataset {wildcards.dataset} names {len(given)} checkpoints of {wildcards.run}; "
+                f"name the file of seed {wildcards.seed} in its YAML: `checkpoints: "
+                f"{{{wildcards.run}: [/path/to/best.pkl]}}`"
+            )
+        return given[int(wildcards.seed)]
 
     def given_by_runs(self, wildcards: Wildcards) -> dict[str, Files]:
         """Return what training takes of other runs: scores as `upstream`, weights as `initial`."""

@@ -80,6 +80,7 @@ def split_run(run: str) -> tuple[str, str | None]:
     return method, variant or None
 
 
+IMPORTED = "imported"  # variant that is not trained: `checkpoints:` of a dataset names its weights
 PUBLISHED = ("thumos14", "activitynet", "ave")  # kinds whose datasets have settings of their own
 
 

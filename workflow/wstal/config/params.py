@@ -204,7 +204,9 @@ class Params:
 
     def result_note(self, wildcards: Wildcards) -> str:
         """Return the note beside a run's numbers: what the data are, and whose settings."""
-        notes = self._datasets[wildcards.dataset]["note"], self.settings_note(wildcards)
+        chosen = wildcards.run in self._catalog.imported()
+        imported = "imported checkpoint, which its code may have chosen on test" if chosen else ""
+        notes = self._datasets[wildcards.dataset]["note"], self.settings_note(wildcards), imported
         return "; ".join(note for note in notes if note)
 
     def splits(self, wildcards: Wildcards) -> list[str]:
@@ -287,7 +289,7 @@ class Params:
         """Return the names on a page about a run's first seed with the default recipe: JSON."""
         dataset = self._datasets[wildcards.dataset]
         names = {key: dataset[key] for key in ("title", "note", "recipe")}
-        return canonical_json({**names, **wildcards, "seed": dataset["seeds"][0]})
+        return canonical_json({**names, **wildcards, "seed": self._first_seed(wildcards)})
 
     def gap(self, wildcards: Wildcards) -> str:
         """Return a run's name, how it and its paper are scored, and its other runs, as JSON."""
@@ -312,6 +314,9 @@ class Params:
                 "conventions": conventions,
             }
         )
+
+    def _first_seed(self, wildcards: Wildcards) -> int:
+        return self._catalog.seeds(wildcards.dataset, wildcards.run)[0]
 
     def methods_left_out(self, wildcards: Wildcards) -> str:
         """Return why methods do not suit the dataset, as JSON."""

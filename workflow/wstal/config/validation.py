@@ -19,6 +19,7 @@ from wstal.base.errors import WstalError
 from wstal.base.settings import NonNegative, SettingsError, from_plain
 from wstal.config.check import checked_tree
 from wstal.config.layers import (
+    IMPORTED,
     NOT_A_RUN,
     OVERLAYS,
     expect_mapping,
@@ -27,6 +28,7 @@ from wstal.config.layers import (
     read_yaml,
     resolve_run,
     settings_source,
+    split_run,
     tables_of,
     yaml_files,
 )
@@ -326,7 +328,11 @@ def _method(value: dict[str, Any], source: str) -> dict[str, Any]:
 def _from_home(dataset: dict[str, Any]) -> dict[str, Any]:
     """Return a dataset with `~/` in its paths as a shell reads it; inside quotes no shell does."""
     paths = {key: dataset[key] and _home(dataset[key]) for key in _PLACES}
-    return dataset | paths | {"proposals": {k: _home(v) for k, v in dataset["proposals"].items()}}
+    files = {
+        "proposals": {name: _home(path) for name, path in dataset["proposals"].items()},
+        "checkpoints": {run: [*map(_home, each)] for run, each in dataset["checkpoints"].items()},
+    }
+    return dataset | paths | files
 
 
 def _home(path: str) -> str:
@@ -360,6 +366,12 @@ def _check_references(content: Mapping[str, Any]) -> None:
     runs = run_names(content["methods"])
     for method, model in content["methods"].items():
         _check_method(method, model, content, runs)
+    imported = [run for run in runs if split_run(run)[1] == IMPORTED]
+    for name, dataset in content["datasets"].items():
+        for run in dataset["checkpoints"]:
+            if run not in imported:
+                unknown = _unknown(run, imported)
+                raise WstalError(f"{sources[f'datasets/{name}']}: checkpoints: {unknown}")
     if both := set(runs) & set(recipes):
         raise WstalError(f"{sorted(both)} name a feature recipe and a run; rename one of them")
 
@@ -378,6 +390,9 @@ def _check_method(
         if recipe not in content["features"]:
             unknown = _unknown(recipe, content["features"])
             raise WstalError(f"{source}: paper_features.{dataset}: {unknown}")
+    for variant in model.get("gap", {}):
+        if variant not in (model.get("variants") or {}):
+            raise WstalError(f"{source}: gap: {_unknown(variant, model.get('variants') or {})}")
     known = {"datasets": content["datasets"], "recipes": content["features"]}
     for overlay, names in known.items():
         for name in model.get(overlay) or {}:

@@ -57,6 +57,9 @@ class DatasetSettings:
     features: Place | None = None
     # Detections of other tools to score: a name and its JSON file in ActivityNet's format.
     proposals: Mapping[str, Place] = field(default_factory=dict)
+    # Checkpoints of a paper's own code, one a seed from 0 on, by the run that they become:
+    # the variant `imported` of the method.
+    checkpoints: Mapping[str, Annotated[tuple[Place, ...], MinLen(1)]] = field(default_factory=dict)
     # Jobs per video stage; the hash of a video's id says which job it belongs to. Keep it fixed.
     shards: Annotated[int, Ge(1)] = 4
     # Dataset whose settings in the methods' YAMLs (`datasets:` there) runs take. null: those of its
@@ -81,6 +84,9 @@ class DatasetSettings:
         refuse_repeated("seeds", self.seeds)
         places = {key: getattr(self, key) for key in ("videos", "labels", "segments", "features")}
         places |= {f"proposals.{name}": path for name, path in self.proposals.items()}
+        places |= {
+            f"checkpoints.{run}": path for run, paths in self.checkpoints.items() for path in paths
+        }
         for key, place in places.items():
             if place and (found := _WILDCARD.search(place)):
                 raise SettingsError(

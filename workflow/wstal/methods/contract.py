@@ -163,6 +163,10 @@ class TrainingHalf:
     # whose names start with `cas`, `attention` or `video_score` are what another run can take
     # as upstream scores.
     stored: Callable[[Any], tuple[str, ...]] = _no_names
+    # from_published(content, run, num_classes): the network in a checkpoint of the paper's code, as
+    # `build` makes it, for the variant `imported`; `content` is what the file holds. None: there
+    # is no such code.
+    from_published: Callable[[Any, Any, int], nn.Module] | None = None
     # snippets_scored(run): how many snippets the network reads of every video that it scores;
     # None: all that the video has.
     snippets_scored: Callable[[Any], int | None] = _whole_videos

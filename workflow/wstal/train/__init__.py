@@ -2,7 +2,7 @@
 
 Read data.py (the training videos in memory and their batches), loop.py (updates),
 checkpoint.py, run.py (one training from start to end, resumable), scoring.py (a model on whole
-videos).
+videos), imported.py (a checkpoint of a paper's own code).
 
 Imports only base, datasets, features, localize and methods.
 """

@@ -148,7 +148,8 @@ def score_checkpoint(
     ids = [video for split in splits for video in features.ids(split)]
     standardization = Standardization(**content["standardization"])
     scorer = Scorer(config, features, ids, content["classes"], standardization, device, upstream)
-    about = {key: content[key] for key in ("seed", "code", "config", "features", "versions")}
+    named = ("seed", "code", "config", "features", "versions", "imported")
+    about = {key: content[key] for key in named if key in content}
     return scorer(load_network(content, config, device), content["iteration"], track, **about)
 
 

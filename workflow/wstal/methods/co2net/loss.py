@@ -16,7 +16,13 @@ from torch.nn import functional
 from wstal.base.settings import Count, NonNegative
 from wstal.losses.coactivity import coactivity_loss
 from wstal.losses.mil import Suppression, opposite_loss, snippets_kept, suppress, video_logits
-from wstal.methods.co2net.network import CO2Output, RunSettings, attentions, build
+from wstal.methods.co2net.network import (
+    CO2Output,
+    RunSettings,
+    attentions,
+    build,
+    from_published,
+)
 from wstal.methods.contract import Batch, TrainingHalf, weighted_sum
 
 Distance = Literal["mse", "mae", "kl", "js"]
@@ -131,4 +137,5 @@ TRAINING = TrainingHalf(
     build=build,
     loss=loss,
     attentions=attentions,
+    from_published=from_published,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from annotated_types import MinLen
@@ -396,6 +396,15 @@ def build(run: RunSettings, dims: Mapping[str, int], num_classes: int) -> CO2Net
     """Return the untrained network of a run; `dims` gives each stream's width."""
     *first, last = run.streams
     return CO2Net(num_classes, (sum(dims[name] for name in first), dims[last]), run.model)
+
+
+def from_published(content: Any, run: RunSettings, num_classes: int) -> CO2Net:
+    """Return the network in a checkpoint of the official code, with the run's pooling over time."""
+    if not isinstance(content, Mapping):
+        raise WstalError(
+            f"expected the state dict of the official CO2 model, found {type(content)}"
+        )
+    return CO2Net.from_official(content, num_classes, run.model.pool_kernel)
 
 
 def attentions(run: RunSettings) -> dict[str, str]:
