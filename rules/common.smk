@@ -135,7 +135,6 @@ VIDEOLESS = {name for name in DATASETS if DATASETS[name]["source"] == "features"
 FUSED = alternation(JOINED)
 TRAINED = alternation(run for run in RUNS if run not in JOINED)
 GIVEN = alternation(CATALOG.imported())  # runs of imported checkpoints
-LEARNED = alternation(run for run in RUNS if run not in CATALOG.imported())
 IMPORTED = alternation(name for name in RECIPES if "import" in RECIPES[name])
 EXTRACTED = alternation(name for name in RECIPES if "import" not in RECIPES[name])
 STREAMED = alternation(name for name in RECIPES if not RECIPES[name]["flow"]["cache_flow"])

@@ -19,8 +19,6 @@ rule train:
         "results/logs/{dataset}/{recipe}/{run}/seed{seed}/train.log",
     benchmark:
         "results/benchmarks/{dataset}/{recipe}/{run}/train.seed{seed}.tsv"
-    wildcard_constraints:
-        run=LEARNED,
     conda:
         "../envs/gpu.yaml"
     resources:
@@ -32,6 +30,9 @@ rule train:
     shell:
         "python scripts/train.py {params.files:q} --config {params.config:q} --seed {wildcards.seed:q}"
         " --device {resources.device:q} --code {params.code:q} --settings={resources.settings:q} &> {log:q}"
+
+
+ruleorder: import_checkpoint > train
 
 
 rule import_checkpoint:

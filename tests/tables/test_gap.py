@@ -28,6 +28,7 @@ OWN = {"title": "seconds", "units": "seconds", "ambiguous": "ignore", "exclude":
 PROTOCOLS = {
     "own": OWN,
     "own_snippets": {**OWN, "title": "in snippets", "units": "snippets"},
+    "events": {**OWN, "title": "seconds of clips", "task": "events", "exclude": ["v"]},
     "own_distinct": {**OWN, "title": "no instance twice", "duplicates": {"a": "b"}},
     "own_snippets_filter": {
         **OWN,
@@ -117,6 +118,7 @@ def test_each_effect_is_measured_alone_from_strict():
     assert row(frame, "other", "instances annotated twice")["effect"] == pytest.approx(-2.0)
     best = row(frame, "other", "best seed")
     assert best["effect"] == pytest.approx(0.7) and best["base"] == pytest.approx(43.8)
+    assert not frame["way"].str.contains("clips").any()  # a protocol of another task
     assert row(frame, "other", "spread")["error"] == pytest.approx(0.6)
 
 

@@ -189,7 +189,7 @@ def _protocol_rows(
     rows = []
     for name, protocol in known.items():
         causes = differing(own, protocol)
-        if len(causes) != 1:
+        if len(causes) != 1 or protocol.get("task") != own.get("task"):
             continue
         is_paper = causes[0] in wanted and causes[0] not in differing(protocol, paper)
         line = _ledger_line(ledger, name, strict["checkpoint"], strict["metric"])
@@ -247,7 +247,7 @@ def _best_seed(ours: pd.DataFrame, metric: str) -> list[Row]:
     if best is None or mean is None:
         return []
     about = _effect(best, float(mean["mean"])) | {"sd": nan}
-    way = f"the best of {best['n']} seeds, from the mean of the paper reading"
+    way = f"the best of {best['n']} seeds, chosen on test, from the mean of the paper reading"
     return [Row("other", "best seed", way, **about, source=f"{best['protocol']}, best_seed")]
 
 
@@ -256,7 +256,7 @@ def _wtalc_row(values: Sequence[float] | None, base: float) -> list[Row]:
         return []
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else nan
     line = {"mean": float(np.mean(values)), "sd": sd, "n": len(values)}
-    way = "its own segments from attention times activation, in snippets, ambiguous filtered"
+    way = "its own segments of attention times activation, in snippets, ambiguous ones filtered"
     return [Row("other", WTALC, way, **_effect(line, base), source="scores.h5")]
 
 
