@@ -54,8 +54,8 @@ def test_a_path_for_each_shard_and_seed(files):
 
 
 def test_an_imported_run_has_a_seed_for_each_checkpoint_that_the_dataset_names(files):
-    run = of(dataset="thumos14_sim", run="co2net-imported", seed="1")
-    assert files.given_checkpoint(run) == "/b.pkl"
+    run = of(dataset="thumos14_sim", run="co2net-imported")
+    assert files.given_checkpoint(of(**run, seed="1")) == "/b.pkl"
     assert files.seeds("{seed}")(run) == ["0", "1"]
     folder = "results/thumos14_sim/sim128/co2net-imported"
     assert files.of_seeds("map.csv")(run) == [f"{folder}/seed{n}/map.csv" for n in (0, 1)]

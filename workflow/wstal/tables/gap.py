@@ -35,6 +35,7 @@ CONVENTIONS = {
     "ambiguous segments": ("ambiguous",),
     "instances annotated twice": ("duplicates",),
     "videos without features": ("coverage_rule",),
+    "order of equal scores": ("ties",),
 }
 WTALC = "AP of W-TALC"
 
