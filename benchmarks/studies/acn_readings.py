@@ -35,11 +35,12 @@ from benchmarks.record import record_parser, write_record
 
 CPU, TIOUS = torch.device("cpu"), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
 QUANTILES = (0.25, 0.5, 0.75)
+# What every reading has unless it says otherwise: no gate on attention, one of the choices.
+BASE = {"localize": {"attention": {"mode": "none"}}}
 # By name: what the reading changes in the config of either stream.
 READINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "fusion mapped": {"localize": {"fusion": {"score": "mapped"}}},
-    "no gate": {"localize": {"attention": {"mode": "none"}}},
     **{
         f"gate at the training quantile {q:g}": {
             "localize": {"attention": {"mode": "quantile", "quantile": q}}
@@ -91,7 +92,7 @@ class Study:
         found, about = {}, {}
         for stream in ("rgb", "flow"):
             base = self.catalog.run_config(self.dataset, f"acn-{stream}")
-            config = merged(base, reading)
+            config = merged(base, BASE, reading)
             settings = from_plain(LocalizeSettings, config.pop("localize"))
             key = json.dumps(config, sort_keys=True)
             if key not in self.trained:

@@ -38,7 +38,7 @@ ANCHORS = np.array([1.0, 2.0, 4.0])
 
 @pytest.fixture(scope="module")
 def settings():
-    return LocalizeSettings(attention=AttentionSettings(mode="quantile"))
+    return LocalizeSettings(attention=AttentionSettings(quantile=0.5))
 
 
 def video(seed=0, count=20):
