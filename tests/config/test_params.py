@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 from wstal.base.code_digest import code_digest
 from wstal.config.inputs import Inputs
 from wstal.config.params import Params, named_files
 from wstal.networks.weights import read_sources
+from wstal.tables.paper import build_table, metric_name, table_runs
 
 
 class Wildcards(dict):
@@ -157,3 +159,28 @@ def test_rows_of_a_table_say_which_networks_their_features_are_from(values, name
     assert {row["paper_features"]["networks"] for row in rows} == {theirs}
     elsewhere = json.loads(values.table(of(table=name, dataset="thumos14_sim")))["rows"]
     assert {row["features"]["networks"] for row in elsewhere} == {"simulated"}
+
+
+def test_every_row_of_every_table_names_its_features_and_shows_every_note(values, catalog, project):
+    for name, about in catalog.tables.items():
+        table = json.loads(values.table(of(table=name)))
+        paper = pd.read_csv(project / "workflow/reference/paper_tables" / about["paper"])
+        metrics = [metric_name(metric) for metric in paper["metric"].unique()]
+        results = {}
+        for dataset, run in table_runs(table):
+            rows = [
+                ("strict", metric, "i3d_tvl1", 1.0, "last", "note of a seed") for metric in metrics
+            ]
+            columns = ["reading", "metric", "recipe", "mean", "checkpoint", "note"]
+            results[dataset, run] = pd.DataFrame(rows, columns=columns)
+        built = build_table(table, paper, results)
+        ours = built[built["run"].notna() & (built["reading"] == "strict")]
+        assert ours["note"].str.contains("features: ").all(), name
+        assert ours["note"].str.contains("note of a seed").all(), name
+        comparable = ~ours["note"].str.contains("not comparable")
+        assert (comparable == (about["method"] != "acn")).all(), name
+        assert (ours["delta"].notna() == (comparable & ours["paper"].notna())).all(), name
+        variants = {row["variant"] for row in table["rows"]}
+        said = paper[paper["variant"].isin(variants) & paper["note"].notna()]
+        notes = " | ".join(ours["note"])
+        assert all(note in notes for note in said["note"]), name
