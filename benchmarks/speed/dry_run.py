@@ -74,7 +74,8 @@ def run_targets() -> list[str]:
     from wstal.config.catalog import load_catalog
 
     catalog = load_catalog()
-    runs = [run for run in catalog.runs() if run not in catalog.fused()]
+    untrained = {*catalog.fused(), *catalog.imported()}
+    runs = [run for run in catalog.runs() if run not in untrained]
     datasets = ("thumos14_sim", "demo", "thumos14")
     return [f"results/{each}/{run}_map.csv" for each in datasets for run in runs][:RUNS]
 

@@ -235,7 +235,7 @@ VARIANTS = [
     None, "loss_mil", "loss_mil_oppo", "loss_mil_oppo_ml", "loss_without_norm", "loss_without_cas",
     "mutual_mae", "mutual_kl", "mutual_js", "main_local_aux_local", "main_local_aux_global",
     "fusion_add", "fusion_concat", "fusion_ssma", "fusion_se", "attention_free", "as_written",
-    "audio",
+    "audio", "length_320", "long_pairs", "imported",
 ]  # fmt: skip
 
 
@@ -276,6 +276,10 @@ def test_settings_of_the_official_scripts(model):
         5,
         13,
     )
+    assert anet["data"]["min_snippets"] == 11 and anet["data"]["short_in_pairs"]
+    assert not resolved(model, "activitynet12", "long_pairs")["data"]["short_in_pairs"]
+    before = resolved(model, "thumos14", "length_320")  # README and run.sh until 2022-04
+    assert before["data"]["length"] == 320
     sim = resolved(model, "thumos14_sim", None, "sim128")
     assert (sim["data"]["length"], sim["train"]["iterations"], sim["train"]["lr"]) == (
         250,
