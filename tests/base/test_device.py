@@ -10,11 +10,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from wstal.base import gpu_use
 from wstal.base.device import _free_gpu, device_name, lease, lock_folder
 from wstal.base.errors import WstalError
+from wstal.base.gpu_use import GpuUse, Nvml, recorded_use
 from wstal.base.parallel import read_ahead, worker_pool
 
 
@@ -117,8 +120,75 @@ def test_a_reader_that_leaves_ends_the_thread():
     assert threading.active_count() == before
 
 
+class StandIn:
+    """Two GPUs as NVML tells of them; the second takes 250 J from one question to the next."""
+
+    names = (b"GPU-aa-0", b"GPU-bb-1")
+
+    def __init__(self):
+        self.asked = 0
+
+    def nvmlInit_v2(self):
+        return 0
+
+    def nvmlDeviceGetCount_v2(self, count):
+        count._obj.value = len(self.names)
+        return 0
+
+    def nvmlDeviceGetHandleByIndex_v2(self, index, device):
+        device._obj.value = index + 1
+        return 0
+
+    def nvmlDeviceGetUUID(self, device, name, size):
+        name.value = self.names[device.value - 1]
+        return 0
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, device, millijoules):
+        if device.value == 1:
+            return 3  # not supported
+        millijoules._obj.value = 10**6 + 250_000 * self.asked
+        self.asked += 1
+        return 0
+
+    def nvmlDeviceGetUtilizationRates(self, device, rates):
+        rates._obj[0] = 90 if device.value == 2 else 5
+        return 0
+
+
+@pytest.fixture
+def second_gpu(monkeypatch):
+    """Torch as if 3 MB had been allocated on the second of two GPUs."""
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda n: 3_000_000 * n)
+    about = SimpleNamespace(uuid="bb-1")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda n: about)
+    monkeypatch.setattr(gpu_use, "_EVERY", 0.01)
+
+
+def test_a_job_knows_memory_utilization_and_energy_of_its_gpu(second_gpu, tmp_path):
+    with GpuUse(Nvml(StandIn())) as use:
+        time.sleep(0.1)
+    (tmp_path / "train.log").write_text(f"train 1/1\n{use.line}\n")
+    found = recorded_use(tmp_path / "train.log")
+    assert found == {"gpu_memory_mb": 3, "gpu_percent": 90, "gpu_energy_kj": 0.25}
+
+
+def test_without_nvml_the_memory_is_known(second_gpu):
+    with GpuUse() as use:
+        pass
+    assert use.line == 'gpu use: {"gpu_memory_mb": 3.0}'
+
+
+def test_a_job_on_the_cpu_says_nothing_of_gpus(tmp_path):
+    with GpuUse() as use:
+        torch.ones(3).sum()
+    assert use.line == "" and recorded_use(tmp_path / "absent.log") == {}
+
+
 PARENT = """
 import os, time
+from wstal.base.gpu_use import GpuUse, Nvml, recorded_use
 from wstal.base.parallel import worker_pool
 if __name__ == "__main__":
     with worker_pool(2) as pool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import signal
 import subprocess
@@ -12,10 +13,11 @@ import sys
 import pytest
 from wstal.commands.console import ROOT
 from wstal.base.errors import WstalError
+from wstal.base.files import read_frame
 from wstal.base.job_environment import STARTED_BY
 from wstal.base.process import this_process
 from wstal.commands import console
-from wstal.commands.runtime import COLUMNS, stage_costs
+from wstal.commands.runtime import COLUMNS, show, stage_costs
 
 
 def add_path(add):
@@ -105,6 +107,29 @@ def test_at_a_terminal_a_bar_counts_frames(monkeypatch):
     assert "v: " in console.sys.stderr.getvalue() and "/10" in console.sys.stderr.getvalue()
 
 
+@pytest.mark.parametrize(("count", "bar"), [(1, False), (2, True)])
+def test_a_bar_is_for_more_than_one_item(monkeypatch, count, bar):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(console.sys, "stderr", terminal)
+    assert list(console.track("localize")(iter(range(count)))) == list(range(count))
+    assert (f"{count}/{count}" in terminal.getvalue()) is bar
+
+
+@pytest.mark.parametrize("lines", [20_000, 3])  # written at once, or at the end
+def test_a_pipe_that_closes_is_no_error(tmp_path, lines):
+    script = tmp_path / "many.py"
+    body = f"    for number in range({lines}):\n        print(number)\n    time.sleep(0.3)\n"
+    script.write_text(
+        "import time\nfrom wstal.commands.console import Program\n"
+        f"def main(args):\n{body}"
+        "Program('x', lambda add: None, main).run()\n"
+    )
+    command = f"{sys.executable} {script} | head -n 0; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], text=True, capture_output=True)
+    assert (done.stdout.strip(), done.stderr) == (str(128 + signal.SIGPIPE), "")
+
+
 # Time and memory are summed by stage.
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
@@ -127,7 +152,24 @@ def test_jobs_are_summed_by_stage_and_the_largest_memory_kept(tmp_path):
 
 
 def test_no_measurements_is_an_empty_table(tmp_path):
-    assert list(stage_costs(tmp_path).columns) == COLUMNS and stage_costs(tmp_path).empty
+    assert list(stage_costs(tmp_path).columns) == COLUMNS[:6] and stage_costs(tmp_path).empty
+
+
+def test_what_jobs_took_of_gpus_stands_beside_their_time(tmp_path, capsys):
+    costs, logs = tmp_path / "results/benchmarks/demo", tmp_path / "results/logs/demo"
+    write(costs / "pack.tsv", 1, 10, 1)
+    for path, megabytes in (("seed0", 900), ("seed1", 1100)):
+        write(costs / f"co2net/train.{path}.tsv", 5, 50, 5)
+        (logs / path).mkdir(parents=True)
+        use = json.dumps({"gpu_memory_mb": megabytes, "gpu_percent": 50, "gpu_energy_kj": 2})
+        (logs / path / "train.log").write_text(f"train 1/1\ngpu use: {use}\n")
+    show(argparse.Namespace(benchmarks=costs, logs=None, output=tmp_path / "table.csv"))
+    table = read_frame(tmp_path / "table.csv").set_index("stage")
+    assert list(table.loc["train"][COLUMNS[-3:]]) == [1100, 50, 4]
+    assert table.loc["pack"][COLUMNS[-3:]].isna().all()
+    assert "gpu_memory_mb" in capsys.readouterr().out
+    show(argparse.Namespace(benchmarks=costs, logs=tmp_path / "none", output=None))
+    assert "gpu" not in capsys.readouterr().out  # nothing on a CPU
 
 
 # A program is stopped: one line, a status of its own, nothing left.

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from wstal.base.errors import DiskFullError, WstalError
+from wstal.base.gpu_use import GpuUse
 from wstal.base.job_environment import started_by
 from wstal.base.memory import isolate
 from wstal.base.process import GONE, Process, end_while_importing
@@ -30,7 +31,8 @@ from wstal.base.text_files import parse_json, read_json
 ROOT = Path(__file__).resolve().parents[3]  # the checkout
 WEIGHTS = ROOT / "workflow/reference/weights"  # what is known about public weights; small ones
 
-if Path(sys.argv[0]).resolve().parent == ROOT / "scripts":  # a job, which imports this first
+IS_JOB = Path(sys.argv[0]).resolve().parent == ROOT / "scripts"
+if IS_JOB:  # it imports this first
     end_while_importing()
 
 Add = Callable[..., argparse.Action]  # `add_argument` of a parser
@@ -74,13 +76,19 @@ class Program:
             isolate(warn)
         stop, status, failed = Stop(), None, True
         try:
-            with stop:
+            with stop, GpuUse() as use:
                 status = self.main(args)
+                sys.stdout.flush()
             failed = False
+            if use.line and IS_JOB:
+                log(use.line)
         except DiskFullError as error:
             log(str(error))
             sys.stdout.flush()
             os._exit(1)  # at Python's exit HDF5 writes what is left, and crashes
+        except BrokenPipeError:  # the reader of a pipe has enough, as `head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's exit
+            failed, status = False, 128 + signal.SIGPIPE
         except (WstalError, OSError) as error:
             status = str(error)
         except KeyboardInterrupt:
@@ -202,10 +210,19 @@ def warn(line: str) -> None:
 
 
 def track(description: str, unit: str = "video") -> Callable[[Iterable], Iterable]:
-    """A wrapper for iterables: a bar at a terminal, one rate line per item in a log."""
+    """A wrapper for iterables: a bar at a terminal, one rate line per item in a log.
+
+    One item alone has no bar.
+    """
     if sys.stderr.isatty():
-        return lambda items: tqdm(items, desc=description, unit=unit, dynamic_ncols=True)
+        return lambda items: _bar(items, description, unit)
     return lambda items: _log_lines(items, description, unit)
+
+
+def _bar(items: Iterable, description: str, unit: str) -> Iterable:
+    items = items if hasattr(items, "__len__") else list(items)
+    alone = len(items) < 2
+    return tqdm(items, desc=description, unit=unit, dynamic_ncols=True, disable=alone)
 
 
 def within(description: str, every: float = 20) -> Callable[..., Iterator]:
