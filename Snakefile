@@ -37,6 +37,8 @@ refuse_misspelt_targets()
 
 onstart:
     plan_of_the_run()
+    list_missing_videos()
+    list_missing_weights()
     warn_of_a_full_disk()
 
 

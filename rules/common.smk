@@ -119,6 +119,34 @@ def say_why_it_failed():
     report_failure(PROGRESS.state["failed"], say)
 
 
+def list_missing_videos():
+    """Name the videos that are not where this run looks for them; end it if they are too many."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "probe"]
+    made = {job.wildcards.dataset for job in workflow.dag.needrun_jobs() if job.rule.name in MAKERS}
+    if jobs:
+        from wstal.config.missing import require_videos  # slow to import
+
+        names = {job.wildcards.dataset for job in jobs} - made
+        try:
+            for text in require_videos(sorted(names), DATASETS):
+                say(text)
+        except WstalError as error:
+            raise WorkflowError(str(error)) from None
+
+
+def list_missing_weights():
+    """Name all public weights that this run fetches; end it if they cannot be reached."""
+    from wstal.config.missing import require_weights  # slow to import
+
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "fetch_weights"]
+    terms = read_yaml(ROOT / "workflow/reference/weights/terms.yaml") if jobs else {}
+    try:
+        if text := require_weights([str(job.output[0]) for job in jobs], WEIGHTS, terms):
+            say(f"{text}\nThey are downloaded now.")
+    except WstalError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def warn_of_a_full_disk():
     """End the run if what it will write does not fit on the disk; warn if it may not."""
     jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "flow"]
@@ -130,6 +158,7 @@ def warn_of_a_full_disk():
         raise WorkflowError(str(error)) from None
 
 
+MAKERS = ("render_demo", "fetch_videos")  # rules that make a dataset's videos
 FILMED = of_kind("folder", "demo", "thumos14", "activitynet", "ave")
 VIDEOLESS = {name for name in DATASETS if DATASETS[name]["source"] == "features"}
 FUSED = alternation(JOINED)

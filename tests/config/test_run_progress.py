@@ -10,12 +10,17 @@ import sys
 import time
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import snakemake_logger_plugin_wstal as plugin
 import warm_python
 from rich.console import Console
+from wstal.base.errors import WstalError
 from wstal.commands import watch
+from wstal.commands.run import asks_for_own_words
+from wstal.commands.show_map import headlines
 from wstal.config import run_progress
+from wstal.config.run_end import headline_files, summary
 from wstal.config.run_progress import FOLDER, RunProgress
 
 NOW = 1_000_000.0
@@ -207,3 +212,58 @@ def test_ctrl_c_is_one_line_and_status_130(tmp_path, options):
     assert last.startswith("stopped: what is finished is kept; to go on: snakemake --cores 2")
     assert text.count("stopped:") == 1 and "Traceback" not in text and "Error" not in text
     assert not list(tmp_path.glob("*.txt"))
+
+
+def test_the_end_has_the_headline_what_was_left_out_and_where_to_look(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results/d"
+    (folder / "r").mkdir(parents=True)
+    row = {"run": "m", "reading": "strict", "metric": "mAP@0.1:0.7", "mean": 41.25, "sd": 1.5}
+    row |= {"n": 3, "coverage": "11/12", "protocol": "p", "note": "demo data"}
+    path = "results/d/m_map.csv"
+    pd.DataFrame([row]).to_csv(path, index=False)
+    counts = "videos,without_features,max_missing\n12,1,1\n"
+    (folder / "r/completeness.csv").write_text(counts)
+    made = headline_files([], ["results/d/m_map.csv", "results/d/m/viewer.html"])
+    lines = summary(made, headlines)
+    assert "41.2" in lines[1] and "demo data" in lines[1]
+    assert lines[2] == "1 of 12 videos have no features; why: results/d/r/coverage.csv"
+    assert lines[3] == "a page of it: snakemake --cores 1 results/d/m/viewer.html"
+    assert lines[4] == f"a report: snakemake --report results/report.html -- {path}"
+    for file in ("results/d/m/viewer.html", "results/report.html"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    lines = summary(made, headlines)
+    assert lines[3:] == ["page: results/d/m/viewer.html", "report: results/report.html"]
+    assert summary(headline_files(["results/d/r/features.h5"], []), headlines) == []
+    assert headline_files(["a_map.csv"], ["b_map.csv"]) == ["a_map.csv"]
+
+
+@pytest.mark.parametrize(
+    ("words", "own"),
+    [
+        (["demo"], False),
+        (["demo", "--cores", "2", "--config", "device=cpu", "-k"], False),
+        (["demo", "-n"], True),
+        (["-np", "demo"], True),
+        (["demo", "--quiet"], True),
+        (["demo", "--logger=other"], True),
+        (["--unlock"], True),
+    ],
+)
+def test_the_view_is_for_runs_without_wishes_of_their_own(words, own):
+    assert asks_for_own_words(words) is own
+
+
+def test_curves_show_each_column_of_a_log_that_grows(tmp_path):
+    rows = [f"{n},{1 / n},{0.5 if n < 5 else ''}" for n in range(1, 9)]
+    (tmp_path / "log.part.csv").write_text("\n".join(["iteration,total,share", *rows, "9,0."]))
+    head, total, share = watch.curves([tmp_path])
+    assert head.endswith("8 rows, iteration 8")
+    assert total.split()[:2] == ["total", "█▄▃▂▂▁▁▁"] and "1 -> 0.125 [0.125, 1]" in total
+    assert share.split()[:2] == ["share", "▁▁▁▁"]
+    (tmp_path / "log.part.csv").rename(tmp_path / "log.csv")
+    assert len(watch.curves([tmp_path])) == 3
+    with pytest.raises(WstalError, match="has no log.csv"):
+        watch.curves([tmp_path / "seed1"])
+    assert len(watch.sparkline(range(1000), 60)) == 60

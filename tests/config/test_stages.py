@@ -12,7 +12,8 @@ from typing import get_args, get_type_hints
 import pytest
 from wstal.base.code_digest import code_digest, import_closure
 from wstal.base.stage import Job, LoadedNetwork, StageInput
-from wstal.commands.why import dry_run_jobs, explain
+from wstal.commands.why import Job as PlannedJob
+from wstal.commands.why import cost, dry_run_jobs, explain
 from wstal.config.stages import (
     BACKBONES,
     NO_NUMBERS,
@@ -234,9 +235,35 @@ def test_jobs_and_reasons_are_read():
 
 def test_explanation_tells_code_from_settings_from_upstream():
     text = explain(dry_run_jobs(DRY_RUN))
-    assert "train: 1 job, because its code changed" in text
-    assert "train: 1 job, because its settings changed" in text
-    assert "evaluate: 1 job, because a job before it runs" in text
+    lines = text.splitlines()
+    assert lines[0] == "1 job because the code changed:" and "fedcba9876543210" in lines[2]
+    assert lines[1].split() == ["train", "1", "results/demo/seed0/checkpoint.pt"]
+    assert lines[3] == "1 job because the settings changed:" and '"lr":2' in lines[5]
+    assert lines[6] == "1 job because a job before it runs:"
+    assert lines[7].split() == ["evaluate", "1", "results/demo/map.csv"]
+
+
+def test_many_jobs_are_a_line_per_rule_under_their_cause():
+    absent = [
+        PlannedJob("probe", f"shard{n}.csv", f"Missing output files: shard{n}.csv") for n in "012"
+    ]
+    absent.append(
+        PlannedJob("manifest", "m.csv", "Missing output files: m.csv; Input files updated by")
+    )
+    changed = PlannedJob("train", "checkpoint.pt", "Updated input files: features.h5")
+    lines = explain([*absent, changed]).splitlines()
+    assert [line.split(" because ")[0] for line in lines if "because" in line] == [
+        "1 job",
+        "4 jobs",
+    ]
+    assert [line.split()[:2] for line in lines[-2:]] == [["probe", "3"], ["manifest", "1"]]
+
+
+def test_what_a_run_costs_is_what_the_earlier_ones_took():
+    jobs = dry_run_jobs(DRY_RUN)
+    assert cost(jobs, {}) == ""
+    assert cost(jobs[:1], {"train": 240.0}) == "As long as earlier runs took: 4 min of jobs."
+    assert cost(jobs, {"train": 20.0}).endswith("40 s of jobs, without evaluate.")
 
 
 def test_nothing_to_do_says_so():

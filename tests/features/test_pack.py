@@ -196,6 +196,13 @@ def test_videos_are_counted_and_too_many_named():
         check_missing(ROWS, 0)
 
 
+def test_of_very_many_videos_20_are_named():
+    absent = [ROWS[1] | {"id": f"v{n}", "reason": "r" * 80} for n in range(400)]
+    with pytest.raises(WstalError, match="v19 .*; and 380 others .380 missing., which") as caught:
+        check_missing([*ROWS, *absent[1:]], 0)
+    assert "v20" not in str(caught.value) and len(str(caught.value)) < 3000
+
+
 def test_the_script_writes_the_counts_or_ends_with_the_list(project, tmp_path):
     write_csv(tmp_path / "coverage.csv", COVERAGE, ROWS)
     command = [sys.executable, project / "scripts/check_completeness.py"]

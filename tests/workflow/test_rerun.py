@@ -322,7 +322,7 @@ def test_too_many_missing_videos_end_the_run_before_training(copy):
     trained = (copy.root / CHECKPOINT).stat().st_mtime_ns
     done = copy.snakemake(TARGET, "--config", 'datasets={"tiny": {"max_missing": 0}}', check=False)
     assert done.returncode
-    assert "1 videos have no features, max_missing is 0: ghost" in done.stdout + done.stderr
+    assert "dataset tiny: 1 of 5 videos are not below clips.\n  ghost\n" in done.stderr
     assert (copy.root / CHECKPOINT).stat().st_mtime_ns == trained
     copy.snakemake(f"{RECIPE}/features.h5")
 
@@ -359,8 +359,20 @@ def test_an_output_deleted_is_made_again_by_its_own_job_alone(copy):
 def test_why_says_what_and_because_of_what(copy):
     append(copy, "losses/mil.py")
     text = copy.wstal("why", TARGET, "--configfile", "tiny.yaml").stdout
-    assert "train: 1 job, because its code changed" in text
-    assert "summarize: 1 job, because a job before it runs" in text
+    code, follows = text.split(" jobs because a job before it runs:")
+    assert "1 job because the code changed:\n    train     1  results/tiny" in code
+    assert "    summarize     1  results/tiny" in follows
+
+
+def test_why_sees_a_dataset_of_the_command_line(bare_project, tmp_path):
+    words = ("why", "results/other/annotations.json")
+    given = {"datasets": {"other": {"kind": "folder", "videos": "clips", "recipe": "demo_i3d"}}}
+    (bare_project.root / "other.yaml").write_text(json.dumps(given))
+    named = bare_project.wstal(*words, "--configfile=other.yaml")
+    told = bare_project.wstal(*words, "--config", f"datasets={json.dumps(given['datasets'])}")
+    for done in (named, told):
+        assert done.stdout.startswith("1 job because the output is not there:"), done.stderr
+        assert "annotations     1  results/other/annotations.json" in done.stdout
 
 
 def test_an_accepted_digest_keeps_what_the_old_code_made(copy, finished_project):

@@ -1,6 +1,7 @@
 """List, fetch and verify the public weights of the networks.
 
-list    prints each known file, whether it is there, and its address, for placing it by hand.
+list    prints each known file, whether it is there, its size, licence, digest and address, for
+        placing it by hand.
 fetch   downloads the named ones. An interrupted download resumes where it broke off; a file that
         is not the published one is refused.
 verify  checks that the weights give, through this code, what their publishers got: pass, fail or
@@ -21,6 +22,7 @@ from pathlib import Path
 from wstal.commands.console import ROOT, WEIGHTS, Add, Program, byte_bar
 from wstal.base.errors import WstalError
 from wstal.config.layers import read_yaml
+from wstal.config.missing import describe
 from wstal.networks.weights import fetch, read_sources, verify
 
 
@@ -42,12 +44,13 @@ def weights(args: argparse.Namespace) -> int:
         raise WstalError(f"name the weights to fetch; known: {', '.join(sources)}")
     if args.action == "verify":
         return verify_weights(args, sources)
+    terms = read_yaml(args.sources.with_name("terms.yaml"))
     for name in args.names or sources:
         entry = sources[name]
         path = (args.folder if entry.url else args.sources.parent) / entry.file
         if args.action == "list":
             state = "present" if path.exists() else "absent"
-            print(f"{name}: {entry.network}\n  {state}: {path}\n  {entry.url or 'shipped'}")
+            print(*describe(name, vars(entry), terms, f"{path} ({state})"), sep="\n")
         elif entry.url:
             fetch(entry, path, byte_bar)
         else:

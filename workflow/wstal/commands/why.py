@@ -13,12 +13,16 @@ import argparse
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wstal.commands.console import ROOT, Add, Program
+from wstal.commands.console import ROOT, WEIGHTS, Add, Program
+from wstal.base.files import read_cached
 from wstal.commands.run import check_configfiles, from_checkout
+from wstal.commands.watch import duration
+from wstal.config import missing, run_progress
+from wstal.config.layers import read_yaml
 
 HEADER = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):\Z")
 DIGEST = re.compile(r"\b[0-9a-f]{16}\b")
@@ -26,11 +30,12 @@ DIGEST = re.compile(r"\b[0-9a-f]{16}\b")
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a dry run: its rule, its first output and Snakemake's reason."""
+    """A job of a dry run: its rule, its first output, Snakemake's reason and its wildcards."""
 
     rule: str
     output: str
     reason: str
+    wildcards: str = ""  # as Snakemake writes them: `dataset=demo, seed=0`
 
 
 def dry_run_jobs(text: str) -> list[Job]:
@@ -40,7 +45,8 @@ def dry_run_jobs(text: str) -> list[Job]:
         header = HEADER.match(line.strip())
         if rule and not line.startswith("    "):
             output = fields.get("output", "").split(", ")[0]
-            jobs.append(Job(rule, output, _short(fields.get("reason", "it was asked for"))))
+            reason = _short(fields.get("reason", "it was asked for"))
+            jobs.append(Job(rule, output, reason, fields.get("wildcards", "")))
             rule = None
         if header:
             rule, fields = header[1], {}
@@ -51,31 +57,58 @@ def dry_run_jobs(text: str) -> list[Job]:
 
 
 def explain(jobs: Iterable[Job]) -> str:
-    """One paragraph per rule and kind of reason, with the number of jobs and an example."""
-    groups: dict[tuple[str, str], list[Job]] = {}
+    """One paragraph per cause: its rules, with the number of jobs, an example and its reason.
+
+    What follows from other jobs comes last.
+    """
+    causes: dict[str, dict[str, list[Job]]] = {}
     for job in jobs:
-        groups.setdefault((job.rule, _kind(job.reason)), []).append(job)
-    if not groups:
+        causes.setdefault(_kind(job.reason), {}).setdefault(job.rule, []).append(job)
+    if not causes:
         return "Nothing would run: everything is up to date."
     lines = []
-    for (rule, kind), same in groups.items():
-        lines.append(f"{rule}: {len(same)} job{'s' * (len(same) > 1)}, {kind}")
-        lines.append(f"    {same[0].output}")
-        if same[0].reason != kind:
-            lines.append(f"    {same[0].reason}")
+    for cause in sorted(causes, key=lambda cause: (cause == FOLLOWS, cause == ABSENT)):
+        rules = causes[cause]
+        count = sum(map(len, rules.values()))
+        lines.append(f"{count} job{'s' * (count > 1)} {cause}:")
+        width = max(map(len, rules))
+        for rule, same in rules.items():
+            lines.append(f"    {rule:{width}}  {len(same):4}  {same[0].output}")
+            if cause not in (FOLLOWS, ABSENT) and same[0].reason != cause:
+                lines.append(f"          {same[0].reason}")
     return "\n".join(lines)
+
+
+def cost(jobs: Iterable[Job], durations: Mapping[str, float]) -> str:
+    """Return how long the jobs took in earlier runs of this folder, one after the other; or ""."""
+    known, unknown = 0.0, set()
+    for job in jobs:
+        names = dict(pair.split("=", 1) for pair in job.wildcards.split(", ") if "=" in pair)
+        kind = run_progress.job_kind(job.rule, names)
+        if kind in durations:
+            known += durations[kind]
+        else:
+            unknown.add(job.rule)
+    if not known:
+        return ""
+    rest = f", without {', '.join(sorted(unknown))}" if unknown else ""
+    return f"As long as earlier runs took: {duration(known)} of jobs{rest}."
+
+
+ABSENT = "because the output is not there"
+FOLLOWS = "because a job before it runs"
 
 
 def _kind(reason: str) -> str:
     if reason.startswith("Params have changed"):
         changed = DIGEST.search(reason) is not None and "{" not in reason
-        return "because its code changed" if changed else "because its settings changed"
+        return "because the code changed" if changed else "because the settings changed"
     if reason.startswith("Missing output"):
-        return "because its output is not there"
+        return ABSENT
     if "updated by another job" in reason and "Updated input" not in reason:
-        return "because a job before it runs"
+        return FOLLOWS
     if reason.startswith(("Updated input", "Set of input files")):
-        return "because its input changed"
+        return "because the input changed"
     return reason
 
 
@@ -95,7 +128,14 @@ def why(args: argparse.Namespace) -> str | None:
     text = done.stdout + done.stderr  # of a dry run either may have the reason
     if done.returncode:
         return text
-    print(explain(dry_run_jobs(text)))
+    jobs = dry_run_jobs(text)
+    print(explain(jobs))
+    if line := cost(jobs, read_cached(ROOT / run_progress.FOLDER / run_progress.DURATIONS) or {}):
+        print(line)
+    sources, terms = (read_yaml(WEIGHTS / name) for name in ("sources.yaml", "terms.yaml"))
+    fetched = [job.output for job in jobs if job.rule == "fetch_weights"]
+    if text := missing.weights_page(fetched, sources, terms):
+        print(text)
     return None
 
 

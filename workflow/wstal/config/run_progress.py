@@ -64,7 +64,7 @@ class RunProgress(logging.Handler):
         """Take what is asked for, and the rule and the wildcards of every job that will run."""
         with self.lock:
             self.state["targets"] = list(targets)
-            self.state["waiting"] = dict(Counter(_kind(rule, names) for rule, names in jobs))
+            self.state["waiting"] = dict(Counter(job_kind(rule, names) for rule, names in jobs))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take an event; what cannot be read of it never ends a run."""
@@ -86,7 +86,7 @@ class RunProgress(logging.Handler):
 
     def _job_info(self, record: logging.LogRecord) -> None:
         names = {name: str(value) for name, value in dict(record.wildcards or {}).items()}
-        kind = _kind(record.rule_name, names)
+        kind = job_kind(record.rule_name, names)
         waiting = self.state["waiting"]
         if kind in waiting:
             waiting[kind] -= 1
@@ -190,7 +190,8 @@ def _remove_old(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _kind(rule: str, wildcards: Mapping[str, Any]) -> str:
+def job_kind(rule: str, wildcards: Mapping[str, Any]) -> str:
+    """Return a name for the jobs that take about as long: all seeds or shards of a stage."""
     names = [f"{name}={wildcards[name]}" for name in sorted(wildcards) if name not in _SAME]
     return " ".join([rule, *names])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from wstal.base.user_files import check_regular
 from wstal.media.timeline import SNIPPET, snippet_step
 
 SCHEMA = "wstal-features-1"
+NAMED = 20  # videos in a message; a file has the others
 COLUMNS = ("videos", "without_features", "max_missing")  # of the count of videos without features
 COVERAGE = ["id", "split", "status", "rows", "reason"]
 
@@ -254,12 +256,18 @@ def check_missing(
 ) -> dict[str, Any]:
     """Count the rows of coverage.csv without features, and return them by COLUMNS.
 
-    Raises WstalError, naming each video and its reason, if they are more than `max_missing`.
+    Raises WstalError, naming the first NAMED videos and their reasons, if they are more than
+    `max_missing`.
     """
     coverage = list(coverage)
     absent = [row for row in coverage if not int(row["rows"])]
     if max_missing is not None and len(absent) > max_missing:
-        names = "; ".join(f"{row['id']} ({row['status']}: {row['reason']})" for row in absent)
+        shown = [f"{row['id']} ({row['status']}: {row['reason']})" for row in absent[:NAMED]]
+        counts = Counter(str(row["status"]) for row in absent[NAMED:])
+        if counts:
+            kinds = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+            shown.append(f"and {counts.total()} others ({kinds}), which manifest.csv lists")
+        names = "; ".join(shown)
         raise WstalError(
             f"{len(absent)} videos have no features, max_missing is {max_missing}: {names}. "
             "Supply them, remove them from the labels, or raise max_missing in the dataset YAML"
