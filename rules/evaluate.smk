@@ -50,7 +50,7 @@ rule evaluate:
         protocols=values.protocols,
         code=values.code("evaluate"),
     shell:
-        "python scripts/evaluate.py {params.files:q} {params.protocols:q} &> {log:q}"
+        "python scripts/evaluate.py {params.files:q} {params.protocols:q} --code {params.code:q} &> {log:q}"
 
 
 rule baselines:
@@ -94,7 +94,7 @@ rule summarize:
     shell:
         "python scripts/summarize.py {params.files:q} --dataset {wildcards.dataset:q}"
         " --recipe {wildcards.recipe:q} --run {wildcards.run:q} {params.protocols:q}"
-        " --note={params.note:q} &> {log:q}"
+        " --note={params.note:q} --code {params.code:q} &> {log:q}"
 
 
 rule headline:

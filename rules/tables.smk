@@ -19,7 +19,8 @@ rule table:
         table=values.table,
         code=values.code("make_table"),
     shell:
-        "python scripts/make_table.py --table {params.table:q} {params.files:q} &> {log:q}"
+        "python scripts/make_table.py --table {params.table:q} {params.files:q}"
+        " --code {params.code:q} &> {log:q}"
 
 
 rule table_elsewhere:
@@ -42,7 +43,7 @@ rule table_elsewhere:
         code=values.code("make_table"),
     shell:
         "python scripts/make_table.py --table {params.table:q} {params.files:q}"
-        " --dataset {wildcards.dataset:q} --note={params.note:q} &> {log:q}"
+        " --dataset {wildcards.dataset:q} --note={params.note:q} --code {params.code:q} &> {log:q}"
 
 
 rule methods:

@@ -1,4 +1,4 @@
-"""Copy a result to a second place, complete or not at all.
+"""Copy a result to a second place, complete or not at all, and its provenance.
 
 Examples:
   python scripts/copy_result.py results/demo/demo_i3d/co2net/co2net_map.csv \\
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wstal.commands.console import Add, Program
 from wstal.base.files import copy_file
+from wstal.base.provenance import sidecar
 
 
 def add_arguments(add: Add) -> None:
@@ -19,6 +20,8 @@ def add_arguments(add: Add) -> None:
 
 def main(args: argparse.Namespace) -> None:
     copy_file(args.source, args.output)
+    if sidecar(args.source).is_file():
+        copy_file(sidecar(args.source), sidecar(args.output))
 
 
 if __name__ == "__main__":

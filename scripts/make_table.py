@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from wstal.commands.console import Add, Program, json_argument
 from wstal.base.files import read_frame, write_frame, write_text
+from wstal.base.provenance import write_provenance
 from wstal.tables.paper import as_markdown, build_table
 
 
@@ -20,6 +21,7 @@ def add_arguments(add: Add) -> None:
     add("--results", type=Path, nargs="+", required=True, help="_map.csv, _macs.csv")
     add("--dataset", help="take every row on this dataset; no paper numbers")
     add("--note", default="", help="stands in the title, e.g. demo data")
+    add("--code", default="", help="code digest, recorded")
     add("--output", type=Path, required=True)
     add("--markdown", type=Path, required=True)
 
@@ -34,6 +36,7 @@ def main(args: argparse.Namespace) -> None:
     title = args.table["title"] + (where if args.dataset else "")
     write_frame(args.output, table, float_format="%.2f")
     write_text(args.markdown, as_markdown(table, title))
+    write_provenance(args.output, args.code, {"paper": [args.paper], "results": args.results})
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import get_args
 
 from wstal.commands.console import Add, Program, add_protocol
 from wstal.base.files import read_frame, write_frame
+from wstal.base.provenance import write_provenance
 from wstal.config.protocols import read_protocol
 from wstal.evaluate.baselines import BASELINE_COLUMNS
 from wstal.evaluate.map_table import COLUMNS
@@ -30,6 +31,7 @@ def add_arguments(add: Add) -> None:
     add("--paper-protocol", help="that the paper reading is scored by (default: --protocol)")
     add("--paper-checkpoint", choices=get_args(Checkpoint), default="last", help="of that reading")
     add("--note", default="", help="stands beside every number, for example: demo data")
+    add("--code", default="", help="code digest, recorded")
     add("--output", type=Path, required=True)
 
 
@@ -47,6 +49,8 @@ def main(args: argparse.Namespace) -> None:
         note="; ".join(note for note in notes if note),
     )
     write_frame(args.output, table)
+    inputs = {"seeds": args.seeds, "baselines": [args.baselines], "features": [args.features]}
+    write_provenance(args.output, args.code, inputs, note=args.note)
 
 
 if __name__ == "__main__":

@@ -199,4 +199,10 @@ def test_at_most_three_classes_are_shown_and_gaps_stay_empty():
 
 def test_nothing_found_and_moments_too_short_to_show_are_no_cue():
     assert subtitles(frame()) == ""
+
+
+def test_a_score_just_below_zero_is_written_as_zero():
+    found = frame((0, 4, "run", -0.0004))
+    assert subtitles(found).endswith("run 0.00\n")
+    assert segment_table(found, 1)[1].endswith("0.000")
     assert subtitles(frame((1.0, 1.0004, "run", 0.5))) == ""

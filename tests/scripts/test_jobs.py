@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from evaluation_cases import (
 )
 from method_configs import small_config
 from small_set import write_small_set
+from wstal.base.provenance import read_provenance
 from wstal.datasets.annotations import training_view, write_annotations
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.evaluate.map_table import COLUMNS
@@ -195,6 +197,12 @@ def test_evaluate_summarize_and_compare(case):
         *("--dataset", "d", "--recipe", "r", "--run", "co2net", "--note", "demo data"),
         *("--protocol", "demo", "--paper-checkpoint", "best_test", "--output", "map.csv"),
     )
+    made = read_provenance(folder / "map.csv")  # digests, all the way to the proposals
+    good, half = (each["provenance"] for each in made["inputs"]["seeds"])
+    sha256 = hashlib.sha256((folder / "good.json").read_bytes()).hexdigest()
+    assert good["inputs"]["predictions"][0] == {"path": "good.json", "sha256": sha256}
+    assert [each["name"] for each in good["protocols"]] == ["demo"]
+    assert good["protocols"] == half["protocols"] and len(good["protocols"][0]["sha256"]) == 64
     table = pd.read_csv(folder / "map.csv")
     average = table[table["metric"] == "mAP@0.1:0.7"].set_index(["run", "reading"])["mean"]
     assert average["co2net", "strict"] == 87.5 and average["co2net", "paper"] == 100

@@ -106,7 +106,7 @@ def subtitles(detections: pd.DataFrame) -> str:
 
 def _cue(found: pd.DataFrame) -> str:
     best = found.groupby("label")["score"].max().sort_values(ascending=False, kind="stable")
-    return "".join(f"{label} {score:.2f}\n" for label, score in best.head(LINES).items())
+    return "".join(f"{label} {score:z.2f}\n" for label, score in best.head(LINES).items())
 
 
 def _subrip_time(milliseconds: int) -> str:
@@ -141,7 +141,7 @@ def segment_table(detections: pd.DataFrame, top: int) -> list[str]:
     rows = [
         (
             *(str(row["label"]), clock(row["t_start"]), clock(row["t_end"])),
-            *(f"{row['score']:.3f}", *(f"{row[name]:.2f}" for name in more)),
+            *(f"{row['score']:z.3f}", *(f"{row[name]:.2f}" for name in more)),
         )
         for row in best.to_dict("records")
     ]

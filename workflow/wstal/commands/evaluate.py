@@ -15,13 +15,18 @@ Examples:
 """
 
 import argparse
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
+
+import h5py
 
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, log, warn
 from wstal.base.files import write_csv
+from wstal.base.provenance import settings_digest, write_provenance
 from wstal.commands.scored_files import features_grid, read_truth
-from wstal.config.protocols import fitting_paper, fitting_protocol
+from wstal.config.protocols import fitting_paper, fitting_protocol, read_protocol
 from wstal.evaluate.map_table import ALL, COLUMNS, format_row, run_rows
 from wstal.evaluate.protocols import Checkpoint
 
@@ -37,7 +42,8 @@ def add_arguments(add: Add) -> None:
     add("--paper-protocol", help="that a paper scored by: name, file or JSON")
     add("--paper-checkpoint", choices=get_args(Checkpoint), default="last", help="under it")
     add("--constant-attention", type=Path, help="proposals of that baseline")
-    add("--output", type=Path, help="map.csv")
+    add("--output", type=Path, help="map.csv; map.provenance.json beside it has digests")
+    add("--code", default="", help="code digest, recorded")
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -61,6 +67,40 @@ def evaluate(args: argparse.Namespace) -> None:
             log("  no detection in any scored video: scored 0")
     if args.output:
         write_csv(args.output, COLUMNS, rows)
+        facts = {"protocols": _protocols(args), "training": _training(args.scores)}
+        write_provenance(args.output, args.code, _inputs(args), **facts)
+
+
+def _inputs(args: argparse.Namespace) -> dict[str, list[Path | None]]:
+    """Return what the numbers were made from, with checkpoint and features of a run of the DAG."""
+    folder = args.output.parent
+    recipe = folder.absolute().parent.parent
+    made = {"checkpoint": folder / "checkpoint.pt", "features": recipe / "features.h5"}
+    found = {name: [path] for name, path in made.items() if path.is_file()}
+    scored = (args.predictions, args.proposals_by_iteration, args.constant_attention)
+    return {
+        "ground_truth": [args.ground_truth],
+        "coverage": [args.coverage],
+        "predictions": list(scored),
+        "scores": [args.scores, args.scores_by_iteration],
+        **found,
+    }
+
+
+def _training(scores: Path | None) -> dict[str, Any]:
+    """Return seed, code, config and versions of the training behind scores of a run."""
+    if scores is None:
+        return {}
+    with h5py.File(scores) as file:
+        about = json.loads(file.attrs.get("provenance_json", "{}"))
+    if "config" in about:
+        about["config"] = settings_digest(about["config"])
+    return {key: about[key] for key in ("seed", "code", "config", "versions") if key in about}
+
+
+def _protocols(args: argparse.Namespace) -> list[dict[str, str]]:
+    named = [read_protocol(text) for text in (args.protocol, args.paper_protocol) if text]
+    return [{"name": each.name, "sha256": settings_digest(asdict(each))} for each in named]
 
 
 COMMAND = Program(__doc__, add_arguments, evaluate)

@@ -305,8 +305,8 @@ def tie_span(prepared: Prepared, protocol: Protocol) -> dict[str, tuple[float, f
 
 
 def percent(fraction: float) -> float | str:
-    """Return a fraction in percent with at most ten decimals; empty text for NaN."""
-    return "" if np.isnan(fraction) else round(100 * float(fraction), 10)
+    """Return a fraction in percent with at most six decimals; empty text for NaN."""
+    return "" if np.isnan(fraction) else round(100 * float(fraction), 6)
 
 
 def checkpoint_rows(
