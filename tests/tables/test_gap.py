@@ -164,6 +164,13 @@ def test_validation_is_the_base_where_strict_has_chosen_on_it():
     assert row(frame, "other", "choice of checkpoint")["effect"] == pytest.approx(-0.2)
 
 
+def test_one_seed_has_no_spread_and_no_best_one():
+    ours = result("m", "ours", 42.0, 43.8, sd=None).assign(n=1)
+    frame = gap(ours=ours)
+    assert not frame["cause"].isin(["seeds' spread", "best seed"]).any()
+    assert "nan" not in gap_markdown(frame, "t", METRIC, "table 1", "")
+
+
 def test_a_run_without_the_metric_is_refused():
     with pytest.raises(WstalError, match=f"no strict reading of {METRIC}"):
         gap(ours=result("m", "ours", 42.0, 43.8).assign(metric="mAP@0.50"))

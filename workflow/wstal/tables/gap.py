@@ -117,7 +117,7 @@ def build_gap(
         *(row for row in causes if row.part != "cause"),
         *_best_seed(ours, metric),
         *_wtalc_row(wtalc, base),
-        Row("other", "seeds' spread", "one training instead of the mean", error=_sd(strict)),
+        *_spread(strict),
     ]
     without = {"paper", "gap", "unexplained"} if np.isnan(paper) else set()
     return pd.DataFrame([asdict(row) for row in rows if row.part not in without])
@@ -250,6 +250,11 @@ def _best_seed(ours: pd.DataFrame, metric: str) -> list[Row]:
     about = _effect(best, float(mean["mean"])) | {"sd": nan}
     way = f"the best of {best['n']} seeds, chosen on test, from the mean of the paper reading"
     return [Row("other", "best seed", way, **about, source=f"{best['protocol']}, best_seed")]
+
+
+def _spread(strict: Mapping[str, Any]) -> list[Row]:
+    way = "one training instead of the mean"
+    return [] if pd.isna(strict["sd"]) else [Row("other", "seeds' spread", way, error=_sd(strict))]
 
 
 def _wtalc_row(values: Sequence[float] | None, base: float) -> list[Row]:
