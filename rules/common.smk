@@ -7,15 +7,17 @@ from pathlib import Path
 
 from snakemake.exceptions import LockException, WorkflowError
 
-ROOT = Path(workflow.basedir)
-sys.path.insert(0, str(ROOT / "workflow"))
+# Before an installed package, the one beside these rules; rules that a module fetches have none.
+RULES = workflow.current_basedir
+sys.path[:0] = [str(Path(RULES).parent / "workflow")] if RULES.is_local else []
 
 from wstal.base.errors import WstalError
 from wstal.base.job_environment import gpu_count, gpus_per_job, prepare_jobs
 from wstal.config import contents, dataset_files, run_locks
-from wstal.config.catalog import load_catalog
+from wstal.config.catalog import layered_config, load_catalog
 from wstal.config.disk_space import check_space
 from wstal.config.inputs import Inputs
+from wstal.config.installation import ROOT
 from wstal.config.layers import read_yaml
 from wstal.config.params import Params, named_files
 from wstal.config.run_end import Interrupt, headline_files, report_failure, summary
@@ -24,9 +26,12 @@ from wstal.config.stages import BACKBONES
 from wstal.config.targets import alternation, asked_for, misspelt
 from wstal.train import TRAINING_LOG
 
-CACHE = ROOT / ".snakemake" / "wstal"  # checked configuration and code digests, by content
+WORK = Path.cwd()  # with results/, data/ and wstal.yaml
+CACHE = WORK / ".snakemake/wstal"  # checked configuration and code digests, by content
+workflow.scripts = "scripts" if WORK == ROOT else str(ROOT / "scripts")  # in the shell lines
 
 try:
+    config.update(layered_config(WORK, config))
     CATALOG = load_catalog(config, ROOT / "workflow/config", CACHE)
     WEIGHTS = read_yaml(ROOT / "workflow/reference/weights/sources.yaml")
     files = Inputs(CATALOG, WEIGHTS, ancient, WorkflowError, sys.exit)
@@ -53,6 +58,7 @@ else:
 
     run_locks.install(FilePersistence, logger.info, LockException)
     contents.install(FilePersistence, _IOFile, CACHE / "contents.json")
+    contents.install_places(FilePersistence, ROOT, WORK)
 
 if workflow.is_main_process and not workflow.output_settings.dryrun:
     Interrupt(logger, sys.argv, partial(print, file=sys.stderr, flush=True)).install()
@@ -83,7 +89,12 @@ def figures_in_report(folder, name, caption, category):
 
 
 def refuse_misspelt_targets():
-    """End the run at a target on the command line that no rule makes, with the names near it."""
+    """End the run at a target on the command line that no rule makes, with the names near it.
+
+    Not in a workflow that uses these rules as a module: it has rules of its own.
+    """
+    if Path(workflow.basedir).resolve() != ROOT:
+        return
     for path in asked_for(sys.argv):
         if not Path(path).exists() and not any(each.is_producer(path) for each in workflow.rules):
             outputs = [str(output) for each in workflow.rules for output in each.output]
@@ -152,7 +163,7 @@ def warn_of_a_full_disk():
     jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "flow"]
     pairs = [(job.wildcards.dataset, job.wildcards.recipe) for job in jobs]
     try:
-        for warning in check_space(pairs, DATASETS, RECIPES, ROOT, MIN_FREE):
+        for warning in check_space(pairs, DATASETS, RECIPES, WORK, MIN_FREE):
             logger.warning(warning)
     except WstalError as error:
         raise WorkflowError(str(error)) from None

@@ -23,7 +23,7 @@ rule completeness:
         max_missing=values.missing_limit,
         code=values.code("check_completeness"),
     shell:
-        "python scripts/check_completeness.py {params.files:q}"
+        "python {workflow.scripts:q}/check_completeness.py {params.files:q}"
         " --max-missing {params.max_missing:q} |& tee {log:q}"
 
 
@@ -50,7 +50,7 @@ rule evaluate:
         protocols=values.protocols,
         code=values.code("evaluate"),
     shell:
-        "python scripts/evaluate.py {params.files:q} {params.protocols:q} --code {params.code:q} &> {log:q}"
+        "python {workflow.scripts:q}/evaluate.py {params.files:q} {params.protocols:q} --code {params.code:q} &> {log:q}"
 
 
 rule baselines:
@@ -70,7 +70,8 @@ rule baselines:
         protocol=values.protocol,
         code=values.code("baselines"),
     shell:
-        "python scripts/baselines.py {params.files:q} --protocol {params.protocol:q} |& tee {log:q}"
+        "python {workflow.scripts:q}/baselines.py {params.files:q} --protocol {params.protocol:q}"
+        " |& tee {log:q}"
 
 
 rule summarize:
@@ -92,7 +93,7 @@ rule summarize:
         note=values.result_note,
         code=values.code("summarize"),
     shell:
-        "python scripts/summarize.py {params.files:q} --dataset {wildcards.dataset:q}"
+        "python {workflow.scripts:q}/summarize.py {params.files:q} --dataset {wildcards.dataset:q}"
         " --recipe {wildcards.recipe:q} --run {wildcards.run:q} {params.protocols:q}"
         " --note={params.note:q} --code {params.code:q} &> {log:q}"
 
@@ -111,7 +112,7 @@ rule headline:
     params:
         code=values.code("copy_result"),
     shell:
-        "python scripts/copy_result.py {input:q} {output:q} &> {log:q}"
+        "python {workflow.scripts:q}/copy_result.py {input:q} {output:q} &> {log:q}"
 
 
 rule ledger:
@@ -136,7 +137,7 @@ rule ledger:
         note=values.setting("note"),
         code=values.code("ledger"),
     shell:
-        "python scripts/ledger.py {params.files:q} --protocols {params.protocols:q}"
+        "python {workflow.scripts:q}/ledger.py {params.files:q} --protocols {params.protocols:q}"
         " --note={params.note:q} --output {output:q} &> {log:q}"
 
 
@@ -159,6 +160,6 @@ rule compare:
         note=values.setting("note"),
         code=values.code("compare_runs"),
     shell:
-        "python scripts/compare_runs.py {params.files:q}"
+        "python {workflow.scripts:q}/compare_runs.py {params.files:q}"
         " --names {wildcards.run:q} {wildcards.other:q} --protocol {params.protocol:q}"
         " --note={params.note:q} --output {output:q} &> {log:q}"

@@ -16,7 +16,8 @@ rule fetch_weights:
         name=values.weights_name,
         folder=subpath(output[0], parent=True),
     shell:
-        "python scripts/fetch_weights.py {params.name:q} --folder {params.folder:q} |& tee {log:q}"
+        "python {workflow.scripts:q}/fetch_weights.py {params.name:q} --folder {params.folder:q}"
+        " |& tee {log:q}"
 
 
 rule i3d_rgb:
@@ -39,9 +40,9 @@ rule i3d_rgb:
         network=values.network("i3d", "rgb"),
         code=values.stage_code("i3d_rgb"),
     shell:
-        "python scripts/extract_i3d.py --stream rgb --frames {input.frames:q}"
-        " --weights {params.network[0]:q} --recipe {resources.recipe:q} --code {params.code:q}"
-        " --device {resources.device:q} --output {output:q} &> {log:q}"
+        "python {workflow.scripts:q}/extract_i3d.py --stream rgb --frames {input.frames:q}"
+        " --weights {params.network[0]:q} --recipe {resources.recipe:q}"
+        " --code {params.code:q} --device {resources.device:q} --output {output:q} &> {log:q}"
 
 
 rule i3d_flow:
@@ -65,9 +66,9 @@ rule i3d_flow:
         network=values.network("i3d", "flow"),
         code=values.stage_code("i3d_flow"),
     shell:
-        "python scripts/extract_i3d.py --stream flow --frames {input.frames:q} --flow {input.flow:q}"
-        " --weights {params.network[0]:q} --recipe {resources.recipe:q} --code {params.code:q}"
-        " --device {resources.device:q} --output {output:q} &> {log:q}"
+        "python {workflow.scripts:q}/extract_i3d.py --stream flow --frames {input.frames:q}"
+        " --flow {input.flow:q} --weights {params.network[0]:q} --recipe {resources.recipe:q}"
+        " --code {params.code:q} --device {resources.device:q} --output {output:q} &> {log:q}"
 
 
 rule backbone:
@@ -90,7 +91,7 @@ rule backbone:
         network=values.network("{backbone}"),
         code=values.backbone_code,
     shell:
-        "python scripts/extract_backbone.py --network {wildcards.backbone:q}"
+        "python {workflow.scripts:q}/extract_backbone.py --network {wildcards.backbone:q}"
         " --frames {input.frames:q} --weights {params.network[0]:q} --recipe {resources.recipe:q}"
         " --device {resources.device:q} --code {params.code:q} --output {output:q} &> {log:q}"
 
@@ -118,15 +119,14 @@ rule vggish:
         network=values.network("vggish"),
         code=values.stage_code("vggish"),
     shell:
-        "python scripts/extract_vggish.py {params.files:q} --weights {params.network[0]:q}"
+        "python {workflow.scripts:q}/extract_vggish.py {params.files:q} --weights {params.network[0]:q}"
         " --recipe {resources.recipe:q} --device {resources.device:q} --code {params.code:q} &> {log:q}"
 
 
 rule pack:
     """All videos and streams on one time grid, and what became of each video."""
     input:
-        manifest=files.unrefused("results/{dataset}/manifest.csv"),
-        shards=files.feature_shards,
+        unpack(files.packed),
     output:
         features="results/{dataset}/{recipe}/features.h5",
         coverage="results/{dataset}/{recipe}/coverage.csv",
@@ -146,4 +146,5 @@ rule pack:
         words=values.packed,
         code=values.code("pack_features"),
     shell:
-        "python scripts/pack_features.py {params.words:q} --max-missing {resources.limit:q} |& tee {log:q}"
+        "python {workflow.scripts:q}/pack_features.py {params.words:q} --max-missing {resources.limit:q}"
+        " |& tee {log:q}"

@@ -4,8 +4,7 @@
 rule import_features:
     """Published features of the annotated videos, or a page on what to place where."""
     input:
-        annotations=files.unrefused("results/{dataset}/videos.json"),
-        labels=files.naming_files,
+        unpack(files.imported),
     output:
         features="results/{dataset}/{recipe}/features.h5",
         coverage="results/{dataset}/{recipe}/coverage.csv",
@@ -25,7 +24,8 @@ rule import_features:
         listing=values.published_listing,
         code=values.code("import_features"),
     shell:
-        "python scripts/import_features.py {params.words:q} --max-missing {resources.limit:q} |& tee {log:q}"
+        "python {workflow.scripts:q}/import_features.py {params.words:q} --max-missing {resources.limit:q}"
+        " |& tee {log:q}"
 
 
 rule import_manifest:
@@ -44,7 +44,7 @@ rule import_manifest:
     params:
         code=values.code("copy_result"),
     shell:
-        "python scripts/copy_result.py {input:q} {output:q} &> {log:q}"
+        "python {workflow.scripts:q}/copy_result.py {input:q} {output:q} &> {log:q}"
 
 
 rule score_given:
@@ -65,5 +65,5 @@ rule score_given:
         protocol=values.protocol,
         code=values.code("evaluate"),
     shell:
-        "python scripts/evaluate.py {params.files:q} --checkpoint given"
+        "python {workflow.scripts:q}/evaluate.py {params.files:q} --checkpoint given"
         " --protocol {params.protocol:q} |& tee {log:q}"

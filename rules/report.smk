@@ -18,7 +18,7 @@ rule timelines:
         note=values.setting("note"),
         code=values.code("plot_timelines"),
     shell:
-        "python scripts/plot_timelines.py {params.files:q} --note={params.note:q}"
+        "python {workflow.scripts:q}/plot_timelines.py {params.files:q} --note={params.note:q}"
         " --output {output:q} &> {log:q}"
 
 
@@ -44,7 +44,7 @@ rule viewer:
         protocol=values.protocol,
         code=values.code("view"),
     shell:
-        "python scripts/view.py {params.files:q} --protocol {params.protocol:q}"
+        "python {workflow.scripts:q}/view.py {params.files:q} --protocol {params.protocol:q}"
         " --about {params.about:q} &> {log:q}"
 
 
@@ -67,7 +67,7 @@ rule calibrate:
         protocol=values.protocol,
         code=values.code("calibrate"),
     shell:
-        "python scripts/calibrate.py {params.files:q} --protocol {params.protocol:q} &> {log:q}"
+        "python {workflow.scripts:q}/calibrate.py {params.files:q} --protocol {params.protocol:q} &> {log:q}"
 
 
 rule operating:
@@ -90,7 +90,7 @@ rule operating:
         note=values.setting("note"),
         code=values.code("operate"),
     shell:
-        "python scripts/operate.py {params.files:q} --protocol {params.protocol:q}"
+        "python {workflow.scripts:q}/operate.py {params.files:q} --protocol {params.protocol:q}"
         " --note={params.note:q} |& tee {log:q}"
 
 
@@ -114,7 +114,7 @@ rule diagnosis:
         note=values.setting("note"),
         code=values.code("diagnose"),
     shell:
-        "python scripts/diagnose.py {params.files:q} --protocol {params.protocol:q}"
+        "python {workflow.scripts:q}/diagnose.py {params.files:q} --protocol {params.protocol:q}"
         " --note={params.note:q} --output {output:q} &> {log:q}"
 
 
@@ -132,7 +132,7 @@ rule missing:
     params:
         code=values.code("copy_result"),
     shell:
-        "python scripts/copy_result.py {input:q} {output:q} &> {log:q}"
+        "python {workflow.scripts:q}/copy_result.py {input:q} {output:q} &> {log:q}"
 
 
 rule figure:
@@ -152,9 +152,9 @@ rule figure:
         options=values.figure_options,
         code=values.code("plot_strips"),
     shell:
-        "python scripts/plot_strips.py --annotations {input.annotations:q} --names {params.names:q}"
-        " --manifest {input.manifest:q} --scores {input.scores:q} --proposals {input.proposals:q}"
-        " {params.options:q} --title={params.title:q} --output {output:q} &> {log:q}"
+        "python {workflow.scripts:q}/plot_strips.py --annotations {input.annotations:q}"
+        " --names {params.names:q} --manifest {input.manifest:q} --scores {input.scores:q}"
+        " --proposals {input.proposals:q} {params.options:q} --title={params.title:q} --output {output:q} &> {log:q}"
 
 
 use rule figure as figure_elsewhere with:
@@ -181,7 +181,7 @@ rule sweep:
         sweep=values.sweep,
         code=values.code("plot_sweep"),
     shell:
-        "python scripts/plot_sweep.py {params.files:q} --sweep {params.sweep:q} &> {log:q}"
+        "python {workflow.scripts:q}/plot_sweep.py {params.files:q} --sweep {params.sweep:q} &> {log:q}"
 
 
 use rule sweep as sweep_elsewhere with:
@@ -204,7 +204,7 @@ rule acn_figures:
         configs=values.acn_configs,
         code=values.code("draw_acn"),
     shell:
-        "python scripts/draw_acn.py --configs {params.configs:q} --formats svg png"
+        "python {workflow.scripts:q}/draw_acn.py --configs {params.configs:q} --formats svg png"
         " --folder results/figures &> {log:q}"
 
 
@@ -221,4 +221,4 @@ rule cavf_figure1:
         config=values.cavf_config,
         code=values.code("draw_cavf"),
     shell:
-        "python scripts/draw_cavf.py --config {params.config:q} --output {output:q} &> {log:q}"
+        "python {workflow.scripts:q}/draw_cavf.py --config {params.config:q} --output {output:q} &> {log:q}"

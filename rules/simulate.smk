@@ -20,7 +20,8 @@ rule simulate_annotations:
         config=values.setting("simulate"),
         code=values.code("simulate_annotations"),
     shell:
-        "python scripts/simulate_annotations.py {params.files:q} --config {params.config:q} &> {log:q}"
+        "python {workflow.scripts:q}/simulate_annotations.py {params.files:q} --config {params.config:q}"
+        " &> {log:q}"
 
 
 rule simulate_features:
@@ -45,6 +46,6 @@ rule simulate_features:
         recipe=values.recipe_numbers(),
         code=values.code("simulate_features"),
     shell:
-        "python scripts/simulate_features.py --dataset {wildcards.dataset:q} {params.files:q}"
+        "python {workflow.scripts:q}/simulate_features.py --dataset {wildcards.dataset:q} {params.files:q}"
         " --config {params.config:q} --recipe {wildcards.recipe:q} --recipe-json {params.recipe:q}"
         " &> {log:q}"

@@ -8,9 +8,7 @@ TRAINING = ON_GPU | {"settings": values.settings_note}  # whose settings, for th
 rule train:
     """Train a run on video-level labels; keep the last iterate, and scores on the way."""
     input:
-        unpack(files.given_by_runs),
-        features="results/{dataset}/{recipe}/features.h5",
-        annotations="results/{dataset}/training_labels.json",
+        unpack(files.training),
     output:
         checkpoint=f"{RUN}/checkpoint.pt",
         log=f"{RUN}/log.csv",
@@ -28,8 +26,9 @@ rule train:
         config=values.training,
         code=values.method_code("train", "loss"),
     shell:
-        "python scripts/train.py {params.files:q} --config {params.config:q} --seed {wildcards.seed:q}"
-        " --device {resources.device:q} --code {params.code:q} --settings={resources.settings:q} &> {log:q}"
+        "python {workflow.scripts:q}/train.py {params.files:q} --config {params.config:q}"
+        " --seed {wildcards.seed:q} --device {resources.device:q} --code {params.code:q}"
+        " --settings={resources.settings:q} &> {log:q}"
 
 
 ruleorder: import_checkpoint > train
@@ -57,16 +56,14 @@ rule import_checkpoint:
         config=values.training,
         code=values.method_code("import_checkpoint", "loss"),
     shell:
-        "python scripts/import_checkpoint.py {params.files:q} --config {params.config:q}"
+        "python {workflow.scripts:q}/import_checkpoint.py {params.files:q} --config {params.config:q}"
         " --seed {wildcards.seed:q} --device {resources.device:q} --code {params.code:q} &> {log:q}"
 
 
 rule score:
     """The class activation sequences of the last iterate, of the training videos on request."""
     input:
-        features="results/{dataset}/{recipe}/features.h5",
-        checkpoint=f"{RUN}/checkpoint.pt",
-        upstream=files.of_run("scores_from", "scores{part}.h5"),
+        unpack(files.scoring),
     output:
         output=f"{RUN}/scores{{part}}.h5",
     log:
@@ -85,7 +82,8 @@ rule score:
         splits=values.splits,
         code=values.method_code("score", "loss"),
     shell:
-        "python scripts/score.py {params.files:q} {params.splits:q} --device {resources.device:q} &> {log:q}"
+        "python {workflow.scripts:q}/score.py {params.files:q} {params.splits:q}"
+        " --device {resources.device:q} &> {log:q}"
 
 
 rule training_log:
@@ -104,4 +102,4 @@ rule training_log:
     params:
         code=values.code("summarize_log"),
     shell:
-        "python scripts/summarize_log.py --logs {input:q} --output {output:q} &> {log:q}"
+        "python {workflow.scripts:q}/summarize_log.py --logs {input:q} --output {output:q} &> {log:q}"

@@ -120,7 +120,7 @@ def test_features_are_compared_with_published_ones(tmp_path):
 
 
 def test_a_missing_video_is_named_and_a_failed_seed_is_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
+    monkeypatch.setattr(reproduce, "work_folder", lambda: tmp_path)
     monkeypatch.setattr(reproduce, "_make", lambda target, args: None)
     args = argparse.Namespace()
     folder = tmp_path / "results/thumos14/i3d_tvl1"

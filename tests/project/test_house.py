@@ -77,13 +77,16 @@ def test_shell_lines_are_short_and_quote_every_value(project):
         assert re.fullmatch(r'(\s*("[^"\n]*"|#.*))*\s*', shell), f"{name}: not plain text"
 
 
+SCRIPT = r"python \{workflow\.scripts:q\}/"  # how a shell line of a rule begins
+
+
 def test_rules_write_by_jobs_alone(project):
     """A file that `cp`, `mv` or a redirect wrote is empty after a power cut, and looks made."""
     for file, text in rules_of(project):
         shell = "".join(re.findall(r'"(.*)"', text.partition("    shell:\n")[2]))
         job = re.sub(r" (&>|\|& tee) \{log:q\}$", "", shell)
         name = f"{file}: {text.splitlines()[0]}"
-        assert not shell or re.fullmatch(r"python scripts/\w+\.py [^<>|&;`$]*", job), name
+        assert not shell or re.fullmatch(rf"{SCRIPT}\w+\.py [^<>|&;`$]*", job), name
         assert '"results/logs' not in text.partition("    log:")[0], f"{name} reads a log"
 
 
@@ -304,7 +307,7 @@ def rule_blocks(project):
     """(name of the rule, its text) for every rule that has an environment and a script."""
     for path in sorted((project / "rules").glob("*.smk")):
         for block in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
-            if "envs/" in block and "python scripts/" in block:
+            if "envs/" in block and re.search(SCRIPT, block):
                 yield block.partition(":")[0], block
 
 
@@ -314,7 +317,7 @@ def test_every_rules_environment_has_what_its_script_imports(project):
     lacking = {}
     for rule, block in rule_blocks(project):
         environment = project / "envs" / Path(re.search(r"envs/([\w.]+)", block)[1])
-        script = project / re.search(r"python (scripts/\w+\.py)", block)[1]
+        script = project / "scripts" / re.search(rf"{SCRIPT}(\w+\.py)", block)[1]
         by_name = re.search(r'method_code\("[^"]+", "(\w+)"\)', block)
         modules = [f"wstal.methods.{m}.{by_name[1]}" for m in methods] if by_name else []
         files = [script, *import_closure(script, package, modules)]

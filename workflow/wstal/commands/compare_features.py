@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wstal.commands.console import ROOT, WEIGHTS, Add, Program, track
+from wstal.commands.console import WEIGHTS, Add, Program, track
 from wstal.base.errors import WstalError
 from wstal.base.files import write_frame
-from wstal.config.catalog import load_catalog
+from wstal.config.catalog import own_catalog
+from wstal.config.installation import ROOT, work_folder
 from wstal.features.compare import (
     ALIKE,
     ArrayFolder,
@@ -90,7 +91,7 @@ def _examine(
             f"the rows of {video} have another rate; correct it first: {row['causes']}"
         )
     name = args.recipe or a.attrs.get("recipe", "i3d_tvl1")
-    recipe = video_recipe(load_catalog().features, name)
+    recipe = video_recipe(own_catalog().features, name)
     settings = stage_settings("i3d_rgb", recipe)
     known = next(each for each in b.ids() if each.removeprefix("v_") == video.removeprefix("v_"))
     streams = [name for name in ("rgb", "flow") if name in b.streams]
@@ -107,7 +108,7 @@ def _examine(
             "recipe with the network that made them (--recipe)"
         )
     sources = read_sources(WEIGHTS / "sources.yaml")
-    loaded = load_networks(recipe, streams, sources, [ROOT])
+    loaded = load_networks(recipe, streams, sources, [work_folder(), ROOT])
     networks = {name: loaded[f"i3d_{name}"].network for name in streams}
     fps = recipe["frames"]["fps"]
     size = {"short_side": settings.short_side, "crop": settings.crop, "rows": args.snippets}

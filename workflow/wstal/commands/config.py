@@ -29,8 +29,7 @@ import yaml
 from wstal.commands.console import Add, Program
 from wstal.base.errors import WstalError
 from wstal.base.settings import field_types, settings_class, type_arms
-from wstal.config.catalog import load_catalog
-from wstal.config.layers import read_yaml
+from wstal.config.catalog import own_catalog
 from wstal.methods.contract import OTHER_SECTIONS, localization_half, training_half
 from wstal.train.data import DataSettings
 from wstal.train.loop import TrainSettings
@@ -144,7 +143,7 @@ def add_arguments(add: Add) -> None:
 
 
 def config(args: argparse.Namespace) -> None:
-    catalog = load_catalog(read_yaml(args.configfile) if args.configfile else {})
+    catalog = own_catalog(args.configfile)
     for kind, name in (("datasets", args.dataset), ("features", args.recipe)):
         if name and name not in (known := getattr(catalog, kind)):
             near = get_close_matches(name, known, n=1) or sorted(known)

@@ -27,8 +27,8 @@ from wstal.base.job_environment import started_by
 from wstal.base.memory import isolate
 from wstal.base.process import GONE, Process, end_while_importing
 from wstal.base.text_files import parse_json, read_json
+from wstal.config.installation import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]  # the checkout
 WEIGHTS = ROOT / "workflow/reference/weights"  # what is known about public weights; small ones
 
 IS_JOB = Path(sys.argv[0]).resolve().parent == ROOT / "scripts"

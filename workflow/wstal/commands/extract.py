@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 
-from wstal.commands.console import ROOT, Add, Program, add_device, track, warn, within
+from wstal.commands.console import Add, Program, add_device, track, warn, within
 from wstal.apply.extraction import LAYOUTS, extract_folder, prepare, video_ids, write_arrays
 from wstal.apply.run_folder import chosen_streams, video_recipe
 from wstal.base.device import lease
-from wstal.config.catalog import Catalog, load_catalog
-from wstal.config.layers import read_yaml
+from wstal.config.catalog import own_catalog
+from wstal.config.installation import ROOT, work_folder
 from wstal.features.pack import FeatureFile
 
 
@@ -44,12 +44,6 @@ def stage_options(args: argparse.Namespace) -> dict[str, Any]:
     return {"keep_flow": args.keep, "threads": args.threads, **shown}
 
 
-def read_catalog(args: argparse.Namespace) -> Catalog:
-    """Read the project's configuration with `--configfile` laid over."""
-    changes = read_yaml(args.configfile) if args.configfile else {}
-    return load_catalog(changes)
-
-
 def stopped(args: argparse.Namespace) -> str:
     """What Ctrl-C has not cost."""
     return f"stopped; {args.output / 'cache'} keeps what is done, the same command continues"
@@ -64,8 +58,8 @@ def add_arguments(add: Add) -> None:
 
 def extract(args: argparse.Namespace) -> int:
     """Extract, write, print; the exit status is 1 if a video has no features."""
-    options = stage_options(args)
-    recipe = video_recipe(read_catalog(args).features, args.recipe)
+    options = {"places": [work_folder()], **stage_options(args)}
+    recipe = video_recipe(own_catalog(args.configfile).features, args.recipe)
     streams, cache = chosen_streams(recipe, args.streams), args.output / "cache"
     with lease(args.device) as device:
         stages = prepare(args.recipe, recipe, streams, ROOT, cache, device, **options)

@@ -18,11 +18,13 @@ Examples:
 import argparse
 from pathlib import Path
 
-from wstal.commands.console import ROOT, Add, Program, warn
+from wstal.commands.console import Add, Program, warn
 from wstal.apply.extraction import video_ids
 from wstal.apply.localizer import Localizer, localize_each, save_localization, segment_lines
 from wstal.base.device import lease
-from wstal.commands.extract import add_videos, read_catalog, stage_options, stopped
+from wstal.commands.extract import add_videos, stage_options, stopped
+from wstal.config.catalog import own_catalog
+from wstal.config.installation import ROOT
 
 
 def add_arguments(add: Add) -> None:
@@ -37,7 +39,7 @@ def add_arguments(add: Add) -> None:
 def localize(args: argparse.Namespace) -> int | str:
     """Localize each video, write and print; the exit status is 1 if one of them failed."""
     options, failures = stage_options(args), []
-    catalog = read_catalog(args)
+    catalog = own_catalog(args.configfile)
     with lease(args.device) as device:
         localizer = Localizer(args.run, catalog, ROOT, args.output / "cache", device, **options)
         for each in localizer.notes:

@@ -23,7 +23,7 @@ from wstal.commands.console import Add, Program, json_argument, log, warn
 from wstal.base.errors import WstalError
 from wstal.base.settings import from_plain
 from wstal.base.text_files import read_text
-from wstal.config.catalog import load_catalog
+from wstal.config.catalog import own_catalog
 from wstal.config.layers import merged
 from wstal.config.protocols import fitting_protocol
 from wstal.evaluate.ground_truth import read_ground_truth
@@ -89,7 +89,7 @@ def localize_scores(args: argparse.Namespace) -> None:
 
 def _localization(args: argparse.Namespace) -> tuple:
     """Return the localization half of a run's method, its settings, and those as a plain tree."""
-    catalog = load_catalog()
+    catalog = own_catalog()
     if args.dataset not in catalog.datasets:
         raise WstalError(
             f"dataset {args.dataset!r} is not known; known: {', '.join(catalog.datasets)}"

@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import platform
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,10 +27,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wstal.commands.console import ROOT, WEIGHTS, Add, Program, log
+from wstal.commands.console import WEIGHTS, Add, Program, log
 from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path
-from wstal.config.catalog import Catalog, load_catalog
+from wstal.commands.run import snakemake
+from wstal.config.catalog import Catalog, own_catalog
+from wstal.config.installation import ROOT, work_folder
 from wstal.config.layers import read_yaml
 
 OK, OFF, SKIP = "ok", "off", "skipped"
@@ -102,11 +103,11 @@ def add_arguments(add: Add) -> None:
 
 def reproduce(args: argparse.Namespace) -> int:
     """Run the steps, write the report; the exit status is 1 if one is off."""
-    catalog = load_catalog(read_yaml(args.configfile) if args.configfile else {})
+    catalog = own_catalog(args.configfile)
     plan = make_plan(catalog, args.paper, args.dataset)
     if args.dry_run:
         return dry_run(plan, args)
-    output = args.output or ROOT / f"results/reproduce/{plan.paper}_on_{plan.dataset}.md"
+    output = args.output or work_folder() / f"results/reproduce/{plan.paper}_on_{plan.dataset}.md"
     found: list[tuple[str, float, Outcome]] = []
     for name, step in steps(catalog, plan, args):
         log(f"{name} ...")
@@ -133,7 +134,7 @@ def steps(
     recipe = catalog.features[plan.recipe]
     yield "weights", partial(check_weights, recipe, args.golden)
     yield "features", partial(run_features, targets["features"], args)
-    yield "golden", partial(compare_published, ROOT / targets["features"], args.published)
+    yield "golden", partial(compare_published, work_folder() / targets["features"], args.published)
     yield "training", partial(run_training, targets["training"], plan, args)
     yield "table", partial(run_table, plan, args)
 
@@ -164,9 +165,9 @@ def _snakemake(
 ) -> subprocess.CompletedProcess[str]:
     options = ["--cores", str(args.cores)]
     if args.configfile:
-        options += ["--configfile", str(args.configfile.resolve())]
-    command = [sys.executable, "-m", "snakemake", *options, *words]
-    return subprocess.run(command, cwd=ROOT, text=True, capture_output=capture)
+        options += ["--configfile", str(args.configfile)]
+    command, folder = snakemake([*options, *words])
+    return subprocess.run(command, cwd=folder, text=True, capture_output=capture)
 
 
 def _make(target: str, args: argparse.Namespace) -> None:
@@ -188,7 +189,8 @@ def check_weights(recipe: dict[str, Any], golden: Path | None) -> Outcome:
     named = [name for name in dict.fromkeys(named) if name in sources]
     lines, public = [], False
     for name in named:
-        path = ROOT / weights_path(name, {key: vars(each) for key, each in sources.items()})
+        root = work_folder() if sources[name].url else ROOT
+        path = root / weights_path(name, {key: vars(each) for key, each in sources.items()})
         if sources[name].url and not path.exists():
             fetch(sources[name], path)
         verify(path, sources[name])
@@ -196,7 +198,7 @@ def check_weights(recipe: dict[str, Any], golden: Path | None) -> Outcome:
         lines.append(f"- {name}: {path.name}, the published file")
     if not public:
         return Outcome(OK, "\n".join([*lines, "- shipped weights: nothing published to verify"]))
-    folder = ROOT / "results/weights"
+    folder = work_folder() / "results/weights"
     files = GoldenFiles(read_yaml(WEIGHTS / "golden.yaml"), folder / "golden", golden)
     checks = list(weight_checks(files.golden, files, partial(weights_in, folder, sources)))
     lines += [f"- {check.status} {check.name}: {check.detail}" for check in checks]
@@ -210,7 +212,9 @@ def run_features(target: str, args: argparse.Namespace) -> Outcome:
     import pandas as pd
 
     _make(target, args)
-    coverage = pd.read_csv(ROOT / Path(target).with_name("coverage.csv"), dtype={"id": str})
+    coverage = pd.read_csv(
+        work_folder() / Path(target).with_name("coverage.csv"), dtype={"id": str}
+    )
     lost = coverage[coverage["rows"] == 0]
     lines = [f"- {len(coverage) - len(lost)} of {len(coverage)} videos have features"]
     lines += [f"- {row.id}: {row.status}, {row.reason}" for row in lost.head(20).itertuples()]
@@ -243,7 +247,7 @@ def run_training(target: str, plan: Plan, args: argparse.Namespace) -> Outcome:
     import pandas as pd
 
     _make(target, args)
-    table = pd.read_csv(ROOT / target, keep_default_na=False)
+    table = pd.read_csv(work_folder() / target, keep_default_na=False)
     own = table[table["run"] == plan.paper]
     lines = [
         f"- {row.reading}, {row.protocol}, {row.metric}: {row.mean} ± {row.sd}, n = {row.n}, "
@@ -266,8 +270,9 @@ def run_table(plan: Plan, args: argparse.Namespace) -> Outcome:
     targets = plan.targets()
     for name in ("table", "gap"):
         _make(targets[name], args)
-    table = pd.read_csv(ROOT / targets["table"])
-    return judge_table(plan, table, (ROOT / targets["gap"]).read_text(encoding="utf-8"))
+    work = work_folder()
+    table = pd.read_csv(work / targets["table"])
+    return judge_table(plan, table, (work / targets["gap"]).read_text(encoding="utf-8"))
 
 
 COUNTED = ("strict", "paper")  # best_test and best_seed choose on test: shown, but no evidence

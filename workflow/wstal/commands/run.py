@@ -1,14 +1,20 @@
-"""Run Snakemake on this checkout, from any folder, and show how far it is.
+"""Run Snakemake on the workflow, in the work folder, and show how far it is.
 
-Targets in results/ are relative to the checkout, wherever you are. All cores are used unless you
+The work folder has `results/` and `data/`. It is the nearest folder at or above the current one
+with a `wstal.yaml` (configuration of your own, possibly empty), else the checkout that wstal runs
+from, or, if wstal is installed without one, the current folder. `--directory` names another.
+
+Targets in results/ are relative to the work folder, wherever you are. All cores are used unless you
 say otherwise. Every option goes to Snakemake unchanged; a file of the current folder, such as
-`--configfile mine.yaml`, is found there. Stages, running jobs and the time left are shown unless
-you ask for Snakemake's own words: by --quiet, --verbose, --printshellcmds or another --logger.
+`--configfile mine.yaml`, is found there, and `--profile slurm` is one of workflow/profiles. Stages,
+running jobs and the time left are shown unless you ask for Snakemake's own words: by --quiet,
+--verbose, --printshellcmds or another --logger.
 
 Examples:
   wstal run results/demo/co2net_map.csv
   wstal run demo --cores 4
-  wstal run results/thumos14/co2net_map.csv --profile workflow/profiles/slurm
+  wstal run results/thumos14/co2net_map.csv --profile slurm
+  wstal run results/demo/co2net_map.csv --directory work
   wstal run results/tables/co2net_table3.csv --dry-run --configfile mine.yaml
 """
 
@@ -22,16 +28,50 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wstal.commands.console import ROOT, Add, Program
+from wstal.commands.console import Add, Program
 from wstal.base.errors import WstalError
 from wstal.base.text_files import read_text
+from wstal.config.installation import ROOT, work_folder
+
+PROFILES = ROOT / "workflow/profiles"
 
 
-def from_checkout(words: Sequence[str], folder: Path, root: Path = ROOT) -> list[str]:
-    """Return `words`, typed in `folder`, with the paths as `root` sees them.
+def snakemake(
+    words: Sequence[str], start: Sequence[str] = ("-m", "snakemake")
+) -> tuple[list[str], Path]:
+    """Return the command that runs Snakemake on the workflow with `words`, and where to run it.
 
-    A path in the checkout's results/ becomes relative to the checkout, as targets are; another
-    file that exists becomes absolute; `results/...` and everything else is left unchanged.
+    `words` are options and targets of Snakemake, typed in the current folder; `start` is how
+    Python starts Snakemake.
+    """
+    folder = Path.cwd()
+    work = folder if _names_directory(words) else work_folder(folder)
+    command = [sys.executable, *start, "--snakefile", str(ROOT / "Snakefile")]
+    return [*command, *from_checkout(_with_profile(words, folder), folder, work)], work
+
+
+def _names_directory(words: Sequence[str]) -> bool:
+    return any(word.partition("=")[0] in ("--directory", "-d") for word in words)
+
+
+def _with_profile(words: Sequence[str], folder: Path) -> list[str]:
+    """Return `words` with the folder of a profile of the project where its name or path is."""
+    return [
+        _profile(word, folder) if last == "--profile" else word
+        for last, word in zip(["", *words], words, strict=False)
+    ]
+
+
+def _profile(word: str, folder: Path) -> str:
+    shipped = PROFILES / word.removeprefix("workflow/profiles/")
+    return str(shipped) if shipped.is_dir() and not (folder / word).exists() else word
+
+
+def from_checkout(words: Sequence[str], folder: Path, root: Path) -> list[str]:
+    """Return `words`, typed in `folder`, with the paths as the work folder `root` sees them.
+
+    A path in the results/ of `root` becomes relative to it, as targets are; another file that
+    exists becomes absolute; `results/...` and everything else is left unchanged.
     """
     return [_from_checkout(word, folder, root) for word in words]
 
@@ -86,14 +126,14 @@ def add_arguments(add: Add) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Become Snakemake: signals and the exit status are its own."""
-    words = from_checkout(args.words, Path.cwd())
-    check_configfiles(words)
-    limited = any(word.startswith(LIMITS) for word in words)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # Snakemake runs a job on each core
-    os.chdir(ROOT)
+    check_configfiles(args.words)
+    limited = any(word.startswith(LIMITS) for word in args.words)
     cores = [] if limited else ["--cores", "all"]
-    logger = [] if asks_for_own_words(words) else ["--logger=wstal"]
-    os.execv(sys.executable, [sys.executable, "-c", START, *cores, *logger, *words])
+    logger = [] if asks_for_own_words(args.words) else ["--logger=wstal"]
+    command, folder = snakemake([*cores, *logger, *args.words], start=["-c", START])
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # Snakemake runs a job on each core
+    os.chdir(folder)
+    os.execv(sys.executable, command)
 
 
 def asks_for_own_words(words: Sequence[str]) -> bool:

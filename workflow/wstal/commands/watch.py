@@ -21,9 +21,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wstal.commands.console import ROOT, Add, Program
+from wstal.commands.console import Add, Program
 from wstal.base.errors import WstalError
 from wstal.config import run_progress
+from wstal.config.installation import work_folder
 from wstal.config.run_progress import JobProgress, State
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ HEIGHT = 10  # running jobs shown
 
 
 def add_arguments(add: Add) -> None:
-    add("--logs", type=Path, default=ROOT / "results/logs", help="default: results/logs")
+    add("--logs", type=Path, default=work_folder() / "results/logs", help="default: results/logs")
     add("--minutes", type=float, default=2, help="of runs that are not followed: recent logs")
     add("--curves", type=Path, nargs="+", metavar="FOLDER", help="seed folders: draw their logs")
     add("--once", action="store_true", help="print once and end")

@@ -19,8 +19,9 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from wstal.commands.console import ROOT, WEIGHTS, Add, Program, byte_bar
+from wstal.commands.console import WEIGHTS, Add, Program, byte_bar
 from wstal.base.errors import WstalError
+from wstal.config.installation import work_folder
 from wstal.config.layers import read_yaml
 from wstal.config.missing import describe
 from wstal.networks.weights import fetch, read_sources, verify
@@ -29,7 +30,8 @@ from wstal.networks.weights import fetch, read_sources, verify
 def add_arguments(add: Add) -> None:
     add("action", choices=("list", "fetch", "verify"))
     add("names", nargs="*", metavar="NAME", help="which weights (list: default all)")
-    add("--folder", type=Path, default=ROOT / "results/weights", help="default: results/weights")
+    folder = work_folder() / "results/weights"
+    add("--folder", type=Path, default=folder, help="default: results/weights")
     add("--from", dest="golden_folder", type=Path, help="folder with the files to verify against")
     add("--sources", type=Path, default=WEIGHTS / "sources.yaml", help="known weights, YAML")
     add("--golden", type=Path, default=WEIGHTS / "golden.yaml", help="expected values, YAML")

@@ -12,14 +12,12 @@ from __future__ import annotations
 import argparse
 import re
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from wstal.commands.console import ROOT, WEIGHTS, Add, Program
+from wstal.commands.console import WEIGHTS, Add, Program
 from wstal.base.files import read_cached
-from wstal.commands.run import check_configfiles, from_checkout
+from wstal.commands.run import check_configfiles, snakemake
 from wstal.commands.watch import duration
 from wstal.config import missing, run_progress
 from wstal.config.layers import read_yaml
@@ -121,16 +119,15 @@ def add_arguments(add: Add) -> None:
 
 
 def why(args: argparse.Namespace) -> str | None:
-    words = from_checkout(args.words, Path.cwd()) or ["all"]
-    check_configfiles(words)
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", *words]
-    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
+    check_configfiles(args.words)
+    command, folder = snakemake(["--dry-run", "--cores", "1", *(args.words or ["all"])])
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True)
     text = done.stdout + done.stderr  # of a dry run either may have the reason
     if done.returncode:
         return text
     jobs = dry_run_jobs(text)
     print(explain(jobs))
-    if line := cost(jobs, read_cached(ROOT / run_progress.FOLDER / run_progress.DURATIONS) or {}):
+    if line := cost(jobs, read_cached(folder / run_progress.FOLDER / run_progress.DURATIONS) or {}):
         print(line)
     sources, terms = (read_yaml(WEIGHTS / name) for name in ("sources.yaml", "terms.yaml"))
     fetched = [job.output for job in jobs if job.rule == "fetch_weights"]

@@ -21,10 +21,19 @@ from typing import Any
 from wstal.base.code_digest import source_digest
 from wstal.base.errors import WstalError
 from wstal.base.files import keep_newest, read_cached, write_cached
-from wstal.config.layers import IMPORTED, resolve_run, settings_source, split_run, yaml_files
+from wstal.config.installation import OWN_CONFIG, ROOT, work_folder
+from wstal.config.layers import (
+    IMPORTED,
+    merged,
+    read_yaml,
+    resolve_run,
+    settings_source,
+    split_run,
+    yaml_files,
+)
 
 PACKAGE = Path(__file__).resolve().parents[1]
-FOLDER = PACKAGE.parent / "config"
+FOLDER = ROOT / "workflow/config"
 KEPT = 20  # configurations whose checked form is kept: the last commands' and jobs'
 
 Trees = dict[str, dict[str, Any]]  # of one kind, by name
@@ -177,6 +186,24 @@ def load_catalog(
             keep_newest(cache / "catalog", KEPT)
             keep_newest(cache / "runs", 100 * KEPT)
     return Catalog(**content, cache=cache and cache / "runs", key=key)
+
+
+def own_config(folder: Path) -> dict[str, Any]:
+    """Return what the `wstal.yaml` of a work folder lays over the configuration; {} without one."""
+    path = folder / OWN_CONFIG
+    return read_yaml(path) if path.is_file() else {}
+
+
+def own_catalog(configfile: Path | None = None) -> Catalog:
+    """Return the catalog of the current work folder, with `configfile` laid over."""
+    given = read_yaml(configfile) if configfile else {}
+    return load_catalog(merged(own_config(work_folder()), given))
+
+
+def layered_config(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the top layer of the configuration with `wstal.yaml` and then `given` laid over."""
+    defaults = read_yaml(ROOT / "workflow/config/default.yaml")
+    return merged(defaults, own_config(folder), given)
 
 
 def _key(folder: Path, overrides: Mapping[str, Any], cache: Path) -> str:

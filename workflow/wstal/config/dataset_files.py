@@ -16,6 +16,7 @@ from typing import Any
 
 from wstal.base.contents import sample
 from wstal.base.errors import WstalError, printable
+from wstal.config.installation import shipped_file
 
 Dataset = Mapping[str, Any]  # a dataset's checked YAML
 
@@ -59,7 +60,7 @@ def facts_file(name: str, dataset: Dataset) -> list[str]:
     """The YAML of what is published on a dataset, by its name or its kind; none for own ones."""
     if dataset["kind"] not in PUBLISHED:
         return []
-    files = [f"{FACTS}/{stem}.yaml" for stem in (name, dataset["kind"])]
+    files = [shipped_file(f"{FACTS}/{stem}.yaml") for stem in (name, dataset["kind"])]
     return [path for path in files if Path(path).is_file()][:1]
 
 

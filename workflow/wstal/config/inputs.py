@@ -15,6 +15,7 @@ from typing import Any
 from wstal.base.errors import WstalError
 from wstal.config import dataset_files
 from wstal.config.catalog import Catalog
+from wstal.config.installation import shipped_file
 from wstal.config.targets import (
     asked_for,
     gap_runs,
@@ -118,19 +119,24 @@ class Inputs:
 
         def path(wildcards: Wildcards) -> Any:
             name = weights_name(self.recipes, section, stream, wildcards)
-            found = dataset_files.weights_path(name, self.sources)
+            found = self.weights_file(name)
             # A checkout sets the date of a shipped file: the param `weights` has its content.
             is_shipped = self.sources.get(name, {}).get("shipped")
             return (self._ancient(found) if is_shipped else found) or []
 
         return path
 
+    def weights_file(self, name: str) -> str | None:
+        """Return the file of named weights; None for a name that is not known."""
+        found = dataset_files.weights_path(name, self.sources)
+        return shipped_file(found) if self.sources.get(name, {}).get("shipped") else found
+
     def pca_parameters(self, wildcards: Wildcards) -> Any:
         """Return the parameters of VGGish's postprocess, if the recipe asks for one."""
         vggish = self.recipes[wildcards.recipe]["vggish"]
         if vggish["postprocess"] == "none":
             return []
-        return dataset_files.weights_path(vggish["pca"], self.sources) or vggish["pca"]
+        return self.weights_file(vggish["pca"]) or vggish["pca"]
 
     def unrefused(self, pattern: str) -> Callable:
         """Return a function: a path, or the error that the dataset lacks what a recipe needs."""
@@ -153,6 +159,16 @@ class Inputs:
         recipe = wildcards.get("recipe", self.datasets[name]["recipe"])
         own = f"{recipe}/" if "import" in self.recipes[recipe] else ""
         return f"results/{name}/{own}manifest.csv"
+
+    def packed(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what features.h5 is made of; refuse a dataset that the recipe does not suit."""
+        manifest = self.unrefused("results/{dataset}/manifest.csv")
+        return {"manifest": manifest(wildcards), "shards": self.feature_shards(wildcards)}
+
+    def imported(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what published features are matched with; errors as of `packed`."""
+        annotations = self.unrefused("results/{dataset}/videos.json")
+        return {"annotations": annotations(wildcards), "labels": self.naming_files(wildcards)}
 
     def feature_shards(self, wildcards: Wildcards) -> Files:
         """Return the shard manifests of every stage that makes a stream of the recipe."""
@@ -252,6 +268,21 @@ class Inputs:
         initial = self.of_run("init_from", "checkpoint.pt")
         return {"upstream": upstream(wildcards), "initial": initial(wildcards)}
 
+    def training(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what training reads: from other runs, the features and the labels."""
+        features = "results/{dataset}/{recipe}/features.h5".format(**wildcards)
+        labels = "results/{dataset}/training_labels.json".format(**wildcards)
+        runs = self.given_by_runs(wildcards)
+        return {**runs, "features": features, "annotations": labels}
+
+    def scoring(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what scores are made of: the features, the network, and the run it builds on."""
+        folder = "results/{dataset}/{recipe}".format(**wildcards)
+        checkpoint = "{run}/seed{seed}/checkpoint.pt".format(**wildcards)
+        upstream = self.of_run("scores_from", "scores{part}.h5")
+        files = {"features": f"{folder}/features.h5", "checkpoint": f"{folder}/{checkpoint}"}
+        return {**files, "upstream": upstream(wildcards)}
+
     def for_task(self, task: str, files: str | Callable) -> Callable:
         """Return a function: the files, if the dataset has this task; none if it has another.
 
@@ -306,7 +337,8 @@ class Inputs:
 
     def table_paper(self, wildcards: Wildcards) -> str:
         """Return the CSV of the paper's numbers behind a table."""
-        return f"workflow/reference/paper_tables/{self.catalog.tables[wildcards.table]['paper']}"
+        file = self.catalog.tables[wildcards.table]["paper"]
+        return shipped_file(f"workflow/reference/paper_tables/{file}")
 
     def table_results(self, wildcards: Wildcards) -> Files:
         """Return the headline of every run in a table, on the paper's dataset or on {dataset}.
@@ -333,7 +365,7 @@ class Inputs:
     def gap_paper(self, wildcards: Wildcards) -> Files:
         """Return the CSV of the paper's numbers that has the run's, if there is one."""
         row = printed_row(self.catalog, wildcards.dataset, wildcards.run)
-        return [f"workflow/reference/paper_tables/{row['file']}"] if row else []
+        return [shipped_file(f"workflow/reference/paper_tables/{row['file']}")] if row else []
 
     @cached_property
     def figures(self) -> dict[str, Strips]:

@@ -156,7 +156,7 @@ class Params:
         def about(wildcards: Wildcards) -> list[str]:
             name = weights_name(self._recipes, section, stream, wildcards)
             entry = self._inputs.sources.get(name, {})
-            file = dataset_files.weights_path(name, self._inputs.sources) or name
+            file = self._inputs.weights_file(name) or name
             identity = entry.get("sha256") or entry.get("git_blob", "")
             return [file, identity, self.recipe_numbers(section, *others)(wildcards)]
 
