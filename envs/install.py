@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tomllib
 import venv
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +30,7 @@ LOCK = ROOT / "envs" / "lock"
 TORCH_LOCK, LIBRARY_LOCK = LOCK / "torch.txt", LOCK / "libraries.txt"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 TORCH = ("torch", "torchvision")
+EVERYTHING = ("decord", "backbones", "vggish", "resampy", "tensorboard", "check")  # `dev` aside
 
 
 def pip(*arguments: str, capture: bool = False) -> str:
@@ -53,9 +55,9 @@ def pulls_cuda(requirements: Path) -> bool:
 
 def install() -> None:
     """Create the environment and install the locked versions and the package itself."""
-    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    if not (3, 11) <= sys.version_info[:2] <= (3, 14):
         sys.exit(
-            f"Python {sys.version.split()[0]} is not supported; use 3.11 to 3.13, for example "
+            f"Python {sys.version.split()[0]} is not supported; use 3.11 to 3.14, for example "
             "make setup PYTHON=python3.12"
         )
     if not PYTHON.exists():
@@ -83,7 +85,8 @@ def conda_files() -> dict[Path, str]:
     """Return the content of environment.yml and of each envs/*.yaml, from pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     python = project["project"]["requires-python"]
-    ranges = {re.split(r"[<>=]", item)[0]: item for item in project["project"]["dependencies"]}
+    needed = [*project["project"]["dependencies"], *extras(project, EVERYTHING)]
+    ranges = {re.split(r"[<>=;]", item)[0]: item for item in needed}
     about = "Everything, for a machine with an NVIDIA GPU: conda env create --file environment.yml"
     everything = [*ranges.values(), "--editable ."]
     files = {ROOT / "environment.yml": conda_file(about, python, everything, name="wstal")}
@@ -91,6 +94,11 @@ def conda_files() -> dict[Path, str]:
         items = [ranges[package] for package in part["packages"]]
         files[ROOT / f"envs/{name}.yaml"] = conda_file(part["about"], python, items)
     return files
+
+
+def extras(project: dict, names: Iterable[str]) -> list[str]:
+    """Return the requirements of these extras in pyproject.toml."""
+    return [item for name in names for item in project["project"]["optional-dependencies"][name]]
 
 
 def conda_file(about: str, python: str, items: list[str], name: str | None = None) -> str:

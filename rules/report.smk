@@ -154,7 +154,8 @@ rule figure:
     shell:
         "python {workflow.scripts:q}/plot_strips.py --annotations {input.annotations:q}"
         " --names {params.names:q} --manifest {input.manifest:q} --scores {input.scores:q}"
-        " --proposals {input.proposals:q} {params.options:q} --title={params.title:q} --output {output:q} &> {log:q}"
+        " --proposals {input.proposals:q} {params.options:q} --title={params.title:q}"
+        " --output {output:q} &> {log:q}"
 
 
 use rule figure as figure_elsewhere with:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tomllib
 
+import numpy as np
 import pytest
-from wstal.commands.console import ROOT
+from wstal.commands.console import EXTRAS, ROOT, Program
 from wstal.base.errors import WstalError
 from wstal.base.files import read_frame
 from wstal.base.job_environment import STARTED_BY
@@ -249,3 +253,65 @@ def test_ctrl_c_during_imports_ends_in_a_line(tmp_path, words):
         running.send_signal(signal.SIGINT)
         assert running.stderr.read() == "stopped\n"
     assert running.returncode == 130
+
+
+def count_macs():
+    from torch import nn
+    from wstal.train.scoring import count_macs
+
+    count_macs(nn.Linear(2, 2), 2, 3)
+
+
+def resample():
+    from wstal.media.sound import RESAMPLERS
+
+    RESAMPLERS["resampy"](48000, 16000)(np.zeros(480, np.float32), True)
+
+
+def build_i3d_r50():
+    importlib.import_module("wstal.networks.backbones.pytorchvideo")._i3d_r50()
+
+
+NEEDS = {  # what needs each package of an extra
+    "decord": lambda: importlib.import_module("wstal.media.decoders.decord"),
+    "torchvision": lambda: importlib.import_module(
+        "wstal.networks.torchvision_import"
+    ).import_torchvision(),
+    "pytorchvideo": build_i3d_r50,
+    "fvcore": count_macs,
+    "resampy": resample,
+}
+
+
+@pytest.mark.parametrize("package", NEEDS)
+def test_a_missing_package_is_named_with_its_extra(package, monkeypatch):
+    for name in [*sys.modules]:
+        if name.partition(".")[0] == package or name == "wstal.media.decoders.decord":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SystemExit) as caught:
+        Program("", lambda add: None, lambda args: NEEDS[package]()).run([])
+    assert f"pip install 'wstal[{EXTRAS[package]}]'" in str(caught.value)
+
+
+def test_the_packages_of_extras_are_those_of_pyproject():
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for package, extra in EXTRAS.items():
+        names = [re.split(r"[>;]", item)[0] for item in content["optional-dependencies"][extra]]
+        assert package in names
+        assert not any(item.startswith(package) for item in content["dependencies"])
+
+
+def test_every_command_starts_without_the_extras():
+    code = f"""
+import importlib, runpy, sys
+sys.modules.update(dict.fromkeys({list(EXTRAS)}))
+from wstal.__main__ import summaries
+for name in summaries():
+    importlib.import_module("wstal.commands." + name.replace("-", "_"))
+sys.path.insert(0, "scripts")
+for path in {[str(path) for path in sorted((ROOT / "scripts").glob("*.py"))]}:
+    runpy.run_path(path, run_name="job")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True)
+    assert not done.returncode, done.stderr

@@ -35,6 +35,16 @@ IS_JOB = Path(sys.argv[0]).resolve().parent == ROOT / "scripts"
 if IS_JOB:  # it imports this first
     end_while_importing()
 
+EXTRAS = {  # packages that an installation may lack, and the extra that has them
+    "decord": "decord",
+    "torchvision": "backbones",
+    "pytorchvideo": "backbones",
+    "fvcore": "backbones",
+    "torchvggish": "vggish",
+    "resampy": "resampy",
+    "tensorboard": "tensorboard",
+    "librosa": "check",
+}
 Add = Callable[..., argparse.Action]  # `add_argument` of a parser
 
 
@@ -91,6 +101,8 @@ class Program:
             failed, status = False, 128 + signal.SIGPIPE
         except (WstalError, OSError) as error:
             status = str(error)
+        except ModuleNotFoundError as error:
+            status = missing_package(error)
         except KeyboardInterrupt:
             stop.signal = stop.signal or signal.SIGINT
         except Exception:
@@ -154,6 +166,16 @@ def _end_with(run: Process, every: float = 1.0) -> None:
 def _without_interrupt(unraisable: Any) -> None:
     if not isinstance(unraisable.exc_value, KeyboardInterrupt):  # which `Stop` raises again
         sys.__unraisablehook__(unraisable)
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """Return how to install the package of an extra that is missing; any other error is raised."""
+    package = (error.name or "").partition(".")[0]
+    if package not in EXTRAS:
+        raise error
+    command = f"pip install 'wstal[{EXTRAS[package]}]'"
+    where = " (x86-64 only: elsewhere choose `decoder: pyav`)" if package == "decord" else ""
+    return f"this needs the package {package}, which is not installed: {command}{where}"
 
 
 def json_argument(text: str) -> Any:

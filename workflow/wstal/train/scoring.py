@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
@@ -169,6 +168,8 @@ def count_macs(model: nn.Module, dim: int, length: int) -> Macs:
     The network is left in double precision and in evaluation mode, where it takes routes that the
     counter can follow, with the same products.
     """
+    from fvcore.nn import FlopCountAnalysis  # of the extra `backbones`
+
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)  # element-wise operators
     counted = FlopCountAnalysis(model.double().eval(), torch.zeros(1, length, dim).double())
     operators = counted.by_operator()  # fvcore's "flop" is one multiply-accumulate
