@@ -5,6 +5,7 @@
 #   make test-faults                kills, power cuts, full disks, hostile files: one table
 #   make why TARGET=path            what would run for a target, and because of what
 #   make watch                      how far the running workflows are
+#   make lock, make audit           lock the dependencies again; their known vulnerabilities
 #   make verify-weights             the public weights against what their publishers got
 #                                   (VERIFY_FROM=folder: golden files from there, no download)
 SHELL := /bin/bash
@@ -21,7 +22,7 @@ export OMP_NUM_THREADS ?= 1
 export WSTAL_REFERENCE ?= $(realpath $(wildcard ../shared))
 
 .PHONY: setup demo demo-all test test-slow test-faults test-gpu lint why watch verify-weights environments \
-  lock clean
+  lock audit resolve clean
 
 setup: .venv/installed
 
@@ -79,9 +80,20 @@ verify-weights: setup
 environments:
 	$(PYTHON) envs/install.py --conda
 
-# The versions in .venv become the locked ones.
+# After it, too: versions and hashes for every Python and platform. Locked versions are kept.
 lock: setup environments
 	$(BIN)/python envs/install.py --lock
+
+# Known vulnerabilities of the locked versions; asks a public database, installs nothing of them.
+audit: setup
+	$(BIN)/pip install --quiet pip-audit
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement envs/lock/libraries.txt
+	$(BIN)/pip-audit --no-deps --disable-pip --requirement envs/lock/torch.txt
+
+# What each supported Python and platform would install: benchmarks/results/resolved.json
+resolve: setup
+	$(BIN)/pip install --quiet uv
+	$(BIN)/python -m benchmarks.studies.resolved
 
 clean:
 	rm -rf results/demo results/logs/demo results/benchmarks/demo results/report.html

@@ -2,11 +2,12 @@
 
 torch is chosen for the machine: the ordinary build where there is an NVIDIA GPU, a CPU build
 elsewhere, so that a machine without a GPU never downloads gigabytes of CUDA libraries. If the
-configured package index offers no CPU build, PyTorch's own CPU index is used.
+configured package index offers no CPU build, PyTorch's own CPU index is used. The build decides
+which file is right, so torch is locked by version, everything else by version and hash.
 
 Examples:
   python3 envs/install.py            make or update .venv
-  python3 envs/install.py --lock     write the versions in .venv to envs/lock/
+  python3 envs/install.py --lock     write envs/lock/libraries.txt from pyproject.toml
   python3 envs/install.py --conda    write environment.yml and envs/*.yaml from pyproject.toml
 """
 
@@ -18,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 import venv
 from collections.abc import Iterable
@@ -30,6 +32,7 @@ LOCK = ROOT / "envs" / "lock"
 TORCH_LOCK, LIBRARY_LOCK = LOCK / "torch.txt", LOCK / "libraries.txt"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 TORCH = ("torch", "torchvision")
+TORCH_NEEDS = ("filelock", "fsspec", "jinja2", "networkx", "sympy", "typing-extensions")  # of both
 EVERYTHING = ("decord", "backbones", "vggish", "resampy", "tensorboard", "check")  # `dev` aside
 
 
@@ -68,25 +71,57 @@ def install() -> None:
     print(f"installing torch ({'CPU' if cpu_only else 'GPU'} build)", flush=True)
     pip("install", "--quiet", *index, "--requirement", str(TORCH_LOCK))
     print("installing the libraries", flush=True)
-    pip("install", "--quiet", "--requirement", str(LIBRARY_LOCK))
+    # Complete, so that pip adds nothing to it; each file must be the one that was locked.
+    pip("install", "--quiet", "--no-deps", "--require-hashes", "--requirement", str(LIBRARY_LOCK))
     pip("install", "--quiet", "--no-deps", "--editable", str(ROOT))
 
 
 def lock() -> None:
-    """Write the environment's versions as the lock files."""
-    lines = pip("freeze", "--exclude-editable", capture=True).splitlines()
-    pinned = {line.split("==")[0].lower(): line.split("+")[0] for line in lines if "==" in line}
-    torch = [pinned.pop(name) for name in TORCH]
-    TORCH_LOCK.write_text("\n".join(torch) + "\n")
-    LIBRARY_LOCK.write_text("\n".join(pinned.values()) + "\n")
+    """Write the lock of the libraries, with hashes, for every Python and platform.
+
+    Versions that are locked already are kept. torch and torchvision are locked by their version
+    alone (torch.txt): the file differs with the build, for a CPU or for CUDA, and with the index.
+    """
+    project = read_project()
+    every = [name for name in project["project"]["optional-dependencies"] if name != "cluster"]
+    needed = [*project["project"]["dependencies"], *extras(project, every), *TORCH_NEEDS]
+    lines = [item for item in needed if name_of(item) not in TORCH]
+    with tempfile.TemporaryDirectory() as folder:
+        wanted, without = Path(folder, "wanted.in"), Path(folder, "without.in")
+        wanted.write_text("\n".join(lines) + "\n")
+        without.write_text("\n".join(TORCH) + "\n")
+        pip("install", "--quiet", "uv")
+        command = [
+            "-m",
+            "uv",
+            "pip",
+            "compile",
+            "--quiet",
+            "--universal",
+            "--python-version",
+            "3.11",
+        ]
+        command += ["--generate-hashes", "--no-annotate", "--no-header", "--excludes", str(without)]
+        command += ["--output-file", str(LIBRARY_LOCK), str(wanted)]
+        subprocess.run([str(PYTHON), *command], check=True)
+
+
+def read_project() -> dict:
+    """Return the content of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def name_of(requirement: str) -> str:
+    """Return the name of the package that a requirement is about."""
+    return re.split(r"[<>=;\[ ]", requirement)[0]
 
 
 def conda_files() -> dict[Path, str]:
     """Return the content of environment.yml and of each envs/*.yaml, from pyproject.toml."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = read_project()
     python = project["project"]["requires-python"]
     needed = [*project["project"]["dependencies"], *extras(project, EVERYTHING)]
-    ranges = {re.split(r"[<>=;]", item)[0]: item for item in needed}
+    ranges = {name_of(item): item for item in needed}
     about = "Everything, for a machine with an NVIDIA GPU: conda env create --file environment.yml"
     everything = [*ranges.values(), "--editable ."]
     files = {ROOT / "environment.yml": conda_file(about, python, everything, name="wstal")}
@@ -113,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--lock", action="store_true", help="write envs/lock/ from .venv")
+    parser.add_argument("--lock", action="store_true", help="write envs/lock/libraries.txt")
     parser.add_argument("--conda", action="store_true", help="write environment.yml, envs/*.yaml")
     args = parser.parse_args()
     if args.conda:

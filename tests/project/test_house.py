@@ -279,17 +279,20 @@ def test_conda_files_are_those_that_pyproject_gives(project):
     assert not stale, "run `make environments`"
 
 
-def test_lock_pins_every_dependency_and_pulls_no_gpu_build(project):
-    lines = [
-        line
-        for path in sorted((project / "envs/lock").glob("*.txt"))
-        for line in path.read_text().split()
-    ]
-    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
-    pinned = {name_of(line).replace("_", "-") for line in lines}
+def test_lock_pins_every_dependency_with_hashes_and_pulls_no_gpu_build(project):
+    torch, libraries = (
+        (project / f"envs/lock/{name}.txt").read_text().replace("\\\n", "")
+        for name in ("torch", "libraries")
+    )
+    pins = r"([\w.-]+)==[\w.+!]+"
+    pinned = {re.fullmatch(pins, line)[1] for line in torch.splitlines()}
+    for line in libraries.splitlines():
+        found = re.fullmatch(pins + r"( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+", line)
+        assert found, f"{line[:60]} has no hash; run `make lock`"
+        pinned.add(found[1])
     content = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     extras = dict(content["optional-dependencies"])
-    assert extras.pop("cluster"), "of those who have one"
+    assert extras.pop("cluster"), "is locked by nobody: who has a cluster has other versions"
     needed = [*content["dependencies"], *(item for each in extras.values() for item in each)]
     assert {name_of(item) for item in needed} <= pinned
     assert not [name for name in pinned if name.startswith(("nvidia", "cuda", "triton"))]
