@@ -171,3 +171,52 @@ def test_a_mistake_is_one_message_and_status_1(tmp_path, words, message):
     (tmp_path / "other.csv").write_text("run,value\nco2net,1\n")
     done = warm_python.run([sys.executable, "-m", "wstal", *words], cwd=tmp_path)
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path, monkeypatch, capsys):
+    from wstal.commands import doctor
+
+    (tmp_path / "wstal.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr("wstal.flow.tvl1_backends.cpu.COMPILERS", ())
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "fvcore" else name)
+    monkeypatch.delitem(sys.modules, "fvcore", raising=False)
+    doctor.COMMAND.main(None)
+    page = capsys.readouterr().out
+    assert f"work folder {tmp_path}, with wstal.yaml" in page
+    assert "C++ compiler: none" in page
+    assert "backbones: missing fvcore: pip install 'wstal[backbones]'" in page
+    assert "yes     the demo" in page and "not yet THUMOS14: place its label files into" in page
+    titles = [line for line in page.splitlines() if not line.startswith(" ")]
+    assert titles[0] == "wstal:" and titles[-1] == "what works here:"
+
+
+def test_the_work_folder_is_that_of_wstal_yaml_or_the_checkout(tmp_path, monkeypatch):
+    from wstal.commands import run
+    from wstal.config import installation
+
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    monkeypatch.chdir(deep)
+    assert installation.work_folder() == ROOT
+    (tmp_path / "wstal.yaml").touch()
+    assert installation.work_folder() == tmp_path
+    command, folder = run.snakemake(["results/a.csv", "--profile", "slurm"])
+    assert folder == tmp_path and command[-1] == str(ROOT / "workflow/profiles/slurm")
+    assert run.snakemake(["x", "--directory", "other"])[1] == deep
+    (tmp_path / "wstal.yaml").unlink()
+    monkeypatch.setattr(installation, "ROOT", tmp_path / "site-packages/wstal_project")
+    assert installation.work_folder() == deep  # an installed wheel
+
+
+def test_wstal_yaml_is_laid_over_the_configuration(tmp_path, monkeypatch):
+    from wstal.config.catalog import own_catalog
+
+    monkeypatch.chdir(tmp_path)
+    text = "datasets: {mine: {kind: folder, videos: clips}}\nmethods: {co2net: {train: {lr: 0.5}}}"
+    (tmp_path / "wstal.yaml").write_text(text)
+    more = tmp_path / "more.yaml"
+    more.write_text("datasets: {mine: {videos: others}}")
+    assert own_catalog().run_config("mine", "co2net")["train"]["lr"] == 0.5
+    assert own_catalog(more).datasets["mine"]["videos"] == "others"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,6 +94,41 @@ def test_iterations_that_share_a_sweep_change_nothing(semantics, epsilon):
         many = tvl1_cpu(images, parameters, semantics, sweep=sweep, work=work[1])
         np.testing.assert_array_equal(many, one)
         np.testing.assert_array_equal(work[1], work[0])
+
+
+PORTABLE = """
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <thread>
+#include <vector>
+#include <unistd.h>
+#undef __x86_64__
+#undef __AVX__
+#undef __AVX512F__
+#include "{source}"
+"""
+
+
+@pytest.fixture(scope="module")
+def portable(tmp_path_factory):
+    """The library as on a processor of another kind: four lanes, no instruction of x86 by name."""
+    folder = tmp_path_factory.mktemp("portable")
+    sources = [Path(cpu.__file__).with_name(name) for name in cpu.SOURCES]
+    (folder / "portable.cpp").write_text(PORTABLE.format(source=sources[0]))
+    return load_library((folder / "portable.cpp", *sources), cpu.FLAGS)
+
+
+def test_the_path_of_other_processors_is_opencvs(portable, monkeypatch):
+    images = pairs(4, 96, 120)
+    monkeypatch.setattr(cpu, "library", lambda target: portable)
+    assert errors(images, nscales=1, warps=1).mean() < 1e-5
+    assert errors(images).mean() < 0.05
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names of x86 instruction sets")
