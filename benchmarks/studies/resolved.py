@@ -35,12 +35,11 @@ class Unresolved(Exception):
     """The requirements have no solution."""
 
 
-def resolve(requirements: list[str], python: str, platform: str) -> dict[str, str]:
+def resolve(requirements: list[str], python: str, platform: str, built: set[str]) -> dict[str, str]:
     """Return the version of each package; `source` after it where it is built on the machine.
 
-    Raises Unresolved.
+    `built` are packages known to have no wheel; more are added. Raises Unresolved.
     """
-    built: list[str] = []
     while True:
         with tempfile.TemporaryDirectory() as folder:
             wanted = Path(folder, "wanted.in")
@@ -48,7 +47,7 @@ def resolve(requirements: list[str], python: str, platform: str) -> dict[str, st
             command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
             command += ["--no-annotate", "--python-version", python, "--python-platform", platform]
             command += ["--only-binary", ":all:"]
-            command += [word for name in built for word in ("--no-binary", name)]
+            command += [word for name in sorted(built) for word in ("--no-binary", name)]
             done = subprocess.run([*command, str(wanted)], text=True, capture_output=True)
         words = " ".join(re.sub(r"[^\x00-\x7f]", " ", done.stderr).split())
         if not done.returncode:
@@ -57,28 +56,38 @@ def resolve(requirements: list[str], python: str, platform: str) -> dict[str, st
         lacking = NO_WHEEL.search(words)
         if not lacking or lacking[1] in built:
             raise Unresolved(words)
-        built.append(lacking[1])
+        built.add(lacking[1])
 
 
 def resolve_all() -> dict[str, Any]:
-    """Return by platform and Python what the plain installation has, and what each extra adds."""
+    """Return by platform and Python what the plain installation has, and what all extras add.
+
+    Where they have no solution together, they are resolved one by one.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed, extras = project["dependencies"], project["optional-dependencies"]
+    every = [item for extra in EXTRAS for item in extras[extra]]
     results: dict[str, Any] = {}
     for title, platform in PLATFORMS.items():
         for python in PYTHONS:
-            found: dict[str, Any] = {"plain": resolve(needed, python, platform), "extras": {}}
-            for extra in EXTRAS:
-                try:
-                    more = resolve([*needed, *extras[extra]], python, platform)
-                    found["extras"][extra] = dict(sorted(more.items() - found["plain"].items()))
-                except Unresolved as error:
-                    found["extras"][extra] = f"no solution: {error}"
+            built: set[str] = set()
+            plain = resolve(needed, python, platform, built)
+            without: dict[str, str] = {}
+            try:
+                added = resolve([*needed, *every], python, platform, built)
+            except Unresolved:
+                added = {}
+                for extra in EXTRAS:
+                    try:
+                        added |= resolve([*needed, *extras[extra]], python, platform, built)
+                    except Unresolved as error:
+                        without[extra] = str(error)
+            more = {name: each for name, each in added.items() if name not in plain}
+            found = {"plain": plain, "extras": more, "without": without}
             results[f"{title}, Python {python}"] = found
-            built = [name for name, each in found["plain"].items() if each.endswith("source")]
-            none = [name for name, each in found["extras"].items() if isinstance(each, str)]
-            count = len(found["plain"])
-            print(f"{title}, Python {python}: {count}, from source {built}, no {none}", flush=True)
+            source = [name for name, each in (plain | more).items() if each.endswith("source")]
+            print(f"{title}, Python {python}: {len(plain)} packages, {len(more)} in extras;")
+            print(f"  from source: {source}; no solution: {list(without)}", flush=True)
     return results
 
 

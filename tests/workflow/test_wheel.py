@@ -11,9 +11,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import warm_python
 import yaml
 from built_once import built_once
-from workflow_project import CONFIG, Plan, listed_jobs
+from workflow_project import CONFIG
 
 FOLDER = "wstal_project"
 LEFT_OUT = {  # of the repository, and why
@@ -88,30 +89,20 @@ def test_the_installed_workflow_runs_in_an_empty_folder(installed, tmp_path, min
     (tmp_path / "wstal.yaml").write_text(yaml.safe_dump(mini))
     target = "results/mini/annotations.json"
     (tmp_path / "deep").mkdir()
-    run(installed, tmp_path / "deep", "wstal", "run", target, "results/figures/acn_figure1.svg")
-    assert (tmp_path / target).is_file() and (
-        tmp_path / "results/figures/acn_figure1.svg"
-    ).is_file()
+    run(installed, tmp_path / "deep", "wstal", "run", target, "--cores", "1")
+    assert (tmp_path / target).is_file()
     assert {path.name for path in tmp_path.iterdir()} == {
         *("wstal.yaml", "deep", "results", ".snakemake"),
     }
-    assert "up to date" in run(installed, tmp_path, "wstal", "why", target)
 
 
-def test_results_stay_up_to_date_under_an_installed_wheel(
-    installed, finished_project, project, tmp_path
-):
+def test_results_stay_up_to_date_under_an_installed_wheel(installed, finished_project, tmp_path):
     """Shipped weights and scripts have other paths there: no record of a result depends on them."""
-    work = tmp_path / "work"
-    work.mkdir()
     for name in ("results", "clips"):
-        shutil.copytree(finished_project.root / name, work / name, symlinks=True)
-    (work / "wstal.yaml").write_text(yaml.safe_dump(CONFIG))
-    target = "results/tiny/co2net_map.csv"
-    words = ("wstal", "run", target, "--dry-run")
-    assert Plan(listed_jobs(run(installed, work, *words))).rules() == {}
-    forced = Plan(listed_jobs(run(installed, work, *words, "--forcerun", "i3d_rgb")))
-    assert forced.rules()["train"] == 1, "the plan of the wheel has the jobs of the checkout"
+        shutil.copytree(finished_project.root / name, tmp_path / name, symlinks=True)
+    (tmp_path / "wstal.yaml").write_text(yaml.safe_dump(CONFIG))
+    planned = run(installed, tmp_path, "wstal", "why", "results/tiny/co2net_map.csv")
+    assert planned.strip() == "Nothing would run: everything is up to date."
 
 
 MODULE = """
@@ -143,7 +134,8 @@ def test_another_workflow_uses_the_rules_as_a_module(bare_project, mini, tmp_pat
     before = sorted(path for path in bare_project.root.rglob("*") if "__pycache__" not in str(path))
     (tmp_path / "Snakefile").write_text(MODULE.format(root=bare_project.root))
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump(mini))
-    run(Path(sys.executable), tmp_path, "snakemake", "--cores", "1", "classes.txt")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "classes.txt"]
+    warm_python.run(command, cwd=tmp_path, check=True)
     assert (tmp_path / "classes.txt").read_text() == "classes\n"
     after = sorted(path for path in bare_project.root.rglob("*") if "__pycache__" not in str(path))
     assert after == before
