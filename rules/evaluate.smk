@@ -50,7 +50,8 @@ rule evaluate:
         protocols=values.protocols,
         code=values.code("evaluate"),
     shell:
-        "python {workflow.scripts:q}/evaluate.py {params.files:q} {params.protocols:q} --code {params.code:q} &> {log:q}"
+        "python {workflow.scripts:q}/evaluate.py {params.files:q} {params.protocols:q}"
+        " --code {params.code:q} &> {log:q}"
 
 
 rule baselines:

@@ -5,6 +5,9 @@ LOGGED = alternation(run for run in RUNS if run not in {*JOINED, *CATALOG.import
 TRAINING = ON_GPU | {"settings": values.settings_note}  # whose settings, for the log
 
 
+ruleorder: import_checkpoint > train
+
+
 rule train:
     """Train a run on video-level labels; keep the last iterate, and scores on the way."""
     input:
@@ -29,9 +32,6 @@ rule train:
         "python {workflow.scripts:q}/train.py {params.files:q} --config {params.config:q}"
         " --seed {wildcards.seed:q} --device {resources.device:q} --code {params.code:q}"
         " --settings={resources.settings:q} &> {log:q}"
-
-
-ruleorder: import_checkpoint > train
 
 
 rule import_checkpoint:
