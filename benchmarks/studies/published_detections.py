@@ -29,7 +29,8 @@ from wstal.datasets.annotations import write_annotations
 from wstal.datasets.kinds import read_dataset
 from wstal.evaluate.detections import read_detections
 from wstal.evaluate.ground_truth import GroundTruth, read_ground_truth
-from wstal.evaluate.map_table import ALL, run_rows
+from wstal.evaluate.map_table import ALL, run_rows, tie_span
+from wstal.evaluate.protocols import prepare
 from wstal.evaluate.summary import make_ledger
 
 from benchmarks.record import record_parser, write_record
@@ -85,6 +86,25 @@ def own_map(name: str, folder: Path, protocol: str) -> dict[str, float]:
     return {r["metric"]: float(r["value"]) for r in rows if r["class"] == ALL}
 
 
+def tie_spans(name: str, folder: Path, protocol: str) -> list[dict[str, Any]]:
+    """Return the worst and the best mAP over the orders of ties, with scores as written or rounded.
+
+    `tied` counts the detections that share their score with another of their class.
+    """
+    with tempfile.TemporaryDirectory() as output:
+        truth, found = as_files(name, folder, Path(output))
+        truth, found = read_ground_truth(truth), read_detections(found)
+    own, spans = read_protocol(protocol), []
+    for decimals in (None, 2, 1):
+        scores = found["score"] if decimals is None else found["score"].round(decimals)
+        prepared = prepare(truth, found.assign(score=scores), own)
+        tied = int(prepared.predictions.duplicated(["label", "score"], keep=False).sum())
+        span = tie_span(prepared, own)["mAP@0.50"]
+        worst, best = (round(value, 3) for value in span)
+        spans.append({"decimals": decimals, "tied": tied, "worst": worst, "best": best})
+    return spans
+
+
 def thumos14_truth(annotations: Path) -> GroundTruth:
     """Return THUMOS14's ground truth, 213 test videos, from its published label files."""
     facts = yaml.safe_load((ROOT / "workflow/reference/datasets/thumos14.yaml").read_text())
@@ -122,6 +142,7 @@ def measure(folder: Path, annotations: Path) -> dict[str, Mapping[str, Any]]:
     for name, facts in printed_values().items():
         own = own_map(name, folder, facts["protocol"])
         results[name] = {"own_ground_truth": {k: round(v, 3) for k, v in own.items()}}
+        results[name]["ties_at_0.5"] = tie_spans(name, folder, facts["protocol"])
         if name.endswith("thumos14"):
             ledger = protocol_table(truth, in_seconds(name, folder, truth))
             kept = ledger[ledger["metric"].isin(METRICS)].round(3)
@@ -142,6 +163,7 @@ def main() -> None:
         print(name, "tIoU printed measured", sep="\n")
         for tiou, value in zip(facts["tious"], facts["printed"], strict=True):
             print(f"{tiou:.2f} {value:5.1f} {own[f'mAP@{tiou:.2f}']:7.3f}")
+        print(pd.DataFrame(results[name]["ties_at_0.5"]))
         if "protocols" in results[name]:
             table = pd.DataFrame(results[name]["protocols"])
             print(table.pivot(index="protocol", columns="metric", values="difference"))

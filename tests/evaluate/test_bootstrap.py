@@ -202,11 +202,21 @@ def test_accuracy_is_drawn_over_videos():
 
 def test_better_in_every_video_is_better_and_videos_must_agree():
     protocol = replace(PROTOCOL, task="events")
-    table = compare([judged([8, 9, 7])], [judged([5, 6, 2])], protocol, checkpoint="best_val")
-    line = table.iloc[0]
+    better, worse = judged([8, 9, 7] * 4), judged([5, 6, 2] * 4)
+    line = compare([better], [worse], protocol, checkpoint="best_val").iloc[0]
     assert line["low"] > 0 and line["checkpoint"] == "best_val" and line["valid"] == 1000
     with pytest.raises(WstalError, match="video v00 is scored in one run"):
         compare([judged([8, 9])], [judged([5, 6], ["x", "y"])], protocol)
+
+
+@pytest.mark.parametrize(("videos", "enough"), [(2, False), (9, False), (10, True)])
+def test_few_videos_give_a_difference_without_an_interval(videos, enough):
+    protocol = replace(PROTOCOL, task="events")
+    given = [judged([8] * videos)], [judged([5] * videos)]
+    line = compare(*given, protocol, note="made up").iloc[0]
+    assert line["difference"] == 30 and line[["low", "high", "p"]].notna().all() == enough
+    few = f"; no interval: {videos} videos are too few, at least 10 are needed"
+    assert line["note"] == "made up" + ("" if enough else few)
 
 
 @pytest.mark.parametrize("swapped", [False, True])

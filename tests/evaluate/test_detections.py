@@ -14,6 +14,7 @@ from wstal.evaluate.detections import (
     read_detections,
     read_detections_by_iteration,
 )
+from wstal.evaluate.ground_truth import read_ground_truth
 from wstal.evaluate.wtalc import class_segments, wtalc_map
 
 
@@ -33,6 +34,42 @@ def test_by_iteration_in_order_gzipped_or_not(tmp_path):
         frames = read_detections_by_iteration(tmp_path / name)
         assert list(frames) == [200, 1000]
         assert len(frames[200]) == 0 and len(frames[1000]) == 3
+
+
+HEADER = "video,t_start,t_end,label,score"
+
+
+def test_csv_is_read_as_json_is(tmp_path):
+    lines = [HEADER, "v1,1,3,dive,0.9", "v1.mp4,8,9.7,jump,0.8", "v9,,,,", "v2,0,4,dive,0.7"]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    json_frame = read_detections(write_detections(tmp_path / "p.json", detections(PERFECT)))
+    assert read_detections(tmp_path / "d.csv").equals(json_frame)
+    instances = ["video,t_start,t_end,label", "v1,1,3,dive", "v1,8,9.7,jump", "v4.mp4,,,"]
+    (tmp_path / "gt.csv").write_text("\n".join(instances))
+    truth = read_ground_truth(tmp_path / "gt.csv")
+    assert truth.subset == {"v1": "test", "v4": "test"} and truth.classes == ["dive", "jump"]
+    assert truth.frame["t_end"].tolist() == [3.0, 9.7]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("v1,a,2,dive,1", r"line 2: could not convert string to float: 'a'; expected t_start"),
+        ("v1,1,2,dive,", r"line 2: .*expected t_start, t_end and score"),
+        ("v1,3,2,dive,1", r"line 2: segment 3\.0 to 2\.0 s ends before it starts; clip"),
+        ("v1,1,2,dive,nan", r"line 2: score nan is not finite"),
+    ],
+)
+def test_bad_rows_of_csv_are_named_by_file_and_line(tmp_path, row, words):
+    (tmp_path / "d.csv").write_text(f"{HEADER}\n{row}\n")
+    with pytest.raises(WstalError, match=rf"d\.csv, {words}"):
+        read_detections(tmp_path / "d.csv")
+
+
+def test_bad_times_of_a_ground_truth_in_csv(tmp_path):
+    (tmp_path / "gt.csv").write_text("video,t_start,t_end,label\nv1,1,two,dive\n")
+    with pytest.raises(WstalError, match=r"gt\.csv, line 2: .*'two'; expected seconds"):
+        read_ground_truth(tmp_path / "gt.csv")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import subprocess
 import sys
 
@@ -23,6 +24,7 @@ from evaluation_cases import (
 from method_configs import small_config
 from small_set import write_small_set
 from wstal.base.provenance import read_provenance
+from wstal.config.protocols import protocol_names
 from wstal.datasets.annotations import training_view, write_annotations
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.evaluate.map_table import COLUMNS
@@ -187,7 +189,8 @@ def test_evaluate_summarize_and_compare(case):
             *("evaluate", *COMMON, "--predictions", f"{name}.json", "--output", f"{name}.csv"),
             *("--proposals-by-iteration", "history.json.gz", "--constant-attention", "half.json"),
         )
-        assert "demo last mAP@0.1:0.7" in said and "2/2 videos" in said
+        assert re.search(r"demo last mAP@0\.1:0\.7 (100|75)\.00 \(2/2 videos", said)
+        assert "demo last mAP@0.3:0.7" in said
         best = [line for line in said.splitlines() if "best_test" in line]
         assert best and all("chosen on test" in line for line in best)
     assert list(pd.read_csv(folder / "good.csv").columns) == COLUMNS
@@ -209,11 +212,13 @@ def test_evaluate_summarize_and_compare(case):
     assert average["constant_attention", "baseline"] == 75
     assert average["co2net", "best_test"] == average["co2net", "best_seed"] == 100
     assert len(average) == 8 and table["note"].str.contains("demo data").all()
-    run(
+    said = run(
         *("compare_runs", *COMMON, "--a", "good.json", "--b", "half.json", "half.json"),
         *("--names", "x", "y", "--resamples", "50", "--output", "compare.csv"),
     )
+    assert "warning: no interval: 2 videos are too few, at least 10 are needed" in said
     table = pd.read_csv(folder / "compare.csv").set_index("metric")
+    assert table["p"].isna().all()
     assert table.loc["mAP@0.1:0.7", "difference"] == 25 and set(table["seeds_b"]) == {2}
     assert set(table["checkpoint"]) == {"last"}
 
@@ -264,7 +269,7 @@ def test_any_tools_files_with_no_option_but_the_protocol(case):
     (folder / "anet.json").write_text(json.dumps({"database": entries}))
     arguments = ["--ground-truth", "anet.json", "--protocol", "activitynet"]
     said = run("evaluate", *arguments, "--predictions", "good.json")
-    assert "activitynet last mAP@0.5:0.95 75.0 (4/4 videos" in said  # v3's jump is missed
+    assert "activitynet last mAP@0.5:0.95 75.00 (4/4 videos" in said  # v3's jump is missed
 
 
 def test_empty_predictions_score_zero_and_it_says_so(case):
@@ -294,6 +299,69 @@ def test_what_is_left_out_or_differs_from_the_protocol_is_said(case):
     foreign = [*COMMON[:2], "--protocol", "th14_210", "--predictions", "good.json"]
     said = run("evaluate", *foreign)
     assert "is for 210 videos and finds 2" in said and "excludes (3 of 3 absent)" in said
+
+
+def test_what_the_list_itself_leaves_out_is_no_warning(case):
+    folder, run = case
+    entry = {"subset": "test", "annotations": [{"segment": [0.0, 4.0], "label": "dive"}]}
+    left_out = [f"video_test_{number}" for number in ("0000270", "0001292", "0001496")]
+    names = [f"video_test_9{number:06}" for number in range(210)]
+    for listed in (names, names + left_out):  # the ground truth has the excluded ones, or not
+        (folder / "gt.json").write_text(json.dumps({"database": dict.fromkeys(listed, entry)}))
+        found = [(video, 0.0, 4.0, "dive", 1.0) for video in listed]
+        write_detections(folder / "found.json", detections(found))
+        words = ("--ground-truth", "gt.json", "--predictions", "found.json")
+        said = run("evaluate", *words, "--protocol", "th14_210")
+        assert "warning" not in said and "210/210 videos" in said
+    (folder / "gt.json").write_text(json.dumps({"database": dict.fromkeys(names[1:], entry)}))
+    found = [(names[1], 0.0, 4.0, "dive", 1.0)]
+    write_detections(folder / "found.json", detections(found))
+    said = run("evaluate", *words, "--protocol", "th14_210")
+    assert "is for 210 videos and finds 209" in said and "spelled differently" in said
+
+
+def test_csv_in_and_a_table_per_class(case):
+    folder, run = case
+    (folder / "gt.csv").write_text(
+        "video,t_start,t_end,label\nv1.mp4,1,3,dive\nv1.mp4,8,9.7,jump\nv2.mp4,0,4,dive\n"
+    )
+    lines = ["video,t_start,t_end,label,score", "v1,1,3,dive,0.9", "v1.mp4,8,9.7,jump,0.8"]
+    (folder / "found.csv").write_text("\n".join(lines))
+    words = ("--ground-truth", "gt.csv", "--predictions", "found.csv", "--protocol", "folder")
+    said = run("evaluate", *words, "--per-class", "--output", "map.csv")
+    assert "folder last mAP@0.1:0.7 75.00 (2/2 videos; 3/3 instances)" in said
+    shown = [line.split() for line in said.splitlines()[-3:]]
+    assert shown == [
+        ["class", "AP@0.1:0.7", "instances", "detections"],
+        ["jump", "100.00", "1", "1"],
+        ["dive", "50.00", "2", "1"],
+    ]
+    assert "AP@0.1:0.7" not in run("evaluate", *words).replace("mAP", "")
+    run("evaluate", *words[:2], "--predictions", "good.json", *words[4:], "--per-class")
+
+
+def test_every_protocol_is_listed_without_any_other_argument(case):
+    said = case[1]("evaluate", "--list-protocols")
+    lines = dict(line.split(maxsplit=1) for line in said.splitlines())
+    assert set(lines) == set(protocol_names())
+    assert lines["th14_210"].startswith("THUMOS14, 210 test videos")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "more", "nearest"),
+    [
+        ("th14_212_snippets_filter", (), "suits is th14_212_snippets$"),
+        ("th14_213_neutral", (), "suits is th14_213$"),
+        ("demo_snippets", ("--step", "0.32"), "suits is demo$"),
+        ("demo_ave", (), "suits is (demo|demo_missing_is_miss)$"),
+        ("th14_212_filtr", (), "nearest: th14_212"),
+        ("th14_filter", (), "of those that suit the files, nearest: (?!.*filter)th14_21"),
+    ],
+)
+def test_an_error_names_the_nearest_protocol_that_suits_the_files(case, protocol, more, nearest):
+    words = ("--ground-truth", "gt.json", "--predictions", "good.json", *more)
+    said = case[1]("evaluate", *words, "--protocol", protocol, fails=True)
+    assert re.search(nearest, said, re.MULTILINE), said
 
 
 def test_snippets_of_another_length_are_refused_and_left_out_of_the_ledger(case):

@@ -17,7 +17,7 @@ from wstal.commands.console import Add, Program, add_ground_truth, add_protocol,
 from wstal.base.files import write_frame
 from wstal.commands.scored_files import features_grid, read_truth
 from wstal.config.protocols import fitting_protocol
-from wstal.evaluate.bootstrap import compare, read_strict_runs
+from wstal.evaluate.bootstrap import compare, note_few_videos, read_strict_runs
 
 
 def add_arguments(add: Add) -> None:
@@ -49,6 +49,8 @@ def compare_runs(args: argparse.Namespace) -> None:
         note=args.note,
         track=track("bootstrap", "seed"),
     )
+    if few := note_few_videos(len(runs[0][0].videos)):
+        warn(few)
     write_frame(args.output, table)
 
 

@@ -1,9 +1,13 @@
 """Score detections or scores under a protocol, and print the means.
 
-With --output it writes map.csv. It works on this project's files and on
-ActivityNet-format files of any tool.
+With --output it writes map.csv. It works on this project's files and on those of any tool, in
+ActivityNet's format or as CSV: video,t_start,t_end,label,score (ground truth without a score).
+`wstal convert` reads and writes other formats.
 
 Examples:
+  wstal evaluate --list-protocols
+  wstal evaluate --ground-truth segments.csv --predictions detections.csv --protocol folder \\
+      --per-class
   wstal evaluate --ground-truth gt.json --predictions detections.json \\
       --protocol activitynet
   wstal evaluate --ground-truth thumos14.json --ambiguous Ambiguous_test.txt \\
@@ -26,15 +30,21 @@ from wstal.commands.console import Add, Program, add_ground_truth, add_protocol,
 from wstal.base.files import write_csv
 from wstal.base.provenance import settings_digest, write_provenance
 from wstal.commands.scored_files import features_grid, read_truth
-from wstal.config.protocols import fitting_paper, fitting_protocol, read_protocol
-from wstal.evaluate.map_table import ALL, COLUMNS, format_row, run_rows
-from wstal.evaluate.protocols import Checkpoint
+from wstal.config.protocols import (
+    all_protocols,
+    fitting_paper,
+    read_protocol,
+    require_suited,
+)
+from wstal.evaluate.map_table import ALL, COLUMNS, class_table, format_row, run_rows
+from wstal.evaluate.protocols import Checkpoint, Protocol, find_lack
 
 
 def add_arguments(add: Add) -> None:
     add_ground_truth(add)
     add_protocol(add)
-    add("--predictions", type=Path, help="detections in ActivityNet's format: proposals.json")
+    add("--list-protocols", action=ListProtocols, help="print the known protocols and exit")
+    add("--predictions", type=Path, help="detections: proposals.json, ActivityNet JSON or CSV")
     add("--checkpoint", default="last", help="what to call these predictions (default: last)")
     add("--scores", type=Path, help="scores.h5, for video-level mAP or events")
     add("--scores-by-iteration", type=Path, help="adds best_val and best_test of events")
@@ -42,16 +52,36 @@ def add_arguments(add: Add) -> None:
     add("--paper-protocol", help="that a paper scored by: name, file or JSON")
     add("--paper-checkpoint", choices=get_args(Checkpoint), default="last", help="under it")
     add("--constant-attention", type=Path, help="proposals of that baseline")
+    add("--per-class", action="store_true", help="print the classes, too, the best first")
     add("--output", type=Path, help="map.csv; map.provenance.json beside it has digests")
     add("--code", default="", help="code digest, recorded")
 
 
+class ListProtocols(argparse.Action):
+    """Prints every protocol, needs no other argument, and ends the program, as --help does."""
+
+    def __init__(self, option_strings: list[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: object) -> None:
+        known = all_protocols()
+        width = max(len(each.name) for each in known)
+        print("\n".join(f"{each.name:<{width}}  {each.title}" for each in known))
+        parser.exit()
+
+
 def evaluate(args: argparse.Namespace) -> None:
+    def unsuited(protocol: Protocol) -> str:
+        if protocol.task == "events" and not args.scores:
+            return f"protocol {protocol.name} scores events: give scores.h5 (--scores)"
+        return protocol.misfit(*grid) or find_lack(truth, protocol)
+
     given = {args.checkpoint: args.predictions, "constant_attention": args.constant_attention}
     (truth, usable), grid = read_truth(args), features_grid(args, args.scores)
+    protocol = require_suited(args.protocol, unsuited)
     rows = run_rows(
         truth,
-        fitting_protocol(args.protocol, grid),
+        protocol,
         usable=usable,
         predictions={name: path for name, path in given.items() if path},
         history=args.proposals_by_iteration,
@@ -65,6 +95,13 @@ def evaluate(args: argparse.Namespace) -> None:
         print(format_row(row))
         if row["predictions"] == 0:
             log("  no detection in any scored video: scored 0")
+    if args.per_class:
+        own = [row for row in rows if row["protocol"] == protocol.name]
+        first = own[0]["checkpoint"]
+        metric = f"mAP@{protocol.select}"
+        if not any(row["metric"] == metric for row in own):
+            metric = own[0]["metric"]
+        print(class_table([row for row in own if row["checkpoint"] == first], metric))
     if args.output:
         write_csv(args.output, COLUMNS, rows)
         facts = {"protocols": _protocols(args), "training": _training(args.scores)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,48 @@ def protocol_names(folder: Path = FOLDER) -> list[str]:
     """Return the names of the protocols that come with the project."""
     paths = yaml_files(folder)
     return sorted(name for path in paths for name in protocols_of(path, read_yaml(path)))
+
+
+def all_protocols(folder: Path = FOLDER) -> list[Protocol]:
+    """Return the protocols that come with the project, in the order of their files."""
+    return [
+        protocol_from({"name": name, **checked_protocol(name, content, str(path))})
+        for path in yaml_files(folder)
+        for name, content in protocols_of(path, read_yaml(path)).items()
+    ]
+
+
+def require_suited(source: str, unsuited: Callable[[Protocol], str]) -> Protocol:
+    """Return the protocol of a name, file or JSON; WstalError if it does not suit what is scored.
+
+    `unsuited` says why one does not suit, or nothing. The error names the nearest that does.
+    """
+    try:
+        protocol = read_protocol(source)
+    except WstalError as error:
+        if source in protocol_names() or source.lstrip().startswith("{") or Path(source).suffix:
+            raise
+        suited = [each.name for each in all_protocols() if not unsuited(each)]
+        near = get_close_matches(source, suited, 3, cutoff=0.3)
+        if not near:
+            raise
+        raise WstalError(
+            f"there is no protocol {source!r}; of those that suit the files, nearest: "
+            f"{', '.join(near)} (--list-protocols shows all)"
+        ) from error
+    if not (reason := unsuited(protocol)):
+        return protocol
+    suited = [each for each in all_protocols() if not unsuited(each)]
+    if not suited:
+        raise WstalError(reason)
+    nearest = max(suited, key=lambda each: _alikeness(each, protocol))
+    raise WstalError(f"{reason}. The nearest protocol that suits is {nearest.name}")
+
+
+def _alikeness(one: Protocol, other: Protocol) -> tuple[bool, int]:
+    """How alike two protocols are: of one family first, then by the fields that agree."""
+    pairs = [(getattr(one, each.name), getattr(other, each.name)) for each in fields(Protocol)]
+    return one.kinds == other.kinds, sum(a == b for a, b in pairs)
 
 
 def checked_protocol(name: str, content: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -52,6 +52,7 @@ COLUMNS = [
     "coverage",
     "note",
 ]
+LEAST_VIDEOS = 10  # fewer say nothing about other videos: their draws hardly differ
 WEIGHTS = 1 << 22  # prediction weights in memory at once (float64, 32 MB)
 Run = Sequence[Prepared] | Sequence[Judged]  # the seeds of a run, as a protocol scores them
 
@@ -135,9 +136,12 @@ def compare(
 ) -> pd.DataFrame:
     """Return `paired_bootstrap` as the frame of compare_{a}_vs_{b}.csv.
 
-    `checkpoint` names the checkpoint of the results, `names` the two runs.
+    `checkpoint` names the checkpoint of the results, `names` the two runs. Of fewer than
+    `LEAST_VIDEOS` videos it gives the difference alone, and a note.
     """
     rows = paired_bootstrap(a, b, protocol, resamples=resamples, seed=seed, track=track)
+    if few := note_few_videos(len(a[0].videos)):
+        rows = [{**row, "low": np.nan, "high": np.nan, "p": np.nan, "note": few} for row in rows]
     common = {
         "a": names[0],
         "b": names[1],
@@ -152,6 +156,13 @@ def compare(
     for row in rows:
         row["note"] = "; ".join(text for text in (note, row["note"]) if text)
     return pd.DataFrame([{**common, **row} for row in rows], columns=COLUMNS)
+
+
+def note_few_videos(videos: int) -> str:
+    """Return the note that there is no interval because of too few videos; empty if there is."""
+    if videos >= LEAST_VIDEOS:
+        return ""
+    return f"no interval: {videos} videos are too few, at least {LEAST_VIDEOS} are needed"
 
 
 def paired_bootstrap(

@@ -1,4 +1,4 @@
-"""Detections in files of ActivityNet's format, read and checked."""
+"""Detections in files of ActivityNet's format or in CSV, read and checked."""
 
 from __future__ import annotations
 
@@ -9,20 +9,29 @@ from typing import Any
 import pandas as pd
 
 from wstal.base.errors import WstalError
-from wstal.base.text_files import read_json
+from wstal.base.text_files import read_json, read_rows
+from wstal.datasets.folder import video_id
 
 EXPECTED = "detections in ActivityNet's format"
 COLUMNS = ["video_id", "t_start", "t_end", "label", "score"]
 
 
 def read_detections(path: str | Path) -> pd.DataFrame:
-    """Read proposals.json, or any tool's file in ActivityNet's format.
+    """Read proposals.json, any tool's file in ActivityNet's format, or CSV.
 
-    Returns a frame video_id, t_start, t_end, label, score (seconds) in file order. Raises
-    WstalError that names file, video, entry and remedy for a segment that is negative, inverted
-    or not finite, and for a score that is not a finite number.
+    CSV has the columns video, t_start, t_end, label, score; a video's name may have its file's
+    extension. Returns a frame video_id, t_start, t_end, label, score (seconds) in file order.
+    Raises WstalError that names file, video, entry and remedy for a segment that is negative,
+    inverted or not finite, and for a score that is not a finite number.
     """
-    return _frame(path, _results(path, read_json(path, EXPECTED)))
+    if is_csv(path):
+        return _frame(path, _rows_of_csv(path))
+    return _frame(path, _rows(path, _results(path, read_json(path, EXPECTED))))
+
+
+def is_csv(path: str | Path) -> bool:
+    """Return whether a file's name says that it is CSV."""
+    return Path(path).suffix.lower() == ".csv"
 
 
 def read_detections_by_iteration(path: str | Path) -> dict[int, pd.DataFrame]:
@@ -34,7 +43,8 @@ def read_detections_by_iteration(path: str | Path) -> dict[int, pd.DataFrame]:
     content = read_json(path, EXPECTED)
     if not isinstance(content, dict) or not isinstance(content.get("iterations"), dict):
         raise WstalError(f'{path}: expected {{"iterations": {{"200": results, ...}}}}')
-    frames = {int(key): _frame(path, value) for key, value in content["iterations"].items()}
+    iterations = content["iterations"].items()
+    frames = {int(key): _frame(path, _rows(path, value)) for key, value in iterations}
     return dict(sorted(frames.items()))
 
 
@@ -68,8 +78,8 @@ def _results(path: str | Path, content: Any) -> Mapping[str, Any]:
     return content["results"]
 
 
-def _frame(path: str | Path, results: Mapping[str, Any]) -> pd.DataFrame:
-    frame = pd.DataFrame(_rows(path, results), columns=COLUMNS)
+def _frame(path: str | Path, rows: Iterator[tuple]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.astype({"t_start": float, "t_end": float, "score": float})
 
 
@@ -89,15 +99,32 @@ def _rows(path: str | Path, results: Mapping[str, Any]) -> Iterator[tuple]:
                 raise WstalError(
                     f"{where}: {entry} ({error!r}); expected segment [start, end], label, score"
                 ) from error
-            if not (abs(start) < float("inf") and abs(end) < float("inf")):
-                raise WstalError(f"{where}: segment {start} to {end} is not finite; remove it")
-            if start < 0 or end < start:
-                problem = "begins before the video" if start < 0 else "ends before it starts"
-                raise WstalError(
-                    f"{where}: segment {start} to {end} s {problem}; clip or remove it"
-                )
-            if not abs(score) < float("inf"):
-                raise WstalError(
-                    f"{where}: score {score} is not finite; score every detection or remove it"
-                )
-            yield video, start, end, label, score
+            yield _checked_row(where, video, start, end, label, score)
+
+
+def _rows_of_csv(path: str | Path) -> Iterator[tuple]:
+    numbers = ("t_start", "t_end", "score")
+    for row in read_rows(path, ("video", "t_start", "t_end", "label", "score"), numbers):
+        where, video = f"{path}, line {row.line}", video_id(row["video"])
+        if not any(row[name].strip() for name in (*numbers, "label")):
+            continue  # a video in which nothing was found
+        try:
+            start, end, score = (float(row[name]) for name in numbers)
+        except ValueError as error:
+            raise WstalError(f"{where}: {error}; expected t_start, t_end and score") from error
+        yield _checked_row(where, video, start, end, row["label"].strip(), score)
+
+
+def _checked_row(
+    where: str, video: str, start: float, end: float, label: Any, score: float
+) -> tuple[str, float, float, Any, float]:
+    if not (abs(start) < float("inf") and abs(end) < float("inf")):
+        raise WstalError(f"{where}: segment {start} to {end} is not finite; remove it")
+    if start < 0 or end < start:
+        problem = "begins before the video" if start < 0 else "ends before it starts"
+        raise WstalError(f"{where}: segment {start} to {end} s {problem}; clip or remove it")
+    if not abs(score) < float("inf"):
+        raise WstalError(
+            f"{where}: score {score} is not finite; score every detection or remove it"
+        )
+    return video, start, end, label, score

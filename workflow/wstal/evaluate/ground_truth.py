@@ -18,8 +18,10 @@ import pandas as pd
 from wstal.base.errors import WstalError
 from wstal.base.files import from_sheet, require_ids
 from wstal.base.text_files import LONGEST, Row, read_json, read_rows, read_text
+from wstal.datasets.folder import video_id
 
 COLUMNS = ["video_id", "t_start", "t_end", "label"]
+EXPECTED = "ground truth in ActivityNet's format"
 # The scored subset becomes `test`: ActivityNet withholds its test labels and scores validation.
 SUBSETS = {"test": "test", "validation": "val", "val": "val", "training": "train", "train": "train"}
 
@@ -92,15 +94,17 @@ class GroundTruth:
 
 
 def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTruth:
-    """Read annotations.json, or a file in ActivityNet's format from any tool, plain or gzipped.
+    """Read annotations.json, a file in ActivityNet's format from any tool (also gzipped), or CSV.
 
+    CSV has the columns video, t_start, t_end, label, as segments.csv; all its videos are scored.
     `subset` names the subset to score in the file's own word. By default that is `test` if its
     videos have segments (in this project's files, also if they only have labels), else
     `validation`, which ActivityNet scores. Raises WstalError that names file, video and value for
     an entry that cannot be used.
     """
     try:
-        content = read_json(path, "ground truth in ActivityNet's format")
+        is_table = Path(path).suffix.lower() == ".csv"
+        content = _read_table(path) if is_table else read_json(path, EXPECTED)
         database = content["database"]
         entries = {str(video): dict(entry) for video, entry in database.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -132,6 +136,22 @@ def read_ground_truth(path: str | Path, subset: str | None = None) -> GroundTrut
             for key in ("annotated", "labelled")
         ),
     )
+
+
+def _read_table(path: str | Path) -> dict[str, Any]:
+    """The content of a CSV file in ActivityNet's layout; a row of a video alone has no segment."""
+    database: dict[str, dict[str, Any]] = {}
+    times = ("t_start", "t_end")
+    for row in read_rows(path, ("video", *times, "label"), times):
+        entry = database.setdefault(video_id(row["video"]), {"subset": "test", "annotations": []})
+        if not any(row[name].strip() for name in (*times, "label")):
+            continue
+        try:
+            segment = [float(row[name]) for name in times]
+        except ValueError as error:
+            raise WstalError(f"{path}, line {row.line}: {error}; expected seconds") from error
+        entry["annotations"].append({"segment": segment, "label": row["label"].strip()})
+    return {"database": database}
 
 
 def _annotations(entry: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -210,7 +210,8 @@ def detection_rows(
     values = match_ap(matches)
     if protocol.ties != "stable":
         values = prepared_ap(prepared, protocol.tious, protocol.ties)
-    ends = tie_span(prepared, protocol) if spans else {}
+    has_ties = prepared.predictions.duplicated(["label", "score"]).any()
+    ends = tie_span(prepared, protocol) if spans and has_ties else {}
     for metric, ap in metric_values(protocol, values).items():
         counts = {"gt": int(gt.sum()), "predictions": len(prepared.predictions)}
         overall = {"metric": metric, "class": ALL, "value": percent(class_mean(ap))}
@@ -416,7 +417,21 @@ def best_event_iteration(
     return max(values, key=values.__getitem__, default=None)
 
 
+def class_table(rows: Sequence[Row], metric: str) -> str:
+    """Return the classes' values of a metric as text, the best first, with what was counted."""
+    own = [row for row in rows if row["class"] != ALL and row["metric"] == metric]
+    lines = [
+        f"{'class':<24} {metric.replace('mAP', 'AP'):>12} {'instances':>10} {'detections':>11}"
+    ]
+    for row in sorted(own, key=lambda row: -row["value"]):
+        lines.append(
+            f"{row['class']:<24} {row['value']:>12.2f} {row['gt']:>10} {row['predictions']:>11}"
+        )
+    return "\n".join(lines)
+
+
 def format_row(row: Row) -> str:
-    """Return a row as one line of text."""
-    line = "{protocol} {checkpoint} {metric} {value} ({coverage})".format(**row)
+    """Return a row as one line of text, its value with two decimals."""
+    value = f"{row['value']:.2f}" if row["value"] != "" else "no value"
+    line = "{protocol} {checkpoint} {metric} {shown} ({coverage})".format(**row, shown=value)
     return f"{line}: {CHOSEN_ON_TEST}" if row["checkpoint"] == "best_test" else line

@@ -146,6 +146,20 @@ def listed_videos(truth: GroundTruth, protocol: Protocol) -> list[str]:
     return sorted(ids - set(protocol.exclude))
 
 
+def find_lack(truth: GroundTruth, protocol: Protocol) -> str:
+    """Return what a protocol needs and the ground truth does not have; empty if there is nothing.
+
+    The videos whose subset is scored, a named list of videos, or the ambiguous segments.
+    """
+    try:
+        listed_videos(truth, protocol)
+        if protocol.ambiguous != "ignore":
+            truth.ambiguous_segments(protocol.name)
+    except WstalError as error:
+        return str(error)
+    return ""
+
+
 def split_annotated(truth: GroundTruth, protocol: Protocol) -> tuple[list[str], str]:
     """Return the listed videos whose segments are known, and how many others there are, or ""."""
     listed = listed_videos(truth, protocol)
@@ -162,7 +176,8 @@ def find_list_problems(truth: GroundTruth, protocol: Protocol) -> list[str]:
             f"{truth.source}: protocol {protocol.name} is for {protocol.videos} videos and finds "
             f"{len(videos)}"
         )
-    if absent := sorted(set(protocol.exclude) - set(truth.subset)):
+    absent = sorted(set(protocol.exclude) - set(truth.subset))
+    if absent and len(videos) != protocol.videos:  # else the ground truth leaves them out itself
         problems.append(
             f"{truth.source} has no video {', '.join(absent[:3])}, which protocol "
             f"{protocol.name} excludes ({len(absent)} of {len(protocol.exclude)} absent): "
@@ -172,8 +187,12 @@ def find_list_problems(truth: GroundTruth, protocol: Protocol) -> list[str]:
 
 
 def count_unscored(truth: GroundTruth, protocol: Protocol, predictions: pd.DataFrame) -> str:
-    """Return a warning that counts detections of videos that are not scored; empty for none."""
-    outside = predictions[~predictions["video_id"].isin(listed_videos(truth, protocol))]
+    """Return a warning that counts detections of videos that are not scored; empty for none.
+
+    The videos that the protocol excludes by name are not counted.
+    """
+    expected = {*listed_videos(truth, protocol), *protocol.exclude}
+    outside = predictions[~predictions["video_id"].isin(expected)]
     if not len(outside):
         return ""
     return (
