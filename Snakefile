@@ -29,9 +29,6 @@ include: "rules/tables.smk"
 include: "rules/report.smk"
 
 
-refuse_misspelt_targets()
-
-
 onstart:
     plan_of_the_run()
     list_missing_videos()
@@ -73,3 +70,6 @@ rule demo_all:
         "results/demo/methods.csv",
         "results/demo_ave/cavf_map.csv",
         "results/demo_ave/cavf/viewer.html",
+
+
+refuse_misspelt_targets()

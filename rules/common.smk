@@ -23,7 +23,7 @@ from wstal.config.params import Params, named_files
 from wstal.config.run_end import Interrupt, headline_files, report_failure, summary
 from wstal.config.run_progress import follow
 from wstal.config.stages import BACKBONES
-from wstal.config.targets import alternation, asked_for, misspelt
+from wstal.config.targets import alternation, asked_for, misspelt, misspelt_rule, named_first
 from wstal.train import TRAINING_LOG
 
 WORK = Path.cwd()  # with results/, data/ and wstal.yaml
@@ -99,6 +99,10 @@ def refuse_misspelt_targets():
         if not Path(path).exists() and not any(each.is_producer(path) for each in workflow.rules):
             outputs = [str(output) for each in workflow.rules for output in each.output]
             sys.exit(misspelt(path, outputs, NAMES, CATALOG.parts()))
+    rules = [each.name for each in workflow.rules]
+    for name in named_first(sys.argv):
+        if not Path(name).exists() and (problem := misspelt_rule(name, rules)):
+            sys.exit(problem)
 
 
 def say(text):

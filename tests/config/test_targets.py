@@ -192,3 +192,13 @@ def test_conventions_of_a_paper_are_each_in_a_protocol_alone(catalog):
             for cause in differing(own, paper):
                 alone = [p for p in known if differing(own, p) == [cause]]
                 assert any(cause not in differing(p, paper) for p in alone), (method, cause)
+
+
+def test_a_misspelt_rule_is_answered_with_what_is_near():
+    rules = ["all", "demo", "demo_all", "train"]
+    words = ["snakemake", "demo_al", "train", "--cores", "2", "demo"]
+    assert named_first(words) == ["demo_al", "train"]
+    expected = "there is no target demo_al; did you mean demo_all or demo or all?"
+    assert misspelt_rule("demo_al", rules) == expected
+    assert misspelt_rule("train", rules) == misspelt_rule("results/x.csv", rules) == ""
+    assert misspelt_rule("zzzz", rules).endswith("results/README.md lists the targets")

@@ -16,6 +16,7 @@ Examples:
 """
 
 import argparse
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -39,11 +40,13 @@ def add_arguments(add: Add) -> None:
 
 def weights(args: argparse.Namespace) -> int:
     sources = read_sources(args.sources)
+    known = ", ".join(sources)
     if unknown := set(args.names) - set(sources):
-        names, known = ", ".join(sorted(unknown)), ", ".join(sources)
-        raise WstalError(f"unknown weights: {names}; known: {known}")
+        near = [get_close_matches(name, sources, 1) for name in sorted(unknown)]
+        hint = f"nearest: {', '.join(n[0] for n in near)}" if all(near) else f"known: {known}"
+        raise WstalError(f"unknown weights: {', '.join(sorted(unknown))}; {hint}")
     if args.action == "fetch" and not args.names:
-        raise WstalError(f"name the weights to fetch; known: {', '.join(sources)}")
+        raise WstalError(f"name the weights to fetch; known: {known}")
     if args.action == "verify":
         return verify_weights(args, sources)
     terms = read_yaml(args.sources.with_name("terms.yaml"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import takewhile
 from typing import Any
 
 from wstal.config.catalog import Catalog
@@ -135,6 +136,15 @@ def misspelt(
     return f"no rule makes {target}: {unknown}it is made as {' or '.join(suffixes)}"
 
 
+def misspelt_rule(name: str, rules: Collection[str]) -> str:
+    """Return that no rule has this name, with the nearest; "" if one has, or if it is a path."""
+    if name in rules or "/" in name:
+        return ""
+    near = get_close_matches(name, rules, 3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "results/README.md lists the targets"
+    return f"there is no target {name}; {hint}"
+
+
 def _with_other_suffix(
     target: str, patterns: Iterable[str], known: Mapping[str, Collection[str]]
 ) -> tuple[dict[str, str], list[str]]:
@@ -183,6 +193,11 @@ def asked_for(arguments: Sequence[str]) -> list[str]:
     """Return the paths in results/ on Snakemake's command line, without the values of options."""
     words = zip(arguments, arguments[1:], strict=False)
     return [path for last, path in words if path.startswith("results/") and not _takes_path(last)]
+
+
+def named_first(arguments: Sequence[str]) -> list[str]:
+    """Return the words on the command line that are targets for certain: before any option."""
+    return list(takewhile(lambda word: not word.startswith("-"), arguments[1:]))
 
 
 def _takes_path(word: str) -> bool:
