@@ -122,6 +122,7 @@ def test_watch_shows_the_last_line_of_recent_logs(tmp_path):
         ("{root}/mine.yaml", "{root}/mine.yaml"),
         ("../../mine.yaml", "{root}/mine.yaml"),
         ("a=b", "a=b"),
+        ("--configfile=../../mine.yaml", "--configfile={root}/mine.yaml"),
     ],
 )
 def test_words_are_those_that_snakemake_sees_from_the_checkout(tmp_path, word, expected):

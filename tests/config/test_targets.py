@@ -11,6 +11,8 @@ from wstal.config.layers import split_run, tables_of
 from wstal.config.targets import (
     gap_runs,
     misspelt,
+    misspelt_rule,
+    named_first,
     no_method,
     printed_row,
     suited_methods,
@@ -198,7 +200,7 @@ def test_a_misspelt_rule_is_answered_with_what_is_near():
     rules = ["all", "demo", "demo_all", "train"]
     words = ["snakemake", "demo_al", "train", "--cores", "2", "demo"]
     assert named_first(words) == ["demo_al", "train"]
-    expected = "there is no target demo_al; did you mean demo_all or demo or all?"
+    expected = "there is no target demo_al; did you mean demo_all or demo?"
     assert misspelt_rule("demo_al", rules) == expected
     assert misspelt_rule("train", rules) == misspelt_rule("results/x.csv", rules) == ""
     assert misspelt_rule("zzzz", rules).endswith("results/README.md lists the targets")

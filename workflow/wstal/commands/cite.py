@@ -1,4 +1,4 @@
-"""Print what a paper should say about a result, and the BibTeX of all that it stands on.
+"""Print what a paper should say about a result, and the BibTeX to cite.
 
 It names versions, protocol, features, seeds and digests, from the file's provenance beside it, and
 cites the method, the dataset, the networks and wstal. A table gives one paragraph per run.
@@ -16,14 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wstal.commands.console import ROOT, Add, Program
 from wstal.base.errors import WstalError
 from wstal.base.files import read_frame
 from wstal.base.provenance import read_provenance
 from wstal.base.text_files import read_text
-from wstal.config.catalog import Catalog, load_catalog
+from wstal.config.catalog import Catalog, own_catalog
 from wstal.config.layers import split_run
 from wstal.config.stages import STAGES, section_of, stages_before
 
@@ -34,10 +32,11 @@ _SEED = re.compile(r"seed(\d+)/")
 
 def add_arguments(add: Add) -> None:
     add("paths", type=Path, nargs="+", metavar="RESULT", help="_map.csv files and tables")
+    add("--configfile", type=Path, help="YAML with the recipes and datasets of your own")
 
 
 def cite(args: argparse.Namespace) -> None:
-    catalog = load_catalog()
+    catalog = own_catalog(args.configfile)
     keys: dict[str, None] = {}
     for path in args.paths:
         content = read_provenance(path)
@@ -45,10 +44,9 @@ def cite(args: argparse.Namespace) -> None:
             print("\n".join(paragraph(found, about, catalog)), end="\n\n")
             keys |= dict.fromkeys(cited(found, catalog))
     entries = read_bibtex(ROOT / "workflow/reference/citations.bib")
-    for key in keys:
+    for key in [*keys, "wstal"]:
         if key in entries:
             print(entries[key], end="\n\n")
-    print(own_bibtex(ROOT / "CITATION.cff"))
 
 
 def headlines(path: Path, content: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
@@ -144,19 +142,6 @@ def read_bibtex(path: Path) -> dict[str, str]:
     """Return the entries of a BibTeX file by their keys."""
     entries = re.finditer(r"^@\w+\{([^,]+),.*?^\}", read_text(path, "BibTeX"), re.M | re.S)
     return {entry[1]: entry[0] for entry in entries}
-
-
-def own_bibtex(path: Path) -> str:
-    """Return wstal's own entry, from CITATION.cff."""
-    about = yaml.safe_load(read_text(path, "YAML"))
-    authors = " and ".join(f"{{{each['name']}}}" for each in about["authors"])
-    lines = [
-        f"title = {{{about['title']}}}",
-        f"author = {{{authors}}}",
-        f"version = {{{about['version']}}}",
-        f"note = {{{about['license']} licence}}",
-    ]
-    return "@software{wstal,\n  " + ",\n  ".join(lines) + "\n}"
 
 
 COMMAND = Program(__doc__, add_arguments, cite)

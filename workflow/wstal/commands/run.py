@@ -26,6 +26,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from wstal.commands.console import Add, Program
@@ -37,17 +38,20 @@ PROFILES = ROOT / "workflow/profiles"
 
 
 def snakemake(
-    words: Sequence[str], start: Sequence[str] = ("-m", "snakemake")
+    words: Sequence[str], options: Sequence[str] = (), start: Sequence[str] = ("-m", "snakemake")
 ) -> tuple[list[str], Path]:
     """Return the command that runs Snakemake on the workflow with `words`, and where to run it.
 
-    `words` are options and targets of Snakemake, typed in the current folder; `start` is how
-    Python starts Snakemake.
+    `words` are options and targets of Snakemake, typed in the current folder, `options` others;
+    `start` is how Python starts Snakemake. Targets before any option stay in front: what stands
+    behind an option may be its value.
     """
     folder = Path.cwd()
     work = folder if _names_directory(words) else work_folder(folder)
-    command = [sys.executable, *start, "--snakefile", str(ROOT / "Snakefile")]
-    return [*command, *from_checkout(_with_profile(words, folder), folder, work)], work
+    words = from_checkout(_with_profile(words, folder), folder, work)
+    first = list(takewhile(lambda word: not word.startswith("-"), words))
+    given = ["--snakefile", str(ROOT / "Snakefile"), *options, *words[len(first) :]]
+    return [sys.executable, *start, *first, *given], work
 
 
 def _names_directory(words: Sequence[str]) -> bool:
@@ -77,6 +81,9 @@ def from_checkout(words: Sequence[str], folder: Path, root: Path) -> list[str]:
 
 
 def _from_checkout(word: str, folder: Path, root: Path) -> str:
+    option, equals, value = word.partition("=")
+    if option in CONFIGFILES and equals:
+        return f"{option}={_from_checkout(value, folder, root)}"
     is_path = ("/" in word or Path(word).suffix) and "=" not in word
     if word.startswith(("-", "results/")) or not is_path:
         return word
@@ -130,7 +137,7 @@ def run(args: argparse.Namespace) -> None:
     limited = any(word.startswith(LIMITS) for word in args.words)
     cores = [] if limited else ["--cores", "all"]
     logger = [] if asks_for_own_words(args.words) else ["--logger=wstal"]
-    command, folder = snakemake([*cores, *logger, *args.words], start=["-c", START])
+    command, folder = snakemake(args.words, [*cores, *logger], ["-c", START])
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # Snakemake runs a job on each core
     os.chdir(folder)
     os.execv(sys.executable, command)

@@ -55,6 +55,8 @@ class Interrupt:
     def _line(self) -> str:
         started, *words = self._command
         if started == "-c":  # as `wstal run` starts Snakemake
+            place = words.index("--snakefile") if "--snakefile" in words else len(words)
+            words = words[:place] + words[place + 2 :]
             words = ["wstal", "run", *(word for word in words if word != "--logger=wstal")]
         else:
             words = ["snakemake", *words]
