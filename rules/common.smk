@@ -9,7 +9,7 @@ from snakemake.exceptions import LockException, WorkflowError
 
 # Before an installed package, the one beside these rules; rules that a module fetches have none.
 RULES = workflow.current_basedir
-sys.path[:0] = [str(Path(RULES).parent / "workflow")] if RULES.is_local else []
+sys.path[:0] = [str(Path(RULES).parent / "workflow")] if isinstance(RULES, os.PathLike) else []
 
 from wstal.base.errors import WstalError
 from wstal.base.job_environment import gpu_count, gpus_per_job, prepare_jobs
@@ -121,6 +121,8 @@ def say_what_came_out():
     """Print the headlines, the videos left out, and where page and report are."""
     from wstal.commands.show_map import headlines
 
+    if workflow.touch:  # nothing was made
+        return
     jobs = list(workflow.dag.targetjobs)
     made = headline_files(
         [path for job in jobs for path in job.output], [path for job in jobs for path in job.input]
