@@ -161,6 +161,11 @@ def test_rows_of_a_table_say_which_networks_their_features_are_from(values, name
     assert {row["features"]["networks"] for row in elsewhere} == {"simulated"}
 
 
+def test_every_imported_recipe_names_the_networks_of_its_streams(catalog):
+    unnamed = [name for name, each in catalog.networks.items() if "imported" in each.values()]
+    assert not unnamed
+
+
 def test_every_row_of_every_table_names_its_features_and_shows_every_note(values, catalog, project):
     for name, about in catalog.tables.items():
         table = json.loads(values.table(of(table=name)))
