@@ -1,6 +1,6 @@
-"""Print time and peak memory per stage, as last measured, and what jobs took of their GPUs.
+"""Print time and peak memory per stage, as last measured.
 
-GPU columns are empty for stages that ran on CPUs.
+Jobs on GPUs add their peak of GPU memory, mean utilization and energy.
 
 Examples:
   wstal runtime --benchmarks results/benchmarks/demo
