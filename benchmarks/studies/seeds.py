@@ -192,7 +192,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Train and score the seeds of each run with each candidate's settings, print and record."""
+    """Train and score the seeds of each run with each candidate's settings; record run by run."""
     parser = record_parser(__doc__)
     parser.add_argument("--dataset", default="demo")
     parser.add_argument("--runs", nargs="+", required=True)
@@ -206,6 +206,9 @@ def main() -> None:
     args = parser.parse_args()
     candidates = read_yaml(args.candidates) if args.candidates else {"": {}}
     candidates = {name: candidates[name] for name in args.only or candidates}
+    settings = {"dataset": args.dataset, "metric": args.metric, "subset": args.subset}
+    method, kind = args.runs[0].partition("-")[0], "settings" if args.candidates else "seeds"
+    record = args.name or f"{kind}_{method}_{args.dataset}"
     results: dict[str, Any] = {}
     for candidate, changes in candidates.items():
         catalog = load_catalog(changes)
@@ -239,12 +242,8 @@ def main() -> None:
                     print("   ", results[name]["first_minus_this"], flush=True)
                 if changes:
                     results[name]["changes"] = changes
-    if not args.dry_run:
-        method = args.runs[0].partition("-")[0]
-        kind = "settings" if args.candidates else "seeds"
-        settings = {"dataset": args.dataset, "metric": args.metric, "subset": args.subset}
-        name = args.name or f"{kind}_{method}_{args.dataset}"
-        print(write_record(name, results, settings=settings))
+                if not args.dry_run:
+                    write_record(record, results, settings=settings)
 
 
 if __name__ == "__main__":
