@@ -6,6 +6,7 @@ What runs on a GPU machine also starts there: it may have no decoders and no wor
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import runpy
@@ -296,6 +297,17 @@ def test_lock_pins_every_dependency_with_hashes_and_pulls_no_gpu_build(project):
     needed = [*content["dependencies"], *(item for each in extras.values() for item in each)]
     assert {name_of(item) for item in needed} <= pinned
     assert not [name for name in pinned if name.startswith(("nvidia", "cuda", "triton"))]
+
+
+def test_every_python_and_platform_that_is_named_was_resolved(project):
+    record = json.loads((project / "benchmarks/results/resolved.json").read_text())["results"]
+    assert len(record) == 12
+    content = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    needed = {name_of(item) for item in content["dependencies"]}
+    for place, found in record.items():
+        assert needed <= set(found["plain"]), f"{place}: run `make resolve`"
+        assert not found["without"], place
+        assert ("decord" in found["extras"]) == ("x86-64" in place)
 
 
 def packages_of(path, project):
