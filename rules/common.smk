@@ -156,9 +156,10 @@ def list_missing_weights():
     from wstal.config.missing import require_weights  # slow to import
 
     jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "fetch_weights"]
-    terms = read_yaml(ROOT / "workflow/reference/weights/terms.yaml") if jobs else {}
+    paths = [str(job.output[0]) for job in jobs if not Path(job.output[0]).exists()]
+    terms = read_yaml(ROOT / "workflow/reference/weights/terms.yaml") if paths else {}
     try:
-        if text := require_weights([str(job.output[0]) for job in jobs], WEIGHTS, terms):
+        if text := require_weights(paths, WEIGHTS, terms):
             say(f"{text}\nThey are downloaded now.")
     except WstalError as error:
         raise WorkflowError(str(error)) from None

@@ -99,8 +99,11 @@ def test_missing_weights_are_refused_with_the_place_to_get_them(
     project = bare_project.copy(tmp_path / "wstal")
     done = project.snakemake("results/weights/rgb_imagenet.pt", "--retries", "0", check=False)
     assert done.returncode
-    log = (project.root / "results/logs/weights/rgb_imagenet.pt.log").read_text()
-    assert "https://" in log and "results/weights/rgb_imagenet.pt" in log
+    page = done.stdout + done.stderr
+    assert "This run needs 1 file of weights (about 51 MB):" in page
+    assert "https://" in page and "place: results/weights/rgb_imagenet.pt" in page
+    assert "wstal weights fetch i3d_rgb_imagenet" in page and "cannot be reached" in page
+    assert not (project.root / "results/logs/weights").exists()  # no job has started
 
 
 # `wstal localize` finds in a video file what the DAG found in it.
