@@ -35,8 +35,12 @@ from benchmarks.record import record_parser, write_record
 
 CPU, TIOUS = torch.device("cpu"), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
 QUANTILES = (0.25, 0.5, 0.75)
-# What every reading has unless it says otherwise: no gate on attention, one of the choices.
-BASE = {"localize": {"attention": {"mode": "none"}}}
+# What every reading has unless it says otherwise: the settings from which the defaults were chosen.
+BASE = {
+    "model": {"width": 64},
+    "loss": {"discard_rule": "location"},
+    "localize": {"discard_rule": "location", "attention": {"mode": "none"}},
+}
 # By name: what the reading changes in the config of either stream.
 READINGS: dict[str, dict[str, Any]] = {
     "defaults": {},

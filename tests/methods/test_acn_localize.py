@@ -38,7 +38,9 @@ ANCHORS = np.array([1.0, 2.0, 4.0])
 
 @pytest.fixture(scope="module")
 def settings():
-    return LocalizeSettings(attention=AttentionSettings(quantile=0.5))
+    return LocalizeSettings(
+        discard_rule="location", attention=AttentionSettings(mode="quantile", quantile=0.5)
+    )
 
 
 def video(seed=0, count=20):

@@ -34,9 +34,9 @@ class SelectionSettings:
     # of its labels if none passes [R].
     class_threshold: Share = 0.1
     scp_threshold: Share = 0.1  # snippets of a lower class probability are discarded (paper)
-    # location: a discarded snippet keeps no proposal [R, AutoLoc] | contains: no proposal that
-    # covers one stays (the paper read literally)
-    discard_rule: DiscardRule = "location"
+    # contains: no proposal that covers a discarded snippet stays (the paper read literally, better
+    # on validation videos) | location: a discarded snippet keeps no proposal (AutoLoc)
+    discard_rule: DiscardRule = "contains"
 
 
 class Areas(NamedTuple):
@@ -203,11 +203,9 @@ def selected(
 
     Every location keeps the best proposal that covers it (section 3.3). `passed` is true where the
     class is strong enough. `rule` is a reading of the paper's "positions under 0.1 discard":
-    `location` (such a position keeps no proposal) or `contains` (no proposal that covers one
-    stays). `lengths [M]`.
-
-    differs from paper: read literally it is `contains`, which leaves long anchors without
-    proposals; AutoLoc's code, its model, gates the location.
+    `contains` (no proposal that covers one stays) or `location` (such a position keeps no
+    proposal, as in AutoLoc's code). `contains` leaves anchors of 64 and more without proposals.
+    `lengths [M]`.
     """
     first, last = (x.flatten(1) for x in covered(areas, lengths))
     allowed = areas.valid.flatten(1)
