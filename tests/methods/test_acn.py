@@ -457,7 +457,10 @@ def test_training_reads_a_file_without_times(small, tmp_path):
 
 def test_the_rule_gives_training_that_file_alone(project):
     text = (project / "rules/train.smk").read_text().split("rule train:")[1].split("output:")[0]
-    assert "training_labels.json" in text and "annotations.json" not in text
+    assert "unpack(files.training)" in text and "annotations.json" not in text
+    inputs = (project / "workflow/wstal/config/inputs.py").read_text()
+    named = inputs.split("def training(")[1].split("    def ")[0]
+    assert "/training_labels.json" in named and "/annotations.json" not in named
 
 
 def test_other_segments_give_the_same_weights(small, tmp_path, project):
