@@ -19,8 +19,8 @@ rule fetch_annotations:
         files=named_files,
         code=values.code("fetch_annotations"),
     shell:
-        "python {workflow.scripts:q}/fetch_annotations.py --dataset {wildcards.dataset:q} {params.files:q}"
-        " --output {output:q} |& tee {log:q}"
+        "python .snakemake/wstal/scripts/fetch_annotations.py"
+        " --dataset {wildcards.dataset:q} {params.files:q} --output {output:q} |& tee {log:q}"
 
 
 rule labels:
@@ -44,7 +44,7 @@ rule labels:
         listed=files.of_dataset(dataset_files.own_lists),
         code=values.code("list_videos"),
     shell:
-        "python {workflow.scripts:q}/list_videos.py --dataset {wildcards.dataset:q}"
+        "python .snakemake/wstal/scripts/list_videos.py --dataset {wildcards.dataset:q}"
         " --settings {params.settings:q} {params.files:q} |& tee {log:q}"
 
 
@@ -70,7 +70,7 @@ rule annotations:
         contents=files.of_dataset(dataset_files.label_contents),
         code=values.code("annotate"),
     shell:
-        "python {workflow.scripts:q}/annotate.py --dataset {wildcards.dataset:q}"
+        "python .snakemake/wstal/scripts/annotate.py --dataset {wildcards.dataset:q}"
         " --settings {params.settings:q} {params.files:q} |& tee {log:q}"
 
 
@@ -94,7 +94,7 @@ rule probe:
         listing=values.listing,
         code=values.stage_code("probe"),
     shell:
-        "python {workflow.scripts:q}/probe_videos.py --annotations {input:q} --videos {params.videos:q}"
+        "python .snakemake/wstal/scripts/probe_videos.py --annotations {input:q} --videos {params.videos:q}"
         " --shard {wildcards.shard:q} --shards {params.shards:q} --output {output:q} &> {log:q}"
 
 
@@ -116,4 +116,4 @@ rule manifest:
         files=named_files,
         code=values.code("merge_manifest"),
     shell:
-        "python {workflow.scripts:q}/merge_manifest.py {params.files:q} --output {output:q} &> {log:q}"
+        "python .snakemake/wstal/scripts/merge_manifest.py {params.files:q} --output {output:q} &> {log:q}"

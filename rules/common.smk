@@ -17,7 +17,7 @@ from wstal.config import contents, dataset_files, run_locks
 from wstal.config.catalog import layered_config, load_catalog
 from wstal.config.disk_space import check_space
 from wstal.config.inputs import Inputs
-from wstal.config.installation import ROOT
+from wstal.config.installation import ROOT, link_scripts
 from wstal.config.layers import read_yaml
 from wstal.config.params import Params, named_files
 from wstal.config.run_end import Interrupt, headline_files, report_failure, summary
@@ -28,7 +28,7 @@ from wstal.train import TRAINING_LOG
 
 WORK = Path.cwd()  # with results/, data/ and wstal.yaml
 CACHE = WORK / ".snakemake/wstal"  # checked configuration and code digests, by content
-workflow.scripts = "scripts" if WORK == ROOT else str(ROOT / "scripts")  # in the shell lines
+link_scripts(CACHE / "scripts")  # where the shell lines find them in any work folder
 
 try:
     config.update(layered_config(WORK, config))

@@ -20,7 +20,7 @@ rule frames:
         numbers=values.recipe_numbers("frames"),
         code=values.stage_code("frames"),
     shell:
-        "python {workflow.scripts:q}/decode_frames.py {params.files:q} --recipe {resources.frames:q}"
+        "python .snakemake/wstal/scripts/decode_frames.py {params.files:q} --recipe {resources.frames:q}"
         " --code {params.code:q} &> {log:q}"
 
 
@@ -41,5 +41,5 @@ rule audio:
         recipe=values.recipe_part("audio"),
         code=values.stage_code("audio"),
     shell:
-        "python {workflow.scripts:q}/decode_audio.py {params.files:q} --recipe {params.recipe:q}"
+        "python .snakemake/wstal/scripts/decode_audio.py {params.files:q} --recipe {params.recipe:q}"
         " --code {params.code:q} &> {log:q}"

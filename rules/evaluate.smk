@@ -23,7 +23,7 @@ rule completeness:
         max_missing=values.missing_limit,
         code=values.code("check_completeness"),
     shell:
-        "python {workflow.scripts:q}/check_completeness.py {params.files:q}"
+        "python .snakemake/wstal/scripts/check_completeness.py {params.files:q}"
         " --max-missing {params.max_missing:q} |& tee {log:q}"
 
 
@@ -50,7 +50,7 @@ rule evaluate:
         protocols=values.protocols,
         code=values.code("evaluate"),
     shell:
-        "python {workflow.scripts:q}/evaluate.py {params.files:q} {params.protocols:q}"
+        "python .snakemake/wstal/scripts/evaluate.py {params.files:q} {params.protocols:q}"
         " --code {params.code:q} &> {log:q}"
 
 
@@ -71,7 +71,7 @@ rule baselines:
         protocol=values.protocol,
         code=values.code("baselines"),
     shell:
-        "python {workflow.scripts:q}/baselines.py {params.files:q} --protocol {params.protocol:q}"
+        "python .snakemake/wstal/scripts/baselines.py {params.files:q} --protocol {params.protocol:q}"
         " |& tee {log:q}"
 
 
@@ -94,7 +94,7 @@ rule summarize:
         note=values.result_note,
         code=values.code("summarize"),
     shell:
-        "python {workflow.scripts:q}/summarize.py {params.files:q} --dataset {wildcards.dataset:q}"
+        "python .snakemake/wstal/scripts/summarize.py {params.files:q} --dataset {wildcards.dataset:q}"
         " --recipe {wildcards.recipe:q} --run {wildcards.run:q} {params.protocols:q}"
         " --note={params.note:q} --code {params.code:q} &> {log:q}"
 
@@ -113,7 +113,7 @@ rule headline:
     params:
         code=values.code("copy_result"),
     shell:
-        "python {workflow.scripts:q}/copy_result.py {input:q} {output:q} &> {log:q}"
+        "python .snakemake/wstal/scripts/copy_result.py {input:q} {output:q} &> {log:q}"
 
 
 rule ledger:
@@ -138,7 +138,7 @@ rule ledger:
         note=values.setting("note"),
         code=values.code("ledger"),
     shell:
-        "python {workflow.scripts:q}/ledger.py {params.files:q} --protocols {params.protocols:q}"
+        "python .snakemake/wstal/scripts/ledger.py {params.files:q} --protocols {params.protocols:q}"
         " --note={params.note:q} --output {output:q} &> {log:q}"
 
 
@@ -161,6 +161,6 @@ rule compare:
         note=values.setting("note"),
         code=values.code("compare_runs"),
     shell:
-        "python {workflow.scripts:q}/compare_runs.py {params.files:q}"
+        "python .snakemake/wstal/scripts/compare_runs.py {params.files:q}"
         " --names {wildcards.run:q} {wildcards.other:q} --protocol {params.protocol:q}"
         " --note={params.note:q} --output {output:q} &> {log:q}"

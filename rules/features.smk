@@ -16,7 +16,7 @@ rule fetch_weights:
         name=values.weights_name,
         folder=subpath(output[0], parent=True),
     shell:
-        "python {workflow.scripts:q}/fetch_weights.py {params.name:q} --folder {params.folder:q}"
+        "python .snakemake/wstal/scripts/fetch_weights.py {params.name:q} --folder {params.folder:q}"
         " |& tee {log:q}"
 
 
@@ -40,7 +40,7 @@ rule i3d_rgb:
         network=values.network("i3d", "rgb"),
         code=values.stage_code("i3d_rgb"),
     shell:
-        "python {workflow.scripts:q}/extract_i3d.py --stream rgb --frames {input.frames:q}"
+        "python .snakemake/wstal/scripts/extract_i3d.py --stream rgb --frames {input.frames:q}"
         " --weights {params.network[0]:q} --recipe {resources.recipe:q}"
         " --code {params.code:q} --device {resources.device:q} --output {output:q} &> {log:q}"
 
@@ -66,7 +66,7 @@ rule i3d_flow:
         network=values.network("i3d", "flow"),
         code=values.stage_code("i3d_flow"),
     shell:
-        "python {workflow.scripts:q}/extract_i3d.py --stream flow --frames {input.frames:q}"
+        "python .snakemake/wstal/scripts/extract_i3d.py --stream flow --frames {input.frames:q}"
         " --flow {input.flow:q} --weights {params.network[0]:q} --recipe {resources.recipe:q}"
         " --code {params.code:q} --device {resources.device:q} --output {output:q} &> {log:q}"
 
@@ -91,7 +91,7 @@ rule backbone:
         network=values.network("{backbone}"),
         code=values.backbone_code,
     shell:
-        "python {workflow.scripts:q}/extract_backbone.py --network {wildcards.backbone:q}"
+        "python .snakemake/wstal/scripts/extract_backbone.py --network {wildcards.backbone:q}"
         " --frames {input.frames:q} --weights {params.network[0]:q} --recipe {resources.recipe:q}"
         " --device {resources.device:q} --code {params.code:q} --output {output:q} &> {log:q}"
 
@@ -119,7 +119,7 @@ rule vggish:
         network=values.network("vggish"),
         code=values.stage_code("vggish"),
     shell:
-        "python {workflow.scripts:q}/extract_vggish.py {params.files:q} --weights {params.network[0]:q}"
+        "python .snakemake/wstal/scripts/extract_vggish.py {params.files:q} --weights {params.network[0]:q}"
         " --recipe {resources.recipe:q} --device {resources.device:q} --code {params.code:q} &> {log:q}"
 
 
@@ -146,5 +146,5 @@ rule pack:
         words=values.packed,
         code=values.code("pack_features"),
     shell:
-        "python {workflow.scripts:q}/pack_features.py {params.words:q} --max-missing {resources.limit:q}"
+        "python .snakemake/wstal/scripts/pack_features.py {params.words:q} --max-missing {resources.limit:q}"
         " |& tee {log:q}"

@@ -25,7 +25,7 @@ rule flow:
         numbers=values.recipe_numbers("flow"),
         code=values.stage_code("flow"),
     shell:
-        "python {workflow.scripts:q}/extract_flow.py {params.files:q} --recipe {resources.recipe:q}"
+        "python .snakemake/wstal/scripts/extract_flow.py {params.files:q} --recipe {resources.recipe:q}"
         " --device {resources.device:q} --code {params.code:q} &> {log:q}"
 
 
@@ -51,6 +51,6 @@ rule i3d_flow_streamed:
         network=values.network("i3d", "flow", "flow"),
         codes=values.stage_codes(code="i3d_flow", flow_code="flow"),
     shell:
-        "python {workflow.scripts:q}/stream_i3d_flow.py --frames {input.frames:q}"
+        "python .snakemake/wstal/scripts/stream_i3d_flow.py --frames {input.frames:q}"
         " --weights {params.network[0]:q} --recipe {resources.i3d:q} --flow-recipe {resources.flow:q}"
         " {params.codes:q} --device {resources.device:q} --output {output:q} &> {log:q}"

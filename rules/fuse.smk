@@ -28,5 +28,5 @@ rule fuse:
         config=values.localization,
         code=values.code("fuse"),
     shell:
-        "python {workflow.scripts:q}/fuse.py {params.files:q} --config {params.config:q} --output {output:q}"
-        " &> {log:q}"
+        "python .snakemake/wstal/scripts/fuse.py {params.files:q} --config {params.config:q}"
+        " --output {output:q} &> {log:q}"

@@ -24,8 +24,8 @@ rule import_features:
         listing=values.published_listing,
         code=values.code("import_features"),
     shell:
-        "python {workflow.scripts:q}/import_features.py {params.words:q} --max-missing {resources.limit:q}"
-        " |& tee {log:q}"
+        "python .snakemake/wstal/scripts/import_features.py {params.words:q}"
+        " --max-missing {resources.limit:q} |& tee {log:q}"
 
 
 rule import_manifest:
@@ -44,7 +44,7 @@ rule import_manifest:
     params:
         code=values.code("copy_result"),
     shell:
-        "python {workflow.scripts:q}/copy_result.py {input:q} {output:q} &> {log:q}"
+        "python .snakemake/wstal/scripts/copy_result.py {input:q} {output:q} &> {log:q}"
 
 
 rule score_given:
@@ -65,5 +65,5 @@ rule score_given:
         protocol=values.protocol,
         code=values.code("evaluate"),
     shell:
-        "python {workflow.scripts:q}/evaluate.py {params.files:q} --checkpoint given"
+        "python .snakemake/wstal/scripts/evaluate.py {params.files:q} --checkpoint given"
         " --protocol {params.protocol:q} |& tee {log:q}"

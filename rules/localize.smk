@@ -24,5 +24,5 @@ rule localize:
         config=values.localization,
         code=values.method_code("localize", "localize"),
     shell:
-        "python {workflow.scripts:q}/localize.py --method {params.method:q} --config {params.config:q}"
+        "python .snakemake/wstal/scripts/localize.py --method {params.method:q} --config {params.config:q}"
         " {params.files:q} &> {log:q}"

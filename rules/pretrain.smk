@@ -23,7 +23,7 @@ rule pretrain_flow:
     params:
         code=values.code("pretrain_demo"),
     shell:
-        "python {workflow.scripts:q}/pretrain_demo.py --network flow --pool {output.pool:q}"
+        "python .snakemake/wstal/scripts/pretrain_demo.py --network flow --pool {output.pool:q}"
         " --output {output.weights:q} --record {output.record:q} &> {log:q}"
 
 
@@ -42,7 +42,7 @@ rule pretrain_rgb:
     params:
         code=values.code("pretrain_demo"),
     shell:
-        "python {workflow.scripts:q}/pretrain_demo.py --network rgb --pool {input.pool:q}"
+        "python .snakemake/wstal/scripts/pretrain_demo.py --network rgb --pool {input.pool:q}"
         " --teacher {input.teacher:q} --output {output.weights:q} --record {output.record:q}"
         " &> {log:q}"
 
@@ -59,5 +59,5 @@ rule pretrain_vggish:
     params:
         code=values.code("pretrain_demo"),
     shell:
-        "python {workflow.scripts:q}/pretrain_demo.py --network vggish --output {output.weights:q}"
+        "python .snakemake/wstal/scripts/pretrain_demo.py --network vggish --output {output.weights:q}"
         " --record {output.record:q} &> {log:q}"

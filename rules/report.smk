@@ -18,7 +18,7 @@ rule timelines:
         note=values.setting("note"),
         code=values.code("plot_timelines"),
     shell:
-        "python {workflow.scripts:q}/plot_timelines.py {params.files:q} --note={params.note:q}"
+        "python .snakemake/wstal/scripts/plot_timelines.py {params.files:q} --note={params.note:q}"
         " --output {output:q} &> {log:q}"
 
 
@@ -44,7 +44,7 @@ rule viewer:
         protocol=values.protocol,
         code=values.code("view"),
     shell:
-        "python {workflow.scripts:q}/view.py {params.files:q} --protocol {params.protocol:q}"
+        "python .snakemake/wstal/scripts/view.py {params.files:q} --protocol {params.protocol:q}"
         " --about {params.about:q} &> {log:q}"
 
 
@@ -67,7 +67,8 @@ rule calibrate:
         protocol=values.protocol,
         code=values.code("calibrate"),
     shell:
-        "python {workflow.scripts:q}/calibrate.py {params.files:q} --protocol {params.protocol:q} &> {log:q}"
+        "python .snakemake/wstal/scripts/calibrate.py {params.files:q} --protocol {params.protocol:q}"
+        " &> {log:q}"
 
 
 rule operating:
@@ -90,7 +91,7 @@ rule operating:
         note=values.setting("note"),
         code=values.code("operate"),
     shell:
-        "python {workflow.scripts:q}/operate.py {params.files:q} --protocol {params.protocol:q}"
+        "python .snakemake/wstal/scripts/operate.py {params.files:q} --protocol {params.protocol:q}"
         " --note={params.note:q} |& tee {log:q}"
 
 
@@ -114,7 +115,7 @@ rule diagnosis:
         note=values.setting("note"),
         code=values.code("diagnose"),
     shell:
-        "python {workflow.scripts:q}/diagnose.py {params.files:q} --protocol {params.protocol:q}"
+        "python .snakemake/wstal/scripts/diagnose.py {params.files:q} --protocol {params.protocol:q}"
         " --note={params.note:q} --output {output:q} &> {log:q}"
 
 
@@ -132,7 +133,7 @@ rule missing:
     params:
         code=values.code("copy_result"),
     shell:
-        "python {workflow.scripts:q}/copy_result.py {input:q} {output:q} &> {log:q}"
+        "python .snakemake/wstal/scripts/copy_result.py {input:q} {output:q} &> {log:q}"
 
 
 rule figure:
@@ -152,7 +153,7 @@ rule figure:
         options=values.figure_options,
         code=values.code("plot_strips"),
     shell:
-        "python {workflow.scripts:q}/plot_strips.py --annotations {input.annotations:q}"
+        "python .snakemake/wstal/scripts/plot_strips.py --annotations {input.annotations:q}"
         " --names {params.names:q} --manifest {input.manifest:q} --scores {input.scores:q}"
         " --proposals {input.proposals:q} {params.options:q} --title={params.title:q}"
         " --output {output:q} &> {log:q}"
@@ -182,7 +183,7 @@ rule sweep:
         sweep=values.sweep,
         code=values.code("plot_sweep"),
     shell:
-        "python {workflow.scripts:q}/plot_sweep.py {params.files:q} --sweep {params.sweep:q} &> {log:q}"
+        "python .snakemake/wstal/scripts/plot_sweep.py {params.files:q} --sweep {params.sweep:q} &> {log:q}"
 
 
 use rule sweep as sweep_elsewhere with:
@@ -205,7 +206,7 @@ rule acn_figures:
         configs=values.acn_configs,
         code=values.code("draw_acn"),
     shell:
-        "python {workflow.scripts:q}/draw_acn.py --configs {params.configs:q} --formats svg png"
+        "python .snakemake/wstal/scripts/draw_acn.py --configs {params.configs:q} --formats svg png"
         " --folder results/figures &> {log:q}"
 
 
@@ -222,4 +223,5 @@ rule cavf_figure1:
         config=values.cavf_config,
         code=values.code("draw_cavf"),
     shell:
-        "python {workflow.scripts:q}/draw_cavf.py --config {params.config:q} --output {output:q} &> {log:q}"
+        "python .snakemake/wstal/scripts/draw_cavf.py --config {params.config:q} --output {output:q}"
+        " &> {log:q}"

@@ -20,7 +20,7 @@ rule simulate_annotations:
         config=values.setting("simulate"),
         code=values.code("simulate_annotations"),
     shell:
-        "python {workflow.scripts:q}/simulate_annotations.py {params.files:q} --config {params.config:q}"
+        "python .snakemake/wstal/scripts/simulate_annotations.py {params.files:q} --config {params.config:q}"
         " &> {log:q}"
 
 
@@ -46,6 +46,6 @@ rule simulate_features:
         recipe=values.recipe_numbers(),
         code=values.code("simulate_features"),
     shell:
-        "python {workflow.scripts:q}/simulate_features.py --dataset {wildcards.dataset:q} {params.files:q}"
-        " --config {params.config:q} --recipe {wildcards.recipe:q} --recipe-json {params.recipe:q}"
-        " &> {log:q}"
+        "python .snakemake/wstal/scripts/simulate_features.py --dataset {wildcards.dataset:q}"
+        " {params.files:q} --config {params.config:q} --recipe {wildcards.recipe:q}"
+        " --recipe-json {params.recipe:q} &> {log:q}"

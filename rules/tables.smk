@@ -19,7 +19,7 @@ rule table:
         table=values.table,
         code=values.code("make_table"),
     shell:
-        "python {workflow.scripts:q}/make_table.py --table {params.table:q} {params.files:q}"
+        "python .snakemake/wstal/scripts/make_table.py --table {params.table:q} {params.files:q}"
         " --code {params.code:q} &> {log:q}"
 
 
@@ -42,7 +42,7 @@ rule table_elsewhere:
         note=values.setting("note"),
         code=values.code("make_table"),
     shell:
-        "python {workflow.scripts:q}/make_table.py --table {params.table:q} {params.files:q}"
+        "python .snakemake/wstal/scripts/make_table.py --table {params.table:q} {params.files:q}"
         " --dataset {wildcards.dataset:q} --note={params.note:q} --code {params.code:q} &> {log:q}"
 
 
@@ -64,7 +64,7 @@ rule methods:
         left_out=values.methods_left_out,
         code=values.code("list_methods"),
     shell:
-        "python {workflow.scripts:q}/list_methods.py {params.files:q} --title {params.title:q}"
+        "python .snakemake/wstal/scripts/list_methods.py {params.files:q} --title {params.title:q}"
         " --left-out {params.left_out:q} &> {log:q}"
 
 
@@ -88,7 +88,7 @@ rule gap:
         about=values.gap,
         code=values.code("explain_gap"),
     shell:
-        "python {workflow.scripts:q}/explain_gap.py {params.files:q} --about {params.about:q} &> {log:q}"
+        "python .snakemake/wstal/scripts/explain_gap.py {params.files:q} --about {params.about:q} &> {log:q}"
 
 
 rule macs:
@@ -107,5 +107,5 @@ rule macs:
         recipe=values.setting("recipe"),
         code=values.method_code("count_macs", "loss"),
     shell:
-        "python {workflow.scripts:q}/count_macs.py --checkpoint {input:q} --dataset {wildcards.dataset:q}"
+        "python .snakemake/wstal/scripts/count_macs.py --checkpoint {input:q} --dataset {wildcards.dataset:q}"
         " --recipe {params.recipe:q} --run {wildcards.run:q} --output {output:q} &> {log:q}"

@@ -29,7 +29,7 @@ rule train:
         config=values.training,
         code=values.method_code("train", "loss"),
     shell:
-        "python {workflow.scripts:q}/train.py {params.files:q} --config {params.config:q}"
+        "python .snakemake/wstal/scripts/train.py {params.files:q} --config {params.config:q}"
         " --seed {wildcards.seed:q} --device {resources.device:q} --code {params.code:q}"
         " --settings={resources.settings:q} &> {log:q}"
 
@@ -56,7 +56,7 @@ rule import_checkpoint:
         config=values.training,
         code=values.method_code("import_checkpoint", "loss"),
     shell:
-        "python {workflow.scripts:q}/import_checkpoint.py {params.files:q} --config {params.config:q}"
+        "python .snakemake/wstal/scripts/import_checkpoint.py {params.files:q} --config {params.config:q}"
         " --seed {wildcards.seed:q} --device {resources.device:q} --code {params.code:q} &> {log:q}"
 
 
@@ -82,7 +82,7 @@ rule score:
         splits=values.splits,
         code=values.method_code("score", "loss"),
     shell:
-        "python {workflow.scripts:q}/score.py {params.files:q} {params.splits:q}"
+        "python .snakemake/wstal/scripts/score.py {params.files:q} {params.splits:q}"
         " --device {resources.device:q} &> {log:q}"
 
 
@@ -102,4 +102,4 @@ rule training_log:
     params:
         code=values.code("summarize_log"),
     shell:
-        "python {workflow.scripts:q}/summarize_log.py --logs {input:q} --output {output:q} &> {log:q}"
+        "python .snakemake/wstal/scripts/summarize_log.py --logs {input:q} --output {output:q} &> {log:q}"

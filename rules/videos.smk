@@ -20,7 +20,7 @@ rule render_demo:
         folder=subpath(output.labels, parent=True),
         code=values.code("render_demo"),
     shell:
-        "python {workflow.scripts:q}/render_demo.py --output {params.folder:q} --jobs {threads:q}"
+        "python .snakemake/wstal/scripts/render_demo.py --output {params.folder:q} --jobs {threads:q}"
         " --config {params.render:q} &> {log:q}"
 
 
@@ -44,5 +44,5 @@ rule fetch_videos:
         files=named_files,
         code=values.code("fetch_videos"),
     shell:
-        "python {workflow.scripts:q}/fetch_videos.py --dataset {wildcards.dataset:q} {params.files:q}"
+        "python .snakemake/wstal/scripts/fetch_videos.py --dataset {wildcards.dataset:q} {params.files:q}"
         " --jobs {threads:q} |& tee {log:q}"

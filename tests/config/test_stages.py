@@ -34,7 +34,7 @@ RUN_ON_ARRAYS = [stage for stage in STAGES if stage != "probe"]
 
 def test_every_stage_has_the_script_of_its_rule(project):
     rules = "".join(path.read_text() for path in (project / "rules").glob("*.smk"))
-    named = set(re.findall(r"scripts:q\}/((?:decode|extract|probe)_\w+)\.py", rules))
+    named = set(re.findall(r"scripts/((?:decode|extract|probe)_\w+)\.py", rules))
     assert {entry.script for entry in STAGES.values()} == named
 
 
@@ -48,7 +48,7 @@ def test_the_rules_of_the_stages_are_those_of_the_table(project):
             continue
         name = code[1] or "s3d"
         stage = STAGES[name]
-        assert f"{{workflow.scripts:q}}/{stage.script}.py" in rule, name
+        assert f".snakemake/wstal/scripts/{stage.script}.py" in rule, name
         for before in stage.inputs:
             assert f"/{before.replace('probe', 'manifest')}/shard" in rule, name
         section = stage.section if code[1] else "{backbone}"

@@ -78,7 +78,7 @@ def test_shell_lines_are_short_and_quote_every_value(project):
         assert re.fullmatch(r'(\s*("[^"\n]*"|#.*))*\s*', shell), f"{name}: not plain text"
 
 
-SCRIPT = r"python \{workflow\.scripts:q\}/"  # how a shell line of a rule begins
+SCRIPT = r"python \.snakemake/wstal/scripts/"  # how a shell line of a rule begins
 
 
 def test_rules_write_by_jobs_alone(project):

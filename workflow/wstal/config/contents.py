@@ -20,7 +20,7 @@ from wstal.base.contents import Digests, whole
 RECORDS = "results/.records"  # of how each result was made, in Snakemake's format
 CODED_RESULTS = "cmVzdWx0cy"  # how the name of a record of a file in results/ begins, in base64
 SMALL = 1 << 20  # bytes of a file that is not slow to read
-SCRIPTS = "{workflow.scripts:q}/"  # in the shell lines of the rules
+SCRIPTS = ".snakemake/wstal/scripts/"  # in the shell lines of the rules
 
 
 def install(persistence: type, file: type, kept: Path) -> None:

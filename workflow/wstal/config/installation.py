@@ -35,3 +35,14 @@ def work_folder(start: str | Path | None = None) -> Path:
 def shipped_file(path: str) -> str:
     """Return a file of the installation as jobs name it: in another work folder, with ROOT."""
     return path if Path.cwd() == ROOT else str(ROOT / path)
+
+
+def link_scripts(link: Path) -> None:
+    """Let `link` lead to the scripts of this installation; it may lead to those of another one."""
+    target = ROOT / "scripts"
+    if link.is_symlink() and link.readlink() == target:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    new = link.with_name(f"{link.name}.{os.getpid()}")
+    new.symlink_to(target)
+    new.replace(link)
