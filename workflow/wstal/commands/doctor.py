@@ -1,4 +1,4 @@
-"""Report what is installed here and what of wstal works: paste it into a bug report.
+"""Report what is installed and what of wstal works, for a bug report.
 
 Nothing is downloaded or changed. The last part says for each use in the README whether it works on
 this machine, or what is missing.
