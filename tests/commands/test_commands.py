@@ -62,6 +62,14 @@ def calls(text, names=False):
     ]
 
 
+def parses(parser, words):
+    """Whether the words parse, or ask for a list that the parser itself prints."""
+    try:
+        return bool(parser.parse_args(words))
+    except SystemExit as ended:
+        return ended.code == 0
+
+
 @pytest.mark.parametrize("name", summaries())
 def test_every_commands_examples_parse(name, capsys):
     command = importlib.import_module(f"wstal.commands.{name.replace('-', '_')}").COMMAND
@@ -70,7 +78,7 @@ def test_every_commands_examples_parse(name, capsys):
     found = calls(command.about)
     assert found
     for words in found:
-        assert command.passes_on or parser.parse_args(words)
+        assert command.passes_on or parses(parser, words)
 
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results/README.md"]
@@ -85,7 +93,7 @@ def test_the_commands_in_the_docs_parse():
                 assert name in known, f"{path.name}: wstal {name}"
                 module = importlib.import_module(f"wstal.commands.{name.replace('-', '_')}")
                 if not module.COMMAND.passes_on:
-                    assert module.COMMAND.parser(name).parse_args(words), f"{path.name}: {words}"
+                    assert parses(module.COMMAND.parser(name), words), f"{path.name}: {words}"
                 found += 1
     assert found >= 10
 
@@ -99,7 +107,7 @@ def test_every_jobs_examples_parse(name, monkeypatch):
     found = calls(program.about)
     assert found or "snakemake" in program.about
     for words in found:
-        assert program.parser(name).parse_args(words)
+        assert parses(program.parser(name), words)
 
 
 def test_watch_shows_the_last_line_of_recent_logs(tmp_path):

@@ -22,6 +22,7 @@ from wstal.base.job_environment import STARTED_BY
 from wstal.base.process import this_process
 from wstal.commands import console
 from wstal.commands.runtime import COLUMNS, show, stage_costs
+from wstal.networks.torchvision_import import import_torchvision
 
 
 def add_path(add):
@@ -274,9 +275,7 @@ def build_i3d_r50():
 
 NEEDS = {  # what needs each package of an extra
     "decord": lambda: importlib.import_module("wstal.media.decoders.decord"),
-    "torchvision": lambda: importlib.import_module(
-        "wstal.networks.torchvision_import"
-    ).import_torchvision(),
+    "torchvision": lambda: import_torchvision(),
     "pytorchvideo": build_i3d_r50,
     "fvcore": count_macs,
     "resampy": resample,
@@ -289,6 +288,7 @@ def test_a_missing_package_is_named_with_its_extra(package, monkeypatch):
         if name.partition(".")[0] == package or name == "wstal.media.decoders.decord":
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
+    import_torchvision.cache_clear()
     with pytest.raises(SystemExit) as caught:
         Program("", lambda add: None, lambda args: NEEDS[package]()).run([])
     assert f"pip install 'wstal[{EXTRAS[package]}]'" in str(caught.value)

@@ -102,6 +102,7 @@ NOT_RESULTS = {  # why a module writes outside `atomic_path`
     "base/download.py": "appends to {path}.part, which replace_durably renames",
     "config/run_locks.py": "locks: an empty one holds nothing",
     "base/memory.py": "a setting of the kernel",
+    "config/installation.py": "a link, under another name until it is there",
     "train/run.py": "the log of an unfinished run, written anew by one that continues",
     "base/lock.py": "a lock: its content names its holder",
     "demo/videos.py": "write_mp4: its callers give it a temporary path",

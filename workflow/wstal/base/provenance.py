@@ -13,11 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 import wstal
 from wstal.base.errors import WstalError
 from wstal.base.files import canonical_json, read_cached, write_json
+from wstal.base.hdf5_files import open_hdf5
 from wstal.base.user_files import file_sha256
 
 SCHEMA = "wstal-provenance-1"
@@ -80,7 +79,7 @@ def versions() -> dict[str, str]:
 def _about(path: Path) -> dict[str, Any]:
     """Return path and digest of an input; of features, which may be very large, their outline's."""
     if path.name == "features.h5":
-        with h5py.File(path) as file:
+        with open_hdf5(path) as file:
             attrs = {name: str(file.attrs[name]) for name in FEATURES if name in file.attrs}
         return {"path": path.as_posix(), **attrs}
     about: dict[str, Any] = {"path": path.as_posix(), "sha256": file_sha256(path)}

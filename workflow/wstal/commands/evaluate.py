@@ -24,10 +24,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-import h5py
-
 from wstal.commands.console import Add, Program, add_ground_truth, add_protocol, log, warn
 from wstal.base.files import write_csv
+from wstal.base.hdf5_files import open_hdf5
 from wstal.base.provenance import settings_digest, write_provenance
 from wstal.commands.scored_files import features_grid, read_truth
 from wstal.config.protocols import (
@@ -128,7 +127,7 @@ def _training(scores: Path | None) -> dict[str, Any]:
     """Return seed, code, config and versions of the training behind scores of a run."""
     if scores is None:
         return {}
-    with h5py.File(scores) as file:
+    with open_hdf5(scores) as file:
         about = json.loads(file.attrs.get("provenance_json", "{}"))
     if "config" in about:
         about["config"] = settings_digest(about["config"])

@@ -49,7 +49,8 @@ def weights(args: argparse.Namespace) -> int:
         raise WstalError(f"name the weights to fetch; known: {known}")
     if args.action == "verify":
         return verify_weights(args, sources)
-    terms = read_yaml(args.sources.with_name("terms.yaml"))
+    stated = args.sources.with_name("terms.yaml")
+    terms = read_yaml(stated) if stated.is_file() else {}
     for name in args.names or sources:
         entry = sources[name]
         path = (args.folder if entry.url else args.sources.parent) / entry.file

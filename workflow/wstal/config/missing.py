@@ -117,6 +117,10 @@ def _page(
         places.append("allow more by `max_missing:` in that YAML")
     text = ", or ".join(places)
     lines.append(f"{text[0].upper()}{text[1:]}.")
+    if total is None and dataset["kind"] in PUBLISHED:
+        from wstal.datasets.fetching import how_to_get  # slow to import
+
+        lines += ["", how_to_get(name, dataset["labels"], dataset["videos"])]
     return "\n".join(lines)
 
 
