@@ -229,3 +229,6 @@ def test_wstal_yaml_is_laid_over_the_configuration(tmp_path, monkeypatch):
     more.write_text("datasets: {mine: {videos: others}}")
     assert own_catalog().run_config("mine", "co2net")["train"]["lr"] == 0.5
     assert own_catalog(more).datasets["mine"]["videos"] == "others"
+    for text in ("", "# a work folder\n"):
+        (tmp_path / "wstal.yaml").write_text(text)
+        assert "mine" not in own_catalog().datasets

@@ -189,9 +189,12 @@ def load_catalog(
 
 
 def own_config(folder: Path) -> dict[str, Any]:
-    """Return what the `wstal.yaml` of a work folder lays over the configuration; {} without one."""
+    """Return what the `wstal.yaml` of a work folder lays over the configuration.
+
+    Without one, or if it is empty or holds comments alone, that is {}.
+    """
     path = folder / OWN_CONFIG
-    return read_yaml(path) if path.is_file() else {}
+    return read_yaml(path, may_be_empty=True) if path.is_file() else {}
 
 
 def own_catalog(configfile: Path | None = None) -> Catalog:

@@ -25,15 +25,17 @@ READING = ("paper_protocols", "paper_checkpoint", "paper_features", "gap")
 NOT_A_RUN = (*OVERLAYS, *READING)  # not part of what a run computes
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, *, may_be_empty: bool = False) -> dict[str, Any]:
     """Return the mapping in a YAML file; raise WstalError naming the file if it has none.
 
-    A key that a mapping repeats is refused: of two sections of one name the first would be lost.
+    With `may_be_empty` a file without content, or with comments alone, is an empty mapping. A key that a mapping repeats is refused: of two sections of one name the first would be lost.
     """
     try:
         content = yaml.load(read_text(path, "YAML"), _Loader)
     except yaml.YAMLError as error:
         raise WstalError(f"{path} is not YAML: {error}") from error
+    if content is None and may_be_empty:
+        return {}
     if not isinstance(content, dict):
         raise WstalError(f"{path}: expected a mapping of keys to values")
     return content
