@@ -28,7 +28,8 @@ NOT_A_RUN = (*OVERLAYS, *READING)  # not part of what a run computes
 def read_yaml(path: Path, *, may_be_empty: bool = False) -> dict[str, Any]:
     """Return the mapping in a YAML file; raise WstalError naming the file if it has none.
 
-    With `may_be_empty` a file without content, or with comments alone, is an empty mapping. A key that a mapping repeats is refused: of two sections of one name the first would be lost.
+    With `may_be_empty` a file without content, or with comments alone, is an empty mapping. A key
+    that a mapping repeats is refused: of two sections of one name the first would be lost.
     """
     try:
         content = yaml.load(read_text(path, "YAML"), _Loader)
