@@ -45,6 +45,10 @@ def content(scores=False, segments=SEGMENTS):
     return found
 
 
+def only_a(found):
+    return next(part for part in found.parts() if "a" in part.videos)
+
+
 # Of each format: the resolution of its times, whether it keeps scores, overlaps.
 KEPT = {
     "csv": (0, True),
@@ -102,6 +106,20 @@ def test_a_round_trip_keeps_the_segments(tmp_path, name):
     assert bool(losses) == (resolution > 0.001), losses  # none to 1 ms
 
 
+def test_a_video_without_segments_is_annotated_or_not(tmp_path):
+    """Nobody looked at `open`; written as empty, it would be scored as showing no action."""
+    (tmp_path / "in.csv").write_text("video,t_start,t_end,label\na,1,2,x\nempty,,,\n")
+    before = read_files([tmp_path / "in.csv"], None, rates)
+    before.videos["open"] = None
+    before.fps = dict.fromkeys(before.videos, FPS)
+    for name in ("activitynet", "label-studio"):
+        after = round_trip(tmp_path / name, name, before)
+        assert list(after.videos) == ["a", "empty", "open"] and list(after.empty) == ["empty"]
+        write_files(after, tmp_path / f"{name}.csv", format_named("csv"))
+        text = (tmp_path / f"{name}.csv").read_text()
+        assert "empty,,," in text and "open" not in text
+
+
 def test_losses_are_counted():
     before, after = content(scores=True), content(segments=SEGMENTS[:3])
     before.labels, before.durations = {"a": ["wave"]}, {"a": 9.0}
@@ -139,7 +157,7 @@ def test_the_command_says_what_it_wrote_and_lost(tmp_path, capsys):
         "ranges": [{"start": 26, "end": 50}],
         "timelinelabels": ["wave"],
     }
-    assert second == {"id": 2, "data": {"video": "b.mp4"}}
+    assert second == {"id": 2, "data": {"video": "b.mp4"}, "annotations": [{"result": []}]}
 
 
 def test_videos_give_their_rates_and_names(tmp_path):
@@ -200,7 +218,7 @@ def test_tools_name_videos_by_paths_and_addresses(path, video):
 
 def test_pympi_reads_elan_files_and_the_other_way(tmp_path):
     elan = pytest.importorskip("pympi.Elan")
-    (path,) = write_files(content().only("a"), tmp_path / "a.eaf", format_named("elan"))
+    (path,) = write_files(only_a(content()), tmp_path / "a.eaf", format_named("elan"))
     read = elan.Eaf(str(path))
     tiers = {
         name: sorted(read.get_annotation_data_for_tier(name)) for name in read.get_tier_names()
@@ -222,7 +240,7 @@ def test_pympi_reads_elan_files_and_the_other_way(tmp_path):
 
 def test_packages_for_subtitles_read_ours_and_the_other_way(tmp_path):
     srt, webvtt = pytest.importorskip("srt"), pytest.importorskip("webvtt")
-    one = content(scores=True).only("a")
+    one = only_a(content(scores=True))
     write_files(one, tmp_path / "a.srt", format_named("srt"))
     write_files(one, tmp_path / "a.vtt", format_named("webvtt"))
     cues = list(srt.parse((tmp_path / "a.srt").read_text()))

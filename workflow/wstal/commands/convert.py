@@ -116,8 +116,8 @@ def _facts(folder: Path | None, fps: float | None) -> tuple[Rates, Rates]:
 
 def _label_rows(content: Timelines) -> list[dict[str, str]]:
     rows = []
-    for video in content.videos:
-        names = {each.label for each in content.of(video)} | set(content.labels.get(video, ()))
+    for video, own in content.by_video().items():
+        names = {each.label for each in own} | set(content.labels.get(video, ()))
         split = content.subsets.get(video, "")
         rows.append({"video": video, "labels": ";".join(sorted(names)), "split": split})
     return rows

@@ -236,8 +236,8 @@ def write_files(content: Timelines, path: Path, chosen: Format) -> list[Path]:
         write_text(path, chosen.write(content))
         return [path]
     written = []
-    for video in content.videos:
-        target = path / f"{safe_name(video)}{chosen.suffix}"
-        write_text(target, chosen.write(content.only(video)))
+    for part in content.parts():
+        target = path / f"{safe_name(*part.videos)}{chosen.suffix}"
+        write_text(target, chosen.write(part))
         written.append(target)
     return written

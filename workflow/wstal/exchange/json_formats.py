@@ -51,6 +51,8 @@ def read_activitynet(content: Json, source: str) -> Timelines:
                 labels.append(read_name(item.get("label"), f"{where}: [{number}]: label"))
             else:
                 _add_item(found, video, item, f"{where}: annotations[{number}]")
+        if entry.get("annotated") is True and not members(entry, "annotations", list, where):
+            found.empty[video] = None
         if labels:
             found.labels[video] = sorted(set(labels))
         if entry.get("duration"):
@@ -75,21 +77,22 @@ def write_activitynet(content: Timelines) -> Json:
             "version": "1",
             "results": {
                 video: [
-                    {"segment": [s.start, s.end], "label": s.label, "score": s.score}
-                    for s in content.of(video)
+                    {"segment": [s.start, s.end], "label": s.label, "score": s.score} for s in own
                 ]
-                for video in content.videos
+                for video, own in content.by_video().items()
             },
         }
     words = {"train": "training", "val": "validation", "test": "testing"}
     database = {}
-    for video in content.videos:
-        items = [{"segment": [s.start, s.end], "label": s.label} for s in content.of(video)]
+    for video, own in content.by_video().items():
+        items = [{"segment": [s.start, s.end], "label": s.label} for s in own]
         entry: dict[str, Any] = {"subset": words.get(content.subsets.get(video, ""), "testing")}
         if video in content.durations:
             entry["duration"] = content.durations[video]
         if content.labels.get(video):
             entry["labels"] = content.labels[video]
+        if video in content.empty:
+            entry["annotated"] = True
         database[video] = entry | {"annotations": items}
     return {"version": "1", "database": database}
 
@@ -118,6 +121,8 @@ def read_label_studio(content: Json, source: str, rates: Rates) -> Timelines:
         found.videos[video] = None
         found.ask_rate(video, rates)
         done = [a for a in members(task, "annotations", list, where) if not a.get("was_cancelled")]
+        if done and not any(members(group, "result", list, where) for group in done):
+            found.empty[video] = None
         for group in done or members(task, "predictions", list, where):
             for result in members(group, "result", list, where):
                 _add_result(found, video, result, group, where)
@@ -146,9 +151,9 @@ def _add_result(found: Timelines, video: str, result: Json, group: Json, where: 
 def write_label_studio(content: Timelines) -> Json:
     """Return tasks; segments with scores become predictions, which a person corrects."""
     tasks = []
-    for number, video in enumerate(content.videos, 1):
+    for number, (video, own) in enumerate(content.by_video().items(), 1):
         results = {True: [], False: []}  # by whether they are predictions
-        for place, each in enumerate(content.of(video)):
+        for place, each in enumerate(own):
             rate = content.rate(video)
             first = round(each.start * rate) + 1
             result = {
@@ -176,7 +181,7 @@ def write_label_studio(content: Timelines) -> Json:
                 }
             )
         task: dict[str, Any] = {"id": number, "data": {"video": content.file(video)}}
-        if results[False]:
+        if results[False] or video in content.empty:
             task["annotations"] = [{"result": results[False]}]
         if results[True]:
             task["predictions"] = [{"model_version": "wstal", "result": results[True]}]
@@ -238,9 +243,10 @@ def write_via(content: Timelines) -> Json:
         "options": options,
     }
     metadata = {}
-    for video, view in views.items():
-        for each in content.of(video):
-            key = hashlib.sha256(repr(each).encode()).hexdigest()[:8]
+    for video, own in content.by_video().items():
+        view = views[video]
+        for each in own:
+            key = hashlib.sha256(repr(each).encode()).hexdigest()[:16]
             metadata[f"{view}_{key}"] = {
                 "vid": view,
                 "flg": 0,
@@ -324,9 +330,9 @@ def write_fiftyone(content: Timelines) -> Json:
             video: [
                 {"label": classes.index(s.label), "timestamps": [s.start, s.end]}
                 | ({} if s.score is None else {"confidence": s.score})
-                for s in content.of(video)
+                for s in own
             ]
-            for video in content.videos
+            for video, own in content.by_video().items()
         },
     }
 
@@ -401,7 +407,9 @@ def write_boris(content: Timelines) -> Json:
             }
             for number, name in enumerate(classes)
         },
-        "observations": {video: _observation(content, video) for video in content.videos},
+        "observations": {
+            video: _observation(content, video, own) for video, own in content.by_video().items()
+        },
         "behavioral_categories": [],
         "independent_variables": {},
         "coding_map": {},
@@ -410,7 +418,7 @@ def write_boris(content: Timelines) -> Json:
     }
 
 
-def _observation(content: Timelines, video: str) -> Json:
+def _observation(content: Timelines, video: str, own: list[Segment]) -> Json:
     media = content.file(video)
     players = {str(number): [] for number in range(1, PLAYERS + 1)} | {"1": [media]}
     info = {"length": {media: content.durations[video]}} if video in content.durations else {}
@@ -420,7 +428,7 @@ def _observation(content: Timelines, video: str) -> Json:
         "date": "2000-01-01T00:00:00",
         "description": "",
         "time offset": 0.0,
-        "events": sorted(_pairs(content.of(video)), key=lambda event: event[0]),
+        "events": sorted(_pairs(own), key=lambda event: event[0]),
         "observation time interval": [0, 0],
         "independent_variables": {},
         "media_info": info,

@@ -23,7 +23,9 @@ def read_csv(path: str) -> Timelines:
     for row in read_rows(path, ("video", *TIMES, "label"), numbers=(*TIMES, "score")):
         where, video = f"{path}, line {row.line}", video_id(row["video"])
         found.videos[video] = None
-        if any(row[name].strip() for name in (*TIMES, "label")):
+        if not any(row[name].strip() for name in (*TIMES, "label")):
+            found.empty[video] = None
+        else:
             start, end = (read_seconds(row[name], f"{where}: {name}") for name in TIMES)
             score = row.cells.get("score", "").strip()
             try:
@@ -39,12 +41,11 @@ def write_csv_text(content: Timelines) -> str:
     rows = csv.writer(text, lineterminator="\n")
     scored = any(each.score is not None for each in content.segments)
     rows.writerow(["video", *TIMES, "label", *(["score"] if scored else [])])
-    for video in content.videos:
-        own = content.of(video)
+    for video, own in content.by_video().items():
         for each in own:
             score = ["" if each.score is None else repr(each.score)] if scored else []
             rows.writerow([video, repr(each.start), repr(each.end), each.label, *score])
-        if not own:
+        if video in content.empty:
             rows.writerow([video, "", "", "", *([""] if scored else [])])
     return text.getvalue()
 
@@ -88,8 +89,8 @@ def write_vtt(content: Timelines) -> str:
 
 
 def _own(content: Timelines) -> list:
-    (video,) = content.videos
-    return content.of(video)
+    (own,) = content.by_video().values()
+    return own
 
 
 def _cue_text(each) -> str:
@@ -179,9 +180,9 @@ def read_edl(text: str, source: str, video: str, rates: Rates) -> Timelines:
 
 def write_edl(content: Timelines) -> str:
     """Return the markers of one video."""
-    (video,) = content.videos
+    ((video, own),) = content.by_video().items()
     lines = [f"TITLE: {video}", "FCM: NON-DROP FRAME", ""]
-    for number, each in enumerate(content.of(video), 1):
+    for number, each in enumerate(own, 1):
         first = round(each.start * content.rate(video))
         frames = max(round(each.end * content.rate(video)) - first, 1)
         base = round(content.rate(video))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -31,8 +31,9 @@ class Segment(NamedTuple):
 class Timelines:
     """The content of a file: its videos in order, and what is known of them.
 
-    `durations` are in seconds, `labels` the labels of whole videos, `subsets` train, val or test,
-    `fps` their frame rates, `files` the names of their files, `notes` what could not be read.
+    `durations` are in seconds, `labels` the labels of whole videos, `subsets` train, val or test.
+    `empty` are the videos in which somebody looked for segments and found none. `fps` are frame
+    rates, `files` the names of files, `notes` what could not be read.
     """
 
     segments: list[Segment] = field(default_factory=list)
@@ -40,6 +41,7 @@ class Timelines:
     durations: dict[str, float] = field(default_factory=dict)
     labels: dict[str, list[str]] = field(default_factory=dict)
     subsets: dict[str, str] = field(default_factory=dict)
+    empty: dict[str, None] = field(default_factory=dict)
     fps: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -72,22 +74,30 @@ class Timelines:
         """Return the name of a video's file; MP4 if it is not known."""
         return self.files.get(video, f"{video}.mp4")
 
-    def of(self, video: str) -> list[Segment]:
-        """Return the segments of a video in order of time."""
-        return sorted(each for each in self.segments if each.video == video)
+    def by_video(self) -> dict[str, list[Segment]]:
+        """Return the segments of every video in order of time; those of a video without any: []."""
+        found: dict[str, list[Segment]] = {video: [] for video in self.videos}
+        for each in self.segments:
+            found[each.video].append(each)
+        return {video: sorted(own, key=_order) for video, own in found.items()}
 
     def classes(self) -> list[str]:
         """Return all labels, of segments and of videos, sorted."""
         whole = {name for names in self.labels.values() for name in names}
         return sorted({each.label for each in self.segments} | whole)
 
-    def only(self, video: str) -> Timelines:
-        """Return what is known of one video."""
-        kept = {
-            name: {video: values[video]} if video in (values := getattr(self, name)) else {}
-            for name in ("durations", "labels", "subsets", "fps", "files")
-        }
-        return replace(self, segments=self.of(video), videos={video: None}, notes=[], **kept)
+    def parts(self) -> Iterator[Timelines]:
+        """Yield what is known of each video by itself."""
+        for video, own in self.by_video().items():
+            kept = {
+                name: {video: values[video]} if video in (values := getattr(self, name)) else {}
+                for name in ("durations", "labels", "subsets", "empty", "fps", "files")
+            }
+            yield replace(self, segments=own, videos={video: None}, notes=[], **kept)
+
+
+def _order(segment: Segment) -> tuple[float, float, str]:
+    return segment.start, segment.end, segment.label
 
 
 def join(parts: Iterable[Timelines]) -> Timelines:
@@ -96,7 +106,7 @@ def join(parts: Iterable[Timelines]) -> Timelines:
     for part in parts:
         whole.segments += part.segments
         whole.notes += part.notes
-        for name in ("videos", "durations", "labels", "subsets", "fps", "files"):
+        for name in ("videos", "durations", "labels", "subsets", "empty", "fps", "files"):
             getattr(whole, name).update(getattr(part, name))
     return whole
 
@@ -118,20 +128,23 @@ def find_losses(before: Timelines, after: Timelines) -> list[str]:
     if gone:
         lost.append(f"{len(gone)} videos without segments, such as {gone[0]}")
     missing, shifts, scores = 0, [], 0
-    rest = list(after.segments)
-    for each in sorted(before.segments):
-        near = [o for o in rest if (o.video, o.label) == (each.video, each.label)]
+    rest: dict[tuple[str, str], list[Segment]] = {}
+    for each in after.segments:
+        rest.setdefault((each.video, each.label), []).append(each)
+    for each in sorted(before.segments, key=_order):
+        near = rest.get((each.video, each.label), [])
         if not near:
             missing += 1
             continue
         best = min(near, key=lambda other: _shift(each, other))
-        rest.remove(best)
+        near.remove(best)
         shifts.append(_shift(each, best))
         scores += each.score is not None and best.score is None
+    new = sum(map(len, rest.values()))
     if missing:
         lost.append(f"{missing} of {len(before.segments)} segments")
-    if rest:
-        lost.append(f"{len(rest)} segments are new")
+    if new:
+        lost.append(f"{new} segments are new")
     if shifts and max(shifts) > MOST_SHIFT:
         lost.append(f"times: the largest change is {max(shifts):.3f} s")
     if scores:

@@ -79,7 +79,7 @@ def _runs(shown: dict[int, bool]) -> Iterator[tuple[int, int]]:
 
 def write_cvat(content: Timelines) -> str:
     """Return the annotations of one video, a track per segment."""
-    (video,) = content.videos
+    ((video, own),) = content.by_video().items()
     root = Element("annotations")
     SubElement(root, "version").text = "1.1"
     task = SubElement(SubElement(root, "meta"), "task")
@@ -99,7 +99,7 @@ def write_cvat(content: Timelines) -> str:
         "xbr": "32.00",
         "ybr": "32.00",
     }
-    for number, each in enumerate(content.of(video)):
+    for number, each in enumerate(own):
         first = round(each.start * content.rate(video))
         end = max(round(each.end * content.rate(video)), first + 1)
         kind = "auto" if each.score is not None else "manual"
@@ -147,7 +147,7 @@ def read_elan(text: str, source: str) -> Timelines:
 
 def write_elan(content: Timelines) -> str:
     """Return the document of one video: a tier per class, more for overlapping segments."""
-    (video,) = content.videos
+    ((video, own),) = content.by_video().items()
     about = {"AUTHOR": "wstal", "DATE": "2000-01-01T00:00:00+00:00"}
     about |= {"FORMAT": "3.0", "VERSION": "3.0", SCHEMA: "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"}
     root = Element("ANNOTATION_DOCUMENT", about)
@@ -158,7 +158,7 @@ def write_elan(content: Timelines) -> str:
     )
     order = SubElement(root, "TIME_ORDER")
     number = 0
-    for name, segments in _lanes(content.of(video)):
+    for name, segments in _lanes(own):
         tier = SubElement(root, "TIER", LINGUISTIC_TYPE_REF="actions", TIER_ID=name)
         for each in segments:
             number += 1
