@@ -24,6 +24,7 @@ from wstal.config.catalog import Catalog
 from wstal.config.stages import changed_code
 from wstal.evaluate.calibration import describe, read_calibration
 from wstal.evaluate.detections import read_detections
+from wstal.exchange.text_formats import cue_time
 from wstal.features.pack import FeatureFile
 from wstal.localize.proposals import COLUMNS, event_detections, write_proposals
 from wstal.localize.scores import Scores
@@ -99,7 +100,7 @@ def subtitles(detections: pd.DataFrame) -> str:
         if text:
             cues.append((start, end, text))
     return "\n".join(
-        f"{number}\n{_subrip_time(start)} --> {_subrip_time(end)}\n{text}"
+        f"{number}\n{cue_time(start / 1000, ',')} --> {cue_time(end / 1000, ',')}\n{text}"
         for number, (start, end, text) in enumerate(cues, 1)
     )
 
@@ -107,12 +108,6 @@ def subtitles(detections: pd.DataFrame) -> str:
 def _cue(found: pd.DataFrame) -> str:
     best = found.groupby("label")["score"].max().sort_values(ascending=False, kind="stable")
     return "".join(f"{label} {score:z.2f}\n" for label, score in best.head(LINES).items())
-
-
-def _subrip_time(milliseconds: int) -> str:
-    """Return milliseconds as SubRip writes them, hh:mm:ss,ttt."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d},{rest:03d}"
 
 
 def clock(seconds: float) -> str:

@@ -74,7 +74,7 @@ def read_subtitles(text: str, source: str, video: str) -> Timelines:
 def write_srt(content: Timelines) -> str:
     """Return SubRip text of one video."""
     return "\n".join(
-        f"{number}\n{_clock(each.start, ',')} --> {_clock(each.end, ',')}\n{_cue_text(each)}\n"
+        f"{number}\n{cue_time(each.start, ',')} --> {cue_time(each.end, ',')}\n{_cue_text(each)}\n"
         for number, each in enumerate(_own(content), 1)
     )
 
@@ -82,7 +82,7 @@ def write_srt(content: Timelines) -> str:
 def write_vtt(content: Timelines) -> str:
     """Return WebVTT text of one video."""
     cues = [
-        f"{_clock(each.start, '.')} --> {_clock(each.end, '.')}\n{_escape(_cue_text(each))}\n"
+        f"{cue_time(each.start, '.')} --> {cue_time(each.end, '.')}\n{_escape(_cue_text(each))}\n"
         for each in _own(content)
     ]
     return "\n".join(["WEBVTT\n", *cues])
@@ -112,7 +112,8 @@ def _seconds(clock: str) -> float:
     return round(total, 3)
 
 
-def _clock(seconds: float, point: str) -> str:
+def cue_time(seconds: float, point: str) -> str:
+    """Return seconds as hh:mm:ss.ttt, with `point` before the milliseconds."""
     whole, rest = divmod(round(seconds * 1000), 1000)
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{point}{rest:03d}"
 
