@@ -53,7 +53,7 @@ rule calibrate:
     input:
         ground_truth="results/{dataset}/annotations.json",
         coverage="results/{dataset}/{recipe}/coverage.csv",
-        predictions=f"{RUN}/proposals.json",
+        predictions=files.of_detections(files.for_task("detection", f"{RUN}/proposals.json")),
         scores=f"{RUN}/scores.h5",
     output:
         output=f"{RUN}/calibration.json",
@@ -76,7 +76,7 @@ rule operating:
     input:
         ground_truth="results/{dataset}/annotations.json",
         coverage=files.default_recipe("results/{dataset}/{recipe}/coverage.csv"),
-        predictions=files.of_seeds("proposals.json"),
+        predictions=files.of_detections(files.of_seeds("proposals.json")),
         calibrations=files.of_seeds("calibration.json"),
     output:
         output="results/{dataset}/{run}/operating.csv",

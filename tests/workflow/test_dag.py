@@ -294,6 +294,8 @@ def test_a_run_that_joins_proposals_is_not_trained(bare_project):
     ("target", "reason"),
     [
         ("co2net/diagnosis", "dataset demo_ave has `task: events`"),
+        ("co2net/operating.csv", "dataset demo_ave has `task: events`"),
+        ("demo_i3d_16fps/cavf/seed0/segments.csv", "there are no detections to judge"),
         ("acn_map.csv", "gives no class for a second"),
     ],
 )

@@ -309,7 +309,7 @@ class Inputs:
             if self.datasets[wildcards.dataset]["task"] != "detection":
                 raise self._refuse(
                     f"dataset {wildcards.dataset} has `task: events`: there are no detections to "
-                    "sort into kinds of errors; the recall of each class is in every seed's map.csv"
+                    "judge; the recall of each class is in every seed's map.csv"
                 )
             return files(wildcards)
 
