@@ -485,3 +485,37 @@ def test_a_page_of_detections_alone_and_with_all_that_a_run_has(case):
     assert means["mAP@0.1:0.7"] == 100 and len(content["videos"]) == 2
     said = run("view", *COMMON, "--predictions", "gt.json", "--output", "x.html", fails=True)
     assert "not in ActivityNet's format" in said and not (folder / "x.html").exists()
+
+
+def test_calibrate_and_operate(project, tmp_path):
+    """A perfect seed and two false alarms: what the two jobs write, and that they fit together."""
+    truth = write_truth(tmp_path / "annotations.json")
+    alarms = [("v1", 12.0, 14.0, "dive", 0.2), ("v2", 6.0, 8.0, "dive", 0.1)]
+    found = write_detections(tmp_path / "proposals.json", detections([*PERFECT, *alarms]))
+    videos = {
+        video: VideoScores(np.zeros((2, 3)), np.zeros(2), np.array([0.75, 0.25]))
+        for video in ("v1", "v2")
+    }
+    write_scores(tmp_path / "scores.h5", Scores(["dive", "jump"], videos))
+    common = ["--ground-truth", truth, "--protocol", "folder", "--predictions", found]
+    made = {name: tmp_path / name for name in ("c.json", "s.csv", "o.csv", "o.svg")}
+    job = [sys.executable, project / "scripts/calibrate.py", *common]
+    job += ["--scores", tmp_path / "scores.h5", "--output", made["c.json"]]
+    warm_python.run([*job, "--segments", made["s.csv"]], check=True)
+    fitted = json.loads(made["c.json"].read_text())
+    assert (fitted["detections"], fitted["right"], fitted["subset"]) == (5, 3, "test")
+    segments = pd.read_csv(made["s.csv"])
+    assert segments["rank"].tolist() == [1, 2, 3, 1, 2]
+    assert segments["video_probability"].tolist() == [0.75, 0.25, 0.75, 0.75, 0.75]
+    assert (segments["probability"].diff()[segments["rank"] > 1] < 0).all()
+
+    job = [sys.executable, project / "scripts/operate.py", *common, "--note", "made up"]
+    job += ["--calibrations", made["c.json"], "--output", made["o.csv"], "--figure", made["o.svg"]]
+    done = warm_python.run(job, check=True)
+    points = pd.read_csv(made["o.csv"])
+    assert points.loc[0, ["precision", "recall", "segments"]].tolist() == [60, 100, 5]
+    assert points["f1"].max() == 100 and "F1 100.0 (made up; 1 seeds, test videos" in done.stderr
+    assert "made up" in made["o.svg"].read_text()
+    write_detections(tmp_path / "proposals.json", detections(PERFECT))
+    refused = warm_python.run(job)
+    assert refused.returncode == 1 and "was fitted on other detections" in refused.stderr
