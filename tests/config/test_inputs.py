@@ -105,7 +105,7 @@ def test_the_task_decides_what_is_scored(files):
     assert detection(of(dataset="ave", run="cavf")) == []
     with pytest.raises(WstalError, match="acn joins the proposals.*no class for a second"):
         events(of(dataset="ave", run="acn"))
-    with pytest.raises(WstalError, match="there are no detections to sort"):
+    with pytest.raises(WstalError, match="there are no detections to judge"):
         files.of_detections(str)(of(dataset="ave", run="cavf"))
     compared = files.compared_files(of(dataset="demo_ave", run="cavf", other="tssam"))
     assert list(compared) == ["a", "a_by_iteration", "b", "b_by_iteration"]
