@@ -118,7 +118,7 @@ def plan_of_the_run():
 
 
 def say_what_came_out():
-    """Print the headlines, the videos left out, and where page and report are."""
+    """Print headlines, what videos were used for, where page and report are, the time taken."""
     from wstal.commands.show_map import headlines
 
     if workflow.touch:  # nothing was made
@@ -127,13 +127,13 @@ def say_what_came_out():
     made = headline_files(
         [path for job in jobs for path in job.output], [path for job in jobs for path in job.input]
     )
-    for line in summary(made, headlines):
+    for line in summary(made, headlines, sys.argv, PROGRESS.seconds()):
         say(line)
 
 
 def say_why_it_failed():
     """Print the first cause of a run that failed; nothing after Ctrl-C."""
-    report_failure(PROGRESS.state["failed"], say)
+    report_failure(PROGRESS.state["failed"], say, PROGRESS.seconds())
 
 
 def list_missing_videos():

@@ -28,7 +28,7 @@ def add_arguments(add: Add) -> None:
     add("--recipe", required=True)
     add("--run", required=True)
     add_protocol(add)
-    add("--paper-protocol", help="that the paper reading is scored by (default: --protocol)")
+    add("--paper-protocol", help="that a paper scored by (default: no such reading)")
     add("--paper-checkpoint", choices=get_args(Checkpoint), default="last", help="of that reading")
     add("--note", default="", help="stands beside every number, for example: demo data")
     add("--code", default="", help="code digest, recorded")

@@ -7,6 +7,7 @@ import json
 import pandas as pd
 import pytest
 from wstal.base.code_digest import code_digest
+from wstal.config.catalog import load_catalog
 from wstal.config.inputs import Inputs
 from wstal.config.params import Params, named_files
 from wstal.networks.weights import read_sources
@@ -109,11 +110,18 @@ def test_a_change_of_localization_does_not_train_again(values):
     assert json.loads(localization)["nms"]["kind"] == "soft"
 
 
-def test_protocols_of_a_run_and_of_a_ledger(values):
+def test_protocols_of_a_run_and_of_a_ledger(values, sources, project, tmp_path):
     words = values.protocols(of(dataset="thumos14", run="acn-rgb"))
     assert words[::2] == ["--protocol", "--paper-protocol", "--paper-checkpoint"]
     assert [json.loads(word)["name"] for word in words[1:4:2]] == ["th14_212", "th14_213"]
     assert words[-1] == "last"
+    own = {"mine": {"kind": "folder"}}
+    named = {"co2net": {"paper_protocols": {"mine": "folder_snippets"}}}
+    for methods, paper in (({}, []), (named, ["folder_snippets"])):
+        own_catalog = load_catalog({"datasets": own, "methods": methods})
+        own_values = Params(Inputs(own_catalog, sources), project, tmp_path, {})
+        words = own_values.protocols(of(dataset="mine", run="co2net"))
+        assert [json.loads(word)["name"] for word in words[3:4]] == paper  # none scored own videos
     ledger = json.loads(values.ledger_protocols(of(dataset="thumos14")))
     assert ledger[0]["name"] == "th14_212" and len(ledger) == 14
 

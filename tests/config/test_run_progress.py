@@ -20,7 +20,7 @@ from wstal.commands import watch
 from wstal.commands.run import asks_for_own_words
 from wstal.commands.show_map import headlines
 from wstal.config import run_progress
-from wstal.config.run_end import headline_files, summary
+from wstal.config.run_end import command_for, duration, headline_files, summary
 from wstal.config.run_progress import FOLDER, RunProgress
 
 NOW = 1_000_000.0
@@ -38,7 +38,8 @@ onstart:
     PROGRESS.plan(["both"], [(j.rule.name, j.wildcards_dict) for j in workflow.dag.needrun_jobs()])
 
 onerror:
-    report_failure(PROGRESS.state["failed"], lambda t: logger.info(t, extra={"wstal": True}))
+    tell = lambda t: logger.info(t, extra={"wstal": True})
+    report_failure(PROGRESS.state["failed"], tell, PROGRESS.seconds() + 1)
 
 rule both:
     input: "a.txt", "b.txt"
@@ -179,10 +180,13 @@ def test_a_failure_is_its_first_cause_in_three_lines_and_its_log(tmp_path):
     command = workflow(tmp_path, body, "--logger", "wstal", "--keep-going")
     done = warm_python.run(command, cwd=tmp_path)
     assert done.returncode == 1
-    report = done.stderr[done.stderr.index("\nfailed: train of") :].strip().splitlines()[-5:]
+    report = done.stderr[done.stderr.rindex("\nfailed: train of") :].strip().splitlines()
     assert report[0].startswith("failed: train of")
     assert report[1] == "  clip.mp4 is broken; replace it"
-    assert report[2].startswith("  log: ") and report[3] == "  and 1 other job"
+    assert report[2].startswith("  log: ") and report[3].startswith("  and 1 other job: ")
+    first, other = report[0].split()[-1], report[3].split()[-1]
+    assert {first, other} == {"a.txt", "b.txt"}
+    assert report[4].startswith("It ended after ") and report[4].endswith(" s.")
     assert len(done.stderr.splitlines()) < 12 and "Traceback" not in done.stderr
     plain = warm_python.run(workflow(tmp_path, body), cwd=tmp_path)
     assert "\n  clip.mp4 is broken; replace it\n  log: " in plain.stderr
@@ -220,23 +224,47 @@ def test_the_end_has_the_headline_what_was_left_out_and_where_to_look(tmp_path, 
     (folder / "r").mkdir(parents=True)
     row = {"run": "m", "reading": "strict", "metric": "mAP@0.1:0.7", "mean": 41.25, "sd": 1.5}
     row |= {"n": 3, "coverage": "11/12", "protocol": "p", "note": "demo data"}
+    row |= {"recipe": "r", "checkpoint": "last"}
     path = "results/d/m_map.csv"
     pd.DataFrame([row]).to_csv(path, index=False)
+    splits = ["train,9", "train,0", "val,9", "test,9", "test,9"]
+    coverage = "id,split,rows\n" + "".join(f"v{n},{each}\n" for n, each in enumerate(splits))
+    (folder / "r/coverage.csv").write_text(coverage)
     counts = "videos,without_features,max_missing\n12,1,1\n"
     (folder / "r/completeness.csv").write_text(counts)
     made = headline_files([], ["results/d/m_map.csv", "results/d/m/viewer.html"])
-    lines = summary(made, headlines)
+    typed = ["-c", path, "--snakefile", "/x/Snakefile", "--config", "a={b: 1}", "--logger=wstal"]
+    lines = summary(made, headlines, typed, 3725.4)
     assert "41.2" in lines[1] and "demo data" in lines[1]
-    assert lines[2] == "1 of 12 videos have no features; why: results/d/r/coverage.csv"
-    assert lines[3] == "a page of it: snakemake --cores 1 results/d/m/viewer.html"
-    assert lines[4] == f"a report: snakemake --report results/report.html -- {path}"
+    assert (
+        lines[2]
+        == "videos of m_map.csv: 1 to train on (train), 1 not used (val), 2 to score (test)"
+    )
+    assert lines[3] == "1 of 12 videos have no features; why: results/d/r/coverage.csv"
+    assert lines[4] == "a page of it: wstal run results/d/m/viewer.html --config 'a={b: 1}'"
+    assert lines[5] == f"a report: snakemake --report results/report.html -- {path}"
+    assert lines[6] == "It took 1 h 2 min."
     for file in ("results/d/m/viewer.html", "results/report.html"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()
+    pd.DataFrame([row | {"checkpoint": "best_val"}]).to_csv(path, index=False)
+    (tmp_path / "results/report.html").touch()
     lines = summary(made, headlines)
-    assert lines[3:] == ["page: results/d/m/viewer.html", "report: results/report.html"]
+    assert "1 to choose the checkpoint (val)" in lines[2]
+    place = tmp_path.as_uri()
+    assert lines[4:] == [
+        f"page: {place}/results/d/m/viewer.html",
+        f"report: {place}/results/report.html",
+    ]
     assert summary(headline_files(["results/d/r/features.h5"], []), headlines) == []
     assert headline_files(["a_map.csv"], ["b_map.csv"]) == ["a_map.csv"]
+
+
+def test_the_command_for_the_page_is_the_one_of_the_run_with_another_target():
+    words = ["/bin/snakemake", "--cores", "2", "results/d/m_map.csv", "--configfile", "mine.yaml"]
+    assert command_for("p.html", words) == "snakemake p.html --cores 2 --configfile mine.yaml"
+    assert command_for("p.html", ["-c", "demo", "--cores", "4"]) == "wstal run p.html --cores 4"
+    assert [duration(s) for s in (0.2, 48, 200, 7500)] == ["0 s", "48 s", "3 min 20 s", "2 h 5 min"]
 
 
 @pytest.mark.parametrize(

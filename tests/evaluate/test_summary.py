@@ -34,7 +34,7 @@ P = replace(PROTOCOL, name="p")
 Q = replace(PROTOCOL, name="q")
 
 
-def summary(seeds, baselines=None, paper=None, rule="best_test"):
+def summary(seeds, baselines=None, paper=P, rule="best_test"):
     """Summarized, as records by (run, reading)."""
     about = {"dataset": "d", "recipe": "r", "run": "co2net", "note": "demo data"}
     table = summarize(seeds, baselines, **about, protocol=P, paper=paper, paper_checkpoint=rule)
@@ -59,6 +59,17 @@ def test_mean_sd_n_and_the_readings():
     assert len(found) == 5
 
 
+def test_without_a_paper_there_is_one_reading():
+    seeds = [
+        seed({"last": v, "best_val": v, "best_test": v + 2, "constant_attention": 5})
+        for v in (50, 60)
+    ]
+    assert set(summary(seeds, paper=None)) == {
+        ("co2net", "strict"),
+        ("constant_attention", "baseline"),
+    }
+
+
 @pytest.mark.parametrize(("rule", "value"), [("last", 50), ("best_val", 55), ("best_test", 60)])
 def test_the_paper_reading_is_the_checkpoint_that_the_paper_reports(rule, value):
     found = summary([seed({"last": 50, "best_val": 55, "best_test": 60})], rule=rule)
@@ -80,7 +91,7 @@ def test_the_best_seed_is_one_seed_in_every_metric():
     for average, single in ((40, 30), (50, 10)):
         rows = [seed({"last": average}, metric="mAP@0.3:0.7"), seed({"last": single})]
         seeds.append(pd.concat(rows))
-    table = summarize(seeds, None, dataset="d", recipe="r", run="x", protocol=P)
+    table = summarize(seeds, None, dataset="d", recipe="r", run="x", protocol=P, paper=P)
     best = table[table["reading"] == "best_seed"].set_index("metric")["mean"]
     assert best.to_dict() == {"mAP@0.3:0.7": 50, "mAP@0.50": 10}  # the second seed's
     mean = table[table["reading"] == "paper"].set_index("metric")["mean"]

@@ -138,6 +138,11 @@ class Catalog:
         name = named or self.datasets[dataset]["protocol"]
         return {"name": name, **self.protocols[name]}
 
+    def has_paper_reading(self, dataset: str, run: str) -> bool:
+        """Return whether results are also read as a paper does: not those of own videos."""
+        named = self._of_paper("paper_protocols", dataset, run)
+        return self.datasets[dataset]["kind"] != "folder" or named is not None
+
     def paper_recipe(self, dataset: str, run: str) -> str | None:
         """Return the recipe of the features that the method's paper used on the dataset."""
         return self._of_paper("paper_features", dataset, run)

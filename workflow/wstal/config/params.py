@@ -218,10 +218,16 @@ class Params:
         return canonical_json(self._catalog.protocol(wildcards.dataset))
 
     def protocols(self, wildcards: Wildcards) -> list[str]:
-        """Return the options of that protocol, and of how the run's paper scored the dataset."""
+        """Return the options of that protocol, and of how the run's paper scored the dataset.
+
+        No paper scored own videos, unless the method's YAML says how one did.
+        """
+        words = ["--protocol", self.protocol(wildcards)]
+        if not self._catalog.has_paper_reading(wildcards.dataset, wildcards.run):
+            return words
         paper = canonical_json(self._catalog.paper_protocol(wildcards.dataset, wildcards.run))
-        words = ["--protocol", self.protocol(wildcards), "--paper-protocol", paper]
-        return [*words, "--paper-checkpoint", self._catalog.paper_checkpoint(wildcards.run)]
+        checkpoint = self._catalog.paper_checkpoint(wildcards.run)
+        return [*words, "--paper-protocol", paper, "--paper-checkpoint", checkpoint]
 
     def ledger_protocols(self, wildcards: Wildcards) -> str:
         """Return every protocol that suits the dataset as JSON, its own first: the reference."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import shlex
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from wstal.config.run_progress import last_lines
+from wstal.config.targets import asked_for, named_first
 
 CAUSE = 300  # characters of a message that are shown; the log has all of it
 SHOWN = 8  # headlines at the end of a run
@@ -53,14 +56,28 @@ class Interrupt:
             self._report(kind, error, trace)
 
     def _line(self) -> str:
-        started, *words = self._command
-        if started == "-c":  # as `wstal run` starts Snakemake
-            place = words.index("--snakefile") if "--snakefile" in words else len(words)
-            words = words[:place] + words[place + 2 :]
-            words = ["wstal", "run", *(word for word in words if word != "--logger=wstal")]
-        else:
-            words = ["snakemake", *words]
-        return f"stopped: what is finished is kept; to go on: {shlex.join(words)}"
+        again = shlex.join(typed_words(self._command))
+        return f"stopped: what is finished is kept; to go on: {again}"
+
+
+def typed_words(command: Sequence[str]) -> list[str]:
+    """Return the words that a person types for this process's command line, `sys.argv`."""
+    started, *words = command
+    if started != "-c":
+        return ["snakemake", *words]
+    # as `wstal run` starts Snakemake
+    place = words.index("--snakefile") if "--snakefile" in words else len(words)
+    words = words[:place] + words[place + 2 :]
+    return ["wstal", "run", *(word for word in words if word != "--logger=wstal")]
+
+
+def command_for(target: str, command: Sequence[str]) -> str:
+    """Return the command line of this run with another target and the same options."""
+    words = typed_words(command)
+    first = 2 if words[0] == "wstal" else 1
+    asked = {*asked_for(words), *named_first(words[first - 1 :])}
+    kept = [word for word in words[first:] if word not in asked]
+    return shlex.join([*words[:first], target, *kept])
 
 
 def first_cause(failed: Mapping[str, Any]) -> list[str]:
@@ -80,13 +97,24 @@ def _first(value: Any) -> str:
     return value if isinstance(value, str) else next(iter(value or []), "")
 
 
-def report_failure(failed: Sequence[Mapping[str, Any]], log: Log) -> None:
-    """Log the first failure of a run, and how many came after it."""
+def report_failure(failed: Sequence[Mapping[str, Any]], log: Log, seconds: float = 0.0) -> None:
+    """Log the first failure of a run, which jobs failed after it, and after how long it ended."""
     if failed:
-        others = len(failed) - 1
-        more = f"  and {others} other job{'s' * (others > 1)}" if others else ""
+        others = [_first(each.get("output")) or str(each.get("rule")) for each in failed[1:]]
+        more = f"  and {len(others)} other job{'s' * (len(others) > 1)}: " if others else ""
+        more += ", ".join(others[:SHOWN]) + " ..." * (len(others) > SHOWN)
         last = "What is finished is kept: run the same command again once the cause is removed."
-        log("\n".join(filter(None, ["", *first_cause(failed[0]), more, last])))
+        took = f"It ended after {duration(seconds)}." if seconds else ""
+        log("\n".join(filter(None, ["", *first_cause(failed[0]), more, took, last])))
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: `48 s`, `3 min 20 s`, `2 h 5 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
+    first = next((index for index, (count, _) in enumerate(parts) if count), 2)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
 
 
 def headline_files(targets: Iterable[str], inputs: Iterable[str]) -> list[str]:
@@ -98,10 +126,16 @@ def headline_files(targets: Iterable[str], inputs: Iterable[str]) -> list[str]:
     return []
 
 
-def summary(paths: Sequence[str], table: Callable[[Sequence[Path]], str]) -> list[str]:
-    """Return the lines at the end of a run: headlines, videos left out, page and report.
+def summary(
+    paths: Sequence[str],
+    table: Callable[[Sequence[Path]], str],
+    command: Sequence[str] = ("snakemake", "--cores", "1"),
+    seconds: float = 0.0,
+) -> list[str]:
+    """Return the lines at the end of a run: headlines, videos, page and report, time taken.
 
-    `paths` are the headlines that it made, `table` gives their text.
+    `paths` are the headlines that it made, `table` gives their text. `command` is this process's
+    command line, whose options the commands for page and report repeat.
     """
     there = [path for path in paths if Path(path).is_file()]
     if not there:
@@ -109,17 +143,46 @@ def summary(paths: Sequence[str], table: Callable[[Sequence[Path]], str]) -> lis
     lines = ["", table([Path(path) for path in there[:SHOWN]])]
     if len(there) > SHOWN:
         lines.append(f"and {len(there) - SHOWN} other headlines: {' '.join(there[SHOWN:])}")
-    lines += left_out(there)
+    lines += [*videos_used(there), *left_out(there)]
     for path in there[:SHOWN]:
         page = Path(path).parent / Path(path).name.removesuffix("_map.csv") / "viewer.html"
-        made = page if page.is_file() else f"snakemake --cores 1 {page}"
-        lines.append(f"{'page' if page.is_file() else 'a page of it'}: {made}")
+        if page.is_file():
+            lines.append(f"page: {page.absolute().as_uri()}")
+        else:
+            lines.append(f"a page of it: {command_for(str(page), command)}")
     report = Path("results/report.html")
     newest = max(Path(path).stat().st_mtime for path in there)
     if report.is_file() and report.stat().st_mtime >= newest:
-        lines.append(f"report: {report}")
+        lines.append(f"report: {report.absolute().as_uri()}")
     else:
         lines.append(f"a report: snakemake --report {report} -- {' '.join(there[:SHOWN])}")
+    return [*lines, f"It took {duration(seconds)}."] if seconds else lines
+
+
+def videos_used(paths: Iterable[str]) -> list[str]:
+    """Return a line per headline: what the videos of each split with features were used for."""
+    lines = []
+    for path in map(Path, paths):
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        row = next((each for each in rows if each["reading"] == "strict"), {})
+        coverage = path.parent / row.get("recipe", "") / "coverage.csv"
+        if not row.get("recipe") or not coverage.is_file():
+            continue
+        counts = Counter(
+            each["split"]
+            for each in csv.DictReader(coverage.read_text(encoding="utf-8").splitlines())
+            if each["rows"] != "0"
+        )
+        chosen = any(
+            each["checkpoint"] == "best_val" and each["run"] == row["run"] for each in rows
+        )
+        uses = {
+            "train": "to train on",
+            "val": "to choose the checkpoint" if chosen else "not used",
+            "test": "to score",
+        }
+        used = [f"{counts[split]} {use} ({split})" for split, use in uses.items() if counts[split]]
+        lines.append(f"videos of {path.name}: {', '.join(used)}")
     return lines
 
 

@@ -66,6 +66,10 @@ class RunProgress(logging.Handler):
             self.state["targets"] = list(targets)
             self.state["waiting"] = dict(Counter(job_kind(rule, names) for rule, names in jobs))
 
+    def seconds(self) -> float:
+        """Return how long the run has taken so far."""
+        return time.time() - self.state["started"]
+
     def emit(self, record: logging.LogRecord) -> None:
         """Take an event; what cannot be read of it never ends a run."""
         with suppress(Exception):

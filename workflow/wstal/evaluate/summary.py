@@ -72,9 +72,10 @@ def summarize(
     """Return the rows of `_map.csv` from one map.csv frame per seed and that of baselines.csv.
 
     Under `protocol`, the reading `strict` is the best checkpoint on validation if every seed has
-    one, else the last iterate, and `best_test` the best on test. `paper` is `paper_checkpoint`
-    under the protocol `paper` (None, or not in the seeds: `protocol`). `best_seed` is the seed of
-    the paper reading whose `select` average is the greatest; one seed has none. Any other name in
+    one, else the last iterate. The other readings are for comparison with a paper, and exist only
+    if its protocol `paper` is given: `best_test` is the best on test, `paper` is `paper_checkpoint`
+    under `paper` (not in the seeds: under `protocol`). `best_seed` is the seed of the paper reading
+    whose `select` average is the greatest; one seed has none. Any other name in
     the checkpoint column is a baseline derived from the run, and becomes its name in the column
     run. Values are in percent, sd over seeds (n - 1), empty for one seed. Raises WstalError if the
     seeds scored different things.
@@ -98,7 +99,7 @@ def summarize(
         )
     every = pd.concat(tables, ignore_index=True)
     readings = select_readings(every, protocol, paper, paper_checkpoint)
-    best = _best_seed(readings["paper"], protocol) if len(seeds) > 1 else None
+    best = _best_seed(readings["paper"], protocol) if paper and len(seeds) > 1 else None
     if best is not None:
         readings["best_seed"] = readings["paper"].query("seed == @best")
     derived = every[~every["checkpoint"].isin(CHECKPOINTS)]
@@ -152,9 +153,11 @@ def select_readings(
 ) -> dict[str, pd.DataFrame]:
     """Return the rows of map.csv files that belong to strict, paper and best_test, if any."""
     own = rows[rows["protocol"] == protocol.name]
-    theirs = rows[rows["protocol"] == paper.name] if paper else own
-    return {
-        "strict": _rows_of(own, "best_val"),
+    strict = {"strict": _rows_of(own, "best_val")}
+    if paper is None:
+        return strict
+    theirs = rows[rows["protocol"] == paper.name]
+    return strict | {
         "paper": _rows_of(theirs if len(theirs) else own, paper_checkpoint),
         "best_test": _rows_of(own, "best_test"),
     }

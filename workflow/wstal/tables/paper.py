@@ -140,7 +140,10 @@ def _own_rows(
     metrics = list(values) if not dataset else _shared_metrics(values, table, ours)
     comparable, features = _features_note(row, elsewhere=bool(dataset))
     readings = [each for each in READINGS if each in {"strict", "paper", *ours["reading"]}]
-    for reading in [row["reading"]] if "reading" in row else readings:
+    wanted = [row["reading"]] if "reading" in row else readings
+    if dataset and "paper" not in set(ours["reading"]):  # own videos, which no paper scored
+        wanted = ["strict"]
+    for reading in wanted:
         for metric in metrics:
             found = ours[(ours["reading"] == reading) & (ours["metric"] == metric)]
             line = found.iloc[0].to_dict() if len(found) else {}
