@@ -33,7 +33,15 @@ TORCH_LOCK, LIBRARY_LOCK = LOCK / "torch.txt", LOCK / "libraries.txt"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 TORCH = ("torch", "torchvision")
 TORCH_NEEDS = ("filelock", "fsspec", "jinja2", "networkx", "sympy", "typing-extensions")  # of both
-EVERYTHING = ("decord", "backbones", "vggish", "resampy", "tensorboard", "check")  # `dev` aside
+EVERYTHING = (  # `cluster` and `dev` aside
+    "decord",
+    "backbones",
+    "vggish",
+    "resampy",
+    "archives",
+    "tensorboard",
+    "check",
+)
 
 
 def pip(*arguments: str, capture: bool = False) -> str:

@@ -27,7 +27,7 @@ PLATFORMS = {  # as uv calls them
     "Linux aarch64": "aarch64-manylinux_2_28",
     "macOS arm64": "aarch64-apple-darwin",
 }
-EXTRAS = ("decord", "backbones", "vggish", "resampy", "tensorboard", "check", "cluster")
+EXTRAS = ("decord", "backbones", "vggish", "resampy", "archives", "tensorboard", "check", "cluster")
 NO_WHEEL = re.compile(r"Wheels are required for `([\w.-]+)`")
 
 

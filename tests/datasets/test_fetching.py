@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -295,9 +296,72 @@ def locked(tmp_path):
     return tmp_path / "locked.zip"
 
 
-def test_an_archive_with_a_password_opens_with_it_alone(locked, tmp_path):
+@pytest.fixture(params=["stream-unzip", "zipfile"])
+def decryption(request, monkeypatch):
+    if request.param == "zipfile":
+        monkeypatch.setitem(sys.modules, "stream_unzip", None)
+    else:
+        pytest.importorskip("stream_unzip")
+    return request.param
+
+
+def test_an_archive_with_a_password_opens_with_it_alone(locked, tmp_path, decryption):
     for password in (None, "wrong"):
         with pytest.raises(WstalError, match="password"):
             unpack(locked, tmp_path / "out", set(CONTENT), password=password)
-    unpack(locked, tmp_path / "out", set(CONTENT), password="secret")
+    assert not list((tmp_path / "out").iterdir())
+    lines = []
+    unpack(locked, tmp_path / "out", set(CONTENT), password="secret", report=lines.append)
     assert written(tmp_path / "out") == {f"{name}.mp4": c for name, c in CONTENT.items()}
+    if decryption == "zipfile":
+        assert len(lines) == 1 and "pip install 'wstal[archives]'" in lines[0]
+    else:
+        assert not lines
+
+
+def test_nothing_is_reported_of_archives_without_a_password(videos_zip, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "stream_unzip", None)
+    lines = []
+    unpack(videos_zip, tmp_path / "out", set(CONTENT), report=lines.append)
+    assert not lines
+
+
+def test_damage_under_a_password_is_found(locked, tmp_path, decryption):
+    content = bytearray(locked.read_bytes())
+    member = find_members(locked, set(CONTENT))["video_test_0000002"]
+    content[member.header_offset + 30 + len(member.filename) + 60] ^= 255
+    locked.write_bytes(content)
+    with pytest.raises(WstalError, match="video_test_0000002.mp4 is damaged"):
+        unpack(locked, tmp_path / "out", {"video_test_0000002"}, password="secret")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_member_gives_no_more_than_the_list_of_files_says(locked, tmp_path):
+    pytest.importorskip("stream_unzip")
+    content, start = bytearray(locked.read_bytes()), locked.read_bytes().index(b"PK\x01\x02")
+    assert int.from_bytes(content[start + 24 : start + 28], "little") == 15000
+    content[start + 24 : start + 28] = (14999).to_bytes(4, "little")
+    locked.write_bytes(content)
+    with pytest.raises(WstalError, match="damaged .not the 14,999 bytes"):
+        unpack(locked, tmp_path / "out", {"video_test_0000001"}, password="secret")
+    assert not list((tmp_path / "out").iterdir())
+
+
+AES = (  # one video encrypted by AES, which Python's zipfile does not read
+    "P)h>@6aWDLV*tf~eq8_n002M$005Xe000&M3jlU$WMyw(bY*jNUobE*FfcGNE^Tl$0htE?0suip0|)@S{g-9VzW<jmwY"
+    "yF(y={FniD_Z<>oYao!Wr<Ua<8Z2Z|z`{x5%?!FTbR@U!4+*uv^G;F^Q|jCpa5akJH>xO928D0~7!O0Am2ffPP&70000"
+    "$0001(IsgC`01E&B000000001h0RR910Cs6)Wp7_}Wpi|2FfcGMFfcJLZE!RJnFjy@06|3q2mnw^1qJ{B000310RT?`0"
+    "04gg00000"
+)
+
+
+@pytest.mark.filterwarnings("ignore:PBKDF2")  # zip archives prescribe its parameters
+def test_an_archive_encrypted_by_aes_is_read_with_the_extra(tmp_path, decryption):
+    (tmp_path / "a.zip").write_bytes(base64.b85decode(AES))
+    name = "video_test_0000001"
+    if decryption == "zipfile":
+        with pytest.raises(WstalError, match=r"pip install 'wstal\[archives\]'"):
+            unpack(tmp_path / "a.zip", tmp_path / "out", {name}, password="secret")
+    else:
+        unpack(tmp_path / "a.zip", tmp_path / "out", {name}, password="secret")
+        assert written(tmp_path / "out") == {f"{name}.mp4": CONTENT[name]}

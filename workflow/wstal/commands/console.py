@@ -42,6 +42,7 @@ EXTRAS = {  # packages that an installation may lack, and the extra that has the
     "fvcore": "backbones",
     "torchvggish": "vggish",
     "resampy": "resampy",
+    "stream_unzip": "archives",
     "tensorboard": "tensorboard",
     "librosa": "check",
 }

@@ -1,18 +1,20 @@
 """Published files, fetched from the addresses in workflow/reference/datasets.
 
 Label files are downloaded and checked (`fetch_files`). Videos come in zip archives, of which only
-the wanted members are written, and nothing outside the folder (`fetch_videos`). For files that
-cannot be fetched, `how_to_get` returns a page on what to place where.
+the wanted members are written, and nothing outside the folder (`fetch_videos`). Members with a
+password are decrypted by stream-unzip, in C and in this process: programs like unzip take the
+password on their command line, which every user of the machine can read. For files that cannot be
+fetched, `how_to_get` returns a page on what to place where.
 """
 
 from __future__ import annotations
 
-import shutil
 import stat
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from shutil import disk_usage
 from typing import Any
@@ -82,7 +84,7 @@ def fetch_videos(
 
     The archives stay in `folder`/archives, whole or partial, and a later run resumes from them.
     `password` is the key in `passwords` to use. `report` receives the disk space needed before
-    anything is fetched. Returns a row per video: id, file, bytes, archive. Raises WstalError if
+    anything is fetched, and a line if decryption is slow here. Returns a row per video: id, file, bytes, archive. Raises WstalError if
     the network fails, the disk is too small, or an archive is refused or needs a password.
     """
     archives, stored = list(archives), folder / "archives"
@@ -99,7 +101,8 @@ def fetch_videos(
         path = stored / entry["file"]
         _download(entry, path, attempts, pause, track_bytes)
         password = passwords.get(entry.get("password", ""))
-        rows += unpack(path, folder, ids, password=password, jobs=jobs, track=track)
+        unpacking = {"password": password, "jobs": jobs, "report": report, "track": track}
+        rows += unpack(path, folder, ids, **unpacking)
     return rows
 
 
@@ -162,13 +165,15 @@ def unpack(
     *,
     password: str | None = None,
     jobs: int = 1,
+    report: Callable[[str], None] = lambda text: None,
     track: Callable[[Iterable], Iterable] = iter,
 ) -> list[dict[str, Any]]:
     """Write the videos `ids` of `archive` to `folder`, checked against the archive's CRC.
 
-    A video that is there in full is kept. Decryption takes a second per megabyte and process, so
-    `jobs` videos are written at a time. Returns rows of id, file, bytes and archive. Raises
-    WstalError if the archive is damaged, the password is missing or wrong, or the disk too small.
+    A video that is there in full is kept; `jobs` videos are written at a time. `report` receives a
+    line if the videos have a password and only Python's zipfile can decrypt them here. Returns
+    rows of id, file, bytes and archive. Raises WstalError if the archive is damaged, the password
+    is missing or wrong, or the disk too small.
     """
     members = find_members(archive, ids)
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,6 +183,8 @@ def unpack(
     need, free = sum(members[name].file_size for name in absent), disk_usage(folder).free
     if need > free:
         raise WstalError(f"{folder}: {need:,} bytes to unpack, {free:,} free on this disk")
+    if any(_is_encrypted(members[name]) for name in absent) and not _has_decryption():
+        report(SLOW.format(archive=archive.name))
     work = [(archive, members[name].filename, targets[name], password) for name in absent]
     if jobs > 1 and len(work) > 1:
         with worker_pool(jobs) as pool:
@@ -201,25 +208,77 @@ def _is_complete(path: Path, member: zipfile.ZipInfo) -> bool:
     return path.is_file() and path.stat().st_size == member.file_size
 
 
-def _write(archive: Path, member: str, target: Path, password: str | None) -> None:
+SLOW = (
+    "{archive} has a password, and Python alone decrypts it slowly; for the speed of unzip: "
+    "pip install 'wstal[archives]'"
+)
+
+
+def _is_encrypted(member: zipfile.ZipInfo) -> bool:
+    return bool(member.flag_bits & 1)
+
+
+def _has_decryption() -> bool:
+    """Whether stream-unzip is installed."""
+    return find_spec("stream_unzip") is not None
+
+
+def _write(archive: Path, name: str, target: Path, password: str | None) -> None:
     secret = password.encode() if password else None
     try:
         with (
             zipfile.ZipFile(archive) as file,
-            file.open(member, pwd=secret) as source,
             atomic_path(target) as temporary,
             temporary.open("wb") as output,
         ):
-            shutil.copyfileobj(source, output, CHUNK)
-    except (RuntimeError, NotImplementedError) as error:  # zipfile's errors about passwords
+            member = file.getinfo(name)
+            fast = secret and _is_encrypted(member) and _has_decryption()
+            chunks = _decrypt(archive, member, secret) if fast else _read(file, member, secret)
+            for chunk in chunks:
+                output.write(chunk)
+    except NotImplementedError as error:  # zipfile's error about how a member is stored
+        raise WstalError(
+            f"{archive}, {name}: {error}; for archives that are encrypted by AES: "
+            "pip install 'wstal[archives]'"
+        ) from error
+    except RuntimeError as error:  # zipfile's errors about passwords
         raise WstalError(
             f"{archive}: {error}; its publisher gives the password on registration"
         ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise WstalError(
-            f"{archive}, {member} is damaged ({error}), or the password is wrong; remove the "
+            f"{archive}, {name} is damaged ({error}), or the password is wrong; remove the "
             "archive to fetch it again"
         ) from error
+
+
+def _read(file: zipfile.ZipFile, member: zipfile.ZipInfo, secret: bytes | None) -> Iterator[bytes]:
+    with file.open(member, pwd=secret) as source:
+        while chunk := source.read(CHUNK):
+            yield chunk
+
+
+def _decrypt(archive: Path, member: zipfile.ZipInfo, secret: bytes) -> Iterator[bytes]:
+    """Yield the content of an encrypted member; raises zipfile's errors."""
+    from stream_unzip import IncorrectPasswordError, UnzipError, stream_unzip  # an extra
+
+    size = 0
+    try:
+        with archive.open("rb") as file:
+            file.seek(member.header_offset)
+            stored = iter(lambda: file.read(CHUNK), b"")
+            _, _, chunks = next(stream_unzip(stored, password=secret, chunk_size=CHUNK))
+            for chunk in chunks:
+                size += len(chunk)
+                if size > member.file_size:  # or a bomb could fill the disk
+                    break
+                yield chunk
+    except IncorrectPasswordError as error:
+        raise RuntimeError("the password is wrong") from error
+    except UnzipError as error:
+        raise zipfile.BadZipFile(f"{type(error).__name__} {error}".strip()) from error
+    if size != member.file_size:
+        raise zipfile.BadZipFile(f"not the {member.file_size:,} bytes that its list of files says")
 
 
 PAGES = {
