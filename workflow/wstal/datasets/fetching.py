@@ -84,8 +84,9 @@ def fetch_videos(
 
     The archives stay in `folder`/archives, whole or partial, and a later run resumes from them.
     `password` is the key in `passwords` to use. `report` receives the disk space needed before
-    anything is fetched, and a line if decryption is slow here. Returns a row per video: id, file, bytes, archive. Raises WstalError if
-    the network fails, the disk is too small, or an archive is refused or needs a password.
+    anything is fetched, and a line if decryption is slow here. Returns a row per video: id, file,
+    bytes, archive. Raises WstalError if the network fails, the disk is too small, or an archive is
+    refused or needs a password.
     """
     archives, stored = list(archives), folder / "archives"
     for entry in archives:
