@@ -263,6 +263,7 @@ PACKAGES = {  # where a package is imported by another name
     "cv2": "opencv-contrib-python-headless",
     "yaml": "pyyaml",
     "annotated_types": "annotated-types",
+    "stream_unzip": "stream-unzip",
 }
 
 
