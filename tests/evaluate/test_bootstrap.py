@@ -25,6 +25,7 @@ from wstal.base.errors import WstalError
 from wstal.evaluate import detection_map
 from wstal.evaluate.average_precision import match
 from wstal.evaluate.bootstrap import (
+    class_differences,
     compare,
     event_draws,
     paired_bootstrap,
@@ -127,6 +128,32 @@ def test_frame_and_speed(project):
     assert table["metric"].tolist() == ["mAP@0.30", "mAP@0.50", "mAP@0.70", "mAP@0.3:0.7"]
     assert set(table["a"]) == {"x"} and set(table["note"]) == {"made up"}
     assert set(table["videos"]) == {60} and set(table["resamples"]) == {1000}
+
+
+def test_the_difference_of_each_class_is_that_of_its_videos_alone():
+    a, b = [many_videos(1, 0.9), many_videos(5, 0.9)], [many_videos(2, 0.3)]
+    rows = class_differences(a, b, PROTOCOL, ["c0", "c1", "c2"], resamples=300)
+    assert [row["class"] for row in rows] == ["c0", "c1", "c2"]
+    assert {row["metric"] for row in rows} == {"AP@0.3:0.7"}
+    overall = paired_bootstrap(a, b, PROTOCOL, resamples=300)[-1]
+    assert np.mean([row["difference"] for row in rows]) == pytest.approx(overall["difference"])
+    for row in rows:
+        assert 0 < row["low"] < row["difference"] < row["high"] and row["valid"] == 300
+    one, none = (replace(few_annotated(4, found), classes=["c0", "c1"]) for found in (True, False))
+    few = class_differences([one], [none], PROTOCOL, ["c0", "c1"])  # nothing of c1 is annotated
+    assert [row["class"] for row in few] == ["c0"] and few[0]["difference"] == 100
+    assert np.isnan(few[0]["low"]) and "4 videos are too few" in few[0]["note"]
+
+
+def test_the_classes_of_events_are_compared_by_their_recall():
+    protocol = replace(PROTOCOL, task="events")
+    a, b = judged([8] * 12), judged([5] * 12)
+    a.labels[:, 9] = b.labels[:, 9] = 1  # background, which both answer there
+    rows = class_differences([a], [b], protocol, ["dive"], resamples=50)
+    found = {row["class"]: (row["a_value"], row["b_value"], row["low"]) for row in rows}
+    nine = 100 / 9
+    assert found["dive"] == pytest.approx((8 * nine, 5 * nine, 3 * nine), abs=1e-5)
+    assert found["background"] == (100, 100, 0)
 
 
 def few_annotated(videos, found):

@@ -198,7 +198,8 @@ def test_evaluate_summarize_and_compare(case):
     run(
         *("summarize", "--seeds", "good.csv", "half.csv", "--baselines", "baselines.csv"),
         *("--dataset", "d", "--recipe", "r", "--run", "co2net", "--note", "demo data"),
-        *("--protocol", "demo", "--paper-checkpoint", "best_test", "--output", "map.csv"),
+        *("--protocol", "demo", "--paper-protocol", "demo", "--paper-checkpoint", "best_test"),
+        *("--output", "map.csv"),
     )
     made = read_provenance(folder / "map.csv")  # digests, all the way to the proposals
     good, half = (each["provenance"] for each in made["inputs"]["seeds"])
@@ -431,7 +432,7 @@ def test_events_from_scores_to_every_table(case):
     run(
         *("summarize", "--seeds", "good.csv", "half.csv", "--baselines", "baselines.csv"),
         *("--dataset", "d", "--recipe", "r", "--run", "cavf", "--output", "map.csv"),
-        *("--protocol", "demo_ave"),
+        *("--protocol", "demo_ave", "--paper-protocol", "demo_ave"),
     )
     table = pd.read_csv(folder / "map.csv").set_index(["run", "reading"])
     assert table["mean"].to_dict() == {

@@ -207,9 +207,9 @@ def add_labels(add: Add) -> None:
     add("--facts", type=Path, help="YAML of what is published about it")
 
 
-def add_ground_truth(add: Add) -> None:
+def add_ground_truth(add: Add, required: bool = True) -> None:
     """Add what is scored: ground truth, subset, ambiguous list, coverage, grid of the features."""
-    add("--ground-truth", type=Path, required=True, help="annotations.json or ActivityNet JSON")
+    add("--ground-truth", type=Path, required=required, help="annotations.json or ActivityNet JSON")
     add("--subset", help="subset to score, in the ground truth's own word")
     add("--ambiguous", type=Path, help="list of ambiguous segments, lines `video start end`")
     add("--coverage", type=Path, help="coverage.csv: which videos have features (default: all)")
@@ -217,9 +217,9 @@ def add_ground_truth(add: Add) -> None:
     add("--t0", type=float, help="of the features, s; refuses snippets if it is not 0")
 
 
-def add_protocol(add: Add) -> None:
+def add_protocol(add: Add, required: bool = True) -> None:
     """Add the evaluation protocol."""
-    add("--protocol", required=True, help="name, YAML file or JSON of a protocol")
+    add("--protocol", required=required, help="name, YAML file or JSON of a protocol")
 
 
 def log(line: str) -> None:

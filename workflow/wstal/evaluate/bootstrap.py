@@ -5,12 +5,13 @@ prediction hits which instance, only how often each video counts: matching is do
 draw costs weighted sums. The seeds of a run are averaged within each draw and are not drawn
 themselves, so the interval is about these trained models on other videos.
 
-`read_strict_runs` reads what two runs are compared by, `compare` makes the table.
+`read_strict_runs` reads what two runs are compared by, `compare` makes the table, and
+`class_differences` that of the classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,42 +189,85 @@ def paired_bootstrap(
             f"protocol {protocol.name} has `ties: {protocol.ties}`, but the draws of a comparison "
             "have one order of equal scores; choose a protocol with `ties: stable`"
         )
-    videos = _shared_videos([*a, *b])
-    events = protocol.task == "events"
+    videos, weights = _draw_videos([*a, *b], resamples, seed)
     metrics = ["accuracy"]
-    if not events:
+    if protocol.task != "events":
         metrics = list(metric_values(protocol, np.zeros((len(protocol.tious), 1))))
+
+    def draws(result: Prepared | Judged) -> np.ndarray:
+        if protocol.task == "events":
+            return event_draws(result, videos, weights)
+        return _metric_draws(result, protocol, videos, weights)
+
+    means = [sum(draws(result) / len(run) for result in track(run)) for run in (a, b)]
+    return [
+        {"metric": metric, **_difference(means[0][:, index], means[1][:, index])}
+        for index, metric in enumerate(metrics)
+    ]
+
+
+def class_differences(
+    a: Run,
+    b: Run,
+    protocol: Protocol,
+    classes: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    track: Callable = iter,
+) -> list[dict[str, Any]]:
+    """Return the difference of each class as `paired_bootstrap` does, with `class` in each row.
+
+    `classes` are those of the ground truth. The metric is the class's AP, averaged over the
+    protocol's `select`, or the share of its annotated seconds that are answered right; the last
+    class of events is background. Classes without ground truth are left out. Of fewer than
+    `LEAST_VIDEOS` videos there is no interval.
+    """
+    videos, weights = _draw_videos([*a, *b], resamples, seed)
+    events = protocol.task == "events"
+    metric = "recall" if events else f"AP@{protocol.select}"
+    names = [*classes, *(["background"] if events else [])]
+
+    def draws(result: Prepared | Judged) -> np.ndarray:
+        if events:
+            return _recall_draws(result, videos, weights, len(names))
+        inside = protocol.average_indices(protocol.select)
+        tious = [protocol.tious[index] for index in inside]
+        parts = _ap_draws(result, tious, videos, weights)
+        return np.concatenate([ap.mean(axis=1) for ap in parts])
+
+    means = [sum(draws(result) / len(run) for result in track(run)) for run in (a, b)]
+    rows = []
+    for index, name in enumerate(names):
+        if np.isnan(means[0][0, index]):
+            continue
+        row = {"class": name, "metric": metric}
+        row |= _difference(means[0][:, index], means[1][:, index])
+        if few := note_few_videos(len(videos)):
+            row |= {"low": np.nan, "high": np.nan, "p": np.nan, "note": few}
+        rows.append(row)
+    return rows
+
+
+def _draw_videos(results: Run, resamples: int, seed: int) -> tuple[list[str], np.ndarray]:
+    """The videos of all results, and how often each counts, `[1 + R, V]`; first once each."""
+    videos = _shared_videos(results)
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(len(videos), np.full(len(videos), 1 / len(videos)), size=resamples)
-    weights = np.concatenate([np.ones((1, len(videos)), dtype=draws.dtype), draws])
-    means = []
-    for run in (a, b):
-        means.append(np.zeros((len(weights), len(metrics))))
-        for result in track(run):
-            drawn = (
-                event_draws(result, videos, weights)
-                if events
-                else _metric_draws(result, protocol, videos, weights)
-            )
-            means[-1] += drawn / len(run)
-    difference = means[0] - means[1]
-    rows = []
-    for index, metric in enumerate(metrics):
-        drawn = difference[1:, index]
-        low, high, p, note = _interval(drawn[~np.isnan(drawn)], resamples)
-        values = {
-            "a_value": means[0][0, index],
-            "b_value": means[1][0, index],
-            "difference": difference[0, index],
-            "low": low,
-            "high": high,
-        }
-        rows.append(
-            {"metric": metric}
-            | {key: round(100 * float(value), 6) for key, value in values.items()}
-            | {"p": round(p, 6), "valid": int(np.count_nonzero(~np.isnan(drawn))), "note": note}
-        )
-    return rows
+    return videos, np.concatenate([np.ones((1, len(videos)), dtype=draws.dtype), draws])
+
+
+def _difference(a: np.ndarray, b: np.ndarray) -> dict[str, Any]:
+    """A row from the values of two runs, fractions `[1 + R]`, the first of all videos once."""
+    drawn = (a - b)[1:]
+    low, high, p, note = _interval(drawn[~np.isnan(drawn)], len(drawn))
+    values = {"a_value": a[0], "b_value": b[0], "difference": (a - b)[0], "low": low, "high": high}
+    return {
+        **{key: round(100 * float(value), 6) for key, value in values.items()},
+        "p": round(p, 6),
+        "valid": int(np.count_nonzero(~np.isnan(drawn))),
+        "note": note,
+    }
 
 
 def _shared_videos(results: Run) -> list[str]:
@@ -251,15 +295,22 @@ def _metric_draws(
     prepared: Prepared, protocol: Protocol, videos: list[str], weights: np.ndarray
 ) -> np.ndarray:
     """Every metric on every draw `[R, M]`, fractions."""
-    matches = match(prepared.ground_truth, prepared.predictions, protocol.tious, prepared.classes)
-    column = pd.Index(videos).get_indexer(pd.Index(matches.videos))
-    step = max(1, WEIGHTS // max(1, len(matches.order)))
     parts = []
-    for first in range(0, len(weights), step):
-        ap = weighted_ap(matches, weights[first : first + step][:, column])
+    for ap in _ap_draws(prepared, protocol.tious, videos, weights):
         values = metric_values(protocol, np.moveaxis(ap, 1, 0))
         parts.append(np.stack([class_mean(value) for value in values.values()], axis=1))
     return np.concatenate(parts)
+
+
+def _ap_draws(
+    prepared: Prepared, tious: Sequence[float], videos: list[str], weights: np.ndarray
+) -> Iterator[np.ndarray]:
+    """The AP `[r, I, C]` of a few draws after the other."""
+    matches = match(prepared.ground_truth, prepared.predictions, tious, prepared.classes)
+    column = pd.Index(videos).get_indexer(pd.Index(matches.videos))
+    step = max(1, WEIGHTS // max(1, len(matches.order)))
+    for first in range(0, len(weights), step):
+        yield weighted_ap(matches, weights[first : first + step][:, column])
 
 
 def weighted_ap(matches: Matches, weights: np.ndarray) -> np.ndarray:
@@ -302,10 +353,26 @@ def event_draws(judged: Judged, videos: list[str], weights: np.ndarray) -> np.nd
 
     Raises WstalError for a video that was not judged.
     """
+    place = _judged_rows(judged, videos)
+    return (weights @ judged.share_right[place] / weights.sum(axis=1))[:, None]
+
+
+def _recall_draws(judged: Judged, videos: list[str], weights: np.ndarray, count: int) -> np.ndarray:
+    """The share of each class's seconds answered right, on every draw `[R, C]`; C is `count`."""
+    place = _judged_rows(judged, videos)
+    labels, given = judged.labels[place], judged.given[place]
+    seconds = labels[:, None, :] == np.arange(count)[:, None]  # [V, C, S]
+    total = (weights @ seconds.sum(axis=2)).astype(float)
+    right = weights @ (seconds & (given == labels)[:, None, :]).sum(axis=2)
+    return np.divide(right, total, out=np.full(total.shape, np.nan), where=total > 0)
+
+
+def _judged_rows(judged: Judged, videos: list[str]) -> np.ndarray:
+    """The row of each video; raises WstalError for one that was not judged."""
     place = pd.Index(judged.videos).get_indexer(pd.Index(videos))
     if (place < 0).any():
         raise WstalError(
             f"video {videos[int((place < 0).argmax())]} is scored in one run and not in the other; "
             "compare runs on the same features"
         )
-    return (weights @ judged.share_right[place] / weights.sum(axis=1))[:, None]
+    return place

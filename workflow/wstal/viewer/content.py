@@ -125,6 +125,55 @@ def viewer_content(
     }
 
 
+# What an entry has of one run; the rest is of the video.
+OF_A_RUN = ("proposals", "instances", "kept", "videoScore", "snippets", "activation", "attention")
+OF_A_RUN += ("seconds", "step")
+
+
+def compared_content(
+    one: Material,
+    other: Material,
+    page: Path,
+    root: Path,
+    differences: Sequence[Row] = (),
+    shown: int = SHOWN,
+    track: Callable[[Iterable], Iterable] = iter,
+    *,
+    note: str = "",
+    resamples: int = 0,
+) -> dict[str, Any]:
+    """Return the content of a page with two runs on the same videos, for `viewer_page`.
+
+    `differences` are rows of `compare` (class `all`) and `class_differences`: class, metric,
+    a_value, b_value, difference, low, high (percent; NaN: no interval) and note. `note` is shown
+    below them. Raises WstalError as `viewer_content` does.
+    """
+    content = viewer_content(one, page, root, shown, track)
+    second = viewer_content(other, page, root, shown, track)
+    for video, own in zip(content["videos"], second["videos"], strict=True):
+        video["other"] = {key: own.get(key) for key in OF_A_RUN}
+        video["end"] = max(video["end"], own["end"])
+    names = ("about", "measured", "grid", "activation", "scores", "iteration", "provenance")
+    content["other"] = {key: second[key] for key in names}
+    if differences:
+        rows = [_difference_row(row) for row in differences]
+        content["differences"] = {"rows": rows, "note": note, "resamples": resamples}
+    return content
+
+
+def _difference_row(row: Row) -> dict[str, Any]:
+    keys = {
+        "a_value": "a",
+        "b_value": "b",
+        "difference": "difference",
+        "low": "low",
+        "high": "high",
+    }
+    numbers = {short: round(float(row[key]), 3) for key, short in keys.items()}
+    known = {key: None if np.isnan(value) else value for key, value in numbers.items()}
+    return {"class": row["class"], "metric": row["metric"], "note": row["note"], **known}
+
+
 def _find_detections(material: Material) -> pd.DataFrame:
     """The detections, or else the events of the scores, with rows numbered from 0."""
     if material.found is not None:

@@ -27,25 +27,37 @@ function seconds(t, digits = 1) {
 
 // What the user has set. `level` is the index of the tIoU in the protocol's list, or -1.
 const state = { video: 0, level: -1, step: 0, shown: "auto", from: 0, to: 1 };
-const threshold = () => (state.step > 0 ? data.scores[state.step] : -Infinity);
+// The runs of the page: one, or two that are compared. Each has its names, scores and grid.
+const runs = data.other ? [data, data.other] : [data];
+const runName = (run) => run.about.run || "run";
+const threshold = (run) => (state.step > 0 && run.scores.length ? run.scores[state.step] : -Infinity);
 const className = (label) => data.classes[label] ?? "background";
 const tiouText = () => (state.level < 0 ? "" : data.protocol.tious[state.level].toFixed(2));
 
-// The rank of a score among all scores of the page, 0 to 1.
-function strength(score) {
-  let low = 0, high = data.scores.length - 1;
+// The rank of a score among all scores of its run, 0 to 1.
+function strength(score, { scores }) {
+  let low = 0, high = scores.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (data.scores[middle] <= score) low = middle; else high = middle - 1;
+    if (scores[middle] <= score) low = middle; else high = middle - 1;
   }
-  return data.scores.length > 1 ? low / (data.scores.length - 1) : 1;
+  return scores.length > 1 ? low / (scores.length - 1) : 1;
 }
 
 class Video {
-  constructor(entry) {
+  constructor(entry, run = data) {
     Object.assign(this, entry);
     this.entry = entry;
+    this.run = run;
+    if (entry.other) this.other = new Video({ ...entry, ...entry.other, other: null }, data.other);
   }
+  // The video as each run of the page sees it.
+  get sides() { return this.other ? [this, this.other] : [this]; }
+  // Where the rows of its curves are, in seconds.
+  get grid() { return { t0: this.run.grid.t0, step: this.step ?? this.run.grid.step }; }
+  rowAt(t) { return this.run.grid ? Math.floor((t - this.grid.t0) / this.grid.step) : -1; }
+  // What a lane or a table of this run is called, if the page has two.
+  named(title) { return runs.length > 1 ? `${title} · ${runName(this.run)}` : title; }
   get scores() { return (this._scores ??= floats(this.entry.proposals.score)); }
   get list() { return (this._list ??= this.readProposals()); }
 
@@ -79,7 +91,7 @@ class Video {
   found(instance) {
     if (!instance.takers || state.level < 0) return undefined;
     const taker = instance.takers[state.level];
-    return taker >= 0 && this.scores[taker] >= threshold();
+    return taker >= 0 && this.scores[taker] >= threshold(this.run);
   }
   // The video's result: {right, all, unit}, or null if nothing is scored.
   result() {
@@ -96,7 +108,7 @@ class Video {
   classesShown() {
     const annotated = [...new Set([...this.instances.map((i) => i.label), ...this.labels])];
     if (state.shown !== "auto" && state.shown !== "all") return [Number(state.shown)];
-    const found = this.list.map((proposal) => proposal.label);
+    const found = this.sides.flatMap((side) => side.list.map((proposal) => proposal.label));
     const every = [...new Set([...annotated, ...found, ...(this.kept ?? [])])];
     return state.shown === "all" ? every : every.slice(0, Math.max(3, annotated.length));
   }
@@ -114,5 +126,5 @@ class Video {
 }
 const videos = data.videos.map((entry) => new Video(entry));
 const current = () => videos[state.video];
-// Seconds from snippet to snippet: the shown video's own, or those of the score file.
-const snippetStep = () => current().step ?? data.grid.step;
+// Seconds from snippet to snippet of the shown video.
+const snippetStep = () => current().grid.step;

@@ -21,8 +21,8 @@ function bar(ctx, left, right, top, height, fill, alpha = 1, outline = null) {
 }
 
 // A snippet's value holds for its whole span: a staircase, with a slope where it is narrow.
-function trace(ctx, values, x, top, height) {
-  const { t0 } = data.grid, step = snippetStep(), wide = x(step) - x(0) > 6;
+function trace(ctx, values, { t0, step }, x, top, height) {
+  const wide = x(step) - x(0) > 6;
   values.forEach((value, i) => {
     const y = top + height * (1 - value / 255);
     if (wide) {
@@ -31,18 +31,18 @@ function trace(ctx, values, x, top, height) {
     } else ctx.lineTo(x(t0 + (i + 0.5) * step), y);
   });
 }
-function line(ctx, values, x, top, height, stroke, width = 1.2) {
+function line(ctx, values, grid, x, top, height, stroke, width = 1.2) {
   ctx.beginPath();
-  trace(ctx, values, x, top, height);
+  trace(ctx, values, grid, x, top, height);
   ctx.strokeStyle = stroke;
   ctx.lineWidth = width;
   ctx.stroke();
 }
-function area(ctx, values, x, top, height, fill, alpha) {
-  const { t0 } = data.grid, step = snippetStep();
+function area(ctx, values, grid, x, top, height, fill, alpha) {
+  const { t0, step } = grid;
   ctx.beginPath();
   ctx.moveTo(x(t0), top + height);
-  trace(ctx, values, x, top, height);
+  trace(ctx, values, grid, x, top, height);
   ctx.lineTo(x(t0 + values.length * step), top + height);
   ctx.closePath();
   ctx.globalAlpha = alpha;
@@ -92,18 +92,18 @@ class ClassLane {
   name() {
     const { video, label } = this, notes = [];
     if (video.videoScore) notes.push(`P ${video.videoScore[label].toFixed(2)}`);
-    const measured = data.measured.classes[className(label)];
-    if (measured !== undefined) notes.push(`${data.measured.of} ${measured.toFixed(1)}`);
-    return { title: className(label), notes: [notes[0] ?? "", notes[1] ?? ""] };
+    const { measured } = video.run, own = measured.classes[className(label)];
+    if (own !== undefined) notes.push(`${measured.of} ${own.toFixed(1)}`);
+    return { title: video.named(className(label)), notes: [notes[0] ?? "", notes[1] ?? ""] };
   }
   visible() {
-    return this.placed.filter(({ proposal }) => proposal.score >= threshold());
+    return this.placed.filter(({ proposal }) => proposal.score >= threshold(this.video.run));
   }
   draw(ctx, x) {
     const { video } = this;
     if (this.curve) {
-      area(ctx, this.curve, x, this.curveTop, CURVE, colour("fused"), 0.14);
-      line(ctx, this.curve, x, this.curveTop, CURVE, colour("fused"), 1.4);
+      area(ctx, this.curve, video.grid, x, this.curveTop, CURVE, colour("fused"), 0.14);
+      line(ctx, this.curve, video.grid, x, this.curveTop, CURVE, colour("fused"), 1.4);
     }
     for (const { start, end } of this.instances) {
       ctx.globalAlpha = 0.09;
@@ -119,7 +119,7 @@ class ClassLane {
     }
     for (const { proposal, row } of this.visible().reverse()) {
       const verdict = video.verdict(proposal);
-      const shade = 0.2 + 0.75 * strength(proposal.score);
+      const shade = 0.2 + 0.75 * strength(proposal.score, video.run);
       const outline = verdict === "hit" ? colour("strong") : null;
       const top = this.rowsTop + row * (ROW + 1);
       bar(ctx, x(proposal.start), x(proposal.end), top, ROW, colour(verdictColour[verdict]), shade, outline);
@@ -136,7 +136,8 @@ class ClassLane {
     const hit = this.visible().find((placed) => placed.row === row && inside(placed.proposal));
     return hit && { ...hit.proposal, kind: "proposal", proposal: hit.proposal };
   }
-  valueAt(place) {
+  valueAt(t) {
+    const place = this.video.rowAt(t);
     if (!this.curve || !(place in this.curve)) return [];
     return [`activation ${scaled(this.curve[place], this.video.activation.range).toFixed(2)}`];
   }
@@ -155,7 +156,7 @@ class SecondsLane {
     const result = this.video.result();
     return this.kind === "truth"
       ? { title: "annotated", notes: [] }
-      : { title: "answered", notes: [`${result.right} of ${result.all} right`] };
+      : { title: this.video.named("answered"), notes: [`${result.right} of ${result.all} right`] };
   }
   draw(ctx, x) {
     this.labels.forEach((label, second) => {
@@ -178,30 +179,33 @@ class SecondsLane {
 class AttentionLane {
   constructor(video) { this.video = video; this.height = 62; }
   name() {
-    return { title: "attention", keys: this.video.attentions().map(({ name }) => [name, streamColour(name)]) };
+    return { title: this.video.named("attention"), keys: this.video.attentions().map(({ name }) => [name, streamColour(name)]) };
   }
   draw(ctx, x) {
     const [top, height] = [PAD, this.height - 2 * PAD];
-    const streams = this.video.attentions();
-    area(ctx, streams[0].values, x, top, height, colour("fused"), 0.3);
-    for (const { name, values } of streams.slice(1)) line(ctx, values, x, top, height, streamColour(name));
+    const streams = this.video.attentions(), { grid } = this.video;
+    area(ctx, streams[0].values, grid, x, top, height, colour("fused"), 0.3);
+    for (const { name, values } of streams.slice(1)) line(ctx, values, grid, x, top, height, streamColour(name));
   }
   segmentAt() { return null; }
-  valueAt(place) {
+  valueAt(t) {
+    const place = this.video.rowAt(t);
     return this.video.attentions().filter(({ values }) => place in values).map(
       ({ name, values }) => `attention ${name} ${scaled(values[place], this.video.attention.range).toFixed(2)}`);
   }
 }
 
 class SoundLane {
-  constructor(video) { this.values = video.loudness(); this.height = 46; }
+  constructor(video) { this.video = video; this.values = video.loudness(); this.height = 46; }
   name() { return { title: "sound", notes: ["level, −60 to 0 dB"] }; }
   draw(ctx, x) {
-    area(ctx, this.values, x, PAD, this.height - 2 * PAD, colour("audio"), 0.45);
-    line(ctx, this.values, x, PAD, this.height - 2 * PAD, colour("sound-line"));
+    const { grid } = this.video;
+    area(ctx, this.values, grid, x, PAD, this.height - 2 * PAD, colour("audio"), 0.45);
+    line(ctx, this.values, grid, x, PAD, this.height - 2 * PAD, colour("sound-line"));
   }
   segmentAt() { return null; }
-  valueAt(place) {
+  valueAt(t) {
+    const place = this.video.rowAt(t);
     return place in this.values ? [`sound ${scaled(this.values[place], data.loudness).toFixed(0)} dB`] : [];
   }
 }

@@ -9,10 +9,21 @@ const share = (video) => {
   const result = video.result();
   return result ? result.right / result.all : 2;
 };
+// Over how many more instances (seconds) one of two runs is right than the other.
+const gap = (video) => {
+  const [one, other] = video.sides.map((side) => side.result());
+  return one && other ? one.right - other.right : 0;
+};
+if (runs.length > 1) {
+  const order = (run, sign) => { ORDERS[`best for ${runName(run)}`] = (a, b) => sign * (gap(b) - gap(a)); };
+  order(runs[0], 1);
+  order(runs[1], -1);
+}
 const FILTERS = {
   "all videos": () => true,
   "something missed": (video) => share(video) < 1,
   "all found": (video) => share(video) === 1,
+  ...(runs.length > 1 ? { "runs differ": (video) => gap(video) !== 0 } : {}),
   "not ok": (video) => !["ok", ""].includes(video.status),
 };
 
@@ -47,8 +58,10 @@ class VideoList {
   update() {
     videos.forEach((video, index) => {
       const { button } = this.rows[index], text = button.querySelector(".result");
-      const result = video.result(), broken = !["ok", ""].includes(video.status);
-      text.textContent = result ? `${result.right}/${result.all}` : broken ? video.status : "";
+      const results = video.sides.map((side) => side.result()), [result] = results;
+      const broken = !["ok", ""].includes(video.status);
+      const counts = results.map((each) => (each ? `${each.right}/${each.all}` : "–")).join(" · ");
+      text.textContent = result ? counts : broken ? video.status : "";
       text.classList.toggle("bad", broken);
       button.querySelector(".meter").style.visibility = result ? "" : "hidden";
       button.querySelector("i").style.width = result ? `${(100 * result.right) / result.all}%` : "0";

@@ -12,9 +12,11 @@ class Timeline {
   }
   show(video) {
     const kinds = [new OverviewLane(video), new RulerLane()];
-    if (video.seconds) kinds.push(new SecondsLane(video, "truth"), new SecondsLane(video, "given"));
-    kinds.push(...video.classesShown().map((label) => new ClassLane(video, label)));
-    if (video.attention) kinds.push(new AttentionLane(video));
+    const { sides } = video;
+    if (video.seconds) kinds.push(new SecondsLane(video, "truth"));
+    for (const side of sides) if (side.seconds) kinds.push(new SecondsLane(side, "given"));
+    for (const label of video.classesShown()) kinds.push(...sides.map((side) => new ClassLane(side, label)));
+    for (const side of sides) if (side.attention) kinds.push(new AttentionLane(side));
     if (video.loudness()) kinds.push(new SoundLane(video));
     this.lanes = kinds.map((lane) => this._place(lane));
     byId("lanes").replaceChildren(...this.lanes.map((lane) => lane.row));
@@ -137,9 +139,8 @@ class Timeline {
     const t = this._time(event, lane), segment = this._segment(event, lane);
     lane.canvas.classList.toggle("on-segment", Boolean(segment));
     hair.style.transform = `translateX(${event.clientX - this.root.getBoundingClientRect().left - this.root.clientLeft}px)`;
-    const place = data.grid ? Math.floor((t - data.grid.t0) / snippetStep()) : -1;
-    const lines = segment ? segmentLines(current(), segment) : [seconds(t, 2)];
-    tip.replaceChildren(...[...lines, ...lane.valueAt(place)].map((text) => element("div", text)));
+    const lines = segment ? segmentLines(lane.video ?? current(), segment) : [seconds(t, 2)];
+    tip.replaceChildren(...[...lines, ...lane.valueAt(t)].map((text) => element("div", text)));
     const right = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
     tip.style.left = `${Math.max(right, 4)}px`;
     tip.style.top = `${Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8)}px`;

@@ -5,23 +5,28 @@ const list = new VideoList(choose);
 
 function header() {
   const { about } = data, badge = (text, kind) => text && byId("badges").append(element("li", text, kind));
-  byId("title").textContent = [about.title || about.dataset || "Timelines", about.run].filter(Boolean).join(" · ");
+  const names = runs.map((run) => run.about.run).filter(Boolean).join(" against ");
+  byId("title").textContent = [about.title || about.dataset || "Timelines", names].filter(Boolean).join(" · ");
   badge(about.note, "note");
-  badge(about.recipe && `features ${about.recipe}`);
+  badge(about.recipe && `features ${[...new Set(runs.map((run) => run.about.recipe))].join(", ")}`);
   badge(about.seed !== undefined && `seed ${about.seed}, last iterate`);
   badge(`protocol ${data.protocol.name}`);
   if (data.videoCount > videos.length)
     badge(`${videos.length} of ${data.videoCount} videos, chosen evenly over the classes`, "note");
   const { means } = data.measured;
-  for (const { metric, value } of means) {
+  means.forEach(({ metric, value }) => {
     const item = element("li", `${metric} `);
-    item.append(element("b", `${value.toFixed(1)} %`));
+    const other = data.other?.measured.means.find((mean) => mean.metric === metric);
+    item.append(element("b", `${value.toFixed(1)}${other ? ` · ${other.value.toFixed(1)}` : ""} %`));
     byId("measured").append(item);
-  }
+  });
   if (means.length) byId("measured").append(element("li", means[0].coverage));
   const { title } = data.protocol;
   byId("provenance-text").textContent = JSON.stringify(
-    { ...about, protocol: [data.protocol.name, title].filter(Boolean).join(": "), iteration: data.iteration, provenance: data.provenance }, null, 1);
+    { ...about, protocol: [data.protocol.name, title].filter(Boolean).join(": "), iteration: data.iteration, provenance: data.provenance,
+      ...(data.other && { other: { ...data.other.about, iteration: data.other.iteration, provenance: data.other.provenance } }) }, null, 1);
+  if (data.differences) differences();
+  byId("other-side").hidden = !data.other;
 }
 
 function controls() {
@@ -52,8 +57,8 @@ function controls() {
 
 function thresholdText() {
   if (!data.scores.length) return;
-  byId("threshold-text").textContent = state.step
-    ? `${threshold().toPrecision(3)} (best ${100 - state.step} %)` : "any score";
+  const least = runs.map((run) => (run.scores.length ? threshold(run).toPrecision(3) : "–")).join(" · ");
+  byId("threshold-text").textContent = state.step ? `${least} (best ${100 - state.step} %)` : "any score";
 }
 
 // Redraw after a change of tIoU, score or class; the video stays.
