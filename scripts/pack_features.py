@@ -14,7 +14,7 @@ from pathlib import Path
 from wstal.commands.console import Add, Program, json_argument, log
 from wstal.base.files import read_table, write_csv
 from wstal.base.job_environment import accepted_code
-from wstal.config.stages import is_untrained, recipe_digest
+from wstal.config.stages import is_untrained, recipe_digest, recipe_grid
 from wstal.features.pack import COVERAGE, check_ids, gather_streams, grid_attrs, pack
 from wstal.media.manifest import COLUMNS
 
@@ -32,11 +32,11 @@ def add_arguments(add: Add) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    recipe = args.recipe
+    recipe, grid = args.recipe, recipe_grid(args.recipe)
     attrs = grid_attrs(
         args.dataset,
         args.recipe_name,
-        recipe["frames"]["fps"],
+        grid,
         recipe_digest(recipe),
         untrained=is_untrained(recipe),
         accepted=accepted_code(),
@@ -49,6 +49,7 @@ def main(args: argparse.Namespace) -> None:
         rows,
         streams,
         attrs=attrs,
+        grid=grid,
         dtype=recipe["dtype"],
         max_missing=args.max_missing,
     )

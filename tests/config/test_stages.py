@@ -15,6 +15,7 @@ from wstal.base.stage import Job, LoadedNetwork, StageInput
 from wstal.commands.why import Job as PlannedJob
 from wstal.commands.why import cost, dry_run_jobs, explain
 from wstal.config.stages import (
+    ADDED,
     BACKBONES,
     NO_NUMBERS,
     STAGES,
@@ -27,6 +28,7 @@ from wstal.config.stages import (
     stage_settings,
     stages_before,
 )
+from wstal.features.rows import RowSettings
 from wstal.media.frame_stage import FrameSettings
 
 RUN_ON_ARRAYS = [stage for stage in STAGES if stage != "probe"]
@@ -62,6 +64,8 @@ def test_the_table_says_what_the_library_does(stage):
     entry, found = STAGES[stage], load_stage(stage)
     assert (found.name, found.inputs) == (stage, entry.inputs)
     assert NO_NUMBERS.get(entry.section, ()) == found.settings.NO_NUMBERS
+    if issubclass(found.settings, RowSettings):
+        assert ADDED[entry.section] == found.settings.ADDED
 
 
 def test_stages_come_after_their_inputs():
@@ -153,7 +157,7 @@ def test_no_stage_depends_on_what_it_does_not_use(modules):
     assert {name for name in rgb if name.startswith("flow/")} == {"flow/codes"}
     assert not rgb & {"media/sound", "features/vggish_stage", "networks/vggish"}
     vggish, count = modules("vggish")
-    assert count <= 24
+    assert count <= 25
     assert not [
         name for name in vggish if name.startswith(("flow/", "media/decoders", "networks/i3d"))
     ]

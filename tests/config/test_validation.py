@@ -10,9 +10,9 @@ import pytest
 import yaml
 from wstal.base.errors import WstalError
 from wstal.config.catalog import load_catalog
-from wstal.config.stages import section_of
+from wstal.config.stages import numbers_part, section_of
 from wstal.config.targets import suited_methods
-from wstal.config.validation import check_entries, check_recipe
+from wstal.config.validation import check_entries, check_recipe, checked_recipe
 from wstal.datasets.folder import read_own_database
 from wstal.networks.weights import WeightFile, read_sources
 
@@ -106,10 +106,13 @@ def test_sound_entries_pass():
     )
 
 
+FRAMES = {"frames": {"fps": 25}}
+
+
 def test_a_stream_without_its_section_is_named():
     with pytest.raises(WstalError, match="recipe mine: the stream visual is made by s3d.*`s3d:`"):
         check_recipe("mine", {"streams": {"visual": "s3d"}, "i3d": {}})
-    check_recipe("mine", {"streams": {"visual": "s3d"}, "s3d": {}})
+    check_recipe("mine", {"streams": {"visual": "s3d"}, "s3d": {}, **FRAMES})
     check_recipe("other", {"streams": {"rgb": "imported", "flow": "simulated"}})
     check_recipe("bare", {})
 
@@ -123,13 +126,60 @@ def test_ten_crops_stand_in_the_name():
     check_recipe("mine", {"i3d": {"crop_mode": "centre"}})
 
 
-def test_tails_must_agree():
-    streams = {"streams": {"rgb": "i3d_rgb", "audio": "vggish"}}
-    with pytest.raises(WstalError, match="recipe mine: tail is repeat in i3d, drop in vggish"):
-        check_recipe("mine", {**streams, "i3d": {"tail": "repeat"}, "vggish": {}})
-    check_recipe(
-        "mine", {**streams, "i3d": {"tail": "drop"}, "vggish": {}, "s3d": {"tail": "repeat"}}
-    )
+TWO = {"streams": {"rgb": "i3d_rgb", "audio": "vggish"}, **FRAMES}
+
+
+def test_streams_of_different_rows_need_a_grid():
+    differs = {**TWO, "i3d": {"tail": "repeat"}, "vggish": {}}
+    rows = r"rgb: one row in 0.64 s from 0 s, tail repeat; audio: .*tail drop\); give all the same"
+    with pytest.raises(WstalError, match=f"recipe mine: grid: the streams have .*{rows}"):
+        check_recipe("mine", differs)
+    check_recipe("mine", {**differs, "grid": "rgb"})
+    check_recipe("mine", {**TWO, "i3d": {"tail": "drop"}, "vggish": {}, "s3d": {"tail": "repeat"}})
+    for name in ("i3d", "vggish"):
+        other = {"i3d": {"stride": 4}, "vggish": {"stride": 4}} | {name: {"stride": 8}}
+        with pytest.raises(
+            WstalError, match="rgb: one row in .*audio: one row in .*name the stream"
+        ):
+            check_recipe("mine", {**TWO, **other})
+        with pytest.raises(WstalError, match="grid: 'flow' is not a stream .*rgb, audio"):
+            check_recipe("mine", {**TWO, **other, "grid": "flow"})
+    with pytest.raises(WstalError, match="mine: grid: rgb: its streams are imported.*remove"):
+        check_recipe("mine", {"streams": {"rgb": "imported"}, "grid": "rgb"})
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"i3d": {"stride": 0}}, r"i3d\.stride: 0: should be greater than or equal to 1"),
+        ({"i3d": {"every": 0}}, r"i3d\.every: 0: should be greater than or equal to 1"),
+        ({"vggish": {"window": 0}}, r"vggish\.window: 0: should be"),
+        ({"i3d": {"window": 8}}, "i3d: window is 8 for rgb, fewer than the 16 .*set window to 16"),
+        ({"i3d": {"fps": 30}}, r"i3d: fps is given for flow.*set frames\.fps"),
+        ({"i3d": {"tail": "cut"}}, r"i3d\.tail: 'cut' is not one of 'drop', 'repeat' or 'pad'"),
+        ({"i3d": {"snippet": 16, "window": 16}}, "i3d: snippet is the former name of window"),
+        ({"i3d": {"per_stream": {"sound": {"stride": 4}}}}, "i3d: per_stream names 'sound'"),
+        (
+            {"i3d": {"per_stream": {"rgb": {"strid": 4}}}},
+            r"i3d\.per_stream\.rgb\.strid: unknown key",
+        ),
+        ({"resample": "linear"}, "resample: 'linear' is not one of 'nearest' or 'mean'"),
+        (
+            {"s3d": {"weights": "untrained", "short_side": 64, "crop": 64, "stride": 0}},
+            r"s3d\.stride",
+        ),
+    ],
+)
+def test_rows_that_cannot_be_are_refused_with_key_value_and_remedy(section, message):
+    with pytest.raises(WstalError, match=rf"mine\.yaml: {message}"):
+        checked_recipe("mine", section, "mine.yaml")
+
+
+def test_a_window_may_have_its_former_name():
+    rows = {"i3d": {"snippet": 32, "stride": 16}, "vggish": {"window": 32}}
+    tree = checked_recipe("mine", rows, "mine.yaml")
+    assert tree["i3d"]["window"] == 32 and "snippet" not in tree["i3d"]
+    assert numbers_part(tree)["i3d"]["snippet"] == 32
 
 
 def test_every_recipe_names_known_weights(catalog, project):

@@ -22,6 +22,7 @@ from wstal.features.vggish_stage import RATE, log_mel, mel_matrix, snippet_windo
 @dataclass(frozen=True)
 class SmallSettings:
     NO_NUMBERS: ClassVar[tuple[str, ...]] = ("batch",)
+    ADDED: ClassVar[dict] = {}
 
     weights: str = "a_name"
     crop: int = 112

@@ -20,6 +20,7 @@ from wstal.features.pack import (
     grid_attrs,
     pack,
 )
+from wstal.features.rows import RowGrid, common_grid
 
 RECIPE = {
     "streams": {"rgb": "i3d_rgb", "audio": "vggish"},
@@ -55,8 +56,12 @@ def row(video, split="train", **more):
     return {"id": video, "split": split, "duration": "3", "status": "ok", "reason": "", **more}
 
 
+def grid(fps):
+    return common_grid({"rgb": RowGrid(fps)}, None)
+
+
 def attrs():
-    return grid_attrs("demo", "r", 25, "d" * 64, untrained=True, accepted={})
+    return grid_attrs("demo", "r", grid(25), "d" * 64, untrained=True, accepted={})
 
 
 def test_provenance_is_the_streams_own_and_says_what_varies(tmp_path):
@@ -77,7 +82,7 @@ def test_provenance_is_the_streams_own_and_says_what_varies(tmp_path):
 
 def test_a_grid_says_its_step_and_whether_a_network_is_untrained():
     trained, random = (
-        grid_attrs("a", "r", 16, "d", untrained=untrained, accepted={"new": "old"})
+        grid_attrs("a", "r", grid(16), "d", untrained=untrained, accepted={"new": "old"})
         for untrained in (False, True)
     )
     assert (trained["step"], trained["snippet"], trained["stride"]) == (1.0, 16, 16)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from wstal.base.errors import WstalError
 from wstal.base.stage import join_shards
+from wstal.features.rows import RowGrid
 from wstal.features.snippets import (
     as_taken,
     batches,
@@ -197,6 +198,10 @@ def test_i3d_on_a_gpu_equals_the_cpu(channels, dtype):
 SETTINGS = {"crop": 32, "batch": 2, "device": torch.device("cpu")}
 
 
+def rows_at(tail):
+    return lambda fps: RowGrid(fps, tail=tail)
+
+
 class Brightness(nn.Module):
     def features(self, x):
         return x.mean((2, 3, 4))
@@ -214,7 +219,7 @@ def video(tmp_path_factory):
 @pytest.mark.parametrize(("tail", "rows"), [("drop", 2), ("repeat", 3)])
 def test_the_grid_of_the_frames_sets_the_rows_of_any_pictures(video, tail, rows):
     flow = np.full((39, 40, 40, 2), 127, np.int8)
-    found = snippet_extractor(Brightness(), lambda _: [flow], tail, **SETTINGS)(video)
+    found = snippet_extractor(Brightness(), lambda _: [flow], rows_at(tail), **SETTINGS)(video)
     assert found.shape == (rows, 2) and np.allclose(found, 1)
 
 
@@ -227,5 +232,5 @@ def test_pictures_have_the_recipes_size_and_progress_knows_how_many_come(video):
         seen.append((name, total))
         return pictures
 
-    found = snippet_extractor(Brightness(), opener, "drop", within, **SETTINGS)(video)
+    found = snippet_extractor(Brightness(), opener, rows_at("drop"), within, **SETTINGS)(video)
     assert found.shape == (2, 3) and seen == [("clip", 32)]

@@ -35,6 +35,7 @@ from wstal.config.stages import (
     is_untrained,
     load_stage,
     recipe_digest,
+    recipe_grid,
     stage_code,
     stage_settings,
     stages_before,
@@ -94,15 +95,17 @@ class Extraction:
         self, rows: Iterable[Mapping[str, Any]], streams: list[Stream], output: Path
     ) -> list[dict[str, Any]]:
         """Write the feature file of manifest rows whose streams are made; return their coverage."""
+        recipe = {**self.recipe, "streams": {s: self.recipe["streams"][s] for s in self.streams}}
+        grid = recipe_grid(recipe)
         attrs = grid_attrs(
             "new_videos",
             self.name,
-            self.recipe["frames"]["fps"],
+            grid,
             recipe_digest(self.recipe),
             untrained=is_untrained(self.recipe),
             accepted={},
         )
-        return pack(output, rows, streams, attrs=attrs, dtype=self.recipe["dtype"])
+        return pack(output, rows, streams, attrs=attrs, grid=grid, dtype=self.recipe["dtype"])
 
     def make_streams(self, row: Mapping[str, Any]) -> list[Stream]:
         """Make what is missing of the streams of the video of a manifest row.
@@ -173,6 +176,8 @@ def prepare(
     WstalError for missing weights, saying how to get them.
     """
     sources = read_sources(root / "workflow/reference/weights/sources.yaml")
+    if recipe.get("grid") and recipe["grid"] not in streams:
+        streams = [*streams, recipe["grid"]]  # its rows are those of the feature file
     networks = load_networks(recipe, streams, sources, [*places, root])
     codes = {stage: stage_code(stage, root, accepted or {}) for stage in stages_before(networks)}
     return Extraction(name, recipe, streams, networks, codes, cache / name, device, **options)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from wstal.base.code_digest import code_digest
 from wstal.base.files import canonical_json
 from wstal.base.settings import from_plain
+from wstal.features.rows import CommonGrid, common_grid, kept_names, row_grid
 from wstal.media.decoders import MODULES as DECODERS
 from wstal.networks.backbones import MODULES as BACKBONES
 
@@ -60,6 +61,14 @@ STAGES = {
         )
         for name, module in BACKBONES.items()
     },
+}
+# Keys that came later, by section, with the value at which digests do not have them: files made
+# before stay valid. `ADDED` of the settings classes says the same; `recipe` is the top level.
+_ROWS = {"every": 1, "fps": None, "per_stream": {}}
+ADDED = {
+    "recipe": {"grid": None, "resample": "nearest"},
+    "vggish": {**_ROWS, "window": 16, "stride": 16},
+    **dict.fromkeys(("i3d", *BACKBONES), _ROWS),
 }
 # Settings that change no number, by section; `NO_NUMBERS` of the settings classes says the same.
 NO_NUMBERS = {
@@ -123,17 +132,31 @@ def section_of(stage: str) -> str:
 
 
 def numbers_part(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe, or some of its sections, without the settings that change no number."""
-    return {
-        section: {
-            name: value
-            for name, value in settings.items()
-            if name not in NO_NUMBERS.get(section, ())
-        }
-        if isinstance(settings, Mapping)
-        else settings
-        for section, settings in recipe.items()
+    """Return a recipe, or some of its sections, as digests and keys have it.
+
+    It is without the settings that change no number, and with the names of `kept_names`.
+    """
+    numbers = {}
+    for section, settings in kept_names(recipe, ADDED["recipe"]).items():
+        if isinstance(settings, Mapping):
+            skipped = NO_NUMBERS.get(section, ())
+            settings = {name: v for name, v in settings.items() if name not in skipped}
+            settings = kept_names(settings, ADDED[section]) if section in ADDED else settings
+        numbers[section] = settings
+    return numbers
+
+
+def recipe_grid(recipe: Mapping[str, Any]) -> CommonGrid:
+    """Return the rows of each stream of a recipe, or of its numbers, and the grid of them all.
+
+    Raises WstalError for streams of different rows without a key `grid`.
+    """
+    fps = recipe["frames"]["fps"]
+    grids = {
+        stream: row_grid(recipe[section_of(stage)], fps, stream)
+        for stream, stage in recipe["streams"].items()
     }
+    return common_grid(grids, recipe.get("grid"), recipe.get("resample", "nearest"))
 
 
 def recipe_digest(recipe: Mapping[str, Any]) -> str:

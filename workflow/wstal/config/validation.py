@@ -33,13 +33,14 @@ from wstal.config.layers import (
     yaml_files,
 )
 from wstal.config.protocols import checked_protocol
-from wstal.config.stages import section_of
+from wstal.config.stages import ADDED, recipe_grid, section_of
 from wstal.datasets.kinds import DatasetSettings, Kind, check_choices, label_choices
 from wstal.demo.simulate import SimulatedSettings
 from wstal.evaluate.protocols import Checkpoint
 from wstal.features.backbone_stage import BackboneSettings
 from wstal.features.i3d_stage import I3DSettings
 from wstal.features.importers.published import ImportSettings
+from wstal.features.rows import Resample
 from wstal.features.vggish_stage import VggishSettings
 from wstal.flow.algorithm import FlowSettings
 from wstal.media.frame_stage import FrameSettings
@@ -65,6 +66,10 @@ class RecipeSettings:
         default_factory=lambda: {"rgb": "i3d_rgb", "flow": "i3d_flow", "audio": "vggish"}
     )
     dtype: Literal["float32", "float16"] = "float32"  # of features.h5
+    # The stream whose rows all others get in features.h5; null: all have the same window, stride...
+    grid: str | None = None
+    # How: nearest, the row whose middle is nearest | mean of the rows, weighted by their overlap
+    resample: Resample = "nearest"
     # Networks of imported streams, for the notes of tables; of others it is the stage's.
     networks: Mapping[str, str] = field(default_factory=dict)
     simulated: SimulatedSettings | None = None
@@ -80,6 +85,7 @@ OPTIONAL = {"import": ImportSettings, **dict.fromkeys(BACKBONES, BackboneSetting
 
 def checked_recipe(name: str, value: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Return a recipe's complete plain tree; raise WstalError for what is wrong."""
+    value = {key: _renamed(part, f"{source}: {key}") for key, part in value.items()}
     base = {key: part for key, part in value.items() if key not in OPTIONAL}
     tree = checked_tree(RecipeSettings, base, source, others=list(OPTIONAL))
     for key in OPTIONAL.keys() & value.keys():
@@ -88,12 +94,23 @@ def checked_recipe(name: str, value: Mapping[str, Any], source: str) -> dict[str
     return tree
 
 
+def _renamed(section: Any, where: str) -> Any:
+    """Return a section of a recipe with `window` by its name, which used to be `snippet`."""
+    if where.rpartition(" ")[2] not in ADDED or not isinstance(section, Mapping):
+        return section
+    if "snippet" not in section:
+        return section
+    if "window" in section:
+        raise WstalError(f"{where}: snippet is the former name of window; give window alone")
+    return {"window" if key == "snippet" else key: each for key, each in section.items()}
+
+
 def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
     """Raise WstalError for a recipe that would fail later, or mislead.
 
-    Without the section that one of its streams needs; with different tails, so that streams
-    differ in rows; or with a name that is silent about ten crops: numbers made with them are
-    never taken for others.
+    Without the section that one of its streams needs; with streams of different rows, unless
+    `grid` names the one that counts; or with a name that is silent about ten crops: numbers made
+    with them are never taken for others.
     """
     for stream, stage in recipe.get("streams", {}).items():
         if stage not in WITHOUT_NETWORK and section_of(stage) not in recipe:
@@ -101,14 +118,17 @@ def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
                 f"recipe {name}: the stream {stream} is made by {stage}, which needs a section "
                 f"`{section_of(stage)}:` with at least weights, short_side and crop"
             )
-    sections = {section_of(stage) for stage in recipe.get("streams", {}).values()} & recipe.keys()
-    tails = {each: recipe[each].get("tail", "drop") for each in sorted(sections)}
-    if len(set(tails.values())) > 1:
+    made = [stage for stage in recipe.get("streams", {}).values() if stage in WITHOUT_NETWORK]
+    if made and recipe.get("grid"):
         raise WstalError(
-            f"recipe {name}: tail is "
-            + ", ".join(f"{tail} in {section}" for section, tail in tails.items())
-            + "; give all the same, or their rows differ in number"
+            f"recipe {name}: grid: {recipe['grid']}: its streams are {made[0]}, not made from "
+            "videos, and share their rows already; remove `grid:`"
         )
+    if recipe.get("streams") and not made:
+        try:
+            recipe_grid(recipe)
+        except WstalError as error:
+            raise WstalError(f"recipe {name}: {error}") from error
     ten = recipe.get("i3d", {}).get("crop_mode") == "ten"
     if ten != ("tencrop" in name):
         mode, remedy = ("ten", "with") if ten else ("centre", "without")

@@ -12,6 +12,7 @@ from annotated_types import Ge
 
 from wstal.base.stage import Job, LoadedNetwork, StageInput
 from wstal.features.network_stage import PACKAGES, NetworkStage
+from wstal.features.rows import RowSettings
 from wstal.features.snippets import rgb_opener, snippet_extractor
 from wstal.networks.backbone import load_backbone
 from wstal.networks.backbones import MODULES
@@ -19,7 +20,7 @@ from wstal.networks.weights import UNTRAINED, WeightFile, identify
 
 
 @dataclass(frozen=True)
-class BackboneSettings:
+class BackboneSettings(RowSettings):
     """The section of a backbone in a feature recipe, named like its stage."""
 
     NO_NUMBERS: ClassVar[tuple[str, ...]] = ("batch",)
@@ -28,9 +29,6 @@ class BackboneSettings:
     short_side: Annotated[int, Ge(16)]  # px, before the crop
     crop: Annotated[int, Ge(32)]  # px; the size that the weights were trained with
     interpolation: Literal["bilinear"] = "bilinear"
-    snippet: Literal[16] = 16  # frames that a row sees
-    stride: Literal[16] = 16  # frames from row to row
-    tail: Literal["drop", "repeat"] = "drop"  # drop: T = frames // 16
     batch: Annotated[int, Ge(1)] = 8  # snippets at a time
 
 
@@ -38,6 +36,7 @@ class BackboneStage(NetworkStage):
     """The vectors of a backbone's RGB snippets."""
 
     settings = BackboneSettings
+    fills_windows = True
     inputs = ("frames",)
 
     def __init__(self, name: str) -> None:
@@ -67,9 +66,9 @@ class BackboneStage(NetworkStage):
         torch.backends.cudnn.allow_tf32 = False  # float32 means float32
         device = torch.device(job.device)
         network = job.network.network.channels_last().to(device)
-        opener = rgb_opener(settings.short_side, settings.interpolation)
+        opener = rgb_opener(settings.short_side, settings.interpolation, settings.fps)
         options = {"crop": settings.crop, "batch": settings.batch, "device": device}
-        return snippet_extractor(network, opener, settings.tail, job.within, **options)
+        return snippet_extractor(network, opener, self.rows_at(settings), job.within, **options)
 
 
 STAGES = {name: BackboneStage(name) for name in MODULES}

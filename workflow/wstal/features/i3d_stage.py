@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from annotated_types import Ge, Gt
 
+from wstal.base.settings import SettingsError, to_plain
 from wstal.base.stage import Job, LoadedNetwork, StageInput
 from wstal.features.network_stage import NetworkStage
 from wstal.features.precision import precision_stamp
+from wstal.features.rows import RowSettings, check_streams, row_settings
 from wstal.features.snippets import Opener, read_flow, rgb_opener, snippet_extractor
 from wstal.networks.i3d.inference import TenCrop, for_inference
-from wstal.networks.i3d.network import load_i3d, untrained_i3d
+from wstal.networks.i3d.network import MIN_FRAMES, load_i3d, untrained_i3d
 from wstal.networks.weights import UNTRAINED, WeightFile, identify
 
 CHANNELS = {"rgb": 3, "flow": 2}  # of the input, by stream
@@ -31,7 +33,7 @@ class I3DWeights:
 
 
 @dataclass(frozen=True)
-class I3DSettings:
+class I3DSettings(RowSettings):
     """Section `i3d` of a feature recipe, of both streams: Inception-I3D and what it sees."""
 
     NO_NUMBERS: ClassVar[tuple[str, ...]] = ("batch",)
@@ -43,13 +45,25 @@ class I3DSettings:
     crop: Annotated[int, Ge(32)] = 224  # px (kinetics-i3d)
     # ten: the mean over corners, centre and their mirrors; the recipe's name then says tencrop
     crop_mode: Literal["centre", "ten"] = "centre"
-    snippet: Literal[16] = 16  # frames that a row sees
-    stride: Literal[16] = 16  # frames from row to row
-    tail: Literal["drop", "repeat"] = "drop"  # drop: T = frames // 16
     # fp32 is exact; the others (tf32 and fp16 on GPUs only) are `unverified` until
     # `check_precision` has passed them with the weights.
     precision: Literal["fp32", "tf32", "fp16", "bf16"] = "fp32"
     batch: Annotated[int, Ge(1)] | None = None  # snippets at a time; null: 8 on CPUs, 32 on GPUs
+
+    def __post_init__(self) -> None:
+        check_streams(self.per_stream, tuple(CHANNELS))
+        for stream in CHANNELS:
+            rows = row_settings(to_plain(self), stream)
+            if rows.window < MIN_FRAMES:
+                raise SettingsError(
+                    f"window is {rows.window} for {stream}, fewer than the {MIN_FRAMES} frames "
+                    f"that Inception-I3D needs; set window to {MIN_FRAMES} or more"
+                )
+            if stream == "flow" and rows.fps:
+                raise SettingsError(
+                    "fps is given for flow, which is computed between the frames of the recipe; "
+                    "set frames.fps, or give fps under per_stream.rgb alone"
+                )
 
 
 class I3DStage(NetworkStage):
@@ -60,6 +74,7 @@ class I3DStage(NetworkStage):
     """
 
     settings = I3DSettings
+    fills_windows = True
 
     def __init__(self, stream: Literal["rgb", "flow"]) -> None:
         self.stream, self.name = stream, f"i3d_{stream}"
@@ -94,11 +109,12 @@ class I3DStage(NetworkStage):
             fast, crop = TenCrop(fast, settings.crop), None
         options = {"crop": crop, "batch": batch, "device": device}
         opener = self._opener(settings, job)
-        return snippet_extractor(fast, opener, settings.tail, job.within, **options)
+        return snippet_extractor(fast, opener, self.rows_at(settings), job.within, **options)
 
     def _opener(self, settings: I3DSettings, job: Job) -> Opener:
         if self.stream == "rgb":
-            return rgb_opener(settings.short_side, settings.interpolation)
+            fps = row_settings(to_plain(settings), "rgb").fps
+            return rgb_opener(settings.short_side, settings.interpolation, fps)
         if "flow" in job.streamed:
             return job.streamed["flow"].arrays
         return lambda video: read_flow(video.files["flow"])

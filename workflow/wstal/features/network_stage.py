@@ -6,22 +6,32 @@ import json
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from wstal import __version__
-from wstal.base.array_store import ArrayFile, open_arrays, read_attrs
+from wstal.base.array_store import PARTIAL, ArrayFile, open_arrays, read_attrs
 from wstal.base.device import device_name
 from wstal.base.settings import to_plain
 from wstal.base.stage import Job, Stage, StageInput
+from wstal.features.rows import RowGrid, RowSettings, kept_names, row_grid
+from wstal.media.timeline import frame_count
 
 PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless")
 
 
 class NetworkStage(Stage):
     """Writes `features` float32 `[T, D]` for every video; T follows from the video's frames."""
+
+    stream: str = ""  # of the section, where it makes several
+    fills_windows: ClassVar[bool] = False  # whether a row needs all the frames of its window
+
+    def rows_at(self, settings: RowSettings) -> Callable[[float], RowGrid]:
+        """Return the function from the recipe's frames per second to the rows of the stage."""
+        section = to_plain(settings)
+        return lambda fps: row_grid(section, fps, self.stream)
 
     def extractor(self, settings: Any, job: Job) -> Callable[[StageInput], np.ndarray]:
         """Return the function from a video to its features `[T, D]`."""
@@ -33,7 +43,7 @@ class NetworkStage(Stage):
 
     def key_part(self, settings: Any, job: Job) -> dict[str, Any]:
         """Return the settings; weights count by their content, not by their names."""
-        part = super().key_part(settings, job)
+        part = kept_names(super().key_part(settings, job), settings.ADDED)
         names = self.weights(settings).keys() | {"weights", "pca"}
         kept = {name: value for name, value in part.items() if name not in names}
         return kept | {"weights": job.network.identity}
@@ -56,9 +66,10 @@ class NetworkStage(Stage):
         Its provenance has that of the files it is made from, too.
         """
         extract, about = self.extractor(settings, job), self.provenance(settings, job)
+        rows_at = self.rows_at(settings)
 
         def make(video: StageInput, file: ArrayFile) -> int:
-            file.set_status(video.status, video.reason)
+            file.set_status(*self._status(video, rows_at))
             before = {
                 stage: json.loads(read_attrs(path)["provenance_json"])
                 for stage, path in video.files.items()
@@ -70,8 +81,27 @@ class NetworkStage(Stage):
 
         return make
 
+    def _status(self, video: StageInput, rows_at: Callable[[float], RowGrid]) -> tuple[str, str]:
+        """Return the status of a video's features and why: partial if it fills no window."""
+        if self.fills_windows:
+            frames, rows = video_frames(video.files["frames"], rows_at)
+            if shortage := rows.shortage(frames):
+                reasons = (video.reason, f"{self.name}: {shortage}")
+                return PARTIAL, "; ".join(filter(None, reasons))
+        return video.status, video.reason
 
-def frames_and_fps(frames_file: str | Path) -> tuple[int, float]:
-    """Return the number of grid frames in a file of the frames stage, and frames per second."""
+
+def video_frames(
+    frames_file: str | Path, rows_at: Callable[[float], RowGrid]
+) -> tuple[int, RowGrid]:
+    """Return how many frames a video has for a stream, from its file of the frames stage.
+
+    Also the stream's rows: `rows_at` the frames per second of the recipe. A stream with frames per
+    second of its own has the frames k / fps before the video's end.
+    """
     with open_arrays(frames_file) as file:
-        return len(file["frame_index"]), float(file.attrs["fps"])
+        count, about = len(file["frame_index"]), dict(file.attrs)
+    rows = rows_at(float(about["fps"]))
+    if rows.fps != about["fps"]:
+        count = frame_count(float(about["duration"]), rows.fps)
+    return count, rows

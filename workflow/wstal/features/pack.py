@@ -31,7 +31,7 @@ from wstal.base.errors import WstalError
 from wstal.base.files import atomic_path, canonical_json, require_ids
 from wstal.base.hdf5_files import check_links, checked_dataset
 from wstal.base.user_files import check_regular
-from wstal.media.timeline import SNIPPET, snippet_step
+from wstal.features.rows import CommonGrid
 
 SCHEMA = "wstal-features-1"
 NAMED = 20  # videos in a message; a file has the others
@@ -42,8 +42,9 @@ COVERAGE = ["id", "split", "status", "rows", "reason"]
 class FeatureFile:
     """Reads features.h5.
 
-    Root attributes: schema, dataset, recipe, recipe_digest, fps, snippet, stride, t0, step
-    (seconds), provenance_json. One group per video with float arrays `rgb`, `flow`, `audio`
+    Root attributes: schema, dataset, recipe, recipe_digest, fps, snippet (the extent of a row) and
+    stride in frames, t0, step (seconds), grid and resample where a stream was brought onto the rows
+    of another, provenance_json. One group per video with float arrays `rgb`, `flow`, `audio`
     `[T, D]` and the attributes id, split, duration (seconds), status, source_sha256 (of the
     video file), and step (seconds) where the rows follow the video's own rate. The provenance says
     of each stream how it and the stages before it were made: that of the first video, and under
@@ -121,22 +122,24 @@ def pack(
     streams: list[Stream],
     *,
     attrs: Mapping[str, Any],
+    grid: CommonGrid | None = None,
     dtype: str = "float32",
     max_missing: int | None = None,
 ) -> list[dict[str, Any]]:
     """Write features.h5 and return the coverage rows (id, split, status, rows, reason).
 
-    A video is packed if every stream has rows; all its streams must agree on T. Raises
-    WstalError if more than `max_missing` videos are left out, naming them, if streams of one
-    video differ in length, and for a file that is not the one of its record.
+    A video is packed if every stream has rows. All streams get the rows of `grid`, if it is
+    given, and the coverage says where a stream ends before them. Raises WstalError if more than
+    `max_missing` videos are left out, naming them, if streams that share their rows differ in
+    length, and for a file that is not the one of its record.
     """
-    coverage = []
+    coverage, names = [], [stream.name for stream in streams]
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update({"schema": SCHEMA, **attrs})
         provenance: dict[str, tuple[dict[str, Any], set[str]]] = {}
         for row in manifest:
             records = [stream.records.get(row["id"]) for stream in streams]
-            coverage.append(_coverage_row(row, records))
+            coverage.append(_coverage_row(row, dict(zip(names, records, strict=True)), grid))
             if coverage[-1]["rows"] == 0:
                 continue
             group = file.create_group(safe_name(row["id"]))
@@ -149,6 +152,8 @@ def pack(
             )
             for stream, record in zip(streams, records, strict=True):
                 features, made = _made(stream, record)
+                if grid and not grid.is_shared:
+                    features = grid.bring(stream.name, features, coverage[-1]["rows"])
                 made_by = add_array(group, stream.name, features.astype(dtype))
                 made_by.attrs["sha256"] = record.sha256
                 first, varies = provenance.setdefault(stream.name, (made, set()))
@@ -208,29 +213,34 @@ def check_ids(
 def grid_attrs(
     dataset: str,
     recipe: str,
-    fps: float,
+    grid: CommonGrid,
     digest: str,
     *,
     untrained: bool,
     accepted: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return root attributes: the recipe (its name and digest) and its time grid (seconds)."""
+    brought = {} if grid.is_shared else {"grid": grid.stream, "resample": grid.resample}
     return {
         "dataset": dataset,
         "recipe": recipe,
         "recipe_digest": digest,
-        "fps": fps,
-        "snippet": SNIPPET,
-        "stride": SNIPPET,
-        "t0": 0.0,
-        "step": snippet_step(fps),
+        "fps": grid.rows.fps,
+        "snippet": grid.rows.extent,
+        "stride": grid.rows.stride,
+        "t0": grid.rows.t0,
+        "step": grid.rows.step,
+        **brought,
         "weights": "untrained" if untrained else "pretrained",
         "accepted_code": canonical_json(accepted),
     }
 
 
-def _coverage_row(row: Mapping[str, str], records: list[Record | None]) -> dict[str, Any]:
+def _coverage_row(
+    row: Mapping[str, str], named: Mapping[str, Record | None], grid: CommonGrid | None
+) -> dict[str, Any]:
     """Return the coverage row of a video: the worst status among its streams."""
+    records = list(named.values())
     out = {"id": row["id"], "split": row["split"], "status": row["status"], "rows": 0}
     absent = [record for record in records if record is None or not record.usable]
     if absent:
@@ -238,8 +248,9 @@ def _coverage_row(row: Mapping[str, str], records: list[Record | None]) -> dict[
         out["status"] = first.status if first else (row["status"] if row["reason"] else MISSING)
         out["reason"] = first.reason if first else (row["reason"] or "no features were computed")
         return out
-    lengths = {record.rows for record in records if record}
-    if len(lengths) != 1:
+    lengths = {record.rows for record in records}
+    is_shared = grid is None or grid.is_shared
+    if is_shared and len(lengths) != 1:
         raise WstalError(
             f"video {row['id']}: its streams have different lengths {sorted(lengths)}; "
             "remove its feature files and run again"
@@ -248,7 +259,12 @@ def _coverage_row(row: Mapping[str, str], records: list[Record | None]) -> dict[
     statuses = [record.status for record in records if record] + [row["status"]]
     out["status"] = max((s for s in statuses if s in order), key=order.index, default=OK)
     out["reason"] = row["reason"] or next((r.reason for r in records if r and r.reason), "")
-    return out | {"rows": lengths.pop()}
+    count = lengths.pop() if is_shared else named[grid.stream].rows
+    for name, record in () if is_shared else named.items():
+        if beyond := grid.uncovered(name, record.rows, count):
+            text = f"{beyond} of {count} rows lie beyond those of {name}: its nearest is repeated"
+            out["reason"] = "; ".join(filter(None, (out["reason"], text)))
+    return out | {"rows": count}
 
 
 def check_missing(

@@ -16,21 +16,35 @@ from torch import Tensor, nn
 
 from wstal.base.array_store import Within, open_arrays, unseen
 from wstal.base.errors import WstalError
+from wstal.base.files import path_from
 from wstal.base.parallel import read_ahead
 from wstal.base.stage import StageInput
-from wstal.features.network_stage import frames_and_fps
+from wstal.features.network_stage import video_frames
+from wstal.features.rows import RowGrid
 from wstal.flow.codes import LEVELS
-from wstal.media.frames import open_frames
-from wstal.media.timeline import SNIPPET, snippet_count
+from wstal.media.frames import open_frames, read_frames
+from wstal.media.timeline import frame_grid
 
+DEFAULT_ROWS = RowGrid(25)  # 16 frames without overlap, as the published features
 FLOW_CHUNK = 64  # pairs read at a time
 Opener = Callable[[StageInput], Iterable[np.ndarray]]
 
 
-def rgb_opener(short_side: int, interpolation: str) -> Opener:
-    """Return the function from a video to chunks of its pictures, uint8 `[n, H, W, 3]`."""
-    size = {"short_side": short_side, "interpolation": interpolation}
-    return lambda video: open_frames(video.files["frames"], pixels="rgb", **size)
+def rgb_opener(short_side: int, interpolation: str, fps: float | None = None) -> Opener:
+    """Return the function from a video to chunks of its pictures, uint8 `[n, H, W, 3]`.
+
+    They are those of the recipe's grid, or at k / `fps` seconds, whatever pictures are kept.
+    """
+    options = {"pixels": "rgb", "short_side": short_side, "interpolation": interpolation}
+
+    def own_frames(video: StageInput) -> Iterator[np.ndarray]:
+        with open_arrays(video.files["frames"]) as file:
+            times, about = file["times"][()], dict(file.attrs)
+        index = frame_grid(times, float(about["duration"]), fps)
+        path, decoder = path_from(about["video"]), about["decoder"]
+        return read_frames(path, index, **options, decoder=decoder)
+
+    return own_frames if fps else lambda video: open_frames(video.files["frames"], **options)
 
 
 def read_flow(path: str | Path) -> Iterator[np.ndarray]:
@@ -58,25 +72,33 @@ def centre_crop(pictures: np.ndarray, size: int) -> np.ndarray:
     return pictures[:, top : top + size, left : left + size]
 
 
-def snippets(pictures: Iterable[np.ndarray], count: int, crop: int | None) -> Iterator[np.ndarray]:
-    """Cut chunks `[n, H, W, C]` into `count` snippets `[16, crop, crop, C]`, or uncropped ones.
+def snippets(
+    pictures: Iterable[np.ndarray], count: int, crop: int | None, rows: RowGrid = DEFAULT_ROWS
+) -> Iterator[np.ndarray]:
+    """Cut chunks `[n, H, W, C]` into what `count` rows see: `[window, crop, crop, C]` each.
 
-    If the pictures end early, the last one is repeated: for the missing last flow, and for a tail
-    that the recipe pads. Without any picture (flow of a single frame) the snippets are zeros. At
-    least one chunk must come, which may be empty. Pictures after the last snippet are not read.
+    Without `crop` they are not cropped. Rows may overlap; only the pictures that a later row sees
+    stay in memory. If the pictures end early, the last one is repeated: for the missing last flow,
+    and for a tail that the recipe repeats or pads; the first one is repeated before the video.
+    Without any picture (flow of a single frame) the snippets are zeros. At least one chunk must
+    come, which may be empty. Pictures after the last snippet are not read.
     """
     chunks = iter(pictures) if crop is None else (centre_crop(chunk, crop) for chunk in pictures)
-    waiting = next(chunks, None)
+    waiting, first = next(chunks, None), 0  # waiting[k] is picture first + k
     if waiting is None:
         raise WstalError("no chunk of pictures came for the snippets, not even an empty one")
-    last = np.zeros((1, *waiting.shape[1:]), waiting.dtype)
-    for _ in range(count):
-        while len(waiting) < SNIPPET and (chunk := next(chunks, None)) is not None:
+    for row in range(count):
+        seen = rows.frames(row).clip(0)
+        # The last picture stays: it is repeated if no other comes.
+        done = min(int(seen[0]) - first, len(waiting) - 1)
+        if done > 0:
+            waiting, first = waiting[done:], first + done
+        while first + len(waiting) <= seen[-1] and (chunk := next(chunks, None)) is not None:
             waiting = np.concatenate([waiting, chunk])
-        snippet, waiting = waiting[:SNIPPET], waiting[SNIPPET:]
-        if len(snippet):
-            last = snippet[-1:]
-        yield np.concatenate([snippet, np.repeat(last, SNIPPET - len(snippet), 0)])
+        if len(waiting):
+            yield waiting[np.clip(seen - first, 0, len(waiting) - 1)]
+        else:
+            yield np.zeros((rows.window, *waiting.shape[1:]), waiting.dtype)
 
 
 def batches(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
@@ -141,13 +163,14 @@ def as_taken(network: nn.Module, pictures: Tensor) -> Tensor:
 def snippet_features(
     network: nn.Module,
     pictures: Iterable[np.ndarray],
-    rows: int,
+    count: int,
+    rows: RowGrid = DEFAULT_ROWS,
     *,
     crop: int | None,
     batch: int,
     device: torch.device,
 ) -> np.ndarray:
-    """Run a network over the first `rows` snippets: float32 `[rows, D]`.
+    """Run a network over the first `count` snippets of `rows`: float32 `[count, D]`.
 
     `pictures` are chunks of uint8 RGB `[n, H, W, 3]` or int8 flow `[n, H, W, 2]`. A thread reads
     them while the network computes: at most three batches of snippets and one chunk are in
@@ -155,7 +178,7 @@ def snippet_features(
     without `crop` it receives whole pictures.
     """
     out = []
-    for group in upload(batches(snippets(pictures, rows, crop), batch), device):
+    for group in upload(batches(snippets(pictures, count, crop, rows), batch), device):
         # In memory the channels are last already, the layout of the fast network. Its output
         # stays on the device, so that nothing waits for the end of a batch.
         out.append(network.features(as_taken(network, group)).float())
@@ -163,17 +186,22 @@ def snippet_features(
 
 
 def snippet_extractor(
-    network: nn.Module, opener: Opener, tail: str, within: Within = unseen, **options: Any
+    network: nn.Module,
+    opener: Opener,
+    rows_at: Callable[[float], RowGrid],
+    within: Within = unseen,
+    **options: Any,
 ) -> Callable[[StageInput], np.ndarray]:
     """Return the function from a video (stage `frames`) to its rows `[T, D]`.
 
-    `opener` gives the pictures or the flow of a video, `tail` is the recipe's rule for the last
-    snippet; `options` are those of `snippet_features`.
+    `opener` gives the pictures or the flow of a video, `rows_at` the rows of a stream for the
+    frames per second of the recipe; `options` are those of `snippet_features`.
     """
 
     def extract(video: StageInput) -> np.ndarray:
-        rows = snippet_count(frames_and_fps(video.files["frames"])[0], tail)
-        pictures = within(video.id, opener(video), rows * SNIPPET)
-        return snippet_features(network, pictures, rows, **options)
+        frames, rows = video_frames(video.files["frames"], rows_at)
+        count = rows.count(frames)
+        pictures = within(video.id, opener(video), rows.needed(count, frames))
+        return snippet_features(network, pictures, count, rows, **options)
 
     return extract

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from torch import nn
 
 from wstal.base.array_store import read_arrays
 from wstal.base.stage import Job, LoadedNetwork, StageInput
-from wstal.features.network_stage import NetworkStage, frames_and_fps
-from wstal.media.timeline import snippet_count, snippet_step
+from wstal.features.network_stage import NetworkStage, video_frames
+from wstal.features.rows import RowSettings
 from wstal.networks.vggish import load_postprocess, load_vggish, untrained_vggish
 from wstal.networks.weights import UNTRAINED, WeightFile, identify
 
@@ -72,14 +72,14 @@ def log_mel(sound: np.ndarray) -> np.ndarray:
     return out
 
 
-def snippet_windows(sound: np.ndarray, rows: int, step: float) -> np.ndarray:
-    """Return one VGGish example per video snippet: float32 `[rows, 96, 64]`.
+def snippet_windows(sound: np.ndarray, rows: int, step: float, t0: float = 0.0) -> np.ndarray:
+    """Return one VGGish example for each of `rows` rows of features: float32 `[rows, 96, 64]`.
 
-    Example l is the 0.96 s centred on `step * (l + 0.5)` seconds of `sound [S]` at 16 kHz, with
-    zeros beyond its ends. With a step of 0.96 s these are torchvggish's own examples.
+    Example l is the 0.96 s centred on `t0 + step * (l + 0.5)` seconds of `sound [S]` at 16 kHz,
+    with zeros beyond its ends. With a step of 0.96 s these are torchvggish's own examples.
     """
     samples = (EXAMPLE_FRAMES - 1) * HOP + WINDOW
-    centres = np.round((np.arange(rows) + 0.5) * step * RATE).astype(np.int64)
+    centres = np.round((t0 + (np.arange(rows) + 0.5) * step) * RATE).astype(np.int64)
     starts = centres - round(EXAMPLE_SECONDS / 2 * RATE)
     before = max(0, -int(starts.min(initial=0)))
     after = max(0, int(starts.max(initial=0)) + samples - len(sound))
@@ -99,16 +99,16 @@ def snippet_windows(sound: np.ndarray, rows: int, step: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class VggishSettings:
-    """Section `vggish` of a feature recipe."""
+class VggishSettings(RowSettings):
+    """Section `vggish` of a feature recipe; a row hears 0.96 s, centred on its window."""
 
     NO_NUMBERS: ClassVar[tuple[str, ...]] = ("batch",)
+    ADDED: ClassVar[Mapping[str, Any]] = {**RowSettings.ADDED, "window": 16, "stride": 16}
 
     weights: str = "vggish"  # a name in workflow/reference/weights/sources.yaml, or untrained
     width: Annotated[float, Gt(0)] = 1.0  # of the hidden layers; the published weights have 1.0
     # post: ends in a ReLU, as the public PyTorch port; pre: as Google's original
     activation: Literal["pre", "post"] = "post"
-    tail: Literal["drop", "repeat"] = "drop"  # as i3d's, so that both have the same T
     # Whitened principal components; pca8: in 8 bits, as AudioSet's own features.
     postprocess: Literal["none", "pca", "pca8"] = "none"
     pca: str = "vggish_pca"  # the parameters of the components: a name in sources.yaml
@@ -150,11 +150,11 @@ class VggishStage(NetworkStage):
         network = network.requires_grad_(False)
 
         def extract(video: StageInput) -> np.ndarray:
-            frames, fps = frames_and_fps(video.files["frames"])
-            rows, step = snippet_count(frames, settings.tail), snippet_step(fps)
+            frames, rows = video_frames(video.files["frames"], self.rows_at(settings))
             sound = read_arrays(video.files["audio"], ["sound"])["sound"]
             options = {"batch": settings.batch, "device": device}
-            return vggish_features(network, sound, rows, step, **options)
+            grid = rows.count(frames), rows.step, rows.t0
+            return vggish_features(network, sound, *grid, **options)
 
         return extract
 
@@ -165,18 +165,19 @@ def vggish_features(
     sound: np.ndarray,
     rows: int,
     step: float,
+    t0: float = 0.0,
     *,
     batch: int,
     device: torch.device,
 ) -> np.ndarray:
-    """Run VGGish on the sound around each of `rows` snippets of `step` seconds: `[rows, 128]`.
+    """Run VGGish on the sound around each of `rows` rows of `step` seconds: `[rows, 128]`.
 
     `sound [S]` is 16 kHz mono, int16 or floating point in [-1, 1]; after its end is silence. The
     result is float32.
     """
     if sound.dtype == np.int16:
         sound = sound / np.float32(32768)
-    windows = torch.from_numpy(snippet_windows(sound, rows, step))[:, None]
+    windows = torch.from_numpy(snippet_windows(sound, rows, step, t0))[:, None]
     out = [network(part.to(device)).float().cpu().numpy() for part in windows.split(batch)]
     return np.concatenate(out)
 
