@@ -1,7 +1,8 @@
 """Convert segments between annotation tools, subtitles and editors.
 
 Both formats are guessed from names and content. What the output cannot hold is read back and
-printed. A format whose files are about one video gives a folder of files.
+printed. A format whose files are about one video gives a folder of files. With --merge, what OUT
+(and --labels) say of other videos stays.
 
 csv           segments.csv (video,t_start,t_end,label[,score])
 activitynet   ActivityNet's JSON, ground truth or detections (proposals.json)
@@ -14,17 +15,20 @@ Examples:
   wstal convert results/mine/i3d_tvl1/co2net/seed0/proposals.json tasks_label_studio.json \\
       --videos clips --min-score 0.5
   wstal convert export_from_label_studio.json clips/segments.csv --fps 25 --labels labels.csv
-  wstal convert elan/*.eaf clips/segments.csv
+  wstal convert elan/*.eaf clips/segments.csv --merge
   wstal convert clips/segments.csv subtitles --to srt
 """
 
 import argparse
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
 from wstal.commands.console import Add, Program, log, warn
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.files import write_csv
+from wstal.base.text_files import read_rows
+from wstal.datasets.folder import BACKGROUND, video_id
 from wstal.exchange.formats import (
     FORMATS,
     format_named,
@@ -32,7 +36,7 @@ from wstal.exchange.formats import (
     read_files,
     write_files,
 )
-from wstal.exchange.timelines import Rates, Timelines, find_losses
+from wstal.exchange.timelines import Rates, Timelines, find_losses, join
 
 NOTES = 5  # shown of what could not be read
 
@@ -46,6 +50,7 @@ def add_arguments(add: Add) -> None:
     add("--fps", type=float, help="frames per second, for formats that count frames")
     add("--videos", type=Path, help="folder of the videos, which knows their rates and names")
     add("--labels", type=Path, help="write labels.csv, too: the labels of each video")
+    add("--merge", action="store_true", help="keep the videos of OUT that IN does not have")
     add("--min-score", type=float, help="leave out segments with a lower score")
 
 
@@ -66,14 +71,21 @@ def main(args: argparse.Namespace) -> None:
         kept = [s for s in content.segments if s.score is None or s.score >= args.min_score]
         log(f"{len(content.segments) - len(kept)} segments have a score below {args.min_score:g}")
         content.segments = kept
+    given_videos = set(content.videos)
+    if args.merge and args.output.exists():
+        if chosen.single:
+            raise WstalError(f"--merge: a file of format {chosen.name} is about one video")
+        others = read_files([args.output], chosen, rates).parts()
+        content = join([*(o for o in others if not given_videos & set(o.videos)), content])
     for video in content.videos:
         content.ask_rate(video, rates)
         if name := files(video):
             content.files[video] = name
     written = write_files(content, args.output, chosen)
     if args.labels:
-        write_csv(args.labels, ["video", "labels", "split"], _label_rows(content))
-        log(f"{args.labels}: {len(content.videos)} videos; fill in empty splits")
+        rows = _label_rows(content, args.labels if args.merge else None, given_videos)
+        write_csv(args.labels, list(rows[0]) if rows else LABEL_COLUMNS, rows)
+        log(f"{args.labels}: {len(rows)} videos; fill in empty splits")
     place = written[0] if len(written) == 1 else f"{args.output} ({len(written)} files)"
     log(
         f"{place}: {len(content.segments)} segments of {len(content.videos)} videos, format "
@@ -114,13 +126,30 @@ def _facts(folder: Path | None, fps: float | None) -> tuple[Rates, Rates]:
     return rate, name
 
 
-def _label_rows(content: Timelines) -> list[dict[str, str]]:
-    rows = []
+LABEL_COLUMNS = ["video", "labels", "split"]
+
+
+def _label_rows(
+    content: Timelines, kept: Path | None = None, changed: Collection[str] = ()
+) -> list[dict[str, str]]:
+    """The rows of labels.csv; those of `kept` stay, and take new labels of the videos `changed`."""
+    rows = {}
+    if kept and kept.is_file():
+        for row in read_rows(kept, tuple(LABEL_COLUMNS)):
+            rows[video_id(row["video"])] = dict(row.cells)
+    more = [name for name in next(iter(rows.values()), {}) if name not in LABEL_COLUMNS]
     for video, own in content.by_video().items():
+        row = rows.get(video)
+        if row is not None and video not in changed:
+            continue
         names = {each.label for each in own} | set(content.labels.get(video, ()))
-        split = content.subsets.get(video, "")
-        rows.append({"video": video, "labels": ";".join(sorted(names)), "split": split})
-    return rows
+        if row is None:
+            row = {"video": video, "labels": "", "split": content.subsets.get(video, "")}
+            rows[video] = row | dict.fromkeys(more, "")
+        names |= {name.strip() for name in row["labels"].split(";")}
+        names -= {"", *([BACKGROUND] if own else [])}
+        rows[video]["labels"] = ";".join(sorted(names))
+    return list(rows.values())
 
 
 COMMAND = Program(__doc__, add_arguments, main)

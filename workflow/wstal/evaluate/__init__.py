@@ -3,8 +3,8 @@
 Read ground_truth.py and detections.py (input), average_precision.py
 (`detection_map`), ties.py (equal scores), protocols.py (the conventions), events.py (accuracy per
 second). From one seed to the headline: map_table.py, summary.py. Beside them: baselines.py,
-bootstrap.py (comparisons), diagnosis.py (kinds of errors), calibration.py (probabilities), wtalc.py
-(the other evaluator).
+bootstrap.py (comparisons), diagnosis.py (kinds of errors), calibration.py (probabilities),
+suggestions.py (what to annotate next), wtalc.py (the other evaluator).
 
 Imports only base.
 """
