@@ -5,6 +5,7 @@
 #   make test-faults                kills, power cuts, full disks, hostile files: one table
 #   make why TARGET=path            what would run for a target, and because of what
 #   make watch                      how far the running workflows are
+#   make docs                       the documentation as a site: docs/site/html/index.html
 #   make lock, make audit           lock the dependencies again; their known vulnerabilities
 #   make verify-weights             the public weights against what their publishers got
 #                                   (VERIFY_FROM=folder: golden files from there, no download)
@@ -22,7 +23,7 @@ export OMP_NUM_THREADS ?= 1
 export WSTAL_REFERENCE ?= $(realpath $(wildcard ../shared))
 
 .PHONY: setup demo demo-all test test-slow test-faults test-gpu lint why watch verify-weights environments \
-  lock audit resolve clean
+  docs lock audit resolve clean
 
 setup: .venv/installed
 
@@ -75,6 +76,12 @@ watch: setup
 
 verify-weights: setup
 	@$(BIN)/wstal weights verify $(if $(VERIFY_FROM),--from "$(VERIFY_FROM)")
+
+# Fails on a broken link, and on a page that the navigation leaves out.
+docs: setup
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	$(BIN)/sphinx-build -q -W --keep-going -c docs/site . docs/site/html
+	@echo "Open docs/site/html/index.html"
 
 # After a change of the dependencies in pyproject.toml.
 environments:

@@ -33,7 +33,8 @@ TORCH_LOCK, LIBRARY_LOCK = LOCK / "torch.txt", LOCK / "libraries.txt"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 TORCH = ("torch", "torchvision")
 TORCH_NEEDS = ("filelock", "fsspec", "jinja2", "networkx", "sympy", "typing-extensions")  # of both
-EVERYTHING = (  # `cluster` and `dev` aside
+UNLOCKED = ("cluster", "docs")  # extras of their own time and place
+EVERYTHING = (  # UNLOCKED and `dev` aside
     "decord",
     "backbones",
     "vggish",
@@ -91,8 +92,8 @@ def lock() -> None:
     alone (torch.txt): the file differs with the build, for a CPU or for CUDA, and with the index.
     """
     project = read_project()
-    every = [name for name in project["project"]["optional-dependencies"] if name != "cluster"]
-    needed = [*project["project"]["dependencies"], *extras(project, every), *TORCH_NEEDS]
+    locked = [name for name in project["project"]["optional-dependencies"] if name not in UNLOCKED]
+    needed = [*project["project"]["dependencies"], *extras(project, locked), *TORCH_NEEDS]
     lines = [item for item in needed if name_of(item) not in TORCH]
     with tempfile.TemporaryDirectory() as folder:
         wanted, without = Path(folder, "wanted.in"), Path(folder, "without.in")

