@@ -19,7 +19,7 @@ SECTIONS = {
         *("docs/reliability", "docs/cluster", "workflow/profiles/README"),
     ],
     "Reference": [
-        *("results/README", "workflow/config/README", "docs/site/api"),
+        *("results/README", "workflow/config/README", "docs/measured", "docs/site/api"),
         *("workflow/reference/datasets/README", "workflow/reference/weights/README"),
     ],
     "Develop": ["CONTRIBUTING", "benchmarks/README"],

@@ -333,7 +333,7 @@ content.""",
 }
 OWN = """{dataset} has no label files at {labels}.
 Set `labels:` in the dataset's YAML to the folder or file with them, or use kind `folder` with a
-labels.csv (video,labels,split); README.md explains both."""
+labels.csv (video,labels,split); docs/own_data.md explains both."""
 
 
 def how_to_get(dataset: str, labels: str | None = None, videos: str | None = None) -> str:
