@@ -23,7 +23,7 @@ from wstal.datasets.annotations import read_annotations
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import read_scores
 from wstal.train import TRAINING_LOG, checkpoint
-from wstal.train.data import merge_scores
+from wstal.train.data import merge_scores, teacher_scores
 from wstal.train.run import RunFiles, train_run
 
 
@@ -39,6 +39,7 @@ def add_arguments(add: Add) -> None:
     add("--log", type=Path, required=True, help="output: losses and mean attention, CSV")
     add("--scores-by-iteration", type=Path, required=True, help="output: val and test scores, HDF5")
     add("--upstream", type=Path, nargs="+", default=[], help="scores of the run it builds on")
+    add("--teachers", type=Path, nargs="+", default=[], help="training scores, one per teacher")
     add("--initial", type=Path, help="checkpoint.pt of the run whose weights it starts from")
     add("--tensorboard", type=Path, help="folder of TensorBoard files of the log, if wanted")
     add("--save-every", type=int, default=None, help="iterations between saves for resuming")
@@ -48,6 +49,8 @@ def main(args: argparse.Namespace) -> None:
     files = RunFiles(args.checkpoint, args.log, args.scores_by_iteration)
     labels = read_annotations(args.annotations)
     upstream = merge_scores(read_scores(path) for path in args.upstream)
+    named = zip(args.config.get("teachers", ()), args.teachers, strict=True)
+    teachers = teacher_scores({name: read_scores(path) for name, path in named})
     if args.settings:
         log(f"trained with the {args.settings}")
     initial = checkpoint.load(args.initial) if args.initial else None
@@ -65,6 +68,7 @@ def main(args: argparse.Namespace) -> None:
             device=device,
             save_every=args.save_every,
             upstream=upstream,
+            teachers=teachers,
             initial=initial,
             track=track("train", "block"),
             record=tensorboard(folder) if folder else lambda row: None,

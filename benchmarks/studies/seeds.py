@@ -49,7 +49,7 @@ from wstal.localize.scores import Scores, read_scores, write_scores
 from wstal.methods.acn.localize import fuse_proposals, fuse_scores
 from wstal.methods.contract import localization_half
 from wstal.train import checkpoint
-from wstal.train.data import merge_scores
+from wstal.train.data import merge_scores, teacher_scores
 from wstal.train.run import RunFiles, train_run
 from wstal.train.scoring import score_checkpoint
 
@@ -97,21 +97,27 @@ class Study:
     def _train(self, config: Mapping[str, Any], folder: Path, seed: int) -> Scores:
         files = RunFiles(folder / "checkpoint.pt", folder / "log.csv", history(folder))
         upstream = initial = None
-        if config["scores_from"]:
-            before = self.seed(config["scores_from"], seed)
-            rest = [read_scores(before / "scores.h5")]
-            weights = before / "checkpoint.pt"
-            trained = score_checkpoint(weights, self.features, ["train"], CPU)
-            upstream = merge_scores([trained, *rest])
+        if before := config["scores_from"]:
+            rest = read_scores(self.seed(before, seed) / "scores.h5")
+            upstream = merge_scores([self.training_scores(before, seed), rest])
+        taught = {run: self.training_scores(run, seed) for run in config.get("teachers", ())}
         if config["init_from"]:
             initial = checkpoint.load(self.seed(config["init_from"], seed) / "checkpoint.pt")
         modules = [f"wstal.methods.{config['method']}.loss"]
         code = code_digest(ROOT / "scripts/train.py", ROOT / "workflow/wstal", modules)
         about = {"seed": seed, "code": code, "device": CPU, "upstream": upstream}
+        about["teachers"] = teacher_scores(taught)
         labels = training_view(self.annotations)
         train_run(self.features, labels, config, files, initial=initial, **about)
         splits = ["val", "test"]
         return score_checkpoint(files.checkpoint, self.features, splits, CPU, upstream=upstream)
+
+    def training_scores(self, run: str, seed: int) -> Scores:
+        """Return the training videos' scores under a seed of a run, trained if it is not yet."""
+        before = self.catalog.run_config(self.dataset, run)["scores_from"]
+        upstream = self.training_scores(before, seed) if before else None
+        weights = self.seed(run, seed) / "checkpoint.pt"
+        return score_checkpoint(weights, self.features, ["train"], CPU, upstream=upstream)
 
     def row(self, folder: Path) -> dict[str, Any]:
         """Return a seed's metric in the strict reading, its attention and its last logged loss."""

@@ -158,6 +158,12 @@ def test_runs_that_others_build_on_must_be_known():
     assert late["init_from"] == "co2net" and late["scores_from"] is None
 
 
+def test_a_teacher_must_be_known_and_score_training_videos():
+    for named, said in (("tsam", "'tsam'.*nearest: tssam"), ("acn", "acn joins .* acn-rgb and")):
+        with pytest.raises(WstalError, match=f"teachers: {said}"):
+            load_catalog({"methods": {"concord": {"teachers": ["co2net", named]}}})
+
+
 def test_a_mistake_laid_over_a_file_is_not_blamed_on_the_file_alone():
     change = {"datasets": {"demo": {"shard": 3}}}
     with pytest.raises(WstalError, match=r"--configfile \(datasets.demo\).*did you mean 'shards'"):

@@ -94,6 +94,13 @@ def test_runs_that_a_run_builds_on(files):
     assert upstream(of(run="co2net", **names)) == []
     with pytest.raises(WstalError, match="acn is not trained, it joins acn-rgb, acn-flow"):
         upstream(of(run="acn", **names))
+    training = files.training(of(run="concord", **names))
+    teachers = [f"{folder}/{run}/seed1/scores_train.h5" for run in ("co2net", "tssam")]
+    labels = "results/thumos14/training_labels.json"
+    assert {name: paths for name, paths in training.items() if paths} == {
+        **{"features": f"{folder}/features.h5", "annotations": labels, "teachers": teachers}
+    }
+    assert files.scoring(of(run="concord", **names))["upstream"] == []
     joined = files.of_run("fuse_from", "a", "b", stream="flow")
     assert joined(of(run="acn", **names)) == [f"{folder}/acn-flow/seed1/{n}" for n in "ab"]
 

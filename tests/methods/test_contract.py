@@ -34,7 +34,7 @@ from wstal.train.data import DataSettings
 from wstal.train.loop import TrainSettings, run_config
 from wstal.train.scoring import count_macs
 
-METHODS = ("acn", "cavf", "co2net", "tssam", "untrimmednet")
+METHODS = ("acn", "cavf", "co2net", "concord", "tssam", "untrimmednet")
 
 
 @dataclass(frozen=True)

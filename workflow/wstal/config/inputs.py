@@ -231,7 +231,7 @@ class Inputs:
         return lambda wildcards: paths(wildcards)[:1]
 
     def of_run(self, key: str, *files: str, stream: str | None = None) -> Callable:
-        """Return a function: files of the run that a run's config names under `key`.
+        """Return a function: files of the run or runs that a run's config names under `key`.
 
         They have the same recipe and seed. With `stream`: of the run that it names for that stream.
         """
@@ -243,11 +243,11 @@ class Inputs:
                     f"{wildcards.run} is not trained, it joins {', '.join(joined.values())}: ask "
                     "for theirs"
                 )
-            named = config[key][stream] if stream else config[key]
-            folder = "results/{dataset}/{recipe}/{other}/seed{seed}".format(
-                other=named, **wildcards
-            )
-            return [f"{folder}/{file.format(**wildcards)}" for file in files if named]
+            named = config[key][stream] if stream else config.get(key)
+            runs = [named] if isinstance(named, str) else named or []
+            folder = "results/{dataset}/{recipe}/{{}}/seed{seed}".format(**wildcards)
+            names = [file.format(**wildcards) for file in files]
+            return [f"{folder.format(run)}/{name}" for run in runs for name in names]
 
         return paths
 
@@ -263,10 +263,15 @@ class Inputs:
         return given[int(wildcards.seed)]
 
     def given_by_runs(self, wildcards: Wildcards) -> dict[str, Files]:
-        """Return what training takes of other runs: scores as `upstream`, weights as `initial`."""
+        """Return what training takes of other runs: scores as `upstream`, weights as `initial`.
+
+        As `teachers`: scores of the training videos, a file per run.
+        """
         upstream = self.of_run("scores_from", "scores_train.h5", "scores.h5")
         initial = self.of_run("init_from", "checkpoint.pt")
-        return {"upstream": upstream(wildcards), "initial": initial(wildcards)}
+        teachers = self.of_run("teachers", "scores_train.h5")
+        given = {"upstream": upstream, "initial": initial, "teachers": teachers}
+        return {name: paths(wildcards) for name, paths in given.items()}
 
     def training(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what training reads: from other runs, the features and the labels."""

@@ -429,6 +429,11 @@ def _check_method(
         for key, run in _runs_named(resolve_run(model, "", variant)):
             if run not in runs:
                 raise WstalError(f"{source}: {key}: {_unknown(run, runs)}")
+            if key == "teachers" and (parts := _joined(run, content["methods"])):
+                raise WstalError(
+                    f"{source}: teachers: {run} joins the proposals of {' and '.join(parts)} and "
+                    "does not score training videos; name one of those"
+                )
     for recipe in model.get("recipes") or {}:
         check_run(method, resolve_run(model, "", None, recipe), f"{source} (recipes.{recipe})")
 
@@ -467,8 +472,15 @@ def check_entries(datasets: Mapping[str, Any], recipes: Mapping[str, Any]) -> No
 def _runs_named(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (key, run) for every other run that a run's config builds on."""
     named = [(key, config.get(key)) for key in ("scores_from", "init_from")]
+    named += [("teachers", run) for run in config.get("teachers") or ()]
     named += [("fuse_from", run) for run in (config.get("fuse_from") or {}).values()]
     return [(key, run) for key, run in named if run]
+
+
+def _joined(run: str, methods: Mapping[str, Any]) -> list[str]:
+    """Return the runs whose proposals a run joins; none if it is trained."""
+    method, variant = split_run(run)
+    return list((resolve_run(methods[method], "", variant).get("fuse_from") or {}).values())
 
 
 def _unknown(name: Any, known: Iterable[str]) -> str:

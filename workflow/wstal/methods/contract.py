@@ -48,7 +48,9 @@ class Batch(NamedTuple):
     pairs: int = 0
     mask: Tensor | None = None  # bool [B, T], true where a snippet is the video's own; None: all
     # What the run named by `scores_from` gives for these videos, by its names in the score file:
-    # `cas*` and `attention*` [B, T, ...], `video_score*` [B, C].
+    # `cas*` and `attention*` [B, T, ...], `video_score*` [B, C]. Where the method's RunSettings
+    # have `teachers`, runs to learn from: `cas_{run}` (probabilities), `attention_{run}`,
+    # `video_score_{run}` of each, and their means without a name.
     upstream: Mapping[str, Tensor] = NOTHING
     progress: float = 0.0  # share of the training that is done, in [0, 1)
 

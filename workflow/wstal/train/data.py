@@ -7,7 +7,7 @@ batches.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -19,7 +19,8 @@ from wstal.base.errors import WstalError
 from wstal.base.settings import Count, SettingsError
 from wstal.datasets.annotations import Annotations, data_digest
 from wstal.features.pack import FeatureFile
-from wstal.localize.scores import Scores
+from wstal.localize.scores import Scores, VideoScores
+from wstal.localize.segments import softmax
 from wstal.methods.contract import Batch
 
 
@@ -331,6 +332,48 @@ def merge_scores(parts: Iterable[Scores]) -> Scores | None:
             raise WstalError(f"two files of upstream scores contain video {twice[0]}; give one")
         videos |= part.videos
     return None if not parts else Scores(**{**vars(parts[0]), "videos": videos})
+
+
+def teacher_scores(teachers: Mapping[str, Scores]) -> Scores | None:
+    """Return what several runs say of the same videos, each under its own name.
+
+    `cas_{name}` holds class probabilities, whatever the run stores; `attention_{name}` and
+    `video_score_{name}` are its own. None if there are no teachers. Raises WstalError if two differ
+    in classes, videos or snippets.
+    """
+    if not teachers:
+        return None
+    first = next(iter(teachers.values()))
+    for name, scores in teachers.items():
+        if scores.classes != first.classes or scores.videos.keys() != first.videos.keys():
+            raise WstalError(
+                f"teacher {name} was scored on other classes or videos than "
+                f"{next(iter(teachers))}; score both on the same features"
+            )
+    return replace(
+        first,
+        activation="probability",
+        videos={video: _of_teachers(teachers, video) for video in first.videos},
+    )
+
+
+def _of_teachers(teachers: Mapping[str, Scores], video: str) -> VideoScores:
+    said, extra = {}, {}
+    for name, scores in teachers.items():
+        own = scores.videos[video]
+        said[name] = softmax(own.cas) if scores.activation == "logits" else own.cas
+        extra |= {f"cas_{name}": said[name], f"video_score_{name}": own.video_score}
+    if len({len(cas) for cas in said.values()}) > 1:
+        counts = ", ".join(f"{len(cas)} by {name}" for name, cas in said.items())
+        raise WstalError(f"video {video} has {counts} snippets; score the teachers anew")
+    attentions = {name: scores.videos[video].attention for name, scores in teachers.items()}
+    mean = {"cas": said, "attention": attentions}
+    return VideoScores(
+        **{key: np.mean(list(of.values()), axis=0) for key, of in mean.items()},
+        video_score=np.mean([s.videos[video].video_score for s in teachers.values()], axis=0),
+        attentions=attentions,
+        extra=extra,
+    )
 
 
 def snippet_arrays(scores: Scores | None, counts: Mapping[str, int]) -> dict[str, np.ndarray]:

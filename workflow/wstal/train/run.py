@@ -104,6 +104,7 @@ def train_run(
     device: torch.device,
     save_every: int | None = None,
     upstream: Scores | None = None,
+    teachers: Scores | None = None,
     initial: Mapping[str, Any] | None = None,
     track: Track = iter,
     record: Callable[[Row], object] = lambda row: None,
@@ -117,16 +118,18 @@ def train_run(
     At each scoring interval and at the end the videos of val and test are scored, so that
     evaluation can choose an iteration on either; their labels are never read.
 
-    `upstream` are all videos' scores under the run that `scores_from` names, `initial` is the
-    content of the checkpoint that `init_from` names. Each row of the log is in `files.live_log`
-    and goes to `record` as soon as it is known; of a run that continues, first those before.
-    Returns notes for the user.
+    `upstream` are all videos' scores under the run that `scores_from` names, `teachers` those of
+    the training videos under the runs that a method learns from (`data.teacher_scores`), `initial`
+    is the content of the checkpoint that `init_from` names. Each row of the log is in
+    `files.live_log` and goes to `record` as soon as it is known; of a run that continues, first
+    those before. Returns notes for the user.
     """
     if device.type == "cpu":
         keep_freed_memory()
     settings = run_config(config)
     streams = settings.run.streams
-    data = TrainingSet(features, annotations, streams, settings.data, device, upstream)
+    learned = upstream if teachers is None else teachers
+    data = TrainingSet(features, annotations, streams, settings.data, device, learned)
     trainer = Trainer(settings, data, features.dims, seed, device)
     start_notes = initialize(trainer.model, initial["model"]) if initial else []
     ids = features.ids("val") + features.ids("test")
