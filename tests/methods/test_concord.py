@@ -221,7 +221,9 @@ def test_scores_of_teachers_are_probabilities_under_their_names(tmp_path):
     with pytest.raises(WstalError, match="teacher two was scored on other classes or videos"):
         teacher_scores({"one": one, "two": fewer})
     short = replace(two.videos["v00"], cas=two.videos["v00"].cas[:-1])
-    with pytest.raises(WstalError, match="video v00 has .* by one, .* by two snippets; score the teachers"):
+    with pytest.raises(
+        WstalError, match="video v00 has .* by one, .* by two snippets; score the teachers"
+    ):
         teacher_scores({"one": one, "two": replace(two, videos=two.videos | {"v00": short})})
 
 
