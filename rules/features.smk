@@ -21,7 +21,7 @@ rule fetch_weights:
 
 
 rule i3d_rgb:
-    """Inception-I3D features of 16-frame RGB snippets."""
+    """Inception-I3D features of RGB snippets."""
     input:
         frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
         weights=files.weights("i3d", "rgb"),
@@ -46,7 +46,7 @@ rule i3d_rgb:
 
 
 rule i3d_flow:
-    """Inception-I3D features of 16-frame flow snippets."""
+    """Inception-I3D features of flow snippets."""
     input:
         frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
         flow="results/{dataset}/{recipe}/flow/shard{shard}.csv",
@@ -72,7 +72,7 @@ rule i3d_flow:
 
 
 rule backbone:
-    """Features of 16-frame RGB snippets by another public network."""
+    """Features of RGB snippets by another public network."""
     input:
         frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
         weights=files.weights("{backbone}"),

@@ -7,7 +7,7 @@ Examples (R is results/ave/ave_resnet152, W is results/weights):
       --weights W/resnet152-394f9c45.pth --recipe @resnet152.json --code x --output o/shard0.csv
   python scripts/extract_backbone.py --network x3d_m --frames R/frames/shard0.csv \\
       --weights untrained --recipe '{"short_side": 256, "interpolation": "bilinear",
-      "crop": 224, "tail": "drop", "batch": 2}' --code x --output o/shard0.csv
+      "crop": 224, "window": 16, "stride": 8, "batch": 2}' --code x --output o/shard0.csv
 """
 
 import argparse

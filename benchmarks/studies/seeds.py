@@ -74,10 +74,11 @@ class Study:
     protocol: Protocol
     metric: str
     folder: Path  # of what is trained
+    recipe: str | None = None  # of the features; None: the dataset's
 
     def seed(self, run: str, seed: int) -> Path:
         """Train a seed, or join its streams; return the folder with scores and proposals."""
-        config = self.catalog.run_config(self.dataset, run)
+        config = self.catalog.run_config(self.dataset, run, self.recipe)
         folder = self.folder / run / f"seed{seed}"
         folder.mkdir(parents=True, exist_ok=True)
         localize, parts = config.pop("localize"), config.get("fuse_from")

@@ -175,6 +175,15 @@ def test_rows_that_cannot_be_are_refused_with_key_value_and_remedy(section, mess
         checked_recipe("mine", section, "mine.yaml")
 
 
+def test_a_length_in_seconds_is_in_the_config_only_where_it_is_given(catalog):
+    assert "length_seconds" not in catalog.run_config("demo", "co2net")["data"]
+    change = {"methods": {"untrimmednet": {"data": {"length_seconds": 13.4}}}}
+    changed = load_catalog(change).run_config("demo", "untrimmednet")
+    assert changed["data"]["length_seconds"] == 13.4
+    with pytest.raises(WstalError, match=r"data\.length_seconds: 0: should be greater than 0"):
+        load_catalog({"methods": {"co2net": {"data": {"length_seconds": 0}}}})
+
+
 def test_a_window_may_have_its_former_name():
     rows = {"i3d": {"snippet": 32, "stride": 16}, "vggish": {"window": 32}}
     tree = checked_recipe("mine", rows, "mine.yaml")

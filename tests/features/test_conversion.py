@@ -21,7 +21,9 @@ from published_features import (
 )
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.settings import from_plain
+from wstal.config.stages import recipe_grid
 from wstal.features.importers.conversion import (
+    _root_attrs,
     convert_features,
     estimate_frame_rate,
     nearest_rows,
@@ -30,12 +32,13 @@ from wstal.features.importers.layouts import PAGES, find_features
 from wstal.features.importers.published import (
     ImportSettings,
     Layout,
+    PublishedFeatures,
     check_numbers,
     files_below,
     load_array,
     split_joint,
 )
-from wstal.features.pack import FeatureFile
+from wstal.features.pack import FeatureFile, grid_attrs
 
 
 def convert(folder, settings, given=None, **options):
@@ -158,6 +161,20 @@ def test_rows_at_own_rates_may_keep_a_grid_of_their_own(tmp_path):
     assert common.coverage[0]["rows"] == 50  # ten rows twice
     with FeatureFile(tmp_path / "features.h5") as file:
         assert file.step_of(VIDEOS[0]) is None and file.attrs["step"] == 0.5
+
+
+def test_a_recipe_from_videos_has_the_grid_of_the_published_dense_features(recipes):
+    """i3d_tvl1_dense and cmcs_i3d_dense: the same step and first second, and number of rows."""
+    made = recipe_grid(recipes["i3d_tvl1_dense"])
+    published = from_plain(ImportSettings, recipes["cmcs_i3d_dense"]["import"])
+    about = _root_attrs(PublishedFeatures([]), published, "float32", "thumos14", "cmcs_i3d_dense")
+    own = grid_attrs("thumos14", "i", made, "d", untrained=False, accepted={})
+    for name in ("fps", "snippet", "stride", "t0", "step"):
+        assert own[name] == about[name], name
+    for frames in (900, 1001, 5678):  # estimated from the rows, a video's rate is 30 only if equal
+        rows = made.rows.count(frames)
+        assert estimate_frame_rate(rows, None, frames / 30, published) == (30, "")
+        assert len(nearest_rows(rows, 30, published)) == rows
 
 
 @pytest.mark.parametrize("changes", [{"rates": None}, {"rates": [25], "snippet": 16}])

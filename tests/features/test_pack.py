@@ -108,6 +108,31 @@ def test_streams_are_packed_on_one_grid(tmp_path):
             features.read("a", ["flow"])
 
 
+def test_streams_of_other_rows_get_those_of_the_grid_and_the_file_says_so(tmp_path):
+    """Of 100 frames: flow in five rows from 1.12 s on, audio in one row a second."""
+    grids = {
+        "rgb": RowGrid(25, 16, stride=4),
+        "flow": RowGrid(25, 64, stride=8),
+        "audio": RowGrid(25, 25, stride=25),
+    }
+    counts = {name: {"a": each.count(100)} for name, each in grids.items()}
+    assert counts == {"rgb": {"a": 22}, "flow": {"a": 5}, "audio": {"a": 4}}
+    shards = [stage(tmp_path / name, count) for name, count in counts.items()]
+    streams = gather_streams({name: name for name in grids}, shards)
+    out, common = tmp_path / "features.h5", common_grid(grids, "rgb")
+    about = grid_attrs("demo", "r", common, "d" * 64, untrained=True, accepted={})
+    coverage = pack(out, [row("a")], streams, attrs=about, grid=common)
+    assert coverage[0]["rows"] == 22
+    assert coverage[0]["reason"] == "9 of 22 rows lie beyond those of flow: its nearest is repeated"
+    with FeatureFile(out) as features:
+        assert features.read("a", ["rgb", "flow", "audio"]).shape == (22, 9)
+        names = ("fps", "snippet", "stride", "t0", "step", "grid", "resample")
+        assert [features.attrs[name] for name in names] == [
+            *(25, 16, 4, 0.24, 0.16),
+            *("rgb", "nearest"),
+        ]
+
+
 def test_absent_videos_are_counted_and_bounded(tmp_path):
     streams = gather_streams({"rgb": "i3d_rgb"}, [stage(tmp_path / "i3d_rgb", {"a": 4, "b": 0})])
     manifest = [row("a"), row("b"), row("c", status="missing", reason="no file named c")]

@@ -223,6 +223,20 @@ def test_the_grid_of_the_frames_sets_the_rows_of_any_pictures(video, tail, rows)
     assert found.shape == (rows, 2) and np.allclose(found, 1)
 
 
+def test_a_stream_may_have_frames_per_second_of_its_own(video):
+    every, second = (
+        np.concatenate(list(rgb_opener(32, "bilinear", fps)(video))) for fps in (None, 12.5)
+    )
+    assert len(every) == 40 and len(second) == 20
+    np.testing.assert_array_equal(second, every[::2])
+    rows = RowGrid(12.5, 4, stride=4)
+    found = snippet_extractor(
+        Brightness(), rgb_opener(32, "bilinear", 12.5), lambda fps: rows, **SETTINGS
+    )(video)
+    expected = scaled(torch.from_numpy(second[4:8, :, 8:40])).mean((0, 1, 2))
+    assert len(found) == 5 and np.allclose(found[1], expected, atol=1e-5)
+
+
 def test_pictures_have_the_recipes_size_and_progress_knows_how_many_come(video):
     opener = rgb_opener(32, "bilinear")
     assert {chunk.shape[1:] for chunk in opener(video)} == {(32, 48, 3)}

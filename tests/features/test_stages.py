@@ -32,6 +32,7 @@ from wstal.base.settings import to_plain
 from wstal.base.stage import Job, LoadedNetwork, StageInput
 from wstal.features.i3d_stage import STAGES as I3D_STAGES
 from wstal.features.i3d_stage import I3DSettings, I3DWeights
+from wstal.features.rows import StreamRowSettings
 from wstal.features.vggish_stage import VggishSettings, VggishStage, snippet_windows
 from wstal.networks.i3d.inference import TenCrop
 from wstal.networks.i3d.network import untrained_i3d
@@ -97,6 +98,48 @@ def test_rows_follow_the_time_grid(stages, stream, tail, rows):
     features = [extract(video(stages, name)) for name in FRAMES]
     assert [len(f) for f in features] == rows
     assert all(f.shape[1] == 64 and np.isfinite(f).all() for f in features)
+
+
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_rows_that_overlap_are_those_of_their_frames_and_frames_come_once(stages, stream):
+    network = untrained_i3d({"rgb": 3, "flow": 2}[stream], WIDTH)
+    seen = []
+
+    def within(video, chunks, total):
+        for chunk in chunks:
+            seen.append(len(chunk))
+            yield chunk
+
+    long, dense = video(stages, "long"), replace(I3D, stride=4, window=18, batch=3)
+    rows = extractor(stream, dense, network, within=within)(long)
+    assert len(rows) == 1 + (40 - 18) // 4 and sum(seen) <= 40
+    name = {"rgb": ("frames", "rgb"), "flow": ("flow", "flow")}[stream]
+    pictures = read_arrays(long.files[name[0]])[name[1]].astype(np.float32)
+    if stream == "flow":  # of 32 x 38, cropped to the middle 32
+        x = torch.from_numpy(pictures[12:30, :, 3:35] / 127).permute(3, 0, 1, 2)[None]
+        with torch.no_grad():
+            assert_close(rows[3], network.features(x)[0].numpy())
+    whole = extractor(stream, replace(I3D, window=18, stride=12, batch=3), network)(long)
+    assert_close(rows[[0, 3]], whole[:2])  # other batches, other pictures in between
+
+
+def test_each_stream_may_have_rows_of_its_own(stages):
+    own = replace(I3D, stride=4, per_stream={"flow": StreamRowSettings(stride=8, tail="pad")})
+    rows = {s: extractor(s, own)(video(stages, "long")) for s in ("rgb", "flow")}
+    assert {s: len(found) for s, found in rows.items()} == {"rgb": 7, "flow": 5}
+
+
+def test_a_video_shorter_than_a_window_is_partial_and_the_others_are_not(stages, tmp_path):
+    loaded = LoadedNetwork(untrained_i3d(3, WIDTH), "untrained", "untrained")
+    job = Job("c", tmp_path / "made", network=loaded)
+    shards = {"frames": stages["frames"]}
+    records = I3D_STAGES["i3d_rgb"].shard(shards, replace(I3D, window=32), job)
+    found = {r.id: (r.status, r.rows, r.reason) for r in records}
+    assert found["long"] == ("ok", 1, "") and found["lost"][0] == "missing"
+    for name in ("short", "single"):
+        status, rows, reason = found[name]
+        assert (status, rows) == ("partial", 1)
+        assert f"i3d_rgb: its {FRAMES[name]} frames are fewer than a row sees (32:" in reason
 
 
 @pytest.mark.parametrize("stream", ["rgb", "flow"])
@@ -359,6 +402,15 @@ def test_rows_are_those_of_the_snippets(heard):
         np.testing.assert_allclose(features, network(windows), rtol=1e-4, atol=1e-6)
     tail = listener(replace(VGGISH, tail="repeat"), network)
     assert tail(heard_video(heard, "heard")).shape == (5, 128)
+
+
+def test_sound_is_centred_on_rows_that_overlap(heard):
+    network = untrained_vggish(WIDTH, "pre")
+    found = listener(replace(VGGISH, stride=4), network)(heard_video(heard, "heard"))
+    assert found.shape == (1 + (80 - 16) // 4, 128)
+    # Every fourth row sees the same sound as a row of 16 frames without overlap.
+    sparse = listener(network=network)(heard_video(heard, "heard"))
+    np.testing.assert_allclose(found[::4], sparse, rtol=1e-4, atol=1e-6)
 
 
 def test_absent_sound_is_silence(heard):

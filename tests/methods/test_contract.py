@@ -15,7 +15,7 @@ import torch
 import warm_python
 from method_configs import method_config, method_yaml, resolved
 from wstal.base.errors import WstalError
-from wstal.base.settings import defaults, from_plain, to_plain
+from wstal.base.settings import SettingsError, defaults, from_plain, to_plain
 from wstal.config.layers import NOT_A_RUN
 from wstal.methods import contract
 from wstal.methods.contract import (
@@ -242,6 +242,21 @@ def test_a_loss_that_returns_something_else_is_named():
     batch = Batch(torch.zeros(2, 5, 3), torch.zeros(2, 3))
     with pytest.raises(WstalError, match="TRAINING.loss returned Tensor; it returns the total"):
         half.total_loss(output(), batch, NoSettings())
+
+
+def test_seconds_become_the_nearest_number_of_snippets_that_a_method_takes():
+    assert toy().fitting_length(20.48, 0.16, NoSettings()) == 128
+    assert toy().fitting_length(0.1, 0.16, NoSettings()) == 2
+
+    def by_seven(length, loss):
+        if length % 7:
+            raise SettingsError("give a multiple of 7")
+
+    half = toy(check_length=by_seven)
+    assert half.fitting_length(20.48, 0.64, NoSettings()) == 35  # of 32 wanted: 28 is further
+    half.check(ToyRun(), 12, NoSettings(), 20.48)  # the other length does not count
+    with pytest.raises(SettingsError, match=r"length_seconds: 1\.28 s are 2 .*multiple of 7.*more"):
+        half.fitting_length(1.28, 0.64, NoSettings())
 
 
 def test_settings_that_a_method_cannot_take_are_named():

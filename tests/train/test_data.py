@@ -216,3 +216,18 @@ def test_what_does_not_fit_is_named():
     assert set(merge_scores([scores(a=3), scores(b=2)]).videos) == {"a", "b"}
     with pytest.raises(WstalError, match="different classes"):
         merge_scores([scores(a=3), replace(scores(b=2), classes=["y", "x"])])
+
+
+def test_the_span_of_a_training_sequence_is_in_seconds(project, tmp_path):
+    path, annotations = write_small_set(tmp_path)
+    with FeatureFile(path) as features:
+        data = training_set(project, features, annotations)
+        sequence, videos = data.span(0.16)
+    assert sequence == f"a training sequence has {data.length} snippets, one in 0.16 s: " + (
+        f"{data.length * 0.16:.4g} s"
+    )
+    longer = int((data.lengths > data.length).sum())
+    assert f"8 training videos of {data.lengths.min() * 0.16:.4g} to " in videos
+    assert f"of the {longer} longer ones" in videos
+    data.length = None
+    assert data.span(0.5)[0] == "a training sequence is a whole video, one snippet in 0.5 s"

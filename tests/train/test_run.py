@@ -53,7 +53,8 @@ def train(tmp_path, project, monkeypatch):
         with FeatureFile(path) as features:
             labels = view or training_view(annotations)
             notes = train_run(features, labels, settings, files, **options)
-        return files, notes
+        assert "a training sequence has" in notes[0] and "training videos" in notes[1]
+        return files, notes[2:]
 
     return run
 
@@ -391,3 +392,11 @@ def test_the_last_tenth_is_averaged_and_then_the_seeds():
 def test_a_log_without_rows_is_named():
     with pytest.raises(WstalError, match="seed0/log.csv has no rows"):
         log_summary({"seed0/log.csv": log()})
+
+
+def test_a_length_in_seconds_is_the_snippets_that_fit_the_step_of_the_features(train, project):
+    weights = {}
+    for name, data in (("seconds", {"length_seconds": 6.3}), ("snippets", {"length": 10})):
+        files, notes = train(name, config=small_config(project, data=data))
+        weights[name] = checkpoint.load(files.checkpoint)["model"]
+    assert weights_digest(weights["seconds"]) == weights_digest(weights["snippets"])

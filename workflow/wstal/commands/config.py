@@ -28,7 +28,7 @@ import yaml
 
 from wstal.commands.console import Add, Program
 from wstal.base.errors import WstalError
-from wstal.base.settings import field_types, settings_class, type_arms
+from wstal.base.settings import defaults, field_types, settings_class, type_arms
 from wstal.config.catalog import own_catalog
 from wstal.methods.contract import OTHER_SECTIONS, localization_half, training_half
 from wstal.train.data import DataSettings
@@ -131,7 +131,8 @@ def commented_run(tree: Mapping[str, Any]) -> str:
     parts = [f"method: {tree['method']}\n", commented_yaml(own, training.run_settings)]
     for name, cls in sections.items():
         if tree.get(name) is not None:
-            parts.append(f"{name}:  # {_first_line(cls)}\n" + commented_yaml(tree[name], cls, "  "))
+            whole = tree[name] | {k: v for k, v in defaults(cls).items() if k not in tree[name]}
+            parts.append(f"{name}:  # {_first_line(cls)}\n" + commented_yaml(whole, cls, "  "))
     return "\n".join(parts)
 
 

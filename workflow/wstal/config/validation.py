@@ -297,9 +297,12 @@ def check_run(method: str, config: Mapping[str, Any], source: str) -> dict[str, 
         tree[name] = checked_tree(cls, config.get(name, {}), source, name)
     run, loss = training.read_run(tree), from_plain(training.loss_settings, tree["loss"])
     try:
-        training.check(run, tree["data"]["length"], loss)
+        seconds = tree["data"]["length_seconds"]
+        training.check(run, tree["data"]["length"], loss, seconds)
     except SettingsError as error:
         raise WstalError(f"{source}: {error}") from error
+    if seconds is None:  # a key that came later: finished runs were trained without it
+        del tree["data"]["length_seconds"]
     return tree
 
 

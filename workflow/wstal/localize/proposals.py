@@ -33,7 +33,8 @@ def detection_frame(scores: Scores, propose: Callable[[VideoScores], np.ndarray]
     parts = []
     for video, values in scores.videos.items():
         found = propose(values)
-        times = scores.t0 + found[:, :2] * scores.step_of(video)
+        # A row of a stride beyond its extent speaks for a little before the video.
+        times = np.maximum(scores.t0 + found[:, :2] * scores.step_of(video), 0)
         labels = [scores.classes[int(label)] for label in found[:, 2]]
         columns = [video, times[:, 0], times[:, 1], labels, found[:, 3]]
         parts.append(pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))))

@@ -193,22 +193,46 @@ class TrainingHalf:
             self.run_settings, {k: v for k, v in plain.items() if k not in OTHER_SECTIONS}
         )
 
-    def check(self, run: RunSettings, length: int | None, loss: Any) -> None:
+    def check(
+        self, run: RunSettings, length: int | None, loss: Any, seconds: float | None = None
+    ) -> None:
         """Raise SettingsError for settings of a run that the method cannot take.
 
-        `length` is `data.length`, `loss` the `loss` section.
+        `length` is `data.length`, `loss` the `loss` section. With `seconds`, `data.length_seconds`,
+        the length follows from the features (`fitting_length`).
         """
         if run.scores_from and not self.takes_upstream:
             raise SettingsError(
                 f"scores_from names {run.scores_from}, but {self.name} takes no scores of another "
                 "run; remove it"
             )
+        if seconds is not None:
+            return
         if length is not None:
             self.check_length(length, loss)
         elif not self.takes_mask:
             raise SettingsError(
                 f"data.length is null, but {self.name} takes a fixed number of snippets; give one"
             )
+
+    def fitting_length(self, seconds: float, step: float, loss: Any) -> int:
+        """Return the number of snippets, one in `step` seconds, that is nearest to `seconds`.
+
+        At least 2, and one that the method takes. Raises SettingsError if it takes none of at most
+        twice the number.
+        """
+        wanted = max(2, round(seconds / step))
+        refused = SettingsError(f"data.length_seconds: {seconds:g} has no number of snippets")
+        for length in sorted(range(2, 2 * wanted + 1), key=lambda n: (abs(n - wanted), n)):
+            try:
+                self.check_length(length, loss)
+                return length
+            except SettingsError as error:
+                refused = error
+        raise SettingsError(
+            f"data.length_seconds: {seconds:g} s are {wanted} snippets of {step:g} s, which "
+            f"{self.name} does not take ({refused}); give more seconds"
+        )
 
     def forward(
         self,

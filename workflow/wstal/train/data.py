@@ -16,7 +16,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from wstal.base.errors import WstalError
-from wstal.base.settings import Count, SettingsError
+from wstal.base.settings import Count, Positive, SettingsError
 from wstal.datasets.annotations import Annotations, data_digest
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, VideoScores
@@ -31,6 +31,9 @@ class DataSettings:
     # Snippets drawn from each video; null: whole videos, padded to the longest of the batch.
     length: Annotated[int, Ge(2)] | None
     batch: Count  # videos in a batch
+    # Seconds of a video in place of `length`: as many snippets as fit the step of the features, and
+    # as the method takes; null: `length` counts.
+    length_seconds: Positive | None = None
     pairs: Annotated[int, Ge(0)] = 0  # pairs of videos of one class among them
     # random: videos are drawn with replacement | epochs: every video once, in random order
     order: Literal["random", "epochs"] = "epochs"
@@ -239,6 +242,19 @@ class TrainingSet:
             self.notes.append(f"classes with a single training video train without pairs: {names}")
         if self.sampler.pairs == 0:
             self.notes.append("no class has two training videos: the run trains without pairs")
+
+    def span(self, step: float) -> list[str]:
+        """Return how many seconds of a video a training sequence has, at `step` seconds a row."""
+        shortest, longest = self.lengths.min() * step, self.lengths.max() * step
+        videos = f"{len(self.lengths)} training videos of {shortest:.4g} to {longest:.4g} s"
+        if self.length is None:
+            return [f"a training sequence is a whole video, one snippet in {step:.4g} s", videos]
+        more = int((self.lengths > self.length).sum())
+        return [
+            f"a training sequence has {self.length} snippets, one in {step:.4g} s: "
+            f"{self.length * step:.4g} s",
+            f"{videos}: of the {more} longer ones snippets are left out, of the others repeated",
+        ]
 
     @property
     def updates_per_epoch(self) -> int:

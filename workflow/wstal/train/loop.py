@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -91,8 +91,19 @@ def run_config(plain: Mapping[str, Any]) -> RunConfig:
         data=from_plain(DataSettings, plain["data"], "data"),
         train=from_plain(TrainSettings, plain["train"], "train"),
     )
-    method.check(config.run, config.data.length, config.loss)
+    method.check(config.run, config.data.length, config.loss, config.data.length_seconds)
     return config
+
+
+def in_snippets(config: RunConfig, step: float) -> RunConfig:
+    """Return the config with `data.length` in place of `length_seconds`, at `step` s a row.
+
+    Raises SettingsError if the method takes no such length.
+    """
+    if (seconds := config.data.length_seconds) is None:
+        return config
+    length = config.method.fitting_length(seconds, step, config.loss)
+    return replace(config, data=replace(config.data, length=length))
 
 
 class Trainer:

@@ -22,7 +22,7 @@ from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, read_scores, write_iterations, write_scores
 from wstal.train import checkpoint
 from wstal.train.data import TrainingSet
-from wstal.train.loop import Trainer, keep_freed_memory, run_config
+from wstal.train.loop import Trainer, in_snippets, keep_freed_memory, run_config
 from wstal.train.scoring import Scorer
 
 Track = Callable[[Iterable], Iterable]
@@ -122,11 +122,13 @@ def train_run(
     the training videos under the runs that a method learns from (`data.teacher_scores`), `initial`
     is the content of the checkpoint that `init_from` names. Each row of the log is in
     `files.live_log` and goes to `record` as soon as it is known; of a run that continues, first
-    those before. Returns notes for the user.
+    those before. Returns notes for the user, first how
+    many seconds a training sequence has.
     """
     if device.type == "cpu":
         keep_freed_memory()
-    settings = run_config(config)
+    step = float(features.attrs["step"])
+    settings = in_snippets(run_config(config), step)
     streams = settings.run.streams
     learned = upstream if teachers is None else teachers
     data = TrainingSet(features, annotations, streams, settings.data, device, learned)
@@ -148,7 +150,7 @@ def train_run(
         "device": device.type,
         "versions": checkpoint.versions(),
     }
-    notes = data.notes + start_notes
+    notes = data.span(step) + data.notes + start_notes
     with only_process(files.lock, "trains this run and seed"):
         if restore_finished(files, identity):
             files.remove_unfinished()  # its process may have been killed before it did

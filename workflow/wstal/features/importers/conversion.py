@@ -30,6 +30,7 @@ from wstal.features.importers.published import (
     VideoFeatures,
 )
 from wstal.features.pack import SCHEMA, check_missing
+from wstal.features.rows import RowGrid
 
 LENGTH_TOLERANCE = 0.05  # of the annotated durations, in the median
 RATE_TOLERANCE = 0.02  # of a rate; 24 and 25 are 4 % apart
@@ -108,6 +109,7 @@ def _root_attrs(
     found: PublishedFeatures, settings: ImportSettings, dtype: str, dataset: str, recipe: str
 ) -> dict[str, Any]:
     made = {"import": to_plain(settings), "dtype": dtype}
+    rows = RowGrid(settings.fps, settings.snippet, stride=settings.stride)
     about = {**made, "facts": found.facts, "files": _digests(found.shared)}
     return {
         "schema": SCHEMA,
@@ -117,9 +119,8 @@ def _root_attrs(
         "fps": settings.fps,
         "snippet": settings.snippet,
         "stride": settings.stride,
-        "step": settings.stride / settings.fps,
-        # A snippet longer than its stride is centred later than the span it stands for.
-        "t0": (settings.snippet - settings.stride) / 2 / settings.fps,
+        "step": rows.step,
+        "t0": rows.t0,
         "recipe_digest": hashlib.sha256(canonical_json(made).encode()).hexdigest(),
         "weights": "published",
         "provenance_json": json.dumps(about, sort_keys=True),
