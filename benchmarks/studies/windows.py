@@ -114,7 +114,9 @@ def main() -> None:
                 ),
             }
     for recipe, errors in all_errors.items():
-        in_all = [np.isfinite(np.stack(each)).all(0) for each in zip(*all_errors.values(), strict=True)]
+        in_all = [
+            np.isfinite(np.stack(each)).all(0) for each in zip(*all_errors.values(), strict=True)
+        ]
         both = [each[detected] for each, detected in zip(errors, in_all, strict=True)]
         results[recipe]["error_of_both"] = [rounded(each.mean()) for each in both]
         results[recipe]["mean_error"] = rounded(np.nanmean(np.concatenate(errors)))

@@ -26,7 +26,7 @@ from wstal.features.snippets import (
     snippets,
     upload,
 )
-from wstal.features.vggish_stage import snippet_windows, vggish_features
+from wstal.features.vggish_stage import log_mel, snippet_windows, vggish_features
 from wstal.networks.i3d.inference import for_inference
 from wstal.networks.i3d.network import untrained_i3d
 from wstal.networks.vggish import untrained_vggish
@@ -167,6 +167,22 @@ def test_vggish_int16_and_float_sounds_agree():
     windows = torch.from_numpy(snippet_windows(floating, 4, 0.64))[:, None]
     with torch.no_grad():
         np.testing.assert_allclose(features, network(windows), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("t0", [0.0, 0.24, 1.5, -0.4])
+def test_sound_in_groups_is_the_sound_of_all_rows(monkeypatch, t0):
+    """Also before and after the sound, where rows hear silence."""
+    sound = np.random.default_rng(0).standard_normal(30_000).astype(np.float32) / 10
+    settings = {"batch": 2, "device": CPU}
+    network = untrained_vggish(0.125)
+    whole = vggish_features(network, sound, 23, 0.16, t0, **settings)
+    monkeypatch.setattr("wstal.features.vggish_stage.GROUP", 5)
+    groups = vggish_features(network, sound, 23, 0.16, t0, **settings)
+    np.testing.assert_allclose(groups, whole, rtol=1e-4, atol=1e-6)
+    centred = np.pad(sound, (0, 200_000))[round((t0 + 0.16 * 22.5 - 0.48) * 16_000) :][:15_600]
+    np.testing.assert_allclose(
+        snippet_windows(sound, 1, 0.16, t0, 22)[0], log_mel(centred), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("count", [0, 1, 64, 130])

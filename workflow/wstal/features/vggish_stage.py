@@ -31,6 +31,7 @@ BANDS, LOWEST_HZ, HIGHEST_HZ = 64, 125.0, 7500.0
 LOG_OFFSET = 0.01
 EXAMPLE_FRAMES = 96
 EXAMPLE_SECONDS = 0.96
+GROUP = 4096  # rows whose examples are in memory at a time: 100 MB
 _CHUNK = 256  # frames transformed at a time: they fit into the CPU cache
 
 
@@ -72,21 +73,26 @@ def log_mel(sound: np.ndarray) -> np.ndarray:
     return out
 
 
-def snippet_windows(sound: np.ndarray, rows: int, step: float, t0: float = 0.0) -> np.ndarray:
-    """Return one VGGish example for each of `rows` rows of features: float32 `[rows, 96, 64]`.
+def snippet_windows(
+    sound: np.ndarray, rows: int, step: float, t0: float = 0.0, first: int = 0
+) -> np.ndarray:
+    """Return one VGGish example for each of `rows` rows from row `first` on: `[rows, 96, 64]`.
 
     Example l is the 0.96 s centred on `t0 + step * (l + 0.5)` seconds of `sound [S]` at 16 kHz,
     with zeros beyond its ends. With a step of 0.96 s these are torchvggish's own examples.
     """
     samples = (EXAMPLE_FRAMES - 1) * HOP + WINDOW
-    centres = np.round((t0 + (np.arange(rows) + 0.5) * step) * RATE).astype(np.int64)
+    centres = np.round((t0 + (np.arange(first, first + rows) + 0.5) * step) * RATE).astype(np.int64)
     starts = centres - round(EXAMPLE_SECONDS / 2 * RATE)
-    before = max(0, -int(starts.min(initial=0)))
-    after = max(0, int(starts.max(initial=0)) + samples - len(sound))
-    padded = np.pad(np.asarray(sound, np.float32), (before, after))
-    starts = starts + before
     out = np.empty((rows, EXAMPLE_FRAMES, BANDS), np.float32)
-    if rows and step <= EXAMPLE_SECONDS and not ((starts - starts[0]) % HOP).any():
+    if not rows:
+        return out
+    begin, end = int(starts[0]), int(starts[-1]) + samples
+    part = np.asarray(sound[max(0, begin) : max(0, end)], np.float32)
+    before = min(max(0, -begin), end - begin)
+    padded = np.pad(part, (before, end - begin - before - len(part)))
+    starts = starts - begin
+    if step <= EXAMPLE_SECONDS and not ((starts - starts[0]) % HOP).any():
         # As at 25 fps: neighbouring examples share frames.
         frames = log_mel(padded[starts[0] : starts[-1] + samples])
         for row, first in enumerate((starts - starts[0]) // HOP):
@@ -177,8 +183,11 @@ def vggish_features(
     """
     if sound.dtype == np.int16:
         sound = sound / np.float32(32768)
-    windows = torch.from_numpy(snippet_windows(sound, rows, step, t0))[:, None]
-    out = [network(part.to(device)).float().cpu().numpy() for part in windows.split(batch)]
+    out = []
+    for first in range(0, rows, GROUP):
+        group = snippet_windows(sound, min(GROUP, rows - first), step, t0, first)
+        windows = torch.from_numpy(group)[:, None]
+        out += [network(part.to(device)).float().cpu().numpy() for part in windows.split(batch)]
     return np.concatenate(out)
 
 
