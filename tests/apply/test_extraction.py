@@ -50,9 +50,9 @@ def networks():
 
 @pytest.fixture
 def stages(tmp_path, networks):
-    def of(streams=("rgb", "flow", "audio"), folder="cache", **options):
+    def of(streams=("rgb", "flow", "audio"), folder="cache", recipe=RECIPE, **options):
         cache, cpu = tmp_path / folder, torch.device("cpu")
-        return Extraction("small", RECIPE, list(streams), networks, CODES, cache, cpu, **options)
+        return Extraction("small", recipe, list(streams), networks, CODES, cache, cpu, **options)
 
     return of
 
@@ -76,6 +76,19 @@ def test_a_silent_video_has_all_streams_and_says_so(stages, tmp_path):
         assert features.ids("test") == ["clip"]
     assert (attrs["recipe"], attrs["step"]) == ("small", 0.64)
     assert json.loads(attrs["provenance_json"])["flow"]["flow"]["stage"] == "flow"
+
+
+def test_streams_of_other_rows_are_brought_onto_the_grid(stages, tmp_path):
+    dense = {**RECIPE, "i3d": I3D | {"stride": 4}, "grid": "rgb"}
+    clip = write_clip(tmp_path / "clip.mp4", 40)
+    arrays, attrs = features_of(stages(recipe=dense), "clip", clip, tmp_path / "f.h5")
+    assert {name: array.shape for name, array in arrays.items()} == {
+        **dict.fromkeys(("rgb", "flow"), (7, 64)),
+        "audio": (7, 128),  # of two rows
+    }
+    assert (attrs["t0"], attrs["step"], attrs["grid"]) == (0.24, 0.16, "rgb")
+    sparse, _ = features_of(stages(), "clip", clip, tmp_path / "s.h5")
+    np.testing.assert_allclose(arrays["rgb"][::4], sparse["rgb"], rtol=1e-4, atol=1e-6)
 
 
 def test_kept_flow_gives_the_same_features_under_the_same_keys(stages, tmp_path):

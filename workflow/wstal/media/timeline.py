@@ -5,8 +5,8 @@ Second 0 is the earliest presentation time of the streams that a player plays (d
 origin, `frame_times` gives each decoded frame its second, and `lay_grid` puts these together:
 pictures, sound and durations take their time from here.
 
-Snippets are 16 frames of the grid; snippet l covers the seconds [t0 + l*step, t0 + (l+1)*step),
-step = 16/fps. Files hold seconds, half-open.
+Published snippets are 16 frames of the grid without overlap; which frames a row of features sees,
+and for which seconds it speaks, is in `wstal.features.rows`. Files hold seconds, half-open.
 """
 
 from __future__ import annotations
