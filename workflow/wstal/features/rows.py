@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from annotated_types import Gt
 
 from wstal.base.errors import WstalError
 from wstal.base.settings import Count, SettingsError, from_plain
+
+if TYPE_CHECKING:
+    import numpy as np  # slow, and every parse of the rules reads this file
 
 TIE = 1e-6  # of a step; two rows that are equally near differ by rounding alone
 
@@ -109,6 +111,8 @@ class RowGrid:
 
         Those below 0 are the first picture, those after the video's end its last one.
         """
+        import numpy as np
+
         return row * self.stride - self.lead + self.every * np.arange(self.window)
 
     def needed(self, rows: int, frames: int) -> int:
@@ -194,6 +198,8 @@ class CommonGrid:
 
     def bring(self, stream: str, rows: np.ndarray, count: int) -> np.ndarray:
         """Return `rows [T, D]` of a stream as `count` rows of the grid, float32 `[count, D]`."""
+        import numpy as np
+
         own = self.grids[stream]
         if own.place == self.rows.place and len(rows) == count:
             return rows
@@ -214,6 +220,8 @@ class CommonGrid:
 
     def uncovered(self, stream: str, rows: int, count: int) -> int:
         """Return how many of `count` rows lie beyond what `rows` rows of a stream speak for."""
+        import numpy as np
+
         own = self.grids[stream]
         middles = self.rows.t0 + self.rows.step * (np.arange(count) + 0.5)
         slack = own.step * (0.5 + TIE)  # half a row beyond the ends is the nearest row's
