@@ -199,10 +199,11 @@ include: {snakefile!r}
 import json
 from pathlib import Path
 from snakemake.io import regex_from_filepattern
-patterns = {{rule.name: [rule.name] for rule in workflow.rules}}
-for rule in workflow.rules:
-    patterns[rule.name] += [regex_from_filepattern(str(path)) for path in rule.products()]
-Path({output!r}).write_text(json.dumps(patterns))
+paths = {{rule.name: [str(path) for path in rule.products()] for rule in workflow.rules}}
+patterns = {{
+    name: [name, *map(regex_from_filepattern, found)] for name, found in paths.items()
+}}
+Path({output!r}).write_text(json.dumps({{"paths": paths, "patterns": patterns}}))
 raise SystemExit
 """
 OF_A_GUIDE = {"results/thumos14_sim/toy_map.csv"}  # CONTRIBUTING.md: tests/workflow/test_add_method
@@ -233,8 +234,8 @@ def page_settings():
 
 
 @pytest.fixture(scope="module")
-def makers(tmp_path_factory):
-    """The rules by name, each with the patterns of what it makes: of the DAG and its catalogue."""
+def dag(tmp_path_factory):
+    """What the rules make, by their names: `paths` with wildcards, and `patterns` of the paths."""
     folder = tmp_path_factory.mktemp("rules")
     settings, output = folder / "settings.yaml", folder / "rules.json"
     settings.write_text(yaml.safe_dump(page_settings()))
@@ -244,10 +245,13 @@ def makers(tmp_path_factory):
     command += ["--configfile", settings, "--directory", folder]
     done = warm_python.run([*command, "--snakefile", folder / "Snakefile"])
     assert output.exists(), done.stderr
-    return {
-        name: [re.compile(pattern) for pattern in patterns]
-        for name, patterns in json.loads(output.read_text()).items()
-    }
+    return json.loads(output.read_text())
+
+
+@pytest.fixture(scope="module")
+def makers(dag):
+    """The rules by name, each with the patterns of what it makes."""
+    return {name: [re.compile(each) for each in found] for name, found in dag["patterns"].items()}
 
 
 def rules_that_make(target, makers):
@@ -265,6 +269,35 @@ def test_every_target_is_one_that_the_rules_make(makers):
     assert rules_that_make("results/demo/co2net_map.csv", makers) == {"headline"}
     for wrong in ("results/thumos/co2net_map.csv", "results/demo/co2nt_map.csv", "demos"):
         assert not rules_that_make(wrong, makers)
+
+
+LETTERS = {"seed": "n", "shard": "k", "given": "name", "sweep": "figure", "backbone": "stage"}
+
+
+def described(page):
+    """The names of files and folders that a page describes; `a.csv`, `.md` are two."""
+    names, last = set(), ""
+    for word in re.findall(r"[\w{}./*-]*[\w}*]/?", page):
+        if re.fullmatch(r"\.\w+", word):
+            names.add(last.rpartition(".")[0] + word)
+        else:
+            last = word.rstrip("/").rpartition("/")[2]
+            names.add(last)
+    return names
+
+
+def test_every_file_of_the_dag_is_described(dag):
+    names, missing = described(PAGES["results/README.md"]), set()
+    for rule, paths in dag["paths"].items():
+        for path in paths:
+            path = re.sub(r"\{(\w+)[^{}]*\}", lambda m: f"{{{LETTERS.get(m[1], m[1])}}}", path)
+            path = re.sub(r"/\w+_figure\d", "/{figure}", path).replace("{part}", "")
+            if path.startswith(("results/weights/", "results/logs/", "results/benchmarks/")):
+                continue  # folders with a row of their own
+            if Path(path).name not in names:
+                missing.add(f"{path} (rule {rule})")
+    assert not missing, f"results/README.md lacks {sorted(missing)}"
+    assert described("`a/{run}_x.csv`, `.md`, `b/`: log.csv") >= {"{run}_x.csv", "{run}_x.md", "b"}
 
 
 # Which test runs it. "needs ..." is what no test has; the pages say so beside the command.
