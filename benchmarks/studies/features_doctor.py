@@ -84,7 +84,7 @@ def _faster(rows: np.ndarray) -> np.ndarray:
 
 
 def write_video(folder: Path, output: Path, count: int) -> Path:
-    """Write the first `count` published frames as a video, by the code of docs/own_data.md."""
+    """Write the first `count` published frames as a video, by the code of docs/other_data.md."""
     (output / "frames").mkdir()
     with tarfile.open(folder / f"{ID}_frames.tar") as archive:
         for member in archive:
@@ -92,7 +92,7 @@ def write_video(folder: Path, output: Path, count: int) -> Path:
             if number and int(number[1]) <= count:
                 data = archive.extractfile(member).read()
                 (output / "frames" / f"{number[1]}.jpg").write_bytes(data)
-    page = (ROOT / "docs/own_data.md").read_text()
+    page = (ROOT / "docs/other_data.md").read_text()
     code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
     code = code.replace('"frames"', repr(str(output / "frames")))
     exec(code.replace('"clip.mkv"', repr(str(output / "clip.mkv"))), {})

@@ -9,7 +9,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 SECTIONS = {
-    "Start": ["docs/index", "docs/install", "docs/own_data", "docs/viewer", "docs/glossary"],
+    "Start": [
+        "docs/index",
+        "docs/install",
+        "docs/own_data",
+        "docs/other_data",
+        "docs/viewer",
+        "docs/glossary",
+    ],
     "Papers": [
         *("docs/datasets", "docs/co2net", "docs/acn", "docs/cavf", "docs/tssam"),
         *("docs/evaluation", "docs/annotation_sets", "docs/compared"),

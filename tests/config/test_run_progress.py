@@ -242,7 +242,8 @@ def test_the_end_has_the_headline_what_was_left_out_and_where_to_look(tmp_path, 
     )
     assert lines[3] == "1 of 12 videos have no features; why: results/d/r/coverage.csv"
     assert lines[4] == "a page of it: wstal run results/d/m/viewer.html --config 'a={b: 1}'"
-    assert lines[5] == f"a report: snakemake --report results/report.html -- {path}"
+    report = f"a report: wstal run {path} --config 'a={{b: 1}}' --report results/report.html"
+    assert lines[5] == report
     assert lines[6] == "It took 1 h 2 min."
     for file in ("results/d/m/viewer.html", "results/report.html"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
@@ -262,8 +263,8 @@ def test_the_end_has_the_headline_what_was_left_out_and_where_to_look(tmp_path, 
 
 def test_the_command_for_the_page_is_the_one_of_the_run_with_another_target():
     words = ["/bin/snakemake", "--cores", "2", "results/d/m_map.csv", "--configfile", "mine.yaml"]
-    assert command_for("p.html", words) == "snakemake p.html --cores 2 --configfile mine.yaml"
-    assert command_for("p.html", ["-c", "demo", "--cores", "4"]) == "wstal run p.html --cores 4"
+    assert command_for(["p.html"], words) == "snakemake p.html --cores 2 --configfile mine.yaml"
+    assert command_for(["p.html"], ["-c", "demo", "--cores", "4"]) == "wstal run p.html --cores 4"
     assert [duration(s) for s in (0.2, 48, 200, 7500)] == ["0 s", "48 s", "3 min 20 s", "2 h 5 min"]
 
 

@@ -204,12 +204,12 @@ def test_every_recipe_names_known_weights(catalog, project):
     assert checked > 20
 
 
-# The examples in docs/own_data.md work.
+# The examples in docs/other_data.md work.
 
 
 @pytest.fixture
 def blocks(project):
-    text = (project / "docs/own_data.md").read_text()
+    text = (project / "docs/other_data.md").read_text()
     return re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
 
 

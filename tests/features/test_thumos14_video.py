@@ -17,12 +17,12 @@ VIDEO = "video_validation_0000051"
 
 @pytest.fixture(scope="module")
 def clip(reference, project, tmp_path_factory):
-    """The frames as a video, by the code of docs/own_data.md."""
+    """The frames as a video, by the code of docs/other_data.md."""
     folder = tmp_path_factory.mktemp("frames")
     with tarfile.open(reference / f"data/thumos14_video/{VIDEO}_frames.tar") as archive:
         archive.extractall(folder, filter="data")
     (folder / VIDEO).rename(folder / "frames")
-    page = (project / "docs/own_data.md").read_text()
+    page = (project / "docs/other_data.md").read_text()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], {})

@@ -103,6 +103,13 @@ def row(frame, part, cause=""):
     return found.iloc[0]
 
 
+def test_own_videos_have_effects_and_no_papers_way():
+    ours = result("m", "ours", 42.0, 43.8)
+    frame = gap(printed=None, ours=ours[ours["reading"] == "strict"])
+    assert not set(frame["part"]) & {"paper", "closest", "together", "unexplained"}
+    assert "nan" not in gap_markdown(frame, "t", METRIC, "", "")
+
+
 def test_every_rule_of_a_protocol_is_a_cause_or_no_convention():
     listed = [key for keys in CONVENTIONS.values() for key in keys]
     others = {"name", "title", "kinds", "task", "tious", "averages", "select", "seconds"}

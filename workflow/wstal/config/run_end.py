@@ -71,13 +71,13 @@ def typed_words(command: Sequence[str]) -> list[str]:
     return ["wstal", "run", *(word for word in words if word != "--logger=wstal")]
 
 
-def command_for(target: str, command: Sequence[str]) -> str:
-    """Return the command line of this run with another target and the same options."""
+def command_for(targets: Sequence[str], command: Sequence[str]) -> str:
+    """Return the command line of this run with other targets and the same options."""
     words = typed_words(command)
     first = 2 if words[0] == "wstal" else 1
     asked = {*asked_for(words), *named_first(words[first - 1 :])}
     kept = [word for word in words[first:] if word not in asked]
-    return shlex.join([*words[:first], target, *kept])
+    return shlex.join([*words[:first], *targets, *kept])
 
 
 def first_cause(failed: Mapping[str, Any]) -> list[str]:
@@ -149,13 +149,13 @@ def summary(
         if page.is_file():
             lines.append(f"page: {page.absolute().as_uri()}")
         else:
-            lines.append(f"a page of it: {command_for(str(page), command)}")
+            lines.append(f"a page of it: {command_for([str(page)], command)}")
     report = Path("results/report.html")
     newest = max(Path(path).stat().st_mtime for path in there)
     if report.is_file() and report.stat().st_mtime >= newest:
         lines.append(f"report: {report.absolute().as_uri()}")
     else:
-        lines.append(f"a report: snakemake --report {report} -- {' '.join(there[:SHOWN])}")
+        lines.append(f"a report: {command_for(there[:SHOWN], command)} --report {report}")
     return [*lines, f"It took {duration(seconds)}."] if seconds else lines
 
 

@@ -120,6 +120,7 @@ def build_gap(
         *_spread(strict),
     ]
     without = {"paper", "gap", "unexplained"} if np.isnan(paper) else set()
+    without |= {"closest", "together", "unexplained"} if closest is None else set()  # own videos
     return pd.DataFrame([asdict(row) for row in rows if row.part not in without])
 
 
@@ -326,11 +327,11 @@ def gap_markdown(frame: pd.DataFrame, title: str, metric: str, printed: str, not
         if not rows.empty:
             lines += ["", f"## {head}", "", "cause | instead | value | effect | from"]
             lines += ["--- | --- | --- | --- | ---", *map(_line, rows.to_dict("records"))]
-        if part == "cause":
+        if part == "cause" and "closest" in one.index:
             closest = one.loc["closest"]
             lines += ["", f"- beyond the sum of these: {one.loc['together', 'effect']:+.1f}"]
             lines.append(f"- all of them at once: {_value(closest)} ({closest['effect']:+.1f})")
-            if printed:
+            if printed and "unexplained" in one.index:
                 left = one.loc["unexplained"]
                 lines.append(f"- **unexplained: {_signed(left)}**")
     missing = frame[frame["target"] != ""]
