@@ -169,6 +169,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 header();
+document.body.classList.toggle("two-runs", runs.length > 1);
 document.body.classList.toggle("videoless", videos.every((video) => !video.url));
 if (videos.length) {
   controls();
