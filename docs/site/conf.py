@@ -19,7 +19,7 @@ SECTIONS = {
     ],
     "Papers": [
         *("docs/datasets", "docs/co2net", "docs/acn", "docs/cavf", "docs/tssam"),
-        *("docs/evaluation", "docs/annotation_sets", "docs/compared"),
+        *("docs/concord", "docs/evaluation", "docs/annotation_sets", "docs/compared"),
     ],
     "Stages": [
         *("docs/workflow", "docs/time", "docs/features", "docs/features_speed", "docs/flow"),
