@@ -37,6 +37,9 @@ UNLOCKED = ("cluster", "docs")  # extras of their own time and place
 EVERYTHING = (  # UNLOCKED and `dev` aside
     "decord",
     "backbones",
+    "transformers",
+    "timm",
+    "open_clip",
     "vggish",
     "resampy",
     "archives",

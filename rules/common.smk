@@ -22,7 +22,6 @@ from wstal.config.layers import read_yaml
 from wstal.config.params import Params, named_files
 from wstal.config.run_end import Interrupt, headline_files, report_failure, summary
 from wstal.config.run_progress import follow
-from wstal.config.stages import BACKBONES
 from wstal.config.targets import alternation, asked_for, misspelt, misspelt_rule, named_first
 from wstal.train import TRAINING_LOG
 
@@ -71,6 +70,11 @@ DATASETS, RECIPES, RUNS, JOINED = files.datasets, files.recipes, CATALOG.runs(),
 def of_kind(*kinds):
     """The datasets of these kinds, for a rule's wildcard constraint."""
     return alternation(name for name in DATASETS if DATASETS[name]["kind"] in kinds)
+
+
+def backbones(*inputs):
+    """The backbones that see these inputs, for the wildcards of their rules."""
+    return [name for name, entry in CATALOG.backbones.items() if entry["input"] in inputs]
 
 
 def in_report(path, caption, category, **labels):
@@ -199,6 +203,7 @@ wildcard_constraints:
     table=alternation(CATALOG.tables),
     figure=alternation(FIGURES),
     sweep=alternation(SWEEPS),
-    backbone=alternation(BACKBONES),
+    backbone=alternation(backbones("video", "images", "flow")),
+    sound_backbone=alternation(backbones("sound")),
     seed=r"\d+",
     shard=r"\d+",

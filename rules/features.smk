@@ -72,12 +72,13 @@ rule i3d_flow:
 
 
 rule backbone:
-    """Features of RGB snippets by another public network."""
+    """Features of snippets of RGB, or of flow, by another network."""
     input:
+        files.weights("{backbone}"),
         frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
-        weights=files.weights("{backbone}"),
+        flow=files.backbone_flow,
     output:
-        "results/{dataset}/{recipe}/{backbone}/shard{shard}.csv",
+        output="results/{dataset}/{recipe}/{backbone}/shard{shard}.csv",
     log:
         "results/logs/{dataset}/{recipe}/{backbone}/shard{shard}.log",
     benchmark:
@@ -88,12 +89,38 @@ rule backbone:
         **ON_GPU,
         recipe=values.recipe_part("{backbone}"),
     params:
+        files=named_files,
         network=values.network("{backbone}"),
         code=values.backbone_code,
     shell:
         "python .snakemake/wstal/scripts/extract_backbone.py --network {wildcards.backbone:q}"
-        " --frames {input.frames:q} --weights {params.network[0]:q} --recipe {resources.recipe:q}"
-        " --device {resources.device:q} --code {params.code:q} --output {output:q} &> {log:q}"
+        " {params.files:q} --weights {params.network[0]:q} --recipe {resources.recipe:q}"
+        " --device {resources.device:q} --code {params.code:q} &> {log:q}"
+
+
+rule sound_backbone:
+    """Features of the sound around each row, by another network than VGGish."""
+    input:
+        files.weights("{sound_backbone}"),
+        frames="results/{dataset}/{recipe}/frames/shard{shard}.csv",
+        audio="results/{dataset}/{recipe}/audio/shard{shard}.csv",
+    output:
+        output="results/{dataset}/{recipe}/{sound_backbone}/shard{shard}.csv",
+    log:
+        "results/logs/{dataset}/{recipe}/{sound_backbone}/shard{shard}.log",
+    conda:
+        "../envs/gpu.yaml"
+    resources:
+        **ON_GPU,
+        recipe=values.recipe_part("{sound_backbone}"),
+    params:
+        files=named_files,
+        network=values.network("{sound_backbone}"),
+        code=values.sound_backbone_code,
+    shell:
+        "python .snakemake/wstal/scripts/extract_sound_backbone.py --network"
+        " {wildcards.sound_backbone:q} {params.files:q} --weights {params.network[0]:q}"
+        " --recipe {resources.recipe:q} --device {resources.device:q} --code {params.code:q} &> {log:q}"
 
 
 rule vggish:

@@ -16,6 +16,7 @@ from wstal.apply.extraction import Extraction, check_weights, load_networks, pre
 from wstal.base.array_store import read_attrs
 from wstal.base.code_digest import code_digest
 from wstal.base.errors import MediaError, WstalError
+from wstal.base.settings import from_plain
 from wstal.base.stage import LoadedNetwork
 from wstal.base.user_files import file_sha256
 from wstal.features import backbone_stage
@@ -137,7 +138,8 @@ def test_another_network_takes_its_own_stage(stages, tmp_path, monkeypatch):
         return lambda video: np.zeros((2, 7), np.float32)
 
     monkeypatch.setattr(backbone_stage.BackboneStage, "extractor", extractor)
-    section = {"weights": "untrained", "short_side": 32, "crop": 32}
+    entry = {"library": "torchvision", "model": "s3d", "width": 7, "input": "video"}
+    section = {"weights": "untrained", "short_side": 32, "crop": 32, "entry": entry}
     recipe = {**RECIPE, "streams": {"rgb": "s3d"}, "s3d": section}
     network = SimpleNamespace(packages=())
     given = {
@@ -148,7 +150,7 @@ def test_another_network_takes_its_own_stage(stages, tmp_path, monkeypatch):
     clip = write_clip(tmp_path / "clip.mp4", 40)
     arrays, _ = features_of(s3d, "clip", clip, tmp_path / "f.h5")
     assert arrays["rgb"].shape == (2, 7)
-    assert called == [("s3d", backbone_stage.BackboneSettings(**section), network)]
+    assert called == [("s3d", from_plain(backbone_stage.BackboneSettings, section), network)]
 
 
 CPU = torch.device("cpu")

@@ -16,7 +16,7 @@ from wstal.commands.why import Job as PlannedJob
 from wstal.commands.why import cost, dry_run_jobs, explain
 from wstal.config.stages import (
     ADDED,
-    BACKBONES,
+    BACKBONE_STAGES,
     NO_NUMBERS,
     STAGES,
     changed_code,
@@ -25,11 +25,13 @@ from wstal.config.stages import (
     numbers_part,
     section_of,
     stage_code,
+    stage_entry,
     stage_settings,
     stages_before,
 )
 from wstal.features.rows import RowSettings
 from wstal.media.frame_stage import FrameSettings
+from wstal.networks.backbones import LIBRARIES
 
 RUN_ON_ARRAYS = [stage for stage in STAGES if stage != "probe"]
 
@@ -37,10 +39,11 @@ RUN_ON_ARRAYS = [stage for stage in STAGES if stage != "probe"]
 def test_every_stage_has_the_script_of_its_rule(project):
     rules = "".join(path.read_text() for path in (project / "rules").glob("*.smk"))
     named = set(re.findall(r"scripts/((?:decode|extract|probe)_\w+)\.py", rules))
-    assert {entry.script for entry in STAGES.values()} == named
+    scripts = [script for script, *_ in BACKBONE_STAGES.values()]
+    assert {*scripts, *(entry.script for entry in STAGES.values())} == named
 
 
-def test_the_rules_of_the_stages_are_those_of_the_table(project):
+def test_the_rules_of_the_stages_are_those_of_the_table(project, recipes):
     """A rule whose code is a stage's runs its script on its inputs with its section."""
     text = "\n".join(path.read_text() for path in (project / "rules").glob("*.smk"))
     checked = set()
@@ -49,19 +52,19 @@ def test_the_rules_of_the_stages_are_those_of_the_table(project):
         if not code or "flow_code=" in rule:  # streamed flow has a script of its own
             continue
         name = code[1] or "s3d"
-        stage = STAGES[name]
+        stage = stage_entry(name, recipes["s3d"])
         assert f".snakemake/wstal/scripts/{stage.script}.py" in rule, name
         for before in stage.inputs:
             assert f"/{before.replace('probe', 'manifest')}/shard" in rule, name
         section = stage.section if code[1] else "{backbone}"
         assert not section or f'recipe_part("{section}")' in rule, name
         checked.add(name)
-    assert checked == {*STAGES} - {*BACKBONES} | {"s3d"}
+    assert checked == {*STAGES, "s3d"}
 
 
 @pytest.mark.parametrize("stage", RUN_ON_ARRAYS)
 def test_the_table_says_what_the_library_does(stage):
-    entry, found = STAGES[stage], load_stage(stage)
+    entry, found = STAGES[stage], load_stage(stage, {})
     assert (found.name, found.inputs) == (stage, entry.inputs)
     assert NO_NUMBERS.get(entry.section, ()) == found.settings.NO_NUMBERS
     if issubclass(found.settings, RowSettings):
@@ -69,7 +72,7 @@ def test_the_table_says_what_the_library_does(stage):
 
 
 def test_stages_come_after_their_inputs():
-    assert stages_before(["vggish", "i3d_flow"]) == [
+    assert stages_before(["vggish", "i3d_flow"], {}) == [
         *("probe", "frames", "audio", "vggish"),
         *("flow", "i3d_flow"),
     ]
@@ -87,9 +90,10 @@ def test_what_changes_no_number_is_left_out_of_digests():
         "dtype": "float32",
         "frames": {"fps": 25, "decoder": "pyav"},
         "flow": {"bound": 20, "backend": "auto", "cache_flow": True},
-        "s3d": {"crop": 224, "batch": 8},
+        "videomae_base": {"crop": 224, "batch": 8, "entry": {"width": 768, "licence": "L"}},
     }
-    numbers = {"frames": {"fps": 25}, "flow": {"bound": 20}, "s3d": {"crop": 224}}
+    numbers = {"frames": {"fps": 25}, "flow": {"bound": 20}}
+    numbers |= {"videomae_base": {"crop": 224, "entry": {"width": 768}}}
     assert numbers_part(recipe) == {"dtype": "float32", **numbers}
 
 
@@ -117,28 +121,32 @@ def test_keys_are_computed_from_the_same_plain_values(recipes):
     network = Job("c", Path(), network=LoadedNetwork(None, "w.pt", "identity"))
     recipe = recipes["demo_i3d"] | {"s3d": recipes["s3d"]["s3d"]}
     for stage, key in KEYS.items():
-        given = network if load_stage(stage).weights(stage_settings(stage, recipe)) else job
-        assert load_stage(stage).key(video, stage_settings(stage, recipe), given) == key, stage
+        found = load_stage(stage, recipe)
+        given = network if found.weights(stage_settings(stage, recipe)) else job
+        assert found.key(video, stage_settings(stage, recipe), given) == key, stage
 
 
-def test_digests_are_those_of_the_rules(project):
+def test_digests_are_those_of_the_rules(project, recipes):
     package = project / "workflow/wstal"
     frames = code_digest(project / "scripts/decode_frames.py", package, STAGES["frames"].loads)
     assert stage_code("frames", project, {}) == frames
     assert stage_code("frames", project, {frames: "older"}) == "older"
-    expected = code_digest(project / "scripts/extract_backbone.py", package, [BACKBONES["s3d"]])
-    assert stage_code("s3d", project, {}) == expected
+    expected = code_digest(
+        project / "scripts/extract_backbone.py", package, [LIBRARIES["torchvision"]]
+    )
+    assert stage_code("s3d", project, {}, recipe=recipes["s3d"]) == expected
 
 
 @pytest.fixture
-def modules(project):
+def modules(project, recipes):
     """A function from a stage to the modules of its code: `flow/codes`, without `__init__`."""
     package = project / "workflow/wstal"
 
     def of(stage):
-        script = project / f"scripts/{STAGES[stage].script}.py"
+        entry = stage_entry(stage, recipes.get(stage, {}))
+        script = project / f"scripts/{entry.script}.py"
         scripts = [script, project / "scripts/stage_job.py"]
-        closure = {f for s in scripts for f in import_closure(s, package, STAGES[stage].loads)}
+        closure = {f for s in scripts for f in import_closure(s, package, entry.loads)}
         names = {file.relative_to(package).with_suffix("").as_posix() for file in closure}
         return {name for name in names if not name.endswith("__init__")}, len(closure)
 

@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 import torch
 import warm_python
-from backbone_cases import SETTINGS as BACKBONE
-from backbone_cases import decoded_clip
+from backbone_cases import decoded_clip, settings_of
 from textured_motion import sequence
 from wstal.base.array_store import (
     Record,
@@ -339,7 +338,7 @@ def test_script_of_the_backbones(project, tmp_path):
         "--frames",
         decoded_clip(tmp_path),
         "--recipe",
-        json.dumps(to_plain(BACKBONE)),
+        json.dumps(to_plain(settings_of("r2plus1d"))),
         "--code",
         "c",
     ]

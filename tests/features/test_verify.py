@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import sys
 import tarfile
+from functools import partial
 
 import av
 import cv2
@@ -18,7 +19,7 @@ import pytest
 import torch
 import warm_python
 import yaml
-from backbone_cases import untrained
+from backbone_cases import entries, untrained, vector_of
 from local_server import serving
 from PIL import Image
 from torchvggish import vggish_input
@@ -27,7 +28,6 @@ from video_clips import write_clip
 from wstal.base.errors import WstalError
 from wstal.features.verify import Absent, GoldenFiles, weight_checks, weights_in
 from wstal.flow import tvl1
-from wstal.networks.backbone import find_backbone
 from wstal.networks.i3d.network import InceptionI3D
 from wstal.networks.vggish import VGGish
 from wstal.networks.weights import WeightFile
@@ -240,11 +240,9 @@ def made(tmp_path_factory):
         arrays = {"i3d_rgb": networks["i3d_rgb_imagenet"].features(x / 127.5 - 1)}
         mean, std = (
             torch.tensor(v)[:, None, None, None]
-            for v in (find_backbone("r2plus1d").mean, find_backbone("r2plus1d").std)
+            for v in (entries()["r2plus1d"].mean, entries()["r2plus1d"].std)
         )
-        arrays["r2plus1d"] = find_backbone("r2plus1d").features(
-            networks["r2plus1d_kinetics"], (x / 255 - mean) / std
-        )
+        _, arrays["r2plus1d"] = vector_of("r2plus1d", (x / 255 - mean) / std)
         heard = vggish_input.waveform_to_examples(sound_of(clip) / 32768.0, 16000, False)
         arrays["vggish"] = networks["vggish"](torch.from_numpy(np.asarray(heard)).float()[:, None])
         rgb = torch.from_numpy(rgb_gif / 127.5 - 1).float().permute(3, 0, 1, 2)[None]
@@ -305,7 +303,8 @@ def sources_of(folder):
 def run(root, golden, weights=None):
     files = GoldenFiles(golden, root / "cache", root / "files")
     folder = weights or root / "weights"
-    found = weight_checks(golden, files, lambda name: weights_in(folder, sources_of(folder), name))
+    weights = partial(weights_in, folder, sources_of(folder))
+    found = weight_checks(golden, files, weights, entries())
     return {check.name: check for check in found}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,13 +17,13 @@ from backbone_cases import (
     assert_equal,
     assert_published_layout,
     assert_rows_of_a_clip,
+    entries,
     snippet,
     untrained,
     vector_of,
 )
 from wstal.base.errors import WstalError
-from wstal.networks.backbone import find_backbone, load_backbone
-from wstal.networks.backbones import MODULES
+from wstal.networks.backbone import load_backbone
 from wstal.networks.backbones.pytorchvideo import pathways
 from wstal.networks.torchvision_import import define_missing_operators, import_torchvision
 
@@ -35,25 +36,27 @@ PRESETS = {
 }
 
 
-def test_each_backbone_is_in_the_file_that_its_name_leads_to():
-    for name in MODULES:
-        assert len(find_backbone(name).mean) == 3, name
-    with pytest.raises(WstalError, match="'r3d' is not one of resnet152, s3d"):
-        load_backbone("r3d", "untrained")
+CONVOLUTIONS = ["resnet152", "s3d", "r2plus1d", "i3d_r50", "slowfast_r50", "x3d_m"]
+
+
+def test_a_model_that_a_library_does_not_have_is_refused():
+    entry = replace(entries()["s3d"], model="r3d")
+    with pytest.raises(WstalError, match="no backbone 'r3d' here; `model:` can be resnet152, s3d"):
+        load_backbone("r3d", entry, "untrained")
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_torchvisions_own_presets_agree(name):
-    preset, backbone = PRESETS[name].transforms(), find_backbone(name)
-    assert tuple(preset.mean) == backbone.mean and tuple(preset.std) == backbone.std
+    preset, entry = PRESETS[name].transforms(), entries()[name]
+    assert tuple(preset.mean) == entry.mean and tuple(preset.std) == entry.std
 
 
 @torch.inference_mode()
 def test_pictures_are_normalised_as_the_weights_were_trained():
-    network, backbone = untrained("r2plus1d"), find_backbone("r2plus1d")
+    network, entry = untrained("r2plus1d"), entries()["r2plus1d"]
     pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 32, 32, 3)).astype(np.float32)
-    seen = ((pixels / 255 - backbone.mean) / backbone.std).transpose(0, 4, 1, 2, 3)
-    expected = backbone.features(network.network, torch.from_numpy(seen).float())
+    seen = ((pixels / 255 - entry.mean) / entry.std).transpose(0, 4, 1, 2, 3)
+    _, expected = vector_of("r2plus1d", torch.from_numpy(seen).float())
     ours = network.features(torch.from_numpy(pixels / 127.5 - 1).permute(0, 4, 1, 2, 3))
     assert_equal(ours, expected)
     assert ours.shape == (2, network.feature_size) and not network.training
@@ -65,18 +68,19 @@ def test_public_files_load_and_others_are_refused(tmp_path, wrapped):
     network = models.video.r2plus1d_18(weights=None)
     state = {key: value + 1 for key, value in network.state_dict().items()}
     torch.save({"model_state": state, "epoch": 3} if wrapped else state, tmp_path / "public.pth")
-    loaded = load_backbone("r2plus1d", tmp_path / "public.pth").network.state_dict()
+    entry = entries()["r2plus1d"]
+    loaded = load_backbone("r2plus1d", entry, tmp_path / "public.pth").network.state_dict()
     assert all(torch.equal(loaded[key], state[key]) for key in state if "num_b" not in key)
     torch.save({**state, "fc.bias": state["fc.bias"][:1]}, tmp_path / "other.pth")
     with pytest.raises(WstalError, match="fc.bias has shape"):
-        load_backbone("r2plus1d", tmp_path / "other.pth")
+        load_backbone("r2plus1d", entry, tmp_path / "other.pth")
 
 
 def test_untrained_is_seeded_and_leaves_the_generator_alone():
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    one, two = load_backbone("r2plus1d", "untrained"), untrained("r2plus1d")
+    one, two = load_backbone("r2plus1d", entries()["r2plus1d"], "untrained"), untrained("r2plus1d")
     assert torch.rand(1) == expected
     assert torch.equal(one.network.fc.weight, two.network.fc.weight)
 
@@ -126,7 +130,7 @@ def test_x3ds_classifier_on_the_vector_gives_the_probabilities():
     assert_equal(network.blocks[-1].proj(vector).softmax(1), network(x))
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_rows_of_a_clip(name, tmp_path):
     assert_rows_of_a_clip(name, tmp_path)
 

@@ -11,17 +11,28 @@ from decoded_videos import Probed, decode_frames
 from video_clips import write_clip
 from wstal.base.array_store import read_arrays, read_attrs
 from wstal.base.stage import Job, LoadedNetwork
-from wstal.features.backbone_stage import STAGES, BackboneSettings
+from wstal.config.catalog import load_catalog
+from wstal.features.backbone_stage import BackboneSettings, BackboneStage
 from wstal.media.frame_stage import FrameSettings
-from wstal.networks.backbone import SnippetNetwork, find_backbone, load_backbone
+from wstal.networks.backbone import BackboneEntry, SnippetNetwork, backbone_entries, load_backbone
 
-SETTINGS = BackboneSettings("untrained", short_side=64, crop=64, batch=2)
+
+@cache
+def entries() -> dict[str, BackboneEntry]:
+    """The entries of workflow/config/backbones, by name."""
+    return backbone_entries(load_catalog().backbones)
+
+
+def settings_of(name: str, **changes) -> BackboneSettings:
+    """The section of a backbone on small pictures."""
+    given = {"short_side": 64, "crop": 64, "batch": 2} | changes
+    return BackboneSettings("untrained", entries()[name], **given)
 
 
 @cache
 def untrained(name: str) -> SnippetNetwork:
     """The whole network with random weights."""
-    return load_backbone(name, "untrained")
+    return load_backbone(name, entries()[name], "untrained")
 
 
 def snippet(frames: int, size: int) -> torch.Tensor:
@@ -32,10 +43,10 @@ def snippet(frames: int, size: int) -> torch.Tensor:
 @torch.inference_mode()
 def vector_of(name: str, x: torch.Tensor) -> tuple[torch.nn.Module, torch.Tensor]:
     """The public network, and the backbone's vector of `x`."""
-    backbone, network = find_backbone(name), untrained(name).network
-    vector = backbone.features(network, x)
-    assert vector.shape == (len(x), backbone.size)
-    return network, vector
+    found = untrained(name)
+    vector = found._vector(found.network, x)
+    assert vector.shape == (len(x), entries()[name].width)
+    return found.network, vector
 
 
 def assert_equal(ours: torch.Tensor, expected: torch.Tensor) -> None:
@@ -57,7 +68,8 @@ def assert_rows_of_a_clip(name: str, folder) -> None:
     frames = decoded_clip(folder)
     network = untrained(name)
     job = Job("c", folder / name, network=LoadedNetwork(network, "untrained", "untrained"))
-    records = STAGES[name].shard({"frames": frames}, SETTINGS, job)
+    stage = BackboneStage(name, ("frames",))
+    records = stage.shard({"frames": frames}, settings_of(name), job)
     file = folder / name / records[0].path
     provenance = json.loads(read_attrs(file)["provenance_json"])
     assert set(network.packages) < set(provenance["versions"])

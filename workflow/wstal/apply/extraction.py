@@ -130,11 +130,13 @@ class Extraction:
         """
         if name in manifests:
             return manifests[name]
-        stage, shards, streamed = load_stage(name), {}, {}
+        stage, shards, streamed = load_stage(name, self.recipe), {}, {}
         for before in stage.inputs:
             if before not in manifests and self._is_streamed(before):
                 settings = stage_settings(before, self.recipe)
-                streamed[before] = load_stage(before).streamed(settings, self._job(before))
+                streamed[before] = load_stage(before, self.recipe).streamed(
+                    settings, self._job(before)
+                )
             else:
                 shards[before] = self._run(before, manifests)
         job = self._job(
@@ -150,7 +152,7 @@ class Extraction:
         return manifests[name]
 
     def _is_streamed(self, stage: str) -> bool:
-        return load_stage(stage).streamable and not self.keep_flow
+        return load_stage(stage, self.recipe).streamable and not self.keep_flow
 
     def _job(self, stage: str, **options: Any) -> Job:
         common = {"device": str(self.device), "threads": self.threads}
@@ -179,7 +181,10 @@ def prepare(
     if recipe.get("grid") and recipe["grid"] not in streams:
         streams = [*streams, recipe["grid"]]  # its rows are those of the feature file
     networks = load_networks(recipe, streams, sources, [*places, root])
-    codes = {stage: stage_code(stage, root, accepted or {}) for stage in stages_before(networks)}
+    codes = {
+        stage: stage_code(stage, root, accepted or {}, recipe=recipe)
+        for stage in stages_before(networks, recipe)
+    }
     return Extraction(name, recipe, streams, networks, codes, cache / name, device, **options)
 
 
@@ -194,7 +199,7 @@ def load_networks(
     """
     folders, networks = list(folders), {}
     for name in dict.fromkeys(recipe["streams"][stream] for stream in streams):
-        stage, settings = load_stage(name), stage_settings(name, recipe)
+        stage, settings = load_stage(name, recipe), stage_settings(name, recipe)
         named = stage.weights(settings)
         files = {key: _weights_file(each, sources, folders) for key, each in named.items()}
         networks[name] = stage.load(settings, files, sources)
@@ -202,12 +207,11 @@ def load_networks(
 
 
 def _weights_file(name: str, sources: Sources, folders: list[Path]) -> str:
-    """Return the file of named weights in the first folder that has it; else `name` is a file."""
-    path = weights_path(name, {key: vars(source) for key, source in sources.items()})
-    if path is None:
-        return name
+    """Return the file of named weights in the first folder that has it; else `name` is a path."""
+    path = weights_path(name, {key: vars(source) for key, source in sources.items()}) or name
     places = [folder / path for folder in folders]
-    return str(next((place for place in places if place.exists()), places[0]))
+    found = next((place for place in places if place.exists()), None)
+    return str(found or (name if path == name else places[0]))
 
 
 def provenance(features: FeatureFile) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from wstal.base.provenance import read_provenance
 from wstal.base.text_files import read_text
 from wstal.config.catalog import Catalog, own_catalog
 from wstal.config.layers import split_run
-from wstal.config.stages import STAGES, section_of, stages_before
+from wstal.config.stages import STAGES, backbone_names, section_of, stages_before
 
 SAME_PAPER = {"i3d_r50": "i3d"}  # networks that another entry describes
 SHORT = 12  # digits of a digest that are printed
@@ -133,7 +133,8 @@ def cited(rows: Any, catalog: Catalog) -> list[str]:
     stages = about.get("streams", {}).values()
     keys += [SAME_PAPER.get(section, section) for section in map(section_of, stages)]
     keys += [str(name).lower() for name in about.get("networks", {}).values()]
-    if any("flow" in stages_before([stage]) for stage in stages if stage in STAGES):
+    made = [stage for stage in stages if stage in (*STAGES, *backbone_names(about))]
+    if "flow" in stages_before(made, about):
         keys.append(about["flow"]["algorithm"])
     return keys
 

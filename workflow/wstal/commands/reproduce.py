@@ -181,6 +181,7 @@ def check_weights(recipe: dict[str, Any], golden: Path | None) -> Outcome:
     """Check the identity of the recipe's weights, and what they give where that is published."""
     from wstal.config.dataset_files import weights_path
     from wstal.features.verify import FAIL, GoldenFiles, weight_checks, weights_in
+    from wstal.networks.backbone import backbone_entries
     from wstal.networks.weights import fetch, read_sources, verify
 
     sources = read_sources(WEIGHTS / "sources.yaml")
@@ -200,7 +201,9 @@ def check_weights(recipe: dict[str, Any], golden: Path | None) -> Outcome:
         return Outcome(OK, "\n".join([*lines, "- shipped weights: nothing published to verify"]))
     folder = work_folder() / "results/weights"
     files = GoldenFiles(read_yaml(WEIGHTS / "golden.yaml"), folder / "golden", golden)
-    checks = list(weight_checks(files.golden, files, partial(weights_in, folder, sources)))
+    entries = backbone_entries(own_catalog().backbones)
+    given = partial(weights_in, folder, sources)
+    checks = list(weight_checks(files.golden, files, given, entries))
     lines += [f"- {check.status} {check.name}: {check.detail}" for check in checks]
     failed = any(check.status == FAIL for check in checks)
     meaning = "The weights do not give what their publishers got: no later number would mean much."

@@ -43,6 +43,7 @@ Trees = dict[str, dict[str, Any]]  # of one kind, by name
 class Catalog:
     """Checked configuration by kind and name, as plain trees."""
 
+    backbones: Trees
     datasets: Trees
     features: Trees
     methods: Trees  # as in their files; `run_config` resolves and checks a run

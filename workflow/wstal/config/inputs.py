@@ -131,6 +131,12 @@ class Inputs:
         found = dataset_files.weights_path(name, self.sources)
         return shipped_file(found) if self.sources.get(name, {}).get("shipped") else found
 
+    def backbone_flow(self, wildcards: Wildcards) -> str | list[str]:
+        """Return the flow of a shard for a backbone that sees flow; none for the others."""
+        entry = self.recipes[wildcards.recipe][wildcards.backbone]["entry"]
+        pattern = "results/{dataset}/{recipe}/flow/shard{shard}.csv"
+        return pattern.format(**wildcards) if entry["input"] == "flow" else []
+
     def pca_parameters(self, wildcards: Wildcards) -> Any:
         """Return the parameters of VGGish's postprocess, if the recipe asks for one."""
         vggish = self.recipes[wildcards.recipe]["vggish"]

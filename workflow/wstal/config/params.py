@@ -37,6 +37,7 @@ class Params:
         self._content = Digests(kept / "samples.json", sample)
         # Once for each script and run, of which a plan may have thousands of jobs.
         self.code, self.stage_code = cache(self.code), cache(self.stage_code)
+        self._backbone_code = cache(self._library_code)
         self._run_json = cache(self._run_as_json)
 
     # Code
@@ -66,7 +67,18 @@ class Params:
 
     def backbone_code(self, wildcards: Wildcards) -> str:
         """Return the digest of the stage that is named like its backbone."""
-        return self.stage_code(wildcards.backbone)
+        recipe = self._recipes[wildcards.recipe]
+        entry = recipe[wildcards.backbone]["entry"]
+        return self._backbone_code(entry["library"], entry["input"])
+
+    def sound_backbone_code(self, wildcards: Wildcards) -> str:
+        """Return the same of a backbone of sound."""
+        entry = self._recipes[wildcards.recipe][wildcards.sound_backbone]["entry"]
+        return self._backbone_code(entry["library"], entry["input"])
+
+    def _library_code(self, library: str, sees: str) -> str:
+        recipe = {"any": {"entry": {"library": library, "input": sees}}}
+        return stage_code("any", self._root, self._accepted, self._kept, recipe)
 
     # Datasets
 

@@ -1,5 +1,8 @@
 """The table of stages: what runs each one, what it reads, and whose code it is.
 
+A backbone is a stage, too: its section in a recipe has its `entry` of workflow/config/backbones,
+which says by which library and from what its features are made.
+
 Rules, `wstal.apply` and the tests of reruns read this table. The stages themselves are objects of
 the library (`wstal.base.stage.Stage`); the table finds them by name, so that reading it imports
 neither torch nor a decoder.
@@ -19,7 +22,7 @@ from wstal.base.files import canonical_json
 from wstal.base.settings import from_plain
 from wstal.features.rows import CommonGrid, common_grid, kept_names, row_grid
 from wstal.media.decoders import MODULES as DECODERS
-from wstal.networks.backbones import MODULES as BACKBONES
+from wstal.networks.backbones import LIBRARIES, entry_numbers
 
 if TYPE_CHECKING:
     from wstal.base.stage import Stage
@@ -55,12 +58,6 @@ STAGES = {
     "vggish": StageEntry(
         "extract_vggish", ("frames", "audio"), "vggish", "wstal.features.vggish_stage", "gpu"
     ),
-    **{
-        name: StageEntry(
-            "extract_backbone", ("frames",), name, "wstal.features.backbone_stage", "gpu", (module,)
-        )
-        for name, module in BACKBONES.items()
-    },
 }
 # Keys that came later, by section, with the value at which digests do not have them: files made
 # before stay valid. `ADDED` of the settings classes says the same; `recipe` is the top level.
@@ -68,44 +65,74 @@ _ROWS = {"every": 1, "fps": None, "per_stream": {}}
 ADDED = {
     "recipe": {"grid": None, "resample": "nearest"},
     "vggish": {**_ROWS, "window": 16, "stride": 16},
-    **dict.fromkeys(("i3d", *BACKBONES), _ROWS),
+    "i3d": _ROWS,
+}
+_PICTURES = ("extract_backbone", ("frames",), "backbone_stage")
+BACKBONE_STAGES = {  # script, inputs and module of a backbone, by the `input` of its entry
+    "video": _PICTURES,
+    "images": _PICTURES,
+    "flow": ("extract_backbone", ("frames", "flow"), "backbone_stage"),
+    "sound": ("extract_sound_backbone", ("frames", "audio"), "sound_backbone_stage"),
 }
 # Settings that change no number, by section; `NO_NUMBERS` of the settings classes says the same.
 NO_NUMBERS = {
     "frames": ("decoder",),
     "flow": ("backend", "cache_flow"),
-    **dict.fromkeys(("i3d", "vggish", *BACKBONES), ("batch",)),
+    **dict.fromkeys(("i3d", "vggish"), ("batch",)),
 }
+NO_BACKBONE_NUMBERS = ("batch",)
 
 
-def stages_before(stages: Iterable[str]) -> list[str]:
-    """Return the stages and all that they need, each after its inputs."""
+def backbone_names(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the sections of a recipe that are of backbones, which are their stages' names, too."""
+    return [k for k, part in recipe.items() if isinstance(part, Mapping) and "entry" in part]
+
+
+def stage_entry(stage: str, recipe: Mapping[str, Any]) -> StageEntry:
+    """Return what is known of a stage of a recipe: of the table, or of a backbone."""
+    if stage in STAGES:
+        return STAGES[stage]
+    entry = recipe[stage]["entry"]
+    script, inputs, module = BACKBONE_STAGES[entry["input"]]
+    loads = (LIBRARIES[entry["library"]],)
+    return StageEntry(script, inputs, stage, f"wstal.features.{module}", "gpu", loads)
+
+
+def stages_before(stages: Iterable[str], recipe: Mapping[str, Any]) -> list[str]:
+    """Return the stages of a recipe and all that they need, each after its inputs."""
     ordered: dict[str, None] = {}
     for stage in stages:
-        ordered |= dict.fromkeys([*stages_before(STAGES[stage].inputs), stage])
+        before = stages_before(stage_entry(stage, recipe).inputs, recipe)
+        ordered |= dict.fromkeys([*before, stage])
     return list(ordered)
 
 
-def load_stage(stage: str) -> Stage:
-    """Return the library's object of a stage."""
-    return import_module(STAGES[stage].module).STAGES[stage]
+def load_stage(stage: str, recipe: Mapping[str, Any]) -> Stage:
+    """Return the library's object of a stage of a recipe."""
+    entry = stage_entry(stage, recipe)
+    module = import_module(entry.module)
+    return module.STAGES[stage] if stage in STAGES else module.BACKBONE(stage, entry.inputs)
 
 
 def stage_settings(stage: str, recipe: Mapping[str, Any]) -> Any:
     """Return a stage's own section of a checked recipe, typed."""
-    section = STAGES[stage].section
-    return from_plain(load_stage(stage).settings, recipe[section], section)
+    section = section_of(stage)
+    return from_plain(load_stage(stage, recipe).settings, recipe[section], section)
 
 
 def stage_code(
-    stage: str, root: Path, accepted: Mapping[str, str], cache: Path | None = None
+    stage: str,
+    root: Path,
+    accepted: Mapping[str, str],
+    cache: Path | None = None,
+    recipe: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the digest of a stage's code in the checkout `root`, as the rules give it to jobs.
 
     `accepted` has digests that were declared equal to an older one, which is then returned;
-    `cache` is that of `code_digest`.
+    `cache` is that of `code_digest`. `recipe` is needed for a backbone.
     """
-    entry, package = STAGES[stage], root / "workflow/wstal"
+    entry, package = stage_entry(stage, recipe or {}), root / "workflow/wstal"
     digest = code_digest(root / f"scripts/{entry.script}.py", package, entry.loads, cache)
     return accepted.get(digest, digest)
 
@@ -139,9 +166,14 @@ def numbers_part(recipe: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {}
     for section, settings in kept_names(recipe, ADDED["recipe"]).items():
         if isinstance(settings, Mapping):
-            skipped = NO_NUMBERS.get(section, ())
+            is_backbone = "entry" in settings
+            skipped = NO_BACKBONE_NUMBERS if is_backbone else NO_NUMBERS.get(section, ())
             settings = {name: v for name, v in settings.items() if name not in skipped}
-            settings = kept_names(settings, ADDED[section]) if section in ADDED else settings
+            added = _ROWS if is_backbone else ADDED.get(section)
+            settings = kept_names(settings, added) if added else settings
+            if is_backbone:
+                entry = settings.pop("entry")
+                settings |= entry_numbers(section, entry)
         numbers[section] = settings
     return numbers
 

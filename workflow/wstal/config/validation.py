@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 from annotated_types import Gt
 
 from wstal.base.errors import WstalError
-from wstal.base.settings import NonNegative, SettingsError, from_plain
+from wstal.base.settings import NonNegative, SettingsError, field_types, from_plain
 from wstal.config.check import checked_tree
 from wstal.config.layers import (
     IMPORTED,
@@ -33,7 +33,7 @@ from wstal.config.layers import (
     yaml_files,
 )
 from wstal.config.protocols import checked_protocol
-from wstal.config.stages import ADDED, recipe_grid, section_of
+from wstal.config.stages import ADDED, STAGES, recipe_grid, section_of
 from wstal.datasets.kinds import DatasetSettings, Kind, check_choices, label_choices
 from wstal.demo.simulate import SimulatedSettings
 from wstal.evaluate.protocols import Checkpoint
@@ -46,14 +46,13 @@ from wstal.flow.algorithm import FlowSettings
 from wstal.media.frame_stage import FrameSettings
 from wstal.media.sound import AudioSettings
 from wstal.methods.contract import localization_half, training_half
-from wstal.networks.backbones import MODULES as BACKBONES
+from wstal.networks.backbone import BackboneEntry
+from wstal.networks.backbones import FROM_ENTRY, NOT_OF_KEY
 from wstal.tables.paper import TableSettings
 from wstal.train.data import DataSettings
 from wstal.train.loop import TrainSettings
 
-Stage = Literal[("i3d_rgb", "i3d_flow", "vggish", *BACKBONES, "simulated", "imported")]
-
-
+NETWORKS = ("i3d_rgb", "i3d_flow", "vggish")  # stages of networks that are no backbones
 WITHOUT_NETWORK = ("simulated", "imported")  # makers of streams that are no networks
 
 
@@ -61,8 +60,9 @@ WITHOUT_NETWORK = ("simulated", "imported")  # makers of streams that are no net
 class RecipeSettings:
     """A feature recipe, without the sections that are there only where they are named."""
 
-    # Streams of features.h5 and the stage that makes each.
-    streams: Mapping[str, Stage] = field(
+    # Streams of features.h5 and the stage that makes each: i3d_rgb, i3d_flow, vggish, simulated,
+    # imported or a backbone.
+    streams: Mapping[str, str] = field(
         default_factory=lambda: {"rgb": "i3d_rgb", "flow": "i3d_flow", "audio": "vggish"}
     )
     dtype: Literal["float32", "float16"] = "float32"  # of features.h5
@@ -80,29 +80,82 @@ class RecipeSettings:
     vggish: VggishSettings = VggishSettings()
 
 
-OPTIONAL = {"import": ImportSettings, **dict.fromkeys(BACKBONES, BackboneSettings)}
+def checked_recipe(
+    name: str, value: Mapping[str, Any], source: str, backbones: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a recipe's complete plain tree; raise WstalError for what is wrong.
 
-
-def checked_recipe(name: str, value: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Return a recipe's complete plain tree; raise WstalError for what is wrong."""
-    value = {key: _renamed(part, f"{source}: {key}") for key, part in value.items()}
-    base = {key: part for key, part in value.items() if key not in OPTIONAL}
-    tree = checked_tree(RecipeSettings, base, source, others=list(OPTIONAL))
-    for key in OPTIONAL.keys() & value.keys():
-        tree[key] = checked_tree(OPTIONAL[key], value[key], source, where=key)
+    `backbones` are the checked entries. The section of one in the tree has its entry, and takes
+    from it what it leaves out; a stream's backbone needs no section.
+    """
+    renamed = (*ADDED, *backbones)
+    value = {k: _renamed(v, f"{source}: {k}") if k in renamed else v for k, v in value.items()}
+    streams = value.get("streams")
+    named = list(streams.values()) if isinstance(streams, Mapping) else []
+    sections = {each: {} for each in named if isinstance(each, str) and each in backbones}
+    sections |= {key: part for key, part in value.items() if key in backbones}
+    base = {key: part for key, part in value.items() if key not in ("import", *backbones)}
+    tree = checked_tree(RecipeSettings, base, source, others=["import", *backbones])
+    makers = (*NETWORKS, *WITHOUT_NETWORK, *backbones)
+    for stream, stage in tree["streams"].items():
+        if stage not in makers:
+            raise WstalError(f"{source}: streams.{stream}: {_unknown(stage, makers)}")
+    if "import" in value:
+        tree["import"] = checked_tree(ImportSettings, value["import"], source, where="import")
+    for key, part in sections.items():
+        tree[key] = _backbone_section(key, part, source, backbones[key])
     check_recipe(name, tree)
     return tree
 
 
 def _renamed(section: Any, where: str) -> Any:
     """Return a section of a recipe with `window` by its name, which used to be `snippet`."""
-    if where.rpartition(" ")[2] not in ADDED or not isinstance(section, Mapping):
-        return section
-    if "snippet" not in section:
+    if not isinstance(section, Mapping) or "snippet" not in section:
         return section
     if "window" in section:
         raise WstalError(f"{where}: snippet is the former name of window; give window alone")
     return {"window" if key == "snippet" else key: each for key, each in section.items()}
+
+
+def backbone_recipe(
+    name: str, rows: Mapping[str, Any], weights: str | None, backbones: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the recipe of one stream by the backbone `name`, without a file of its own.
+
+    `rows` are keys of its section (window, stride, ...), `weights` replaces those of its entry.
+    `timm:MODEL` is any model of timm. Raises WstalError for an unknown backbone, naming the
+    nearest, and for what is wrong with the rows.
+    """
+    library, _, model = name.rpartition(":")
+    if library == "timm":
+        from wstal.networks.backbones.timm import entry_of  # imports timm
+
+        name = "timm_" + re.sub(r"[^a-z0-9]+", "_", model.lower())
+        backbones = {name: _backbone(name, entry_of(model), f"timm's {model}")}
+    elif name not in backbones:
+        raise WstalError(
+            f"--backbone: {_unknown(name, backbones)}; `wstal backbones` lists all, and timm:MODEL "
+            "is any model of timm"
+        )
+    entry, section = backbones[name], dict(rows) | ({"weights": weights} if weights else {})
+    stream = "audio" if entry["input"] == "sound" else "rgb"
+    stream = "flow" if entry["input"] == "flow" else stream
+    value = {"streams": {stream: name}, name: section}
+    return checked_recipe(name, value, f"--backbone {name}", backbones)
+
+
+def _backbone_section(
+    name: str, given: Any, source: str, entry: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the complete section of a backbone, with its entry."""
+    base = {key: entry[key] for key in FROM_ENTRY}
+    base |= {"window": entry["frames"]} if entry["frames"] else {}
+    base |= {"weights": entry["weights"] or f"results/weights/{name}"}
+    base |= {"entry": {key: value for key, value in entry.items() if key not in NOT_OF_KEY}}
+    section = merged(base, expect_mapping(given, f"{source}: {name}"))
+    tree = checked_tree(BackboneSettings, section, source, where=name)
+    entry = {key: value for key, value in tree["entry"].items() if key not in NOT_OF_KEY}
+    return tree | {"entry": entry}
 
 
 def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
@@ -116,7 +169,7 @@ def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
         if stage not in WITHOUT_NETWORK and section_of(stage) not in recipe:
             raise WstalError(
                 f"recipe {name}: the stream {stream} is made by {stage}, which needs a section "
-                f"`{section_of(stage)}:` with at least weights, short_side and crop"
+                f"`{section_of(stage)}:`"
             )
     made = [stage for stage in recipe.get("streams", {}).values() if stage in WITHOUT_NETWORK]
     if made and recipe.get("grid"):
@@ -138,7 +191,7 @@ def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
         )
 
 
-KINDS = ("datasets", "features", "methods", "protocols", "tables")
+KINDS = ("backbones", "datasets", "features", "methods", "protocols", "tables")
 GIVEN = "--config or --configfile"
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _RESERVED = {"tables", "figures", "logs", "benchmarks", "report", "weights"}
@@ -175,6 +228,7 @@ class TopSettings:
     log: Literal["csv", "tensorboard"] = "csv"
     # New code digest: the older digest whose results it keeps.
     accept_code: Mapping[str, str] = field(default_factory=dict)
+    backbones: Mapping[str, Any] = field(default_factory=dict)  # laid over backbones/*.yaml
     datasets: Mapping[str, Any] = field(default_factory=dict)  # laid over datasets/*.yaml
     features: Mapping[str, Any] = field(default_factory=dict)  # laid over features/*.yaml
     methods: Mapping[str, Any] = field(default_factory=dict)  # laid over methods/*.yaml
@@ -212,7 +266,8 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
         if kind == "datasets":
             given = {name: (_with_base(name, given), given[name][1]) for name in given}
         content[kind] = {
-            name: _checked(kind, name, tree, source) for name, (tree, source) in given.items()
+            name: _checked(kind, name, tree, source, content.get("backbones", {}))
+            for name, (tree, source) in given.items()
         }
     for kind in KINDS:
         for name, tree in content[kind].items():
@@ -317,22 +372,34 @@ def run_names(methods: Mapping[str, Any]) -> list[str]:
 
 def _contents(kind: str, path: Path) -> Trees:
     content = read_yaml(path)
+    if kind == "backbones":  # a file is a family of them
+        return content
     if kind == "tables":
         return tables_of(path, content)
     return protocols_of(path, content) if kind == "protocols" else {path.stem: content}
 
 
-def _checked(kind: str, name: str, value: dict[str, Any], source: str) -> dict[str, Any]:
+def _checked(
+    kind: str, name: str, value: dict[str, Any], source: str, backbones: Mapping[str, Any]
+) -> dict[str, Any]:
     match kind:
+        case "backbones":
+            return _backbone(name, value, source)
         case "datasets":
             return _from_home(checked_tree(DatasetSettings, value, source))
         case "features":
-            return checked_recipe(name, value, source)
+            return checked_recipe(name, value, source, backbones)
         case "protocols":
             return checked_protocol(name, value, source)
         case "tables":
             return _without_null(checked_tree(TableSettings, value, source))
     return _method(value, source)
+
+
+def _backbone(name: str, value: dict[str, Any], source: str) -> dict[str, Any]:
+    if name in (*STAGES, *WITHOUT_NETWORK, *field_types(RecipeSettings), "import"):
+        raise WstalError(f"{source}: {name!r} is the name of a stage or section; choose another")
+    return checked_tree(BackboneEntry, value, source)
 
 
 def _method(value: dict[str, Any], source: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from wstal.flow.tvl1_backends.backend import tvl1
 from wstal.media.frames import load_decoder, read_frames, read_timeline
 from wstal.media.sound import RATE, read_sound
 from wstal.media.timeline import SNIPPET, snippet_count
-from wstal.networks.backbone import load_backbone
+from wstal.networks.backbone import BackboneEntry, load_backbone
 from wstal.networks.i3d.inference import EXACT, for_inference
 from wstal.networks.i3d.network import load_i3d
 from wstal.networks.vggish import load_postprocess, load_vggish
@@ -200,16 +200,21 @@ class Check:
 
 @torch.inference_mode()
 def weight_checks(
-    golden: Mapping[str, Any], files: GoldenFiles, weights: Weights
+    golden: Mapping[str, Any],
+    files: GoldenFiles,
+    weights: Weights,
+    backbones: Mapping[str, BackboneEntry],
 ) -> Iterator[Check]:
     """Yield all checks in turn; those without their files are skipped.
 
     `golden` is the content of golden.yaml; `weights` gives the path of a named file of weights,
-    or raises Absent.
+    or raises Absent; `backbones` are the entries by name.
     """
     tasks = {
         "I3D RGB, features of a clip": lambda: _i3d_features(golden, files, weights),
-        "R(2+1)D, features of a clip": lambda: _r2plus1d_features(golden, files, weights),
+        "R(2+1)D, features of a clip": lambda: _r2plus1d_features(
+            golden, files, weights, backbones["r2plus1d"]
+        ),
         "I3D RGB, logits": lambda: _logits(golden, files, weights, ("rgb",)),
         "I3D flow, logits": lambda: _logits(golden, files, weights, ("flow",)),
         "I3D joint, logits": lambda: _logits(golden, files, weights, ("rgb", "flow")),
@@ -239,9 +244,11 @@ def _i3d_features(golden: Mapping, files: GoldenFiles, weights: Weights) -> Answ
     return _agreement(rows, files.array("i3d_rgb"), spec["cosine"])
 
 
-def _r2plus1d_features(golden: Mapping, files: GoldenFiles, weights: Weights) -> Answer:
+def _r2plus1d_features(
+    golden: Mapping, files: GoldenFiles, weights: Weights, entry: BackboneEntry
+) -> Answer:
     spec = golden["features"]["r2plus1d"]
-    network = load_backbone("r2plus1d", weights("r2plus1d_kinetics"))
+    network = load_backbone("r2plus1d", entry, weights("r2plus1d_kinetics"))
     rows = _stacks(network.features, files.file("clip"), spec)
     return _agreement(rows, files.array("r2plus1d"), spec["cosine"])
 

@@ -1,37 +1,114 @@
-"""Other public networks behind Inception-I3D's own interface: a snippet in, a vector out."""
+"""Backbones: other networks than Inception-I3D behind its interface, a snippet in, a vector out.
+
+An entry says which library loads a network, what it sees and which of its outputs is the vector;
+the entries are in `workflow/config/backbones`. Each library has one module in `backbones/`, its
+adapter, whose `build` makes the network of an entry.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
-from wstal.networks.backbones import MODULES
-from wstal.networks.weights import UNTRAINED, load_state, read_state, seeded
+from wstal.base.settings import Count, Positive, SettingsError, from_plain
+from wstal.networks.backbones import LIBRARIES
+from wstal.networks.weights import UNTRAINED, seeded
+
+Triple = tuple[float, float, float]
+# With which the pictures of the weights' training were resized. bilinear is OpenCV's, as for I3D;
+# linear is torch's; the antialiased ones are Pillow's filters, as torch and torchvision have them.
+Interpolation = Literal["bilinear", "linear", "antialiased_bilinear", "antialiased_bicubic"]
 
 
 @dataclass(frozen=True)
-class Backbone:
-    """A public network: how it is built, and where its vector is taken from."""
+class BackboneEntry:
+    """One entry of `workflow/config/backbones/*.yaml`."""
 
-    build: Callable[[], nn.Module]  # as its public weights expect it, head included
-    features: Callable[[nn.Module, Tensor], Tensor]  # [B, 3, 16, S, S] -> [B, size], no classifier
-    size: int  # of the vector
-    mean: tuple[float, float, float]  # of RGB in [0, 1] that the weights were trained with
-    std: tuple[float, float, float]
-    packages: tuple[str, ...]  # whose networks they are, for the provenance
+    # What loads it; `file` is a file of your own.
+    library: Literal["torchvision", "pytorchvideo", "transformers", "timm", "open_clip", "file"]
+    # Its name there: a hub identifier, a model's name, or the path of the file.
+    model: str
+    width: Count  # of the vector
+    title: str = ""  # of tables
+    network: str = ""  # transformers: the class
+    # Of the network without weights (`untrained`): what differs from the defaults of its class.
+    config: Mapping[str, Any] = field(default_factory=dict)
+    # video: all frames of a window at once; images: each frame alone, the mean of the vectors is
+    # taken; flow: as video, of two channels in [-1, 1]; sound: the samples around a row.
+    input: Literal["video", "images", "flow", "sound"] = "video"
+    # classifier_input: what the network's own classifier sees; mean_tokens, class_token: of the
+    # last hidden states, or those of `layer`; pooler: the pooled output; embedding: in the space
+    # that the network shares with text.
+    output: Literal["classifier_input", "mean_tokens", "class_token", "pooler", "embedding"] = (
+        "classifier_input"
+    )
+    layer: Annotated[int, Ge(0)] | None = None  # 0 is the input of the first layer
+    short_side: Annotated[int, Ge(16)] | None = None  # px before the crop; null: squashed to crop
+    crop: Annotated[int, Ge(16)] = 224  # px
+    interpolation: Interpolation = "antialiased_bilinear"
+    mean: Triple = (0.485, 0.456, 0.406)  # of RGB in [0, 1]; the default is ImageNet's
+    std: Triple = (0.229, 0.224, 0.225)
+    frames: Count | None = None  # that a window must have; null: any number
+    tubelet: Count = 1  # frames of a token: their number is a multiple of it
+    hub: str | None = None  # the hub's identifier, if `model` is not
+    rate: Count = 16000  # Hz of the sound
+    seconds: Positive = 10.0  # of the sound around a row
+    # A name in sources.yaml, or a file or folder; null: results/weights/{name}, a folder.
+    weights: str | None = None
+    licence: str = "not stated"  # of the weights
+    megabytes: Positive | None = None  # of the download, about
+    # The commit of the hub that a download takes; null: the newest, which the download records.
+    revision: str | None = None
+    sha256: str | None = None  # of model.safetensors; null: recorded in the features, not checked
+
+    def __post_init__(self) -> None:
+        if self.library == "transformers" and not self.network:
+            raise SettingsError("network: missing; name the class of transformers that loads it")
+        if self.short_side is not None and self.crop > self.short_side:
+            raise SettingsError(
+                f"crop: {self.crop} px do not fit into a short side of {self.short_side} px; "
+                "choose a crop of at most short_side"
+            )
+        if self.layer is not None and self.output not in ("mean_tokens", "class_token"):
+            raise SettingsError(f"layer: output {self.output} is not of a layer; remove `layer:`")
 
 
-def find_backbone(name: str) -> Backbone:
-    """Return the backbone `name`, whose library is imported when the network is built."""
-    if name not in MODULES:
-        raise WstalError(f"backbone {name!r} is not one of {', '.join(MODULES)}")
-    return importlib.import_module(MODULES[name]).BACKBONES[name]
+def backbone_entries(plain: Mapping[str, Mapping[str, Any]]) -> dict[str, BackboneEntry]:
+    """Return entries by name from their checked plain trees."""
+    return {name: from_plain(BackboneEntry, entry, name) for name, entry in plain.items()}
+
+
+class Built(NamedTuple):
+    """What an adapter makes: the network, how its vector is taken, its width, its packages."""
+
+    network: nn.Module
+    vector: Callable[[nn.Module, Tensor], Tensor]  # [B, 3, T, S, S] normalised -> [B, width]
+    width: int
+    packages: tuple[str, ...]  # whose network it is, for the provenance
+    # Of a network of sound: float32 samples [B, S] in [-1, 1] -> its input, as its library has it.
+    prepare: Callable[[np.ndarray], Tensor] | None = None
+
+
+class SoundNetwork(nn.Module):
+    """A backbone of sound: samples in, vectors out."""
+
+    def __init__(self, entry: BackboneEntry, built: Built) -> None:
+        super().__init__()
+        self.network, self._vector, self._prepare = built.network, built.vector, built.prepare
+        self.feature_size, self.packages = entry.width, built.packages
+
+    def features(self, samples: np.ndarray, device: torch.device) -> Tensor:
+        """Float32 `[B, S]` in [-1, 1], at the entry's rate -> `[B, feature_size]`."""
+        return self._vector(self.network, self._prepare(samples).to(device))
 
 
 class SnippetNetwork(nn.Module):
@@ -40,11 +117,11 @@ class SnippetNetwork(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, entry: BackboneEntry, built: Built) -> None:
         super().__init__()
-        self.network, self._features = backbone.build(), backbone.features
-        self.feature_size, self.packages = backbone.size, backbone.packages
-        for name, value in (("mean", backbone.mean), ("std", backbone.std)):
+        self.network, self._vector = built.network, built.vector
+        self.feature_size, self.packages = entry.width, built.packages
+        for name, value in (("mean", entry.mean), ("std", entry.std)):
             self.register_buffer(name, torch.tensor(value)[:, None, None, None], persistent=False)
 
     def channels_last(self) -> SnippetNetwork:
@@ -57,18 +134,66 @@ class SnippetNetwork(nn.Module):
         return self
 
     def features(self, x: Tensor) -> Tensor:
-        """`[B, 3, 16, S, S]` in [-1, 1] -> `[B, feature_size]`."""
-        return self._features(self.network, ((x + 1) / 2 - self.mean) / self.std)
+        """`[B, 3, T, S, S]` in [-1, 1] -> `[B, feature_size]`."""
+        return self._vector(self.network, ((x + 1) / 2 - self.mean) / self.std)
 
 
-def load_backbone(name: str, weights: str | Path) -> SnippetNetwork:
-    """Load the backbone `name` in evaluation mode with the weights at a path.
+def over_frames(vector: Callable[[nn.Module, Tensor], Tensor]) -> Callable:
+    """Return the function of a snippet that is the mean of `vector` over its frames."""
 
-    With `untrained` they are seeded and random: for wiring tests, never for results. Raises
-    WstalError as `find_backbone`, `read_state` and `load_state`.
+    def mean(network: nn.Module, x: Tensor) -> Tensor:
+        pictures = x.transpose(1, 2).flatten(0, 1)
+        return vector(network, pictures).unflatten(0, (len(x), x.shape[2])).mean(1)
+
+    return mean
+
+
+def known_network(entry: BackboneEntry, networks: Mapping[str, Any]) -> Any:
+    """Return the one of an adapter's `networks` that an entry names; raise WstalError for none."""
+    if entry.model not in networks:
+        raise WstalError(
+            f"{entry.library} has no backbone {entry.model!r} here; `model:` can be "
+            f"{', '.join(networks)}"
+        )
+    return networks[entry.model]
+
+
+def load_backbone(
+    name: str, entry: BackboneEntry, weights: str | Path, frames: int | None = None
+) -> SnippetNetwork | SoundNetwork:
+    """Load the backbone `name` in evaluation mode with the weights at a path, a file or a folder.
+
+    With `untrained` they are seeded and random: for wiring tests, never for results. `frames` is
+    the number of frames in a window. Raises WstalError for weights that are missing, of another
+    network or another width, and for a window or a size that the network does not take.
     """
-    backbone = find_backbone(name)
-    network = seeded(lambda: SnippetNetwork(backbone))
-    if weights != UNTRAINED:
-        load_state(network.network, read_state(weights), weights)
-    return network
+    if frames is not None:
+        check_window(name, entry, frames)
+    adapter = importlib.import_module(LIBRARIES[entry.library])
+    path = None if weights == UNTRAINED else Path(weights)
+
+    def build() -> SnippetNetwork | SoundNetwork:
+        built = adapter.build(entry, path)
+        if built.width != entry.width:
+            raise WstalError(
+                f"backbone {name}: width is {entry.width}, but {entry.model} gives vectors of "
+                f"{built.width} by output {entry.output}; correct `width:` in its entry"
+            )
+        return (SoundNetwork if entry.input == "sound" else SnippetNetwork)(entry, built)
+
+    return seeded(build)
+
+
+def check_window(name: str, entry: BackboneEntry, frames: int) -> None:
+    """Raise WstalError for a number of frames in a window that the network does not take."""
+    if entry.frames is not None and frames != entry.frames:
+        raise WstalError(
+            f"backbone {name} sees windows of {entry.frames} frames, not {frames}; change the "
+            "recipe's window (or the step between its frames) so that they are "
+            f"{entry.frames}"
+        )
+    if frames % entry.tubelet:
+        raise WstalError(
+            f"backbone {name}: a window of {frames} frames is not a multiple of {entry.tubelet}, "
+            "the frames of one token; change the recipe's window"
+        )

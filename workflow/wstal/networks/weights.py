@@ -111,9 +111,39 @@ def identify(path: str | Path, sources: Mapping[str, WeightFile]) -> str:
     known = next((w for w in sources.values() if w.file == path.name), None)
     if not path.exists():
         raise WstalError(absence(known, path) if known else f"there are no weights at {path}")
+    if path.is_dir():
+        return folder_sha256(path)
     if known:
         verify(path, known)
     return file_sha256(path)
+
+
+# Of a folder of weights, as the hub and `save_pretrained` write it: what a network is made of.
+IN_FOLDER = ("config.json", "*.safetensors", "*.safetensors.index.json", "pytorch_model.bin")
+
+
+def only_file(path: Path, about: str) -> Path:
+    """Return a file of weights, or the one that a folder has of them; safetensors first.
+
+    `about` says in errors whose they are. Raises WstalError for none or several.
+    """
+    if not path.is_dir():
+        return path
+    for pattern in ("*.safetensors", "*.bin", "*.pt", "*.pth"):
+        found = sorted(path.glob(pattern))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(each.name for each in found)
+            raise WstalError(f"{path} has several files of weights ({names}); name the one meant")
+    raise WstalError(f"{path} has no file of weights of {about}; put model.safetensors there")
+
+
+def folder_sha256(folder: str | Path) -> str:
+    """Return the sha256 of the names and digests of a folder's weights and their configuration."""
+    files = sorted({path for pattern in IN_FOLDER for path in Path(folder).glob(pattern)})
+    lines = "".join(f"{path.name} {file_sha256(path)}\n" for path in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def absence(weights: WeightFile, path: Path) -> str:
@@ -184,6 +214,16 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
                 f"{list(own[name].shape)}; check the stream, the width and the number of classes"
             )
     network.load_state_dict(state, strict=False)
+
+
+def load_file_into(network: Network, path: Path | None) -> Network:
+    """Return `network` with the weights of a file, unchanged without one.
+
+    Raises WstalError as `read_state` and `load_state`.
+    """
+    if path is not None:
+        load_state(network, read_state(path), path)
+    return network
 
 
 def seeded(build: Callable[[], Network]) -> Network:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
-from wstal.networks.backbone import Backbone
+from wstal.networks.backbone import BackboneEntry, Built, known_network
 from wstal.networks.torchvision_import import import_torchvision
+from wstal.networks.weights import load_file_into
 
-KINETICS = {"mean": (0.45,) * 3, "std": (0.225,) * 3}
 PACKAGES = ("torchvision", "pytorchvideo")
 ALPHA = 4  # fast frames per slow frame of SlowFast
 
@@ -87,11 +89,14 @@ def _x3d_m_features(network: nn.Module, x: Tensor) -> Tensor:
     return head.post_act(head.post_conv(x)).flatten(1)
 
 
-BACKBONES = {
-    "i3d_r50": Backbone(_i3d_r50, _i3d_r50_features, 2048, **KINETICS, packages=PACKAGES),
-    # the vector: slow 2048, then fast 256
-    "slowfast_r50": Backbone(
-        _slowfast_r50, _slowfast_r50_features, 2304, **KINETICS, packages=PACKAGES
-    ),
-    "x3d_m": Backbone(_x3d_m, _x3d_m_features, 2048, **KINETICS, packages=PACKAGES),
+NETWORKS = {  # how it is built, its vector and the vector's width
+    "i3d_r50": (_i3d_r50, _i3d_r50_features, 2048),
+    "slowfast_r50": (_slowfast_r50, _slowfast_r50_features, 2304),  # slow 2048, then fast 256
+    "x3d_m": (_x3d_m, _x3d_m_features, 2048),
 }
+
+
+def build(entry: BackboneEntry, weights: Path | None) -> Built:
+    """Return the network that the entry's `model` names; raises as `load_state`."""
+    make, vector, width = known_network(entry, NETWORKS)
+    return Built(load_file_into(make(), weights), vector, width, PACKAGES)

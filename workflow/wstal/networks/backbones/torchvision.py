@@ -1,14 +1,17 @@
-"""torchvision's networks: ResNet-152 of ImageNet, S3D and R(2+1)D-18 of Kinetics-400."""
+"""torchvision's networks: ResNet-152, S3D, R(2+1)D-18, MViT v2 and Swin3D."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 from torch import Tensor, nn
 
-from wstal.networks.backbone import Backbone
+from wstal.networks.backbone import BackboneEntry, Built, known_network
 from wstal.networks.torchvision_import import import_torchvision
+from wstal.networks.weights import load_file_into
 
-IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
 PACKAGES = ("torchvision",)
 
 
@@ -55,8 +58,36 @@ def _r2plus1d_features(network: nn.Module, x: Tensor) -> Tensor:
     return x.mean((2, 3, 4))
 
 
-BACKBONES = {
-    "resnet152": Backbone(_resnet152, _resnet152_features, 2048, **IMAGENET, packages=PACKAGES),
-    "s3d": Backbone(_s3d, _s3d_features, 1024, **KINETICS, packages=PACKAGES),
-    "r2plus1d": Backbone(_r2plus1d, _r2plus1d_features, 512, **KINETICS, packages=PACKAGES),
+# MViT v2, Li et al., "MViTv2: Improved Multiscale Vision Transformers for Classification and
+# Detection", CVPR 2022: 16 frames of 224 x 224, no other number. Swin3D, Liu et al., "Video Swin
+# Transformer", CVPR 2022: any number of frames; the weights were trained on 32.
+def _transformer(name: str) -> nn.Module:
+    return getattr(import_torchvision().models.video, name)(weights=None)
+
+
+def _without_head(network: nn.Module, x: Tensor) -> Tensor:
+    """`[B, 3, T, S, S]` -> `[B, width]`: what the classifier sees."""
+    network.head = nn.Identity()
+    return network(x)
+
+
+NETWORKS: dict[str, tuple[Callable, Callable, int]] = {  # its builder, its vector, its width
+    "resnet152": (_resnet152, _resnet152_features, 2048),
+    "s3d": (_s3d, _s3d_features, 1024),
+    "r2plus1d_18": (_r2plus1d, _r2plus1d_features, 512),
+    **{
+        name: (partial(_transformer, name), _without_head, width)
+        for name, width in {
+            "mvit_v2_s": 768,
+            "swin3d_t": 768,
+            "swin3d_s": 768,
+            "swin3d_b": 1024,
+        }.items()
+    },
 }
+
+
+def build(entry: BackboneEntry, weights: Path | None) -> Built:
+    """Return the network that the entry's `model` names; raises as `load_state`."""
+    make, vector, width = known_network(entry, NETWORKS)
+    return Built(load_file_into(make(), weights), vector, width, PACKAGES)
