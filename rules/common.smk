@@ -15,7 +15,6 @@ from wstal.base.errors import WstalError
 from wstal.base.job_environment import gpu_count, gpus_per_job, prepare_jobs
 from wstal.config import contents, dataset_files, run_locks
 from wstal.config.catalog import layered_config, load_catalog
-from wstal.config.disk_space import check_space
 from wstal.config.inputs import Inputs
 from wstal.config.installation import ROOT, link_scripts
 from wstal.config.layers import read_yaml
@@ -171,6 +170,8 @@ def list_missing_weights():
 
 def warn_of_a_full_disk():
     """End the run if what it will write does not fit on the disk; warn if it may not."""
+    from wstal.config.missing import check_space  # slow to import
+
     jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "flow"]
     pairs = [(job.wildcards.dataset, job.wildcards.recipe) for job in jobs]
     try:

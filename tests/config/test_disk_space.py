@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
-from wstal.config import disk_space
-from wstal.config.disk_space import check_space, flow_need
+from wstal.config import missing
+from wstal.config.missing import check_space, flow_need
 from wstal.media.manifest import COLUMNS
 
 DATASET = {"kind": "folder", "videos": "clips", "shards": 4}
@@ -25,7 +25,7 @@ def probed(tmp_path):
 
 
 def disk_of(monkeypatch, free):
-    monkeypatch.setattr(disk_space, "disk_usage", lambda path: type("Disk", (), {"free": free}))
+    monkeypatch.setattr(missing, "disk_usage", lambda path: type("Disk", (), {"free": free}))
 
 
 def test_an_hour_at_340x256_takes_the_documented_20_kilobytes_a_pair(probed):
