@@ -1,9 +1,10 @@
 """Measure what the seed alone changes, and choose settings: each seed's mAP and attention.
 
-Trains the seeds of each run in this process from features.h5, and scores the last iterate (with
-validation clips in the dataset: the best on validation) as the DAG does. What is trained is kept
-in --folder and not trained again. `--candidates` compares settings: a YAML file that maps a name
-to what a --configfile would contain, for example
+Trains the seeds of each run, those it builds on first, in this process from features.h5, and scores
+the last iterate (with validation clips in the dataset: the best on validation) as the DAG does.
+What is trained is kept in --folder and not trained again; `training_s` is its processor time.
+`--candidates` compares settings: a YAML file that maps a name to what a --configfile would contain,
+for example
 
   paper: {methods: {co2net: {datasets: {demo: {data: {standardize: none}}}}}}
 
@@ -24,6 +25,7 @@ Examples:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +35,7 @@ import numpy as np
 import pandas as pd
 import torch
 from wstal.base.code_digest import code_digest
+from wstal.base.files import read_cached, write_json
 from wstal.base.settings import from_plain
 from wstal.config.catalog import Catalog, load_catalog
 from wstal.config.layers import read_yaml
@@ -58,6 +61,7 @@ from benchmarks.studies.variants import plain
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
+COST = "processor_seconds.json"  # of a training, scorings on the way included
 LOW = 0.1  # below this, attention finds nothing
 
 
@@ -75,6 +79,7 @@ class Study:
     metric: str
     folder: Path  # of what is trained
     recipe: str | None = None  # of the features; None: the dataset's
+    keep: bool = False  # take what is trained there as it is, whatever code trained it
 
     def seed(self, run: str, seed: int) -> Path:
         """Train a seed, or join its streams; return the folder with scores and proposals."""
@@ -109,7 +114,11 @@ class Study:
         about = {"seed": seed, "code": code, "device": CPU, "upstream": upstream}
         about["teachers"] = teacher_scores(taught)
         labels = training_view(self.annotations)
-        train_run(self.features, labels, config, files, initial=initial, **about)
+        if not (self.keep and files.checkpoint.is_file()):
+            start = time.process_time()
+            notes = train_run(self.features, labels, config, files, initial=initial, **about)
+            if not any(note.startswith("kept the finished run") for note in notes):
+                write_json(folder / COST, time.process_time() - start)
         splits = ["val", "test"]
         return score_checkpoint(files.checkpoint, self.features, splits, CPU, upstream=upstream)
 
@@ -128,8 +137,9 @@ class Study:
         else:
             files["predictions"] = {"last": folder / "proposals.json"}
         rows = pd.DataFrame(run_rows(self.truth, self.protocol, usable=self.usable, **files))
-        rows = rows[(rows["metric"] == self.metric) & (rows["class"] == ALL)]
-        value = rows.set_index("checkpoint")["value"]
+        rows = rows[rows["class"] == ALL]
+        chosen = "best_val" if "best_val" in set(rows["checkpoint"]) else "last"
+        value = rows[rows["checkpoint"] == chosen].set_index("metric")["value"]
         means = attention(
             read_scores(folder / "scores.h5"),
             self.truth.frame,
@@ -138,12 +148,14 @@ class Study:
         streams = [name for name in means if name != "all"] or ["all"]
         row = {
             "seed": int(folder.name.removeprefix("seed")),
-            "value": value["best_val" if "best_val" in value else "last"],
+            "value": value[self.metric],
+            "by_tiou": {name: value[name] for name in value.index if name.startswith("mAP@0.")},
             "inverted": means["all"]["within"] < LOW < means["all"]["outside"],
             "loss": None,
         }
         if (log := folder / "log.csv").is_file():
             row["loss"] = round(pd.read_csv(log)["total"].iloc[-1], 4)
+        row["training_s"] = read_cached(folder / COST)
         sunk = [name for name in streams if max(means[name].values()) < LOW]
         return plain(row) | {"sunk": sunk, "attention": means}
 
@@ -192,7 +204,9 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return mean, spread, range and failures of a run's seeds, and the seeds."""
     values = pd.Series([row["value"] for row in rows])
     about = {"n": len(rows), "mean": values.mean(), "sd": values.std(), "median": values.median()}
+    about["by_tiou"] = pd.DataFrame([row["by_tiou"] for row in rows]).mean().to_dict()
     about |= {"lowest": values.min(), "highest": values.max()}
+    about["training_s"] = pd.Series([row["training_s"] for row in rows], dtype=float).mean()
     failed = {"inverted": sum(row["inverted"] for row in rows)}
     failed["sunk"] = sum(bool(row["sunk"]) for row in rows)
     return plain(about) | failed | {"seeds": list(rows)}
@@ -209,11 +223,14 @@ def main() -> None:
     parser.add_argument("--subset", choices=["val", "test"], default="test", help="whose videos")
     parser.add_argument("--metric", default="mAP@0.1:0.7", help="or accuracy")
     parser.add_argument("--folder", type=Path, default=Path("results/seeds"), help="to train in")
+    keep = "take what is trained there, whatever code trained it"
+    parser.add_argument("--keep-trained", action="store_true", help=keep)
     parser.add_argument("--name", help="of the record: seeds_{method}_{dataset}, or settings_...")
     args = parser.parse_args()
     candidates = read_yaml(args.candidates) if args.candidates else {"": {}}
     candidates = {name: candidates[name] for name in args.only or candidates}
     settings = {"dataset": args.dataset, "metric": args.metric, "subset": args.subset}
+    settings |= {"keep_trained": True} if args.keep_trained else {}
     method, kind = args.runs[0].partition("-")[0], "settings" if args.candidates else "seeds"
     record = args.name or f"{kind}_{method}_{args.dataset}"
     results: dict[str, Any] = {}
@@ -235,6 +252,7 @@ def main() -> None:
                 protocol,
                 args.metric,
                 args.folder / args.dataset / (candidate or "as_configured"),
+                args.keep_trained,
             )
             folders: dict[str, list[Path]] = {}
             for run in args.runs:

@@ -28,7 +28,7 @@ from wstal.methods.contract import Output
 class NetworkSettings:
     """The `model` section."""
 
-    width: Count = 128  # of every layer
+    width: Count = 64  # of every layer
     levels: Count = 4  # of the pyramid; points of level l lie 2^l snippets apart
     blocks: Count = 2  # convolutions before the pyramid
     dropout: DropoutRate = 0.2  # of the snippets' features, and before each head
