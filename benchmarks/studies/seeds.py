@@ -62,6 +62,7 @@ from benchmarks.studies.variants import plain
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
 COST = "processor_seconds.json"  # of a training, scorings on the way included
+CONCORD = localization_half("concord")
 LOW = 0.1  # below this, attention finds nothing
 
 
@@ -83,9 +84,11 @@ class Study:
 
     def seed(self, run: str, seed: int) -> Path:
         """Train a seed, or join its streams; return the folder with scores and proposals."""
-        config = self.catalog.run_config(self.dataset, run, self.recipe)
         folder = self.folder / run / f"seed{seed}"
         folder.mkdir(parents=True, exist_ok=True)
+        if "+" in run:
+            return self._ensemble(run.split("+"), seed, folder)
+        config = self.catalog.run_config(self.dataset, run, self.recipe)
         localize, parts = config.pop("localize"), config.get("fuse_from")
         settings = from_plain(localization_half(config["method"]).settings, localize)
         if parts:
@@ -98,6 +101,30 @@ class Study:
             found = localization_half(config["method"]).localize(scores, settings)
         write_scores(folder / "scores.h5", scores)
         write_proposals(folder / "proposals.json", found, scores, localize)
+        return folder
+
+    def _ensemble(self, runs: Sequence[str], seed: int, folder: Path) -> Path:
+        """Localize by the mean of what runs say, as Concord's targets take it; nothing is learned.
+
+        Each run's evidence for a class, its attention times the class's probability, is divided by
+        its maximum in the video.
+        """
+        joined = teacher_scores(
+            {run: read_scores(self.seed(run, seed) / "scores.h5") for run in runs}
+        )
+        videos = {}
+        for video, values in joined.videos.items():
+            parts = []
+            for run in runs:
+                of_run = values.extra[f"cas_{run}"] * values.attentions[run][:, None]
+                parts.append(of_run / of_run.max(0).clip(1e-9))
+            videos[video] = replace(values, cas=np.mean(parts, axis=0), extra={})
+        scores = replace(joined, videos=videos)
+        settings = CONCORD.settings(segments="thresholds")
+        write_scores(folder / "scores.h5", scores)
+        write_proposals(
+            folder / "proposals.json", CONCORD.localize(scores, settings), scores, {"mean_of": runs}
+        )
         return folder
 
     def _train(self, config: Mapping[str, Any], folder: Path, seed: int) -> Scores:
@@ -124,7 +151,7 @@ class Study:
 
     def training_scores(self, run: str, seed: int) -> Scores:
         """Return the training videos' scores under a seed of a run, trained if it is not yet."""
-        before = self.catalog.run_config(self.dataset, run)["scores_from"]
+        before = self.catalog.run_config(self.dataset, run, self.recipe)["scores_from"]
         upstream = self.training_scores(before, seed) if before else None
         weights = self.seed(run, seed) / "checkpoint.pt"
         return score_checkpoint(weights, self.features, ["train"], CPU, upstream=upstream)
@@ -216,7 +243,7 @@ def main() -> None:
     """Train and score the seeds of each run with each candidate's settings; record run by run."""
     parser = record_parser(__doc__)
     parser.add_argument("--dataset", default="demo")
-    parser.add_argument("--runs", nargs="+", required=True)
+    parser.add_argument("--runs", nargs="+", required=True, help="or co2net+tssam: their mean")
     parser.add_argument("--candidates", type=Path, help="YAML: settings by name (default: as is)")
     parser.add_argument("--only", nargs="+", help="of the candidates")
     parser.add_argument("--seeds", type=int, default=12, help="seeds 0 to N - 1 (default 12)")
@@ -252,7 +279,7 @@ def main() -> None:
                 protocol,
                 args.metric,
                 args.folder / args.dataset / (candidate or "as_configured"),
-                args.keep_trained,
+                keep=args.keep_trained,
             )
             folders: dict[str, list[Path]] = {}
             for run in args.runs:

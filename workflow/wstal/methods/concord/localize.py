@@ -36,7 +36,7 @@ class LocalizeSettings:
     thresholds: ThresholdSettings = ThresholdSettings(0.1, 0.9, 9)
     outer_margin: NonNegative = 0.25  # surroundings on either side, a share of the length
     video_weight: NonNegative = 0.2  # exponent of the video's score, a factor of a segment's
-    nms: NmsSettings = NmsSettings(kind="soft", sigma=0.3, iou=0.5, plus_one=False)
+    nms: NmsSettings = NmsSettings(kind="soft", sigma=0.2, iou=0.5, plus_one=False)
 
 
 def localize(scores: Scores, settings: LocalizeSettings) -> pd.DataFrame:
