@@ -15,7 +15,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 TARGET ?= all
 COVERAGE := .coverage.json
-DEMO_MAPS := $(patsubst %,results/demo/%_map.csv,co2net untrimmednet acn cavf tssam) \
+DEMO_MAPS := $(patsubst %,results/demo/%_map.csv,co2net untrimmednet acn cavf tssam concord) \
   results/demo_ave/cavf_map.csv
 # One thread per job: Snakemake runs as many jobs as there are cores.
 export OMP_NUM_THREADS ?= 1

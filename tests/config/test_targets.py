@@ -49,6 +49,18 @@ def test_a_stream_that_the_recipe_lacks_is_the_reason(catalog):
     assert "co2net" not in suited_methods(catalog, "pictures")
 
 
+def test_a_student_needs_what_its_teachers_need():
+    student = {"recipes": {"s3d": {"streams": ["rgb"], "teachers": ["tssam", "co2net"]}}}
+    alone = {"recipes": {"s3d": {"streams": ["rgb"]}}}
+    changes = {"datasets": {"demo": {"recipe": "s3d"}}, "methods": {"concord": student}}
+    changes["methods"]["tssam"] = alone
+    reason = unsuited(load_catalog(changes), "demo")["concord"]
+    lacks = "needs flow, which recipe s3d does not provide"
+    assert reason == f"learns from co2net, which {lacks}"
+    student["recipes"]["s3d"]["teachers"] = ["tssam"]
+    assert unsuited(load_catalog(changes), "demo")["concord"] == ""
+
+
 def test_joined_proposals_have_nothing_to_say_on_seconds(catalog):
     assert "acn" not in suited_methods(catalog, "ave")
     assert {"cavf", "co2net", "tssam"} <= set(suited_methods(catalog, "ave"))

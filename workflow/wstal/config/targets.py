@@ -23,8 +23,9 @@ def alternation(names: Iterable[str]) -> str:
 def unsuited(catalog: Catalog, dataset: str) -> dict[str, str]:
     """Return why each method cannot run on a dataset; empty text for those that can.
 
-    A method stands for its canonical run: the recipe must provide every stream that it needs, and
-    a run that joins proposals gives no class for a second (`task: events`).
+    A method stands for its canonical run: the recipe must provide every stream that it needs, a
+    run that joins proposals gives no class for a second (`task: events`), and its teachers, if it
+    has any, must be able to run there, too.
     """
     return {method: _reason(catalog, dataset, method) for method in catalog.methods}
 
@@ -57,6 +58,9 @@ def _reason(catalog: Catalog, dataset: str, run: str) -> str:
         return f"needs {', '.join(absent)}, which recipe {about['recipe']} does not provide"
     if config.get("fuse_from") and about["task"] == "events":
         return "joins proposals, so it gives no class for a second"
+    for teacher in config.get("teachers", ()):
+        if reason := _reason(catalog, dataset, teacher):
+            return f"learns from {teacher}, which {reason}"
     return ""
 
 
