@@ -29,7 +29,7 @@ class LocalizeSettings:
     # points: the boundaries of each point | thresholds: where the finest level's probability of
     # the class is above thresholds, scored by its contrast with the surroundings
     segments: Literal["points", "thresholds"] = "points"
-    class_threshold: Share = 0.2  # of the video's score; the best class is always kept
+    class_threshold: Share = 0.1  # of the video's score; the best class is always kept
     point_threshold: Share = 0.02  # points of a lower probability are dropped
     most: Count = 200  # points of a class that are kept, the likeliest
     # Of `thresholds`: relative to the highest probability in the video.
