@@ -20,7 +20,14 @@ from wstal.localize.scores import ScoreHistory, Scores, VideoScores, write_score
 from wstal.localize.segments import softmax
 from wstal.methods.concord.localize import LocalizeSettings, proposals
 from wstal.methods.concord.loss import LossSettings, WeightSettings, assign, loss
-from wstal.methods.concord.network import Concord, NetworkSettings, RunSettings, places, points_of
+from wstal.methods.concord.network import (
+    Concord,
+    NetworkSettings,
+    RunSettings,
+    places,
+    points_of,
+    points_over,
+)
 from wstal.methods.concord.targets import TargetSettings, segments_around, targets
 from wstal.methods.contract import Batch
 from wstal.train.data import teacher_scores
@@ -108,6 +115,16 @@ def test_points_lie_in_the_middle_of_their_stride():
     assert found.stride[of_second].tolist() == [1] * 5 + [2] * 2 + [4]
 
 
+def test_a_snippets_class_is_the_likeliest_of_the_points_over_it():
+    assert points_over(torch.tensor([4, 7]), 12, 3).tolist() == [[4, 7], [14, 15], [19, 19]]
+    output = network().eval()(torch.randn(1, 8, 5))
+    scores, stride = output.extra["point_scores"][0], output.extra["point_stride"][0]
+    levels = [scores[stride == s].repeat_interleave(s, 0) for s in (1, 2, 4)]
+    likeliest = torch.stack(levels).amax(0)
+    torch.testing.assert_close(output.cas[0, :, :-1], likeliest)
+    torch.testing.assert_close(output.cas[0, :, -1], 1 - likeliest.amax(1))
+
+
 def test_videos_are_scored_with_the_average_of_the_weights():
     model, x = network(average=0.5).train(), torch.randn(1, 9, 5)
     first = model.live.classes.weight.clone()
@@ -181,7 +198,7 @@ def scored_points():
     bounds = np.array([[1.0, 4.0], [1.2, 4.1], [-2.0, 3.0], [8.0, 30.0], [5.0, 5.0]])
     scores = np.array([[0.9, 0.1], [0.8, 0.0], [0.01, 0.0], [0.6, 0.0], [0.9, 0.0]])
     extra = {"boundaries": bounds, "point_scores": scores}
-    cas, video = np.zeros((10, 3)), np.array([0.9, 0.1])
+    cas, video = np.zeros((10, 3)), np.array([0.9, 0.05])
     return VideoScores(cas, np.zeros(10), video, extra=extra)
 
 

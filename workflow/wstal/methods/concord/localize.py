@@ -26,7 +26,7 @@ from wstal.methods.contract import LocalizationHalf
 class LocalizeSettings:
     """The `localize` section: from scores to proposals; a change here does not retrain."""
 
-    # points: the boundaries of each point | thresholds: where the finest level's probability of
+    # points: the boundaries of each point | thresholds: where the snippets' probability of
     # the class is above thresholds, scored by its contrast with the surroundings
     segments: Literal["points", "thresholds"] = "points"
     class_threshold: Share = 0.1  # of the video's score; the best class is always kept

@@ -121,8 +121,8 @@ class Pyramid(nn.Module):
         base = self._embedded(x.new_zeros(length, x.shape[-1]).index_copy(0, place, rows), own)
         logits, distances = self._read(base, own)
         points = points_of(mask, place, length, self.levels)
-        first = logits[place].sigmoid()  # of the finest level
-        found = torch.cat([first, 1 - first.amax(1, keepdim=True)], 1)
+        likeliest = logits[points_over(place, length, self.levels)].amax(0).sigmoid()
+        found = torch.cat([likeliest, 1 - likeliest.amax(1, keepdim=True)], 1)
         features = base[place]
         video = _unpacked(self.video(self.dropout(features)), mask)
         video = video_logits(video, snippets_kept(mask.shape[1], self.video_topk, mask), mask)
@@ -189,6 +189,12 @@ def points_of(mask: Tensor, place: Tensor, length: int, levels: int) -> Points:
     relative = centre - starts[video]
     index = ((relative >= 0) & (relative < lengths[video])).nonzero()[:, 0]
     return Points(index, video[index], relative[index], stride[index])
+
+
+def points_over(place: Tensor, length: int, levels: int) -> Tensor:
+    """The point of each level that each snippet lies under: int64 `[levels, N]`."""
+    first = [sum(length // 2**finer for finer in range(level)) for level in range(levels)]
+    return torch.stack([place // 2**level + first[level] for level in range(levels)])
 
 
 def build(run: RunSettings, dims: Mapping[str, int], num_classes: int) -> Concord:
