@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from backbone_cases import entries
+from backbone_cases import entries, pictures
 from wstal.base.errors import WstalError
 from wstal.features.backbone_stage import fitted
 from wstal.networks.backbone import load_backbone
@@ -47,14 +47,6 @@ def videomae(tmp_path_factory):
     network = transformers.VideoMAEForVideoClassification(config).eval()
     network.save_pretrained(folder)
     return folder, network
-
-
-def pictures(frames, height=60, width=83):
-    """Smooth pictures with noise, uint8 `[frames, height, width, 3]`."""
-    random = np.random.default_rng(0)
-    waves = np.sin(np.arange(height)[:, None] / 9) + np.cos(np.arange(width) / 7)
-    noise = random.normal(scale=30, size=(frames, height, width, 3))
-    return (128 + 40 * waves[None, ..., None] + noise).clip(0, 255).astype(np.uint8)
 
 
 def seen(entry, frames):

@@ -302,6 +302,7 @@ def test_every_file_of_the_dag_is_described(dag):
 
 # Which test runs it. "needs ..." is what no test has; the pages say so beside the command.
 RUN_BY = {
+    "wstal backbones": "commands/test_backbones.py::test_the_table_of_the_docs_is_that_of_the_entries",
     "wstal check-precision": "features/test_precision.py::test_command",
     "wstal cite": "commands/test_cite.py::test_a_paragraph_has_what_a_paper_must_say",
     "wstal compare": "commands/test_compare.py::test_the_table_has_both_values_the_difference_and_its_interval",

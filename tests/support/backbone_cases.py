@@ -6,6 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from decoded_videos import Probed, decode_frames
 from video_clips import write_clip
@@ -53,6 +54,14 @@ def assert_equal(ours: torch.Tensor, expected: torch.Tensor) -> None:
     """Up to rounding, on the scale of the largest: random networks have any."""
     assert ours.shape == expected.shape
     assert (ours - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def pictures(frames, height=60, width=83):
+    """Smooth pictures with noise, uint8 `[frames, height, width, 3]`."""
+    random = np.random.default_rng(0)
+    waves = np.sin(np.arange(height)[:, None] / 9) + np.cos(np.arange(width) / 7)
+    noise = random.normal(scale=30, size=(frames, height, width, 3))
+    return (128 + 40 * waves[None, ..., None] + noise).clip(0, 255).astype(np.uint8)
 
 
 def decoded_clip(folder) -> Path:

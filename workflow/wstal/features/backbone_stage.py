@@ -15,6 +15,7 @@ from torch.nn import functional
 from wstal.base.errors import WstalError
 from wstal.base.settings import SettingsError
 from wstal.base.stage import Job, LoadedNetwork, StageInput
+from wstal.base.user_files import file_sha256
 from wstal.features.network_stage import PACKAGES, NetworkStage
 from wstal.features.rows import RowSettings
 from wstal.features.snippets import Opener, read_flow, rgb_opener, snippet_extractor
@@ -83,6 +84,8 @@ class BackboneStage(NetworkStage):
             raise WstalError(_absence(self.name, entry, weights))
         identity = UNTRAINED if weights == UNTRAINED else identify(weights, sources)
         network = load_backbone(self.name, settings.seen(), weights, settings.window)
+        if entry.library == "file":
+            identity += f" {file_sha256(entry.model)}"
         return LoadedNetwork(network, weights, identity)
 
     def packages(self, job: Job) -> tuple[str, ...]:

@@ -36,14 +36,28 @@ def build(entry: BackboneEntry, weights: Path | None) -> Built:
     if path.suffix == ".py":
         network = load_file_into(_python(path)(), weights)
     elif path.suffix == ".pt2":
-        network = torch.export.load(path).module()
-        network.eval = lambda: network  # an exported program is what it was when it was exported
+        network = _Program(torch.export.load(path).module())
     elif path.suffix == ".pt":
         network = torch.jit.load(path, map_location="cpu")
     else:
         raise WstalError(f"model: {path} is not a .py (Python), .pt (TorchScript) or .pt2 file")
     vector = over_frames(_call) if entry.input == "images" else _call
     return Built(network, vector, _width(entry, network, vector), ())
+
+
+class _Program(nn.Module):
+    """An exported program: it stays in the mode in which it was exported."""
+
+    def __init__(self, program: nn.Module) -> None:
+        super().__init__()
+        self._program = (program,)  # not a part of the module, whose mode would be set
+
+    def _apply(self, *arguments: Any, **options: Any) -> nn.Module:
+        self._program[0]._apply(*arguments, **options)
+        return super()._apply(*arguments, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._program[0](x)
 
 
 def _call(network: nn.Module, x: Tensor) -> Tensor:

@@ -1,0 +1,49 @@
+"""`wstal backbones` lists the entries; `wstal extract --backbone` refuses before it decodes."""
+
+from __future__ import annotations
+
+import pytest
+from wstal.base.errors import WstalError
+from wstal.commands.backbones import markdown, place, row, sees
+from wstal.config.validation import backbone_recipe
+
+
+def test_the_table_of_the_docs_is_that_of_the_entries(project, catalog):
+    text = (project / "docs/features.md").read_text()
+    shipped = "\n".join(markdown(catalog.backbones))
+    assert shipped in text, "put the output of wstal backbones --markdown into docs/features.md"
+
+
+def test_a_row_says_what_it_sees_and_whether_its_weights_are_here(catalog, tmp_path, monkeypatch):
+    monkeypatch.setattr("wstal.commands.backbones.work_folder", lambda: tmp_path)
+    entry = catalog.backbones["videomae_base"]
+    assert row("videomae_base", entry)[-1] == "absent"
+    place("videomae_base", entry).mkdir(parents=True)
+    cells = row("videomae_base", entry)
+    assert cells[-1] == "present" and cells[3:6] == ("16 frames, 224 px", "768", "CC-BY-NC-4.0")
+    assert place("s3d", catalog.backbones["s3d"]).name == "s3d-d76dad2f.pth"
+    assert sees(catalog.backbones["clap_unfused"]) == "10 s of sound"
+    assert sees(catalog.backbones["vjepa2_large"]) == "even frames, 256 px"
+
+
+def test_a_backbone_needs_no_recipe_of_its_own(catalog):
+    recipe = backbone_recipe("videomae_base", {"stride": 8}, None, catalog.backbones)
+    section = recipe["videomae_base"]
+    assert recipe["streams"] == {"rgb": "videomae_base"}
+    assert (section["window"], section["stride"]) == (16, 8)
+    assert section["weights"] == "results/weights/videomae_base"
+    sound = backbone_recipe("ast_audioset", {}, "untrained", catalog.backbones)
+    assert sound["streams"] == {"audio": "ast_audioset"}
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "message"),
+    [
+        ("videomae_bas", {}, "'videomae_bas' is not known; nearest: videomae_base"),
+        ("videomae_base", {"stride": 0}, "videomae_base.stride: 0: should be greater"),
+        ("videomae_base", {"crop": 300}, "crop is 300, larger than short_side, 224"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_any_video(catalog, name, rows, message):
+    with pytest.raises(WstalError, match=message):
+        backbone_recipe(name, rows, None, catalog.backbones)

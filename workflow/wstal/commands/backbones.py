@@ -1,0 +1,81 @@
+"""List the networks that features can be made with, and which weights are here.
+
+Each is an entry of workflow/config/backbones or of the section `backbones:` of your wstal.yaml.
+
+Examples:
+  wstal backbones
+  wstal backbones --markdown
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from wstal.commands.console import WEIGHTS, Add, Program
+from wstal.config.catalog import own_catalog
+from wstal.config.dataset_files import weights_path
+from wstal.config.installation import work_folder
+from wstal.config.layers import read_yaml
+
+COLUMNS = ("backbone", "network", "library", "input", "width", "licence", "size", "weights")
+HEADER = "| backbone | network, library | sees | width | licence of the weights | command |"
+
+
+def add_arguments(add: Add) -> None:
+    add("--markdown", action="store_true", help="the table of docs/features.md instead")
+    add("--configfile", type=Path, help="configuration besides the project's own YAMLs")
+
+
+def backbones(args: argparse.Namespace) -> None:
+    entries = own_catalog(args.configfile).backbones
+    if args.markdown:
+        print(*markdown(entries), sep="\n")
+        return
+    rows = [COLUMNS, *(row(name, entry) for name, entry in entries.items())]
+    widths = [max(len(each[i]) for each in rows) for i in range(len(COLUMNS))]
+    for each in rows:
+        print("  ".join(text.ljust(w) for text, w in zip(each, widths, strict=True)).rstrip())
+    print("any model of timm: wstal extract VIDEO --backbone timm:MODEL")
+
+
+def row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of a backbone: what it is, and whether its weights are here."""
+    size = f"{entry['megabytes']:,.0f} MB" if entry["megabytes"] else "-"
+    state = "present" if place(name, entry).exists() else "absent"
+    about = (name, entry["title"], entry["library"], sees(entry), str(entry["width"]))
+    return (*about, entry["licence"], size, state)
+
+
+def place(name: str, entry: Mapping[str, Any]) -> Path:
+    """Return where the weights of a backbone are looked for."""
+    if entry["library"] == "file" and not entry["weights"]:
+        return work_folder() / entry["model"]
+    named = entry["weights"] or f"results/weights/{name}"
+    return work_folder() / (weights_path(named, read_yaml(WEIGHTS / "sources.yaml")) or named)
+
+
+def sees(entry: Mapping[str, Any]) -> str:
+    """Return what a row of a backbone sees or hears, in a few words."""
+    size = f"{entry['crop']} px"
+    if entry["input"] == "sound":
+        return f"{entry['seconds']:g} s of sound"
+    if entry["input"] == "images":
+        return f"each frame, {size}"
+    frames = f"{entry['frames']} frames" if entry["frames"] else "any frames"
+    frames = "even frames" if entry["tubelet"] == 2 and not entry["frames"] else frames
+    return f"{frames}{' of flow' if entry['input'] == 'flow' else ''}, {size}"
+
+
+def markdown(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of the table of docs/features.md, a row for each backbone."""
+    yield HEADER
+    yield "|" + "---|" * (HEADER.count("|") - 1)
+    for name, entry in entries.items():
+        network = f"{entry['title']}; {entry['library']}"
+        command = f"`wstal extract clips/ --backbone {name}`"
+        cells = (f"`{name}`", network, sees(entry), entry["width"], entry["licence"], command)
+        yield f"| {' | '.join(map(str, cells))} |"
+
+
+COMMAND = Program(__doc__, add_arguments, backbones)
