@@ -72,7 +72,7 @@ PAIRS = [
     (["networks/i3d/network.py"], I3D),
     (["networks/i3d/inference.py"], I3D),
     (["networks/i3d/kernels.py"], I3D),
-    (["features/rows.py"], I3D | {"vggish", "pack"}),
+    (["features/rows.py"], I3D | {"vggish"}),
     (["features/pack.py"], {"pack"}),
     # The methods, as a grid: all that one method has, and each kind of file of all methods.
     *[(files_of(m, "network", "loss", "localize"), trained(m)) for m in RUNS],
