@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from backbone_cases import entries, pictures
 from wstal.base.errors import WstalError
 from wstal.features.backbone_stage import fitted
 from wstal.networks.backbone import load_backbone
+from wstal.networks.backbones.hub import SOURCE, fetch_snapshot
 from wstal.networks.weights import identify
 
 pytest.importorskip("transformers")
@@ -332,3 +334,44 @@ def test_sound_at_full_size(name):
     network = load_backbone(name, entry, "untrained")
     samples = np.zeros((1, round(entry.rate * entry.seconds)), np.float32)
     assert network.features(samples, torch.device("cpu")).shape == (1, entry.width)
+
+
+@pytest.fixture
+def hub(monkeypatch, videomae):
+    """A hub of one repository; what was asked for is in `calls`."""
+    import huggingface_hub
+
+    calls, names = [], ["config.json", "model.safetensors", "pytorch_model.bin", "modeling.py"]
+
+    class Api:
+        def model_info(self, name, revision=None):
+            if name != "me/known":
+                raise OSError("no network")
+            siblings = [SimpleNamespace(rfilename=each) for each in names]
+            return SimpleNamespace(sha=revision or "c0ffee", siblings=siblings)
+
+    def snapshot_download(name, revision, local_dir, allow_patterns):
+        calls.append((name, revision, allow_patterns))
+        local_dir.mkdir(parents=True)
+        for each in set(names) & set(allow_patterns):
+            shutil.copy(videomae[0] / each, local_dir)
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    return calls
+
+
+def test_a_snapshot_has_weights_and_configuration_and_no_code(hub, tmp_path):
+    folder = fetch_snapshot("me/known", None, None, tmp_path / "videomae")
+    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors", SOURCE}
+    assert json.loads((folder / SOURCE).read_text()) == {"hub": "me/known", "revision": "c0ffee"}
+    assert fetch_snapshot("me/known", None, None, folder) == folder and len(hub) == 1
+    load_backbone("v", tiny_videomae(), folder)
+
+
+def test_another_file_and_an_absent_hub_are_refused_with_what_to_do(hub, tmp_path):
+    with pytest.raises(WstalError, match="not the published file .* correct `sha256:`"):
+        fetch_snapshot("me/known", "abc", "0" * 64, tmp_path / "videomae")
+    assert not (tmp_path / "videomae").exists() and hub[0][1] == "abc"
+    with pytest.raises(WstalError, match="no network.*hf download me/other --local-dir"):
+        fetch_snapshot("me/other", None, None, tmp_path / "other")
