@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -197,3 +198,22 @@ def test_every_row_of_every_table_names_its_features_and_shows_every_note(values
         said = paper[paper["variant"].isin(variants) & paper["note"].notna()]
         notes = " | ".join(ours["note"])
         assert all(note in notes for note in said["note"]), name
+
+
+def test_a_folder_of_weights_is_known_by_its_content(
+    catalog, sources, project, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    about = of(recipe="videomae_16x8", backbone="videomae_base")
+
+    def identity():
+        values = Params(Inputs(catalog, sources), project, tmp_path / "kept", {})
+        return values.network("{backbone}")(about)[:2]
+
+    folder = "results/weights/videomae_base"
+    assert identity() == [folder, ""]
+    Path(folder).mkdir(parents=True)
+    (Path(folder) / "model.safetensors").write_bytes(b"one")
+    first = identity()
+    (Path(folder) / "model.safetensors").write_bytes(b"other")
+    assert first[1] and identity()[1] not in ("", first[1])

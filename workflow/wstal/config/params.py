@@ -170,6 +170,11 @@ class Params:
             entry = self._inputs.sources.get(name, {})
             file = self._inputs.weights_file(name) or name
             identity = entry.get("sha256") or entry.get("git_blob", "")
+            if Path(file).is_dir():  # a backbone's
+                identity = self._list_folder(file)
+            own = self._recipes[wildcards.recipe][section.format(**wildcards)].get("entry", {})
+            if own.get("library") == "file" and Path(own["model"]).is_file():
+                identity += sample(Path(own["model"]))
             return [file, identity, self.recipe_numbers(section, *others)(wildcards)]
 
         return about
