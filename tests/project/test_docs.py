@@ -46,6 +46,14 @@ def test_every_page_is_in_the_navigation_once():
     assert not missing, f"docs/site/conf.py: SECTIONS lacks {missing}"
 
 
+def test_every_name_of_the_api_page_is_there():
+    names = re.findall(r"^from (\S+) import (\w+)", PAGES["docs/site/api.md"], re.M)
+    listed = re.findall(r"^\.\. auto\w+:: (\S+)\.(\w+)$", PAGES["docs/site/api.md"], re.M)
+    assert len(names) >= 4 and len(listed) >= 5
+    for module, name in names + listed:
+        assert getattr(importlib.import_module(module), name)
+
+
 def anchors(text):
     """The anchors that GitHub gives the headings of a page."""
     seen: Counter[str] = Counter()
