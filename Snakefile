@@ -34,6 +34,7 @@ onstart:
     list_missing_videos()
     list_missing_weights()
     warn_of_a_full_disk()
+    say_what_it_takes()
 
 
 onsuccess:

@@ -21,6 +21,7 @@ from wstal.config.layers import read_yaml
 from wstal.config.params import Params, named_files
 from wstal.config.run_end import Interrupt, headline_files, report_failure, summary
 from wstal.config.run_progress import follow
+from wstal.config.stages import STAGES
 from wstal.config.targets import alternation, asked_for, misspelt, misspelt_rule, named_first
 from wstal.train import TRAINING_LOG
 
@@ -118,6 +119,20 @@ def plan_of_the_run():
     names = [job.output[0] if job.output else job.rule.name for job in workflow.dag.targetjobs]
     jobs = workflow.dag.needrun_jobs()
     PROGRESS.plan(names, [(job.rule.name, job.wildcards_dict) for job in jobs])
+
+
+def say_what_it_takes():
+    """Print how much video this run has, and how long it takes if that has been measured."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in (*STAGES, "train")]
+    if not jobs or workflow.touch:
+        return
+    from wstal.commands.watch import opening  # slow to import
+    from wstal.config.footage import dataset_footage
+
+    names = sorted({job.wildcards.dataset for job in jobs if job.rule.name in STAGES})
+    footage = {name: dataset_footage(name, DATASETS[name]) for name in names}
+    for line in opening(PROGRESS.snapshot(), workflow.resource_settings.cores or 1, footage):
+        say(line)
 
 
 def say_what_came_out():

@@ -17,7 +17,7 @@ import contextlib
 import csv
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ from wstal.config.run_progress import JobProgress, State
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from wstal.config.footage import Footage
 
 EVERY = 2.0  # s
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -84,6 +86,23 @@ def headline(state: State, now: float) -> str:
     if left is not None and left >= 1 and done + failed < state["total"]:
         parts.append(f"{'about' if complete else 'at least'} {duration(left)} left")
     return ", ".join(parts)
+
+
+def opening(state: State, cores: int, footage: Mapping[str, Footage]) -> list[str]:
+    """Return the first lines of a run: its videos by dataset, its jobs, and how long they take.
+
+    The time is that of earlier jobs of this folder, or what the last `wstal plan` expected.
+    """
+    lines = [
+        f"{name}: {each.count} videos, {duration(each.total)} of video ({each.source})"
+        for name, each in footage.items()
+    ]
+    jobs = sum(state["waiting"].values())
+    left, complete = run_progress.time_left(state, state["started"])
+    if left is None:
+        return [*lines, f"{jobs} jobs; how long they take: wstal plan {' '.join(state['targets'])}"]
+    about = f"{'about' if complete else 'at least'} {duration(left / max(min(cores, jobs), 1))}"
+    return [*lines, f"{jobs} jobs, {about} on {cores} core{'s' * (cores > 1)}"]
 
 
 def duration(seconds: float) -> str:

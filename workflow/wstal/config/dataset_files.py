@@ -136,13 +136,18 @@ def _stamp(path: str) -> tuple[int, int]:
     return stat.st_mtime_ns, stat.st_size
 
 
+def own_annotations(name: str, dataset: Dataset) -> Any:
+    """Return the annotations of own videos without their segments, for training; read once."""
+    return _own_labels(*((path, *_stamp(path)) for path in video_files(name, dataset)))
+
+
 def own_lists(name: str, dataset: Dataset) -> str:
     """A digest of what own labels give videos.json and training_labels.json; "" for other kinds."""
     if dataset["kind"] != "folder":
         return ""
     from wstal.datasets.annotations import data_digest, training_view, videos_view
 
-    annotations = _own_labels(*((path, *_stamp(path)) for path in video_files(name, dataset)))
+    annotations = own_annotations(name, dataset)
     views = (videos_view(annotations), training_view(annotations))
     return data_digest(json.dumps(view.as_json()) for view in views)[:16]
 

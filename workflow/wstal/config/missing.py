@@ -218,7 +218,7 @@ def flow_need(
     name: str, dataset: Dataset, recipe: Mapping[str, Any], shards: int, root: Path
 ) -> Need:
     """Return what `shards` shards of a dataset's flow take, on average over its shards."""
-    flow, fps, share = recipe["flow"], recipe["frames"]["fps"], shards / dataset["shards"]
+    share = shards / dataset["shards"]
     manifest = root / f"results/{name}/manifest.csv"
     if manifest.is_file():
         with manifest.open(newline="", encoding="utf-8") as file:
@@ -228,10 +228,15 @@ def flow_need(
         folder = root / videos_folder(name, dataset)
         total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         sizes = [(total / VIDEO_RATE, *USUAL_SIZE)]
-    side = flow["short_side"] or 0
-    pairs = [(s * fps, w * h * ((side / min(w, h)) ** 2 if side else 1)) for s, w, h in sizes]
-    bytes = sum(count * (pixels * BYTES_PER_PIXEL + OTHERS_PER_PAIR) for count, pixels in pairs)
+    bytes = sum(flow_bytes(seconds, (w, h), recipe) for seconds, w, h in sizes)
     return Need(bytes * share, manifest.is_file())
+
+
+def flow_bytes(seconds: float, size: tuple[int, int], recipe: Mapping[str, Any]) -> float:
+    """Return the bytes that the flow of `seconds` of video of `size` takes."""
+    side = recipe["flow"]["short_side"] or min(size)
+    pixels = size[0] * size[1] * (side / min(size)) ** 2
+    return seconds * recipe["frames"]["fps"] * (pixels * BYTES_PER_PIXEL + OTHERS_PER_PAIR)
 
 
 def check_space(

@@ -27,6 +27,7 @@ from wstal.base.process import ELSEWHERE, RUNS, read_process, this_process
 
 FOLDER = Path(".snakemake/wstal/progress")  # in the folder that Snakemake works in
 DURATIONS = "durations.json"  # seconds of earlier jobs, in FOLDER
+EXPECTED = "expected.json"  # seconds of jobs by the last `wstal plan`
 HEARTBEAT = 5.0  # s between two writings of the file
 SILENT = 60.0  # s without a writing after which a run on another machine counts as ended
 KEPT_SECONDS = 7 * 86400  # files of killed runs are removed after that
@@ -56,7 +57,9 @@ class RunProgress(logging.Handler):
             "waiting": {},
             "failed": [],
         }
-        self._known = read_cached(self.folder / DURATIONS) or {}
+        expected = read_cached(self.folder / EXPECTED) or {}
+        self._measured = read_cached(self.folder / DURATIONS) or {}
+        self._known = expected | self._measured
         self._took: dict[str, list[float]] = {}
         self._ended = threading.Event()
 
@@ -133,9 +136,11 @@ class RunProgress(logging.Handler):
         """Return the state now, with what is known of how long each kind of job takes."""
         with self.lock:
             state = json.loads(json.dumps(self.state))
-            means = {kind: sum(all_) / len(all_) for kind, all_ in self._took.items()}
-        state["durations"] = self._known | means
+            state["durations"] = self._known | self._means()
         return state
+
+    def _means(self) -> dict[str, float]:
+        return {kind: sum(all_) / len(all_) for kind, all_ in self._took.items()}
 
     def write(self, **changes: Any) -> None:
         """Write the file, where the folder can be written."""
@@ -151,7 +156,7 @@ class RunProgress(logging.Handler):
         if not self._ended.is_set():
             self._ended.set()
             if self._took:
-                write_cached(self.folder / DURATIONS, self.snapshot()["durations"])
+                write_cached(self.folder / DURATIONS, self._measured | self._means())
             self.path.unlink(missing_ok=True)
         super().close()
 
