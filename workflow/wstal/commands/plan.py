@@ -13,8 +13,10 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -234,13 +236,21 @@ def plan(args: argparse.Namespace) -> str | None:
 
 def _asked(words: list[str], folder: Path) -> tuple[Catalog, int]:
     """Return the configuration that the options of Snakemake give, and how many jobs at once."""
-    from snakemake.cli import get_argument_parser, parse_config  # slow to import
-
-    given = get_argument_parser().parse_args(words)
-    files = [read_yaml(path) for path in given.configfile or []]
-    config = merged(own_config(folder), *files, parse_config(given.config or []))
-    cores = given.cores if isinstance(given.cores, int) else os.cpu_count() or 1
+    command = [sys.executable, "-c", OPTIONS, *words]
+    found = subprocess.run(command, text=True, capture_output=True, check=True).stdout
+    paths, given, cores = json.loads(found)
+    config = merged(own_config(folder), *(read_yaml(Path(path)) for path in paths), given)
+    cores = cores if isinstance(cores, int) else os.cpu_count() or 1
     return load_catalog(config, ROOT / "workflow/config", folder / ".snakemake/wstal"), cores
 
+
+# How Snakemake reads its options, in a process of its own: nothing here imports it.
+OPTIONS = """
+import json, sys
+from snakemake.cli import get_argument_parser, parse_config
+given = get_argument_parser().parse_args(sys.argv[1:])
+files = [str(path) for path in given.configfile or []]
+print(json.dumps([files, parse_config(given.config or []), given.cores]))
+"""
 
 COMMAND = Program(__doc__, add_arguments, plan, passes_on=True)
