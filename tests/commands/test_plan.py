@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from wstal.apply import calibration
 from wstal.apply.calibration import RecipeCost, RunCost, StartCost, render_clip
-from wstal.base.files import write_csv
+from wstal.base.files import read_cached, write_csv
 from wstal.commands import plan
 from wstal.commands.watch import opening
 from wstal.commands.why import Job
+from wstal.config import run_progress
 from wstal.config.catalog import load_catalog
 from wstal.config.footage import Footage, dataset_footage
-from wstal.config.run_progress import job_kind
+from wstal.config.run_progress import RunProgress, job_kind
 from wstal.media.manifest import COLUMNS
 
 CPU = torch.device("cpu")
@@ -111,7 +114,7 @@ def test_an_update_of_long_videos_takes_proportionally_longer(catalog):
 def costs(monkeypatch):
     """A machine that needs a second for a second of video, 0.5 s for an update."""
     stages = dict.fromkeys(("probe", "frames", "flow", "i3d_rgb", "i3d_flow"), 1.0)
-    recipe = RecipeCost(stages, {"flow": 5.0}, {"rgb": 256, "flow": 256}, 3e9)
+    recipe = RecipeCost(stages, {"flow": 5.0}, {"rgb": 256, "flow": 256, "audio": 128}, 3e9)
     monkeypatch.setattr(plan, "start_cost", lambda: StartCost(2.0, 0.5))
     monkeypatch.setattr(plan, "recipe_cost", lambda *given: recipe)
     monkeypatch.setattr(plan, "run_cost", lambda *given: RunCost(0.5, 0.01, 1e6))
@@ -185,3 +188,18 @@ def test_a_run_begins_with_its_videos_and_its_time_or_how_to_get_it():
     assert second.endswith("how long they take: wstal plan results/mine/co2net_map.csv")
     state["durations"] = {"flow dataset=mine": 40.0}
     assert opening(state, 2, footage)[1] == "2 jobs, about 40 s on 2 cores"
+
+
+def test_the_command_prints_a_plan_that_the_next_run_counts_down_from(
+    catalog, costs, clips, tmp_path, capsys
+):
+    (tmp_path / "wstal.yaml").write_text("datasets: {mine: {kind: folder, videos: clips}}\n")
+    changes = "datasets={mine: {recipe: demo_i3d, shards: 2}}"
+    words = ["results/mine/untrimmednet_map.csv", "--cores", "3", "--config", changes]
+    assert plan.plan(plan.argparse.Namespace(words=words)) is None
+    text = capsys.readouterr().out.splitlines()
+    assert re.match(r"\d+ jobs: about .* on 3 cores \(CPU\), .* of disk", text[0])
+    assert text[2].startswith("  train ") and text[2].endswith("60 updates of 0.500 s")
+    expected = read_cached(tmp_path / run_progress.FOLDER / run_progress.EXPECTED)
+    assert expected["flow dataset=mine recipe=demo_i3d"] == pytest.approx(0.5 + 5 + 36.4 / 2)
+    assert RunProgress(tmp_path / run_progress.FOLDER).snapshot()["durations"] == expected

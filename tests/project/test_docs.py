@@ -336,6 +336,8 @@ RUN_BY = {
     "wstal view": "scripts/test_jobs.py::test_a_page_of_detections_alone_and_with_all_that_a_run_has",
     "wstal watch": "commands/test_commands.py::test_watch_shows_the_last_line_of_recent_logs",
     "wstal weights": "networks/test_weights.py::test_script_fetches_and_lists",
+    "wstal plan": "commands/test_plan.py::"
+    "test_the_command_prints_a_plan_that_the_next_run_counts_down_from",
     "wstal why": "workflow/test_rerun.py::test_why_says_what_and_because_of_what",
     "headline": "workflow/test_own_videos.py::test_a_handful_of_clips_ends_in_video_level_map",
     "summarize": "workflow/test_entry_dag.py::test_published_features_go_to_map_without_any_video",

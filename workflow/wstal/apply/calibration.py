@@ -94,7 +94,7 @@ def recipe_cost(
     measure: bool = True,
 ) -> RecipeCost | None:
     """Return what a recipe costs for videos of `size`; None if unknown and not to `measure`."""
-    codes = {stage: stage_code(stage, ROOT, {}) for stage in _stages(recipe)}
+    codes = {stage: stage_code(stage, ROOT, {}, recipe=recipe) for stage in _stages(recipe)}
     key = _key("recipe", device, numbers_part(recipe), recipe["flow"], size, codes)
     return _kept(key, RecipeCost, measure, lambda: _measure_recipe(recipe, codes, device, size))
 
@@ -140,7 +140,7 @@ def _key(kind: str, device: torch.device, *parts: Any) -> str:
 
 
 def _stages(recipe: Mapping[str, Any]) -> list[str]:
-    return stages_before(dict.fromkeys(recipe["streams"].values()))
+    return stages_before(dict.fromkeys(recipe["streams"].values()), recipe)
 
 
 def _clock(device: torch.device) -> Callable[[], float]:

@@ -37,9 +37,9 @@ from wstal.config.footage import Footage, dataset_footage
 from wstal.config.installation import ROOT
 from wstal.config.layers import merged, read_yaml
 from wstal.config.missing import USUAL_SIZE, flow_bytes
-from wstal.config.stages import STAGES
+from wstal.config.stages import STAGES, recipe_grid
 
-ROW = 0.64  # s of video behind a row of features
+ROW = 0.64  # s from row to row of features that are imported or simulated
 TORCH = 4e8  # bytes of a process with torch
 KEPT = 3  # times the weights: with the optimizer's two moments
 LIGHT = ("probe", "frames", "audio", "flow")  # stages whose jobs import no torch
@@ -96,11 +96,12 @@ class Estimate:
 
     def _cost(self, rule: str, names: Mapping[str, str]) -> tuple[float, float, str]:
         """Return the seconds and the bytes of a job, and what its stage says of it."""
-        name, kind = names.get("dataset", ""), names.get("backbone", rule)
-        kind = "i3d_flow" if rule == "i3d_flow_streamed" else kind
-        if name in self.catalog.datasets and kind in (*STAGES, "train", "score"):
+        other = names.get("backbone") or names.get("sound_backbone")
+        name, kind = names.get("dataset", ""), other or rule.removesuffix("_streamed")
+        is_stage = kind in STAGES or other is not None
+        if name in self.catalog.datasets and (is_stage or kind in ("train", "score")):
             recipe = names.get("recipe") or self.catalog.datasets[name]["recipe"]
-            if kind in STAGES:
+            if is_stage:
                 return self._stage(kind, name, recipe)
             return self._run(kind, name, names["run"], recipe)
         known = self.durations.get(run_progress.job_kind(rule, names))
@@ -115,26 +116,33 @@ class Estimate:
         if stage == "flow":
             return seconds, flow_bytes(video, self._footage(name).size or USUAL_SIZE, about), ""
         width = sum(cost.dims[s] for s, made in about["streams"].items() if made == stage)
-        return seconds, 2 * 4 * width * video / ROW, ""  # they are packed once more
+        return seconds, 2 * 4 * width * video / self._step(recipe), ""  # packed once more
 
     def _run(self, rule: str, name: str, run: str, recipe: str) -> tuple[float, float, str]:
         config = self.catalog.run_config(name, run, recipe)
         footage, dims = self._footage(name), self._recipe(name, recipe).dims
         dims = {stream: dims[stream] for stream in config["streams"]}
         count, seconds = footage.of("train")
-        typical = max(round(seconds / max(count, 1) / ROW), 1)
+        step = self._step(recipe)
+        typical = max(round(seconds / max(count, 1) / step), 1)
         cost = run_cost(config, dims, footage.classes, typical, self.device)
-        scored = footage.of("val", "test")[1] / ROW  # rows
+        scored = footage.of("val", "test")[1] / step  # rows
         if rule == "score":
             return self.start.heavy + scored * cost.row, 0.0, ""
         train, epoch = config["train"], -(-count // config["data"]["batch"])
         updates = train["iterations"] or train["epochs"] * epoch
         scorings = -(-updates // (train["score_interval"] * (1 if train["iterations"] else epoch)))
-        rows = seconds / ROW * sum(dims.values()) * 4  # bytes: all of them in memory
+        rows = seconds / step * sum(dims.values()) * 4  # bytes: all of them in memory
         self.memory = max(self.memory, 2 * rows + 4 * cost.weights + TORCH)
         kept = KEPT * cost.weights + scorings * scored * 4 * (footage.classes + 2)
         spent = self.start.heavy + updates * cost.update + scorings * scored * cost.row
         return spent, kept, f"{updates} updates of {cost.update:.3f} s"
+
+    def _step(self, recipe: str) -> float:
+        """Return the seconds from row to row; ROW where rows are not made here."""
+        about = self.catalog.features[recipe]
+        made = not (about.get("simulated") or "import" in about)
+        return recipe_grid(about).rows.step if made else ROW
 
     def _footage(self, name: str) -> Footage:
         if name not in self.footage:
