@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from wstal.base.errors import WstalError
 from wstal.commands.backbones import markdown, place, row, sees
-from wstal.config.validation import backbone_recipe
+from wstal.config.catalog import load_catalog
+from wstal.config.stages import stages_before
+from wstal.config.validation import backbone_recipe, checked_recipe
 
 
 def test_the_table_of_the_docs_is_that_of_the_entries(project, catalog):
@@ -47,3 +49,13 @@ def test_a_backbone_needs_no_recipe_of_its_own(catalog):
 def test_what_is_wrong_is_refused_before_any_video(catalog, name, rows, message):
     with pytest.raises(WstalError, match=message):
         backbone_recipe(name, rows, None, catalog.backbones)
+
+
+def test_a_backbone_of_flow_needs_files_of_flow():
+    entry = {"library": "file", "model": "own.py", "width": 8, "input": "flow"}
+    own = load_catalog({"backbones": {"own": entry}}).backbones
+    recipe = {"streams": {"flow": "own"}}
+    stages = stages_before(["own"], checked_recipe("mine", recipe, "mine.yaml", own))
+    assert stages == ["probe", "frames", "flow", "own"]
+    with pytest.raises(WstalError, match="cache_flow is false, but own reads flow"):
+        checked_recipe("mine", {**recipe, "flow": {"cache_flow": False}}, "mine.yaml", own)

@@ -182,6 +182,13 @@ def check_recipe(name: str, recipe: Mapping[str, Any]) -> None:
             recipe_grid(recipe)
         except WstalError as error:
             raise WstalError(f"recipe {name}: {error}") from error
+    for stage in recipe.get("streams", {}).values():
+        sees = recipe.get(stage, {}).get("entry", {}).get("input") if stage in recipe else ""
+        if sees == "flow" and not recipe["flow"]["cache_flow"]:
+            raise WstalError(
+                f"recipe {name}: flow.cache_flow is false, but {stage} reads flow from files; set "
+                "`cache_flow: true`"
+            )
     ten = recipe.get("i3d", {}).get("crop_mode") == "ten"
     if ten != ("tencrop" in name):
         mode, remedy = ("ten", "with") if ten else ("centre", "without")
