@@ -13,11 +13,12 @@ from annotated_types import Ge
 from torch.nn import functional
 
 from wstal.base.errors import WstalError
-from wstal.base.settings import SettingsError
+from wstal.base.settings import SettingsError, to_plain
 from wstal.base.stage import Job, LoadedNetwork, StageInput
 from wstal.base.user_files import file_sha256
+from wstal.features.frame_vectors import frame_vector_extractor
 from wstal.features.network_stage import PACKAGES, NetworkStage
-from wstal.features.rows import RowSettings
+from wstal.features.rows import RowSettings, row_settings
 from wstal.features.snippets import Opener, read_flow, rgb_opener, snippet_extractor
 from wstal.networks.backbone import BackboneEntry, Interpolation, load_backbone
 from wstal.networks.backbones import entry_numbers
@@ -99,8 +100,11 @@ class BackboneStage(NetworkStage):
         network = job.network.network.channels_last().to(device)
         crop = settings.crop if settings.interpolation == "bilinear" else None
         options = {"crop": crop, "batch": settings.batch, "device": device}
-        opener = _opener(settings)
-        return snippet_extractor(network, opener, self.rows_at(settings), job.within, **options)
+        opener, rows = _opener(settings), row_settings(to_plain(settings))
+        make = snippet_extractor
+        if network.is_framewise and rows.stride < rows.window * rows.every:  # rows share frames
+            make = frame_vector_extractor
+        return make(network, opener, self.rows_at(settings), job.within, **options)
 
 
 def _absence(name: str, entry: BackboneEntry, weights: str) -> str:

@@ -121,6 +121,7 @@ class SnippetNetwork(nn.Module):
         super().__init__()
         self.network, self._vector = built.network, built.vector
         self.feature_size, self.packages = entry.width, built.packages
+        self.is_framewise = entry.input == "images"  # the vector is the mean of the frames'
         for name, value in (("mean", entry.mean), ("std", entry.std)):
             self.register_buffer(name, torch.tensor(value)[:, None, None, None], persistent=False)
 
