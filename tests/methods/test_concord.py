@@ -19,16 +19,15 @@ from wstal.features.pack import FeatureFile
 from wstal.localize.scores import ScoreHistory, Scores, VideoScores, write_scores
 from wstal.localize.segments import softmax
 from wstal.methods.concord.localize import LocalizeSettings, proposals
-from wstal.methods.concord.loss import LossSettings, WeightSettings, assign, loss
+from wstal.methods.concord.loss import LossSettings, WeightSettings, assign, loss, snippet_classes
 from wstal.methods.concord.network import (
     Concord,
     NetworkSettings,
     RunSettings,
     places,
     points_of,
-    points_over,
 )
-from wstal.methods.concord.targets import TargetSettings, segments_around, targets
+from wstal.methods.concord.targets import Targets, TargetSettings, segments_around, targets
 from wstal.methods.contract import Batch
 from wstal.train.data import teacher_scores
 from wstal.train.scoring import score_checkpoint
@@ -115,16 +114,6 @@ def test_points_lie_in_the_middle_of_their_stride():
     assert found.stride[of_second].tolist() == [1] * 5 + [2] * 2 + [4]
 
 
-def test_a_snippets_class_is_the_likeliest_of_the_points_over_it():
-    assert points_over(torch.tensor([4, 7]), 12, 3).tolist() == [[4, 7], [14, 15], [19, 19]]
-    output = network().eval()(torch.randn(1, 8, 5))
-    scores, stride = output.extra["point_scores"][0], output.extra["point_stride"][0]
-    levels = [scores[stride == s].repeat_interleave(s, 0) for s in (1, 2, 4)]
-    likeliest = torch.stack(levels).amax(0)
-    torch.testing.assert_close(output.cas[0, :, :-1], likeliest)
-    torch.testing.assert_close(output.cas[0, :, -1], 1 - likeliest.amax(1))
-
-
 def test_videos_are_scored_with_the_average_of_the_weights():
     model, x = network(average=0.5).train(), torch.randn(1, 9, 5)
     first = model.live.classes.weight.clone()
@@ -174,11 +163,53 @@ def test_what_the_targets_say_costs_nothing():
     bounds = torch.zeros_like(output.extra["boundaries"])
     bounds[0, at.point] = torch.stack([at.start, at.end], 1)
     logits = (at.share * 2 - 1)[None] * 40
-    perfect = output._replace(extra=output.extra | {"boundaries": bounds, "point_logits": logits})
+    snippets = snippet_classes(taught, batch.labels).transpose(1, 2) * 40
+    said = {"boundaries": bounds, "point_logits": logits, "snippet_logits": snippets}
+    perfect = output._replace(extra=output.extra | said)
     total, terms = loss(perfect, batch, settings)
-    assert total < 1e-6 and set(terms) == {"bounds", "classes"}
+    assert total < 1e-6 and set(terms) == {"bounds", "classes", "snippets"}
     shifted = perfect._replace(extra=perfect.extra | {"boundaries": bounds + 3.15})
     assert loss(shifted, batch, settings)[1]["bounds"] == pytest.approx(1 - 3.15 / 9.45, abs=1e-5)
+
+
+def test_a_snippet_of_no_segment_is_background():
+    classes = snippet_classes(
+        Targets(
+            video=torch.tensor([0, 0]),
+            label=torch.tensor([0, 2]),
+            share=torch.tensor([[0.0, 0.4, 1.0], [0.0, 0.0, 0.5]]),
+            start=torch.zeros(2, 3),
+            end=torch.zeros(2, 3),
+        ),
+        torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]),
+    )
+    assert classes[0].T.tolist() == [[0, 0, 0, 1], [1, 0, 0, 0], [0.5, 0, 0.5, 0]]
+    assert classes[1].T.tolist() == [[0, 0, 0, 1]] * 3  # a video of no class
+
+
+def test_the_likeliest_class_of_a_snippet_is_that_of_its_segment():
+    """Where the target just passes the cut, too; padding counts nothing."""
+    batch = taught_batch(count=24)
+    half = batch.upstream["attention_a"] * torch.where(torch.arange(24) < 7, 0.45, 1.0)
+    upstream = batch.upstream | {"attention_a": half}
+    batch = batch._replace(upstream=upstream, mask=torch.arange(24)[None] < 20)
+    model = network().train()
+    optimizer = torch.optim.Adam(model.live.parameters(), 0.02)
+    for _ in range(80):
+        optimizer.zero_grad()
+        loss(model(batch.features, batch.mask), batch, LossSettings())[0].backward()
+        optimizer.step()
+    found = model.live(batch.features, batch.mask).cas[0]
+    assert found[:20].argmax(1).tolist() == [3] * 4 + [1] * 6 + [3] * 10
+    assert not found[20:].any()
+
+
+def test_the_classes_of_snippets_do_not_change_what_points_learn():
+    model, batch = network().train(), taught_batch()
+    _, terms = loss(model(batch.features), batch, LossSettings())
+    terms["snippets"].backward()
+    changed = {name for name, value in model.live.named_parameters() if value.grad is not None}
+    assert changed and all(name.startswith("snippet") for name in changed)
 
 
 def test_a_few_updates_lower_the_loss():

@@ -22,6 +22,7 @@ class WeightSettings:
 
     classes: NonNegative = 1.0  # focal loss of the points' classes
     bounds: NonNegative = 1.0  # IoU loss of the points' boundaries
+    snippets: NonNegative = 1.0  # cross entropy of the snippets' classes, background included
     video: NonNegative = 0.2  # cross entropy of the video's labels, the weak term
 
 
@@ -56,12 +57,31 @@ def loss(output: Output, batch: Batch, settings: LossSettings) -> tuple[Tensor, 
         iou = shared.clamp_min(0) / union.clamp_min(1e-6)
         return (at.weight * (1 - iou)).sum() / at.weight.sum().clamp_min(1)
 
+    def snippets() -> Tensor:
+        logits = output.extra["snippet_logits"]
+        terms = functional.cross_entropy(
+            logits.transpose(1, 2), snippet_classes(taught, batch.labels), reduction="none"
+        )
+        return terms.mean() if batch.mask is None else terms[batch.mask].mean()
+
     def video() -> Tensor:
         probabilities = output.extra["video_logits"].softmax(-1)
         return probability_loss(probabilities[:, :-1], batch.labels)
 
-    found = {"classes": classes, "bounds": bounds, "video": video}
+    found = {"classes": classes, "bounds": bounds, "snippets": snippets, "video": video}
     return weighted_sum(asdict(settings.weights), found)
+
+
+def snippet_classes(taught: Targets, labels: Tensor) -> Tensor:
+    """The probability of each class and of background at each snippet, `[B, C + 1, T]`.
+
+    A snippet that is no background of a class has that class, of several each in equal parts.
+    """
+    (videos, classes), snippets = labels.shape, taught.share.shape[1]
+    found = taught.share.new_zeros(videos, classes + 1, snippets)
+    found[taught.video, taught.label] = (taught.share > 0).to(found)
+    found[:, -1] = (found.sum(1) == 0).to(found)
+    return found / found.sum(1, keepdim=True)
 
 
 class Assigned(NamedTuple):

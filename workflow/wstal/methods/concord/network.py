@@ -1,8 +1,10 @@
 """Concord's network: a temporal pyramid whose points each give classes and two boundaries.
 
 Points of level l lie 2^l snippets apart. Each has a probability per class and its distances to a
-start and an end. A second classifier learns from the labels of videos alone and says which classes
-a video has. Outside training the network uses the moving average of its weights.
+start and an end. Two more classifiers say which class each snippet has, background included, and
+which classes a video has. That of snippets reads the features and does not change them; that of
+videos learns from the labels of videos alone. Outside training the network uses the moving average
+of its weights.
 """
 
 from __future__ import annotations
@@ -109,6 +111,10 @@ class Pyramid(nn.Module):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.constant_(layer.bias, bias)
         self.scale = nn.Parameter(torch.ones(settings.levels))
+        # Draws of its own: the points are learned as they are without this classifier.
+        with torch.random.fork_rng(devices=[]):
+            self.snippet_layer = TemporalConv(width, width)
+            self.snippets = nn.Linear(width, num_classes + 1)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Output:
         """`[B, T, D]`, bool `[B, T]` -> Output."""
@@ -121,9 +127,9 @@ class Pyramid(nn.Module):
         base = self._embedded(x.new_zeros(length, x.shape[-1]).index_copy(0, place, rows), own)
         logits, distances = self._read(base, own)
         points = points_of(mask, place, length, self.levels)
-        likeliest = logits[points_over(place, length, self.levels)].amax(0).sigmoid()
-        found = torch.cat([likeliest, 1 - likeliest.amax(1, keepdim=True)], 1)
         features = base[place]
+        snippets = self.snippets(self.snippet_layer(base.detach()[None]).relu()[0, place])
+        cas = _unpacked(snippets.softmax(-1), mask)
         video = _unpacked(self.video(self.dropout(features)), mask)
         video = video_logits(video, snippets_kept(mask.shape[1], self.video_topk, mask), mask)
         distances = distances[points.index]
@@ -132,12 +138,12 @@ class Pyramid(nn.Module):
             "point_logits": logits[points.index][None],
             "point_scores": logits[points.index].sigmoid()[None],
             "boundaries": bounds[None],
+            "snippet_logits": _unpacked(snippets, mask),
             "video_logits": video,
             "video_score": video.softmax(-1)[:, :-1],
             **{f"point_{n}": v[None] for n, v in points._asdict().items()},
         }
-        cas = _unpacked(found, mask)
-        return Output(cas, cas[..., :-1].amax(-1), _unpacked(features, mask), extra)
+        return Output(cas, cas[..., :-1].sum(-1), _unpacked(features, mask), extra)
 
     def _embedded(self, x: Tensor, own: Tensor) -> Tensor:
         """`[L, D]` -> `[L, W]`, zero where `own [L, 1]` is."""
@@ -189,12 +195,6 @@ def points_of(mask: Tensor, place: Tensor, length: int, levels: int) -> Points:
     relative = centre - starts[video]
     index = ((relative >= 0) & (relative < lengths[video])).nonzero()[:, 0]
     return Points(index, video[index], relative[index], stride[index])
-
-
-def points_over(place: Tensor, length: int, levels: int) -> Tensor:
-    """The point of each level that each snippet lies under: int64 `[levels, N]`."""
-    first = [sum(length // 2**finer for finer in range(level)) for level in range(levels)]
-    return torch.stack([place // 2**level + first[level] for level in range(levels)])
 
 
 def build(run: RunSettings, dims: Mapping[str, int], num_classes: int) -> Concord:
