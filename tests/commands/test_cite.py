@@ -8,7 +8,7 @@ import pytest
 import yaml
 from wstal.base.errors import WstalError
 from wstal.base.provenance import read_provenance, settings_digest, sidecar, write_provenance
-from wstal.commands.cite import COMMAND, cited, read_bibtex
+from wstal.commands.cite import COMMAND, SAME_PAPER, cited, read_bibtex
 from wstal.config.catalog import load_catalog
 from wstal.config.stages import section_of
 
@@ -107,13 +107,18 @@ def test_a_table_has_a_paragraph_per_run(headline, tmp_path, capsys):
 def test_every_method_dataset_and_network_has_an_entry(project):
     catalog = load_catalog()
     entries = set(read_bibtex(project / "workflow/reference/citations.bib"))
-    assert set(catalog.methods) <= entries
+    assert {SAME_PAPER.get(name, name) for name in catalog.methods} <= entries
     assert {"thumos14", "activitynet", "ave", "tvl1", "dis", "raft"} <= entries
     for recipe, about in catalog.features.items():
         row = pd.DataFrame([{"dataset": "thumos14", "recipe": recipe, "run": "co2net"}])
         sections = {section_of(stage) for stage in about["streams"].values()}
         if sections - {"imported", "simulated"}:
             assert set(cited(row, catalog)) <= entries, recipe
+
+
+def test_a_student_cites_its_teachers():
+    row = pd.DataFrame([{"dataset": "demo", "recipe": "demo_i3d", "run": "concord"}])
+    assert cited(row, load_catalog())[:3] == ["wstal", "co2net", "tssam"]
 
 
 def test_the_citation_file_is_of_this_version(project):

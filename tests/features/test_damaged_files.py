@@ -20,6 +20,7 @@ from wstal.base.array_store import (
 )
 from wstal.base.errors import WstalError
 from wstal.features.pack import FeatureFile, Stream, grid_attrs, pack
+from wstal.features.rows import RowGrid, common_grid
 from wstal.features.snippets import read_flow
 from wstal.localize.scores import (
     ScoreHistory,
@@ -52,7 +53,9 @@ def write_features(path):
     digest = read_attrs(path.with_name("v.h5"))["sha256"]
     records = {"v": Record("v", "ok", 20, digest, "v.h5", "k")}
     row = {"id": "v", "split": "train", "duration": "12.8", "status": "ok", "reason": ""}
-    about = grid_attrs("demo", "r", 25, "d" * 64, untrained=True, accepted={})
+    about = grid_attrs(
+        "demo", "r", common_grid({"rgb": RowGrid(25)}, None), "d" * 64, untrained=True, accepted={}
+    )
     pack(path, [row], [Stream("rgb", path.parent, records)], attrs=about)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from wstal.localize.scores import softmax
 from wstal.localize.segments import (
     NmsSettings,
     ThresholdSettings,
@@ -16,7 +17,6 @@ from wstal.localize.segments import (
     runs,
     runs_above,
     soft_nms,
-    softmax,
     suppress_overlaps,
 )
 

@@ -16,8 +16,7 @@ from wstal.base.errors import WstalError
 from wstal.base.settings import SettingsError
 from wstal.datasets.annotations import training_view, write_annotations
 from wstal.features.pack import FeatureFile
-from wstal.localize.scores import ScoreHistory, Scores, VideoScores, write_scores
-from wstal.localize.segments import softmax
+from wstal.localize.scores import ScoreHistory, Scores, VideoScores, softmax, write_scores
 from wstal.methods.concord.localize import LocalizeSettings, proposals
 from wstal.methods.concord.loss import LossSettings, WeightSettings, assign, loss, snippet_classes
 from wstal.methods.concord.network import (

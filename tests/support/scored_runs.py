@@ -13,9 +13,8 @@ from wstal.datasets.annotations import Annotations
 from wstal.evaluate.ground_truth import read_ground_truth
 from wstal.evaluate.map_table import COLUMNS, run_rows
 from wstal.localize.proposals import detection_frame, write_proposals
-from wstal.localize.scores import Scores, VideoScores, write_scores
+from wstal.localize.scores import Scores, VideoScores, softmax, write_scores
 from wstal.localize.segments import runs as stretches
-from wstal.localize.segments import softmax
 
 CLASSES = ["clap", "spin", "wave"]
 STEP, LENGTH = 0.64, 30  # s, snippets

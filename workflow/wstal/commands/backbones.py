@@ -1,4 +1,4 @@
-"""List the networks that features can be made with, and which weights are here.
+"""List the networks that make features, and which weights are here.
 
 Each is an entry of workflow/config/backbones or of the section `backbones:` of your wstal.yaml.
 

@@ -25,7 +25,21 @@ from wstal.config.catalog import Catalog, own_catalog
 from wstal.config.layers import split_run
 from wstal.config.stages import STAGES, backbone_names, section_of, stages_before
 
-SAME_PAPER = {"i3d_r50": "i3d"}  # networks that another entry describes
+SAME_PAPER = {  # networks, and this project's own method, that another entry describes
+    "i3d_r50": "i3d",
+    "concord": "wstal",
+    "clip_base": "clip",
+    "openclip_base": "clip",
+    "dinov2_base": "dinov2",
+    "swin3d_t": "swin3d",
+    "swin3d_b": "swin3d",
+    "videomae_base": "videomae",
+    "videomae_large": "videomae",
+    "vjepa2_large": "vjepa2",
+    "timesformer_base": "timesformer",
+    "mvit_v2_s": "mvit_v2",
+    "ast_audioset": "ast",
+}
 SHORT = 12  # digits of a digest that are printed
 _SEED = re.compile(r"seed(\d+)/")
 
@@ -44,7 +58,7 @@ def cite(args: argparse.Namespace) -> None:
             print("\n".join(paragraph(found, about, catalog)), end="\n\n")
             keys |= dict.fromkeys(cited(found, catalog))
     entries = read_bibtex(ROOT / "workflow/reference/citations.bib")
-    for key in [*keys, "wstal"]:
+    for key in dict.fromkeys([*keys, "wstal"]):
         if key in entries:
             print(entries[key], end="\n\n")
 
@@ -126,8 +140,12 @@ def _several(noun: str, names: list[str]) -> str:
 def cited(rows: Any, catalog: Catalog) -> list[str]:
     """Return the keys of what a run stands on: method, dataset, networks, flow."""
     dataset, recipe, run = (rows[name].iloc[0] for name in ("dataset", "recipe", "run"))
-    keys = [split_run(run)[0]]
-    keys += ["untrimmednet"] if keys == ["acn"] else []  # ACN starts from its scores
+    method = split_run(run)[0]
+    keys = [SAME_PAPER.get(method, method)]
+    keys += ["untrimmednet"] if method == "acn" else []  # ACN starts from its scores
+    if run in catalog.runs() and dataset in catalog.datasets:
+        teachers = catalog.run_config(dataset, run).get("teachers") or ()
+        keys += [split_run(teacher)[0] for teacher in teachers]
     keys.append(catalog.datasets.get(dataset, {}).get("kind", dataset))
     about = catalog.features.get(recipe, {})
     stages = about.get("streams", {}).values()

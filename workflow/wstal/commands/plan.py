@@ -1,4 +1,4 @@
-"""Estimate what a target costs: time and disk of each stage, memory, downloads.
+"""Estimate what a target costs: time and disk by stage, memory, downloads.
 
 Nothing is run. The machine is measured first, for at most 20 seconds: decoding, optical flow and
 the networks on a short rendered clip, a few updates of each run. That is kept for this machine and

@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 
 from wstal.base.errors import WstalError
-from wstal.localize.scores import Scores
-from wstal.localize.segments import softmax
+from wstal.localize.scores import Scores, softmax
 
 VIDEO_COLUMNS = ["rank", "video", "uncertainty", "similarity", "likely"]
 WEIGHT = 0.5  # of the uncertainty against the similarity

@@ -20,8 +20,7 @@ from wstal.base.errors import WstalError
 from wstal.base.hdf5_files import checked_dataset, open_hdf5
 from wstal.base.text_files import read_json
 from wstal.base.user_files import check_archive, open_regular
-from wstal.localize.scores import Activation, Scores, VideoScores, read_scores
-from wstal.localize.segments import softmax
+from wstal.localize.scores import Activation, Scores, VideoScores, read_scores, softmax
 
 Background = Literal["last", "first", "none"]  # which column of `cas` is the background's
 BACKGROUNDS = get_args(Background)

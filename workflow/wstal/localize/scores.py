@@ -85,6 +85,13 @@ class Scores:
                 )
 
 
+def softmax(x: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, float64."""
+    x = np.asarray(x, dtype=np.float64)
+    weights = np.exp(x - x.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
 def write_scores(path: str | Path, scores: Scores) -> None:
     """Write scores.h5 atomically; raises WstalError if a score is not finite."""
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:

@@ -33,13 +33,6 @@ def kept_classes(video_scores: np.ndarray, threshold: float) -> np.ndarray:
     return kept if len(kept) else np.array([int(np.argmax(video_scores))])
 
 
-def softmax(x: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, float64."""
-    x = np.asarray(x, dtype=np.float64)
-    weights = np.exp(x - x.max(-1, keepdims=True))
-    return weights / weights.sum(-1, keepdims=True)
-
-
 def runs_above(
     sequence: np.ndarray,
     thresholds: np.ndarray,

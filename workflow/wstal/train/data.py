@@ -19,8 +19,7 @@ from wstal.base.errors import WstalError
 from wstal.base.settings import Count, Positive, SettingsError
 from wstal.datasets.annotations import Annotations, data_digest
 from wstal.features.pack import FeatureFile
-from wstal.localize.scores import Scores, VideoScores
-from wstal.localize.segments import softmax
+from wstal.localize.scores import Scores, VideoScores, softmax
 from wstal.methods.contract import Batch
 
 

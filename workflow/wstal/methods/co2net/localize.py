@@ -14,14 +14,13 @@ import pandas as pd
 
 from wstal.base.settings import Count, NonNegative, Share
 from wstal.localize.proposals import all_rows, class_rows, detection_frame
-from wstal.localize.scores import Scores, VideoScores
+from wstal.localize.scores import Scores, VideoScores, softmax
 from wstal.localize.segments import (
     NmsSettings,
     ThresholdSettings,
     kept_classes,
     outer_inner,
     runs_above,
-    softmax,
     suppress_overlaps,
 )
 from wstal.methods.contract import LocalizationHalf
