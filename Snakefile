@@ -25,6 +25,7 @@ include: "rules/train.smk"
 include: "rules/localize.smk"
 include: "rules/fuse.smk"
 include: "rules/evaluate.smk"
+include: "rules/zero_shot.smk"
 include: "rules/tables.smk"
 include: "rules/report.smk"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from wstal.base.code_digest import code_digest
+from wstal.base.errors import WstalError
 from wstal.config.catalog import load_catalog
 from wstal.config.inputs import Inputs
 from wstal.config.params import Params, named_files
@@ -217,3 +218,29 @@ def test_a_folder_of_weights_is_known_by_its_content(
     first = identity()
     (Path(folder) / "model.safetensors").write_bytes(b"other")
     assert first[1] and identity()[1] not in ("", first[1])
+
+
+def test_zero_shot_reads_the_first_stream_that_has_text(project, sources, tmp_path):
+    text = {"prompts": ["{}"], "background": ["nothing"]}
+    both = {"streams": {"sound": "i3d_rgb", "rgb": "clip_base", "audio": "clap_unfused"}}
+    changes = {"features": {"both": both}, "backbones": {"clip_base": {"text": text}}}
+    inputs = Inputs(load_catalog(changes), sources)
+    values = Params(inputs, project, tmp_path, {})
+    about = of(dataset="demo", recipe="both")
+    *words, entry = values.class_text(about)
+    assert words == ["--stream", "rgb", "--network", "clip_base", "--entry"]
+    assert json.loads(entry)["text"] == text and json.loads(entry)["output"] == "embedding"
+    assert values.text_network(about)[0] == "results/weights/clip_base"
+    before = Params(Inputs(load_catalog(), sources), project, tmp_path, {})
+    clip = of(dataset="demo", recipe="clip_frames")
+    assert before.text_network(clip)[2] == values.text_network(clip)[2]  # the same features
+    assert before.class_text(clip) != values.class_text(clip)
+    assert inputs.text_weights(about) == []
+    adapter = "wstal.networks.backbones.transformers"
+    assert values.text_code(about) == values.code("class_vectors", adapter)
+    assert "thresholds" in json.loads(values.zero_shot_localization(about))
+    assert values.zero_shot_note(about).startswith("baseline: names of classes alone, no training")
+    with pytest.raises(
+        WstalError, match="demo_i3d has no stream in a space with text.*clip_frames"
+    ):
+        values.class_text(of(dataset="demo", recipe="demo_i3d"))

@@ -8,11 +8,14 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import warm_python
+from backbone_cases import TINY_CLIP, entries, save_tiny_clip
 from evaluation_cases import (
     DATABASE,
     PERFECT,
@@ -24,12 +27,14 @@ from evaluation_cases import (
 from method_configs import small_config
 from small_set import write_small_set
 from wstal.base.provenance import read_provenance
+from wstal.base.settings import to_plain
 from wstal.config.protocols import protocol_names
 from wstal.datasets.annotations import training_view, write_annotations
 from wstal.evaluate.detections import read_detections, read_detections_by_iteration
 from wstal.evaluate.map_table import COLUMNS
 from wstal.localize.proposals import write_proposals, write_proposals_by_iteration
 from wstal.localize.scores import Scores, VideoScores, read_scores, write_iterations, write_scores
+from wstal.networks.weights import identify
 from wstal.train import checkpoint
 
 
@@ -520,3 +525,36 @@ def test_calibrate_and_operate(project, tmp_path):
     write_detections(tmp_path / "proposals.json", detections(PERFECT))
     refused = warm_python.run(job)
     assert refused.returncode == 1 and "was fitted on other detections" in refused.stderr
+
+
+def test_from_names_of_classes_to_a_headline(tmp_path, project):
+    pytest.importorskip("transformers")
+    features, annotations = write_small_set(tmp_path, train=1, dim=24)
+    write_annotations(tmp_path / "annotations.json", annotations)
+    save_tiny_clip(tmp_path / "clip")
+    weights = identify(tmp_path / "clip", {})
+    with h5py.File(features, "a") as file:
+        file.attrs["provenance_json"] = json.dumps({"rgb": {"weights": weights}})
+    entry = to_plain(replace(entries()["clip_base"], **TINY_CLIP))
+    names = ("vectors.h5", "scores.h5", "proposals.json", "map.csv", "zero_shot_map.csv")
+    vectors, scores, proposals, rows, headline = (tmp_path / name for name in names)
+    truth = ("--ground-truth", tmp_path / "annotations.json", "--protocol", "demo")
+    jobs = [
+        ("class_vectors.py", "--annotations", tmp_path / "annotations.json", "--stream", "rgb",
+         "--network", "clip_base", "--entry", json.dumps(entry), "--weights", tmp_path / "clip",
+         "--output", vectors),
+        ("zero_shot.py", "--features", features, "--text", vectors, "--output", scores),
+        ("localize.py", "--method", "co2net", "--config", "{}", "--scores", scores,
+         "--output", proposals),
+        ("evaluate.py", *truth, "--scores", scores, "--predictions", proposals, "--output", rows),
+        ("summarize.py", "--seeds", rows, "--features", features, "--dataset", "small",
+         "--recipe", "small", "--run", "zero_shot", "--protocol", "demo", "--note=no labels",
+         "--output", headline),
+    ]  # fmt: skip
+    for script, *words in jobs:
+        code, said = run(project, script, *words)
+        assert code == 0, said
+    assert read_scores(scores).provenance["zero_shot"]["weights"] == weights
+    found = pd.read_csv(headline)
+    assert set(found["run"]) == {"zero_shot"} and set(found["note"]) == {"no labels"}
+    assert found["metric"].str.startswith("mAP@").any() and set(found["reading"]) == {"strict"}

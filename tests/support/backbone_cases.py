@@ -96,3 +96,28 @@ def assert_published_layout(name: str) -> None:
 
     published = getattr(hub, name)(pretrained=False).state_dict()
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in published.items()}
+
+
+TINY_CLIP = {"width": 24, "crop": 32, "short_side": 32}  # what differs in the entry clip_base
+
+
+def save_tiny_clip(folder: Path) -> tuple[torch.nn.Module, object]:
+    """A random CLIP of both towers with its tokenizer, in a folder as the hub has it."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from wstal.networks.backbones.transformers import import_transformers
+
+    library = import_transformers()
+    letters = sorted(ByteLevel.alphabet())
+    ends = ["<|startoftext|>", "<|endoftext|>"]
+    words = [*letters, *(letter + "</w>" for letter in letters), *ends]
+    tokenizer = library.CLIPTokenizer(vocab={w: i for i, w in enumerate(words)}, merges=[])
+    part = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    part |= {"intermediate_size": 64, "projection_dim": 24}
+    text = part | {"vocab_size": len(words), "eos_token_id": len(words) - 1}
+    vision = part | {"image_size": 32, "patch_size": 16}
+    config = library.CLIPConfig(vision_config=vision, text_config=text, projection_dim=24)
+    torch.manual_seed(0)
+    network = library.CLIPModel(config).eval()
+    for saved in (network, tokenizer):
+        saved.save_pretrained(folder)
+    return network, tokenizer

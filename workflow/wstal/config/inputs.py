@@ -131,6 +131,25 @@ class Inputs:
         found = dataset_files.weights_path(name, self.sources)
         return shipped_file(found) if self.sources.get(name, {}).get("shipped") else found
 
+    def text_stream(self, wildcards: Wildcards) -> tuple[str, str]:
+        """Return the first stream of a recipe whose backbone reads text, and that backbone.
+
+        A recipe without one is refused.
+        """
+        reads = [name for name, each in self.catalog.backbones.items() if each["text"]]
+        streams = self.recipes[wildcards.recipe]["streams"].items()
+        if found := [pair for pair in streams if pair[1] in reads]:
+            return found[0]
+        recipes = [k for k, r in self.recipes.items() if {*r["streams"].values()} & {*reads}]
+        raise self._refuse(
+            f"recipe {wildcards.recipe} has no stream in a space with text, which zero_shot needs; "
+            f"ask for {' or '.join(recipes)}, or name one of {', '.join(reads)} under `streams:`"
+        )
+
+    def text_weights(self, wildcards: Wildcards) -> Any:
+        """Return the file of the weights of that backbone; none for a folder."""
+        return self.weights(self.text_stream(wildcards)[1])(wildcards)
+
     def backbone_flow(self, wildcards: Wildcards) -> str | list[str]:
         """Return the flow of a shard for a backbone that sees flow; none for the others."""
         entry = self.recipes[wildcards.recipe][wildcards.backbone]["entry"]

@@ -20,6 +20,9 @@ from wstal.config.inputs import Inputs, Wildcards, weights_name
 from wstal.config.layers import split_run
 from wstal.config.stages import numbers_part, stage_code
 from wstal.config.targets import gap_runs, printed_row, unsuited
+from wstal.networks.backbones import LIBRARIES
+
+ZERO_SHOT = "baseline: names of classes alone, no training labels"
 
 
 class Params:
@@ -178,6 +181,32 @@ class Params:
             return [file, identity, self.recipe_numbers(section, *others)(wildcards)]
 
         return about
+
+    def text_network(self, wildcards: Wildcards) -> list[str]:
+        """Return what `network` does of the backbone whose text side a recipe uses."""
+        return self.network(self._inputs.text_stream(wildcards)[1])(wildcards)
+
+    def text_code(self, wildcards: Wildcards) -> str:
+        """Return the digest of the job that makes class vectors, with the adapter it imports."""
+        name = self._inputs.text_stream(wildcards)[1]
+        library = self._recipes[wildcards.recipe][name]["entry"]["library"]
+        return self.code("class_vectors", LIBRARIES[library])
+
+    def class_text(self, wildcards: Wildcards) -> list[str]:
+        """Return the options of a job that makes class vectors: stream, backbone and entry."""
+        stream, name = self._inputs.text_stream(wildcards)
+        entry = self._recipes[wildcards.recipe][name]["entry"]
+        entry = canonical_json({**entry, "text": self._catalog.backbones[name]["text"]})
+        return ["--stream", stream, "--network", name, "--entry", entry]
+
+    def zero_shot_localization(self, wildcards: Wildcards) -> str:
+        """Return CO2-Net's settings of localization, by which zero_shot localizes, as JSON."""
+        return self._run_json(wildcards.dataset, "co2net", wildcards.recipe)[1]
+
+    def zero_shot_note(self, wildcards: Wildcards) -> str:
+        """Return the note beside the numbers of zero_shot: what it saw, and what the data are."""
+        notes = ZERO_SHOT, self._datasets[wildcards.dataset]["note"]
+        return "; ".join(note for note in notes if note)
 
     def packed(self, wildcards: Wildcards, input: Any, output: Any) -> list[str]:
         """Return the options of a job that makes features.h5: names, recipe and files."""

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, MinLen
 from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
@@ -27,6 +27,26 @@ Triple = tuple[float, float, float]
 # With which the pictures of the weights' training were resized. bilinear is OpenCV's, as for I3D;
 # linear is torch's; the antialiased ones are Pillow's filters, as torch and torchvision have them.
 Interpolation = Literal["bilinear", "linear", "antialiased_bilinear", "antialiased_bicubic"]
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """The section `text` of an entry: the sentences that its text side reads (`networks/text.py`).
+
+    They change no feature.
+    """
+
+    prompts: Annotated[tuple[str, ...], MinLen(1)]  # {} is the class
+    background: Annotated[tuple[str, ...], MinLen(1)]  # where no class is seen or heard
+
+    def __post_init__(self) -> None:
+        for prompt in self.prompts:
+            if prompt.count("{}") != 1:
+                raise SettingsError(
+                    f"prompts: {prompt!r} needs one {{}}, the place of the class's name"
+                )
+        if named := [sentence for sentence in self.background if "{}" in sentence]:
+            raise SettingsError(f"background: {named[0]!r} is of no class; remove the {{}}")
 
 
 @dataclass(frozen=True)
@@ -69,6 +89,8 @@ class BackboneEntry:
     # The commit of the hub that a download takes; null: the newest, which the download records.
     revision: str | None = None
     sha256: str | None = None  # of model.safetensors; null: recorded in the features, not checked
+    # What its text side reads, of a network whose vectors share their space with text; null: none.
+    text: TextSettings | None = None
 
     def __post_init__(self) -> None:
         if self.library == "transformers" and not self.network:
@@ -96,6 +118,13 @@ class Built(NamedTuple):
     packages: tuple[str, ...]  # whose network it is, for the provenance
     # Of a network of sound: float32 samples [B, S] in [-1, 1] -> its input, as its library has it.
     prepare: Callable[[np.ndarray], Tensor] | None = None
+
+
+class TextSide(NamedTuple):
+    """What an adapter's `text_side` gives: sentences in the space of the backbone's vectors."""
+
+    encode: Callable[[list[str]], Tensor]  # n sentences -> [n, width], not normalised
+    scale: float  # of cosines in a softmax over classes, learned with the weights
 
 
 class SoundNetwork(nn.Module):

@@ -1,7 +1,9 @@
 """Adapters: a module for each library that backbones are loaded by.
 
 Each has `build(entry, weights)`, which returns a `Built`; `weights` is a path, or None for random
-ones. It imports its library there, so that a machine without it can use the others.
+ones. The adapters of libraries with networks of text have `text_side(entry, weights)`, too, which
+returns a `TextSide`. Each imports its library there, so that a machine without it can use the
+others.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ ABOUT = (
     "megabytes",
     "revision",
     "sha256",
+    "text",
 )  # change no number
 NOT_OF_KEY = (*FROM_ENTRY, *ABOUT)
 # Backbones from before there were entries, with the digest of what their entries state: keys and

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from wstal.base.errors import WstalError
 from wstal.base.text_files import read_json
-from wstal.networks.backbone import BackboneEntry, Built, over_frames
+from wstal.networks.backbone import BackboneEntry, Built, TextSide, over_frames
 from wstal.networks.torchvision_import import import_torchvision
 from wstal.networks.weights import read_state
 
@@ -211,6 +212,55 @@ def _listener(entry: BackboneEntry, folder: Path | None) -> Callable[[np.ndarray
     return prepare
 
 
+def text_side(entry: BackboneEntry, weights: Path) -> TextSide:
+    """Return the text side of an entry, from the folder that its other side is read from.
+
+    Raises WstalError for a network that has none, an output that is not in its space, a folder
+    without the text side or without its tokenizer, and a sentence that is longer than it reads.
+    """
+    whole, output = TEXT.get(entry.network, ("", ""))
+    if entry.output != output:
+        remedy = f"set `output: {output}`" if output else f"networks with text: {', '.join(TEXT)}"
+        raise WstalError(
+            f"output: {entry.output} of {entry.network} ({entry.model}) is not in a space with "
+            f"text; {remedy}"
+        )
+    transformers = import_transformers()
+    kind = getattr(transformers, whole)
+    network = _from_folder(kind, weights, replace(entry, network=whole)).eval()
+    if not any(file for pattern in TOKENIZERS for file in weights.glob(pattern)):
+        raise WstalError(
+            f"{weights} has no tokenizer ({', '.join(TOKENIZERS)}): copy these files of "
+            f"{entry.hub or entry.model} there, too"
+        )
+    options = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(weights, **options)
+    longest = network.config.text_config.max_position_embeddings
+    # SigLIP was trained on sentences of one length, without a mask.
+    is_siglip = whole == "SiglipModel"
+    padding = {"padding": "max_length", "max_length": longest} if is_siglip else {"padding": True}
+
+    def encode(sentences: list[str]) -> Tensor:
+        tokens = tokenizer(sentences, return_tensors="pt", **padding)
+        if tokens["input_ids"].shape[1] > longest:
+            raise WstalError(
+                f"a prompt is longer than the {longest} tokens that {entry.model} reads: "
+                f"{max(sentences, key=len)!r}; shorten it, or the class's name"
+            )
+        names = ("input_ids",) if is_siglip else ("input_ids", "attention_mask")
+        return network.get_text_features(**{name: tokens[name] for name in names}).pooler_output
+
+    scale = getattr(network, "logit_scale_a" if whole == "ClapModel" else "logit_scale")
+    return TextSide(encode, float(scale.detach().exp()))
+
+
+# The whole of which a network is a part, and the network's output that is in the space of text.
+TEXT = {
+    "CLIPVisionModelWithProjection": ("CLIPModel", "embedding"),
+    "SiglipVisionModel": ("SiglipModel", "pooler"),
+    "ClapAudioModelWithProjection": ("ClapModel", "embedding"),
+}
+TOKENIZERS = ("tokenizer.json", "vocab.json", "*.model")
 INPUTS = ("pixel_values_videos", "pixel_values", "input_features", "input_values")
 NAMED = {
     "classifier_input": ("logits",),
