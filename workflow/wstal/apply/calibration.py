@@ -38,7 +38,7 @@ from wstal.features.pack import FeatureFile
 from wstal.flow.tvl1_backends.cpu import cache_folder
 from wstal.localize.scores import Scores
 from wstal.train.checkpoint import versions
-from wstal.train.data import TrainingSet
+from wstal.train.data import SHORTEST, TrainingSet
 from wstal.train.loop import Trainer, keep_freed_memory, run_config
 from wstal.train.scoring import Scorer
 
@@ -293,9 +293,13 @@ def _measure_run(
 ) -> RunCost:
     if device.type == "cpu":
         keep_freed_memory()
-    length = config["data"]["length"] or snippets
+    given = config["data"]["length"]
+    length = given or snippets
+    if config["data"]["fit_length"]:
+        length = min(length, max(SHORTEST, snippets))
     rows = min(length, LONGEST)
-    limited = {**config, "data": {**config["data"], "length": config["data"]["length"] and rows}}
+    drawn = {"length": given and rows, "fit_length": False}
+    limited = {**config, "data": {**config["data"], **drawn}}
     # The time of an update does not depend on how many there are; at the end nothing is scored.
     limited["train"] = {**config["train"], "iterations": 1000, "epochs": None}
     settings, now = run_config(limited), _clock(device)

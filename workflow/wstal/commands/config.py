@@ -150,7 +150,10 @@ def config(args: argparse.Namespace) -> None:
             near = get_close_matches(name, known, n=1) or sorted(known)
             raise WstalError(f"{name} is not in workflow/config/{kind}; nearest: {', '.join(near)}")
     tree = catalog.run_config(args.dataset, args.run, args.recipe)
-    print(f"# {args.run} on {args.dataset}", commented_run(tree), sep="\n", end="")
+    recipe = args.recipe or catalog.datasets[args.dataset]["recipe"]
+    note = catalog.settings_note(args.dataset, args.run, recipe)
+    title = f"# {args.run} on {args.dataset}{f' ({note})' if note else ''}"
+    print(title, commented_run(tree), sep="\n", end="")
 
 
 COMMAND = Program(__doc__, add_arguments, config)

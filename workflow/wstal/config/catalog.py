@@ -23,14 +23,17 @@ from wstal.base.errors import WstalError
 from wstal.base.files import keep_newest, read_cached, write_cached
 from wstal.config.installation import OWN_CONFIG, ROOT, work_folder
 from wstal.config.layers import (
+    FIT,
     IMPORTED,
     merged,
     read_yaml,
     resolve_run,
+    run_overlays,
     settings_source,
     split_run,
     yaml_files,
 )
+from wstal.config.own_schedule import LabelCounts, fitted, label_counts
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "workflow/config"
@@ -53,9 +56,11 @@ class Catalog:
     label_choices: Trees  # of each dataset's choices, those that labels depend on
     networks: Trees = field(default_factory=dict)  # behind each stream of each recipe
     sources: dict[str, str] = field(default_factory=dict)  # kind/name: the file it is from
+    # Of each method, what changes say at its top: it is laid over the fit to own videos, too.
+    changed: Trees = field(default_factory=dict)
     cache: Path | None = None  # of resolved runs
     key: str = ""
-    _resolved: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    _resolved: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
 
     def runs(self) -> list[str]:
         """Return the names of all runs: every method and every variant of it."""
@@ -99,23 +104,41 @@ class Catalog:
             near = get_close_matches(run, self.runs(), 3)
             raise WstalError(f"run {run!r} is not known; nearest: {', '.join(near) or 'none'}")
         recipe = recipe or self.datasets[dataset]["recipe"]
-        name = (dataset, run, recipe)
+        counts = self.counts(dataset, run)
+        name = (dataset, run, recipe, str(counts))
         if name not in self._resolved:
             kept = self.cache and self.cache / f"{_digest(self.key, *name)}.json"
             found = read_cached(kept)
             if found is None:
-                found = self._checked_run(*name)
+                found = self._checked_run(dataset, run, recipe, counts)
                 write_cached(kept, found)
             self._resolved[name] = found
         return deepcopy(self._resolved[name])
 
-    def _checked_run(self, dataset: str, run: str, recipe: str) -> dict[str, Any]:
+    def _checked_run(
+        self, dataset: str, run: str, recipe: str, counts: LabelCounts | None
+    ) -> dict[str, Any]:
         from wstal.config.validation import check_run  # slow to import
 
         method, variant = split_run(run)
-        config = resolve_run(self.methods[method], self.settings(dataset, run), variant, recipe)
+        model, settings = self.methods[method], self.settings(dataset, run)
+        config = resolve_run(model, settings, variant, recipe)
+        if counts:
+            overlays = run_overlays(model, settings, variant, recipe)
+            later = merged(self.changed.get(method, {}), overlays)
+            config = merged(config, fitted(model, counts, later), later)
         source = f"{self.sources[f'methods/{method}']} ({run} on {dataset}, {recipe})"
         return check_run(method, config, source)
+
+    def counts(self, dataset: str, run: str) -> LabelCounts | None:
+        """Return what of own labels a run's schedule depends on; None if it takes another one.
+
+        That is so where the dataset's `settings:` name one, or the method's YAML has no `fit`.
+        """
+        about, model = self.datasets[dataset], self.methods[split_run(run)[0]]
+        if about["kind"] != "folder" or about.get("settings") or not model.get(FIT):
+            return None
+        return label_counts(dataset, about)
 
     def settings(self, dataset: str, run: str) -> str:
         """Return the dataset whose settings a run takes; "" is the method's own."""
@@ -124,6 +147,8 @@ class Catalog:
     def settings_note(self, dataset: str, run: str, recipe: str) -> str:
         """Return whose settings a run takes, where they are not the dataset's or recipe's own."""
         method, source = split_run(run)[0], self.settings(dataset, run)
+        if counts := self.counts(dataset, run):
+            return f"schedule of {counts.videos} training videos of {counts.classes} classes"
         if source == dataset or recipe in (self.methods[method].get("recipes") or {}):
             return ""
         return f"settings of {source}" if source else f"default settings of {method}"

@@ -22,7 +22,8 @@ from wstal.base.text_files import read_text
 OVERLAYS = ("datasets", "recipes", "variants")  # sections of a method's YAML that change the rest
 # How the paper's numbers were obtained, and which runs may explain a gap to them.
 READING = ("paper_protocols", "paper_checkpoint", "paper_features", "gap")
-NOT_A_RUN = (*OVERLAYS, *READING)  # not part of what a run computes
+FIT = "fit"  # what own videos take instead of the schedule of the paper's dataset
+NOT_A_RUN = (*OVERLAYS, *READING, FIT)  # not part of what a run computes
 
 
 def read_yaml(path: Path, *, may_be_empty: bool = False) -> dict[str, Any]:
@@ -117,12 +118,19 @@ def resolve_run(
     `dataset` is the one whose settings are taken (`settings_source`).
     """
     base = {key: value for key, value in model.items() if key not in NOT_A_RUN}
+    return merged(base, run_overlays(model, dataset, variant, recipe))
+
+
+def run_overlays(
+    model: Mapping[str, Any], dataset: str, variant: str | None, recipe: str = ""
+) -> dict[str, Any]:
+    """Return the overlays of a run as one: of dataset, feature recipe and variant."""
     overlays = [
         model.get("datasets", {}).get(dataset),
         model.get("recipes", {}).get(recipe),
         model["variants"][variant] if variant else None,
     ]
-    return merged(base, *(overlay or {} for overlay in overlays))
+    return merged(*(overlay or {} for overlay in overlays))
 
 
 _TABLE = re.compile(r"table(\d+)\Z")

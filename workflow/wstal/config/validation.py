@@ -19,6 +19,7 @@ from wstal.base.errors import WstalError
 from wstal.base.settings import NonNegative, SettingsError, field_types, from_plain
 from wstal.config.check import checked_tree
 from wstal.config.layers import (
+    FIT,
     IMPORTED,
     NOT_A_RUN,
     OVERLAYS,
@@ -32,6 +33,7 @@ from wstal.config.layers import (
     tables_of,
     yaml_files,
 )
+from wstal.config.own_schedule import LabelCounts, check_fit, fitted
 from wstal.config.protocols import checked_protocol
 from wstal.config.stages import ADDED, STAGES, recipe_grid, section_of
 from wstal.datasets.kinds import DatasetSettings, Kind, check_choices, label_choices
@@ -253,7 +255,7 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
 
     `overrides` are laid over: {kind: {name: {...}}}. Raises WstalError for the first mistake.
     """
-    content: dict[str, Any] = {"sources": {}}
+    content: dict[str, Any] = {"sources": {}, "changed": {}}
     for kind in KINDS:
         read = {
             name: (path, value)
@@ -270,6 +272,8 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
             content["sources"][f"{kind}/{name}"] = source
             _check_name(name, kind, source)
             given[name] = (merged(base, change), source)
+            if kind == "methods" and (top := _without(change, NOT_A_RUN)):
+                content["changed"][name] = top
         if kind == "datasets":
             given = {name: (_with_base(name, given), given[name][1]) for name in given}
         content[kind] = {
@@ -366,6 +370,10 @@ def check_run(method: str, config: Mapping[str, Any], source: str) -> dict[str, 
     if seconds is None:  # a key that came later: finished runs were trained without it
         del tree["data"]["length_seconds"]
     return tree
+
+
+def _without(tree: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: value for key, value in tree.items() if key not in keys}
 
 
 def run_names(methods: Mapping[str, Any]) -> list[str]:
@@ -497,6 +505,10 @@ def _check_method(
                 raise WstalError(f"{source}: {overlay}: {_unknown(name, names)}")
     for dataset in content["datasets"]:
         settings_source(model, dataset, content["datasets"])
+    if model.get(FIT) is not None:
+        check_fit(model[FIT], source)
+        fit = fitted(model, LabelCounts(100, 10, True), {})
+        check_run(method, merged(resolve_run(model, "", None), fit), f"{source} ({FIT})")
     variants = [None, *(model.get("variants") or {})]
     for dataset in ["", *(model.get("datasets") or {})]:
         for variant in variants:

@@ -51,6 +51,9 @@ class TrainSettings:
     iterations: Count | None = None  # updates; the last iterate is the strict reading's model
     epochs: Count | None = None  # training in passes over the videos instead
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # weight decay: L2 term; adamw: decoupled
+    # Width of the features (all streams) that `lr` is meant for: others take a rate that is
+    # larger as they are narrower; null: `lr` for any.
+    lr_width: Count | None = None
     momentum: Annotated[float, Ge(0), Lt(1)] = 0  # of sgd
     schedule: ScheduleSettings | None = None  # null: the rate is constant
     # Updates between two rows of log.csv, each the mean over the updates since the one before.
@@ -129,6 +132,8 @@ class Trainer:
         self.optimizer = build_optimizer(self.model, settings)
         self.autocast = autocast(settings.precision, device)
         self.forward = compiled(self.model, settings.compile)
+        width = sum(dims[name] for name in config.run.streams)
+        self.rate_scale = settings.lr_width / width if settings.lr_width else 1.0
         epoch = data.updates_per_epoch if settings.epochs else 1
         self.iterations = (settings.epochs or settings.iterations) * epoch
         self.score_interval = settings.score_interval * epoch
@@ -143,7 +148,7 @@ class Trainer:
         """One update of the weights; every `train.log_interval` a row of the log is due."""
         progress = self.iteration / self.iterations
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config.train, progress)
+            group["lr"] = self.rate_scale * learning_rate(self.config.train, progress)
         batch = self.data.draw(self.generator)._replace(progress=progress)
         output, total, terms = update(
             self.config, self.forward, self.optimizer, batch, self.autocast

@@ -1,0 +1,148 @@
+"""Own videos get a schedule of their own, made from what their labels say."""
+
+from __future__ import annotations
+
+import pytest
+from wstal.base.errors import WstalError
+from wstal.config.catalog import load_catalog
+from wstal.config.own_schedule import (
+    LabelCounts,
+    check_fit,
+    fitted,
+    fitted_updates,
+    label_counts,
+)
+
+MINE = {"kind": "folder", "videos": "clips", "recipe": "demo_i3d"}
+
+
+@pytest.fixture
+def labelled(tmp_path, monkeypatch):
+    """Return a function that writes labels of so many training videos of each class."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips").mkdir()
+
+    def write(*counts):
+        rows = [f"t{c}_{i},c{c},train" for c, n in enumerate(counts) for i in range(n)]
+        text = "\n".join(["video,labels,split", *rows, "nothing,background,train", "x,c0,test", ""])
+        (tmp_path / "clips/labels.csv").write_text(text)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    """One configuration for all tests: a variant and a dataset for each thing that overrides."""
+    short = {"train": {"epochs": 20, "score_interval": 10}}
+    methods = {
+        "cavf": {"train": {"iterations": 1000}, "data": {"batch": 4}},
+        "tssam": {"datasets": {"mine": short}},
+        "untrimmednet": {"variants": {"short": short}},
+        "acn": {"train": {"epochs": 7}},
+    }
+    about = {"mine": MINE, "other": MINE, "named": MINE | {"settings": "thumos14"}}
+    return load_catalog({"datasets": about, "methods": methods})
+
+
+def test_labels_count_training_videos_background_and_the_classes_that_they_have(labelled):
+    about = {**MINE, "labels": None, "segments": None}
+    labelled(4, 3)
+    assert label_counts("mine", about) == LabelCounts(8, 2, True)
+    labelled(1, 1)
+    assert label_counts("mine", about) == LabelCounts(3, 2, False)
+
+
+def test_updates_grow_with_the_root_of_the_videos_within_bounds():
+    bounds = {"root": 16, "least": 50, "most": 400}
+    assert [fitted_updates(bounds, videos) for videos in (4, 100, 900)] == [50, 160, 400]
+
+
+def test_every_method_has_a_schedule_that_the_number_of_videos_decides(labelled, catalog):
+    labelled(7, 7)
+    for run in ("co2net", "tssam", "untrimmednet"):
+        own = catalog.run_config("other", run)
+        assert own["train"]["epochs"] is None and 50 <= own["train"]["iterations"] <= 800
+        assert own["train"]["score_interval"] == -(-own["train"]["iterations"] // 5)
+        assert 2 * own["data"]["pairs"] <= own["data"]["batch"] <= 16
+
+
+def test_a_catalog_sees_labels_that_change_and_only_those_that_train(labelled, catalog, tmp_path):
+    labelled(50, 50)
+    before = catalog.run_config("other", "co2net")
+    path = tmp_path / "clips/labels.csv"
+    path.write_text(path.read_text() + "another,c1,test\n")
+    assert catalog.run_config("other", "co2net") == before
+    labelled(200, 200)
+    assert (
+        catalog.run_config("other", "co2net")["train"]["iterations"] > before["train"]["iterations"]
+    )
+
+
+def test_a_tiny_set_draws_no_more_videos_than_it_has_and_no_pairs_without_two_of_a_class(
+    labelled, catalog
+):
+    labelled(1, 1)
+    data = catalog.run_config("mine", "co2net")["data"]
+    assert (data["batch"], data["pairs"]) == (3, 0)
+
+
+# What overrides it
+
+
+def test_a_change_to_the_method_is_stronger_than_the_schedule(labelled, catalog):
+    labelled(7, 7)
+    config = catalog.run_config("mine", "cavf")
+    assert config["train"]["iterations"] == 1000 and config["data"]["batch"] == 4
+    assert config["data"]["fit_length"]
+
+
+@pytest.mark.parametrize(
+    ("run", "epochs"), [("tssam", 20), ("untrimmednet-short", 20), ("acn-rgb", 7)]
+)
+def test_epochs_may_be_asked_for_instead_of_updates(labelled, catalog, run, epochs):
+    labelled(7, 7)
+    train = catalog.run_config("mine", run)["train"]
+    assert (train["epochs"], train["iterations"]) == (epochs, None)
+
+
+def test_another_datasets_settings_are_taken_instead_where_they_are_named(labelled, catalog):
+    labelled(7, 7)
+    assert catalog.run_config("named", "co2net") == catalog.run_config("thumos14", "co2net")
+    assert catalog.settings_note("named", "co2net", "demo_i3d") == "settings of thumos14"
+
+
+def test_published_and_rendered_sets_have_their_own_schedule(catalog):
+    for name in ("thumos14", "activitynet12", "demo", "thumos14_sim"):
+        assert catalog.counts(name, "co2net") is None
+    assert catalog.run_config("thumos14", "co2net")["train"]["iterations"] == 5000
+    assert not catalog.run_config("demo", "co2net")["data"]["fit_length"]
+
+
+def test_the_schedule_is_named_beside_the_numbers(labelled, catalog):
+    labelled(4, 3)
+    note = catalog.settings_note("other", "co2net", "demo_i3d")
+    assert note == "schedule of 8 training videos of 2 classes"
+
+
+def test_without_labels_the_configuration_can_still_be_read(catalog, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert catalog.run_config("other", "co2net")["train"]["iterations"] == 5000
+    assert catalog.settings_note("other", "co2net", "demo_i3d") == "default settings of co2net"
+
+
+# Mistakes in a YAML
+
+
+@pytest.mark.parametrize("updates", [None, 5, {"root": 1}, {"root": 1, "least": 9, "most": 3}])
+def test_bounds_that_make_no_sense_are_refused(updates):
+    with pytest.raises(WstalError, match=r"co2net.yaml: fit.updates is .*1 <= L <= M"):
+        check_fit({"updates": updates}, "co2net.yaml")
+
+
+def test_an_unknown_setting_in_a_fit_is_refused_with_the_nearest():
+    with pytest.raises(WstalError, match=r"\(fit\).*lenght.*length"):
+        load_catalog({"methods": {"co2net": {"fit": {"data": {"lenght": 3}}}}})
+
+
+def test_a_method_without_a_fit_trains_as_its_yaml_says():
+    assert fitted({"method": "toy"}, LabelCounts(10, 2, True), {}) == {}

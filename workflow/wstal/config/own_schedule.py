@@ -1,0 +1,90 @@
+"""The schedule of own videos: the section `fit` of a method's YAML, filled in from the labels.
+
+A paper's schedule was made for one set. A dataset of kind `folder` has a schedule of its own
+instead, computed before any job from what its labels say: how many videos train, of how many
+classes. What depends on the length of the videos, which is known once their features are there, is
+decided by training (`data.fit_length`). docs/workflow.md states the rules,
+benchmarks/studies/own_schedule.py compares them with the best schedule of simulated sets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from wstal.base.errors import WstalError
+from wstal.config.dataset_files import Dataset, own_annotations
+
+SCORINGS = 5  # of the videos to score, in a training
+LOG_ROWS = 20  # in log.csv
+TRAINING = ("iterations", "epochs")  # how long a run trains
+BOUNDS = ("root", "least", "most")  # keys of `fit.updates`
+
+
+class LabelCounts(NamedTuple):
+    """Videos that train, the classes that they have, and whether two of them share one."""
+
+    videos: int
+    classes: int
+    pairs: bool
+
+
+def label_counts(name: str, dataset: Dataset) -> LabelCounts | None:
+    """Return what the labels of own videos say; None for other kinds, and without sound labels.
+
+    Wrong labels end a run at its first jobs, with the reason.
+    """
+    if dataset["kind"] != "folder":
+        return None
+    try:
+        annotations = own_annotations(name, dataset)
+    except (WstalError, OSError):
+        return None
+    videos = annotations.ids("train")
+    members = annotations.label_matrix(videos).sum(0)
+    return LabelCounts(len(videos), int((members > 0).sum()), bool((members > 1).any()))
+
+
+def fitted(
+    model: Mapping[str, Any], counts: LabelCounts, later: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the overlay of a method's YAML for a set of own videos; {} without a section `fit`.
+
+    `later` is what is laid over it: if it says how long to train, the overlay does not.
+    """
+    fit = model.get("fit")
+    if not fit:
+        return {}
+    overlay = {key: dict(part) for key, part in fit.items() if key != "updates"}
+    updates = fitted_updates(fit["updates"], counts.videos)
+    data, train = overlay.setdefault("data", {}), overlay.setdefault("train", {})
+    own = {**model.get("data", {}), **data}
+    data["batch"] = max(min(own["batch"], counts.videos), 1)
+    if own.get("pairs"):
+        data["pairs"] = min(own["pairs"], data["batch"] // 2) if counts.pairs else 0
+    if not any((later.get("train") or {}).get(key) for key in TRAINING):
+        train |= {"iterations": updates, "epochs": None}
+        train["score_interval"] = math.ceil(updates / SCORINGS)
+        train["log_interval"] = math.ceil(updates / LOG_ROWS)
+    return overlay
+
+
+def fitted_updates(bounds: Mapping[str, float], videos: int) -> int:
+    """Return `root` times the square root of the videos that train, from `least` to `most`."""
+    return round(min(max(bounds["root"] * math.sqrt(videos), bounds["least"]), bounds["most"]))
+
+
+def check_fit(fit: Any, source: str) -> None:
+    """Raise WstalError unless a section `fit` has `updates` with numbers for BOUNDS."""
+    bounds = fit.get("updates") if isinstance(fit, Mapping) else None
+    if (
+        not isinstance(bounds, Mapping)
+        or set(bounds) != set(BOUNDS)
+        or not all(isinstance(each, int | float) and each >= 0 for each in bounds.values())
+        or not 1 <= bounds["least"] <= bounds["most"]
+    ):
+        raise WstalError(
+            f"{source}: fit.updates is {bounds!r}; expected {{root: R, least: L, most: M}} with "
+            "numbers and 1 <= L <= M: R times the square root of the training videos, from L to M"
+        )
