@@ -1,18 +1,21 @@
 """Choose and check the schedule that `fit:` of a method's YAML gives to own videos.
 
-Eight simulated sets differ in the number of videos and classes and in duration. On four of them
-settings are compared; the other four, and other seeds, are looked at once, with the settings as
-they are in the YAML. A run is scored on the set's test videos after several numbers of updates, so
-that the best of them is the tuned schedule: no rule can be better on its own set. A run whose rate
-falls is trained once for each number.
+Each method is trained on sets that differ in the number of videos and classes and in duration, and
+scored on their test videos after several numbers of updates: the best of them is the tuned
+schedule. On the sets of CHOOSE the rule `root` x sqrt(training videos), at least `least`, is
+chosen: the one that loses least to the best on average. On those of CHECK a run is trained as the
+rule says. Simulated sets are made anew; the rendered ones are read from results/ (targets:
+results/demo/demo_i3d/features.h5, results/demo_val/demo_i3d/features.h5). One seed; seconds are
+processor time.
 
 Examples:
-  python -m benchmarks.studies.own_schedule choose --methods tssam --rates 0.1 0.2 0.4 --dry-run
-  python -m benchmarks.studies.own_schedule check --methods tssam untrimmednet acn cavf co2net
+  OMP_NUM_THREADS=1 python -m benchmarks.studies.own_schedule
+  python -m benchmarks.studies.own_schedule --methods tssam --minutes 2 --dry-run
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +28,8 @@ import torch
 from wstal.base.settings import from_plain
 from wstal.config.catalog import load_catalog
 from wstal.config.layers import merged
-from wstal.datasets.annotations import Annotations, training_view
+from wstal.config.own_schedule import fitted_updates
+from wstal.datasets.annotations import Annotations, read_annotations, training_view
 from wstal.demo.simulate import draw_annotations, simulate_features
 from wstal.evaluate.average_precision import detection_map
 from wstal.features.pack import FeatureFile
@@ -36,10 +40,11 @@ from wstal.train.data import TrainingSet
 from wstal.train.loop import Trainer, keep_freed_memory, run_config
 from wstal.train.scoring import Scorer
 
-from benchmarks.record import record_parser
+from benchmarks.record import FOLDER, record_parser, write_record
 
 CPU = torch.device("cpu")
 TIOUS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+DIM = 128  # of each simulated stream
 
 
 @dataclass(frozen=True)
@@ -57,16 +62,27 @@ class OwnSet:
 CHOOSE = {
     "12 videos of 10 s, 2 classes": OwnSet(2, 6, 15, 10, 31),
     "40 videos of 40 s, 5 classes": OwnSet(5, 8, 8, 40, 32),
-    "120 videos of 20 s, 20 classes": OwnSet(20, 6, 3, 20, 33),
-    "300 videos of 60 s, 10 classes": OwnSet(10, 30, 5, 60, 34),
+    "120 videos of 20 s, 20 classes": OwnSet(20, 6, 2, 20, 33),
+    "300 videos of 60 s, 10 classes": OwnSet(10, 30, 3, 60, 34),
+    "demo_val": "demo_val",
 }
 CHECK = {
-    "10 videos of 30 s, 1 class, 5 of background": OwnSet(1, 10, 30, 30, 41, background=5),
-    "24 videos of 10 min, 3 classes": OwnSet(3, 8, 8, 600, 42),
-    "80 videos of 2 min, 8 classes": OwnSet(8, 10, 5, 120, 43),
-    "500 videos of 6 s, 50 classes": OwnSet(50, 10, 2, 6, 44),
+    "15 videos of 30 s, 1 class, 5 of background": OwnSet(1, 10, 20, 30, 41, background=5),
+    "24 videos of 2 min, 3 classes": OwnSet(3, 8, 5, 120, 42),
+    "200 videos of 6 s, 20 classes": OwnSet(20, 10, 2, 6, 44),
+    "demo": "demo",
 }
-UPDATES = (25, 50, 100, 200, 400, 800, 1600)
+UPDATES = {
+    "tssam": (50, 100, 200, 400),
+    "untrimmednet": (100, 200, 400, 800),
+    "acn": (50, 100, 200, 400),
+    "cavf": (50, 100, 200, 400),
+    "co2net": (100, 200, 400, 800),
+}
+# CO2-Net takes many seconds for 100 updates of long videos.
+SETS = {"co2net": ("12 videos of 10 s, 2 classes", "40 videos of 40 s, 5 classes", "demo_val", "demo")}
+ROOTS = (0, 8, 16, 32, 64)
+UPSTREAM_UPDATES = 400  # of UntrimmedNet, which ACN starts from
 
 
 def simulation(own: OwnSet) -> dict[str, Any]:
@@ -101,26 +117,44 @@ def annotations_of(own: OwnSet) -> Annotations:
 class Bench:
     """A set's features and labels, and the runs that are trained and scored on them."""
 
-    def __init__(self, own: OwnSet, dim: int, folder: Path) -> None:
-        self.annotations = annotations_of(own)
-        path = folder / f"{own.seed}_{dim}.h5"
-        recipe = {"simulated": {"dims": {"rgb": dim, "flow": dim}}, "dtype": "float16"}
-        simulate_features(
-            path, self.annotations, simulation(own), recipe, dataset="own", recipe_name="sim"
-        )
-        self.features = FeatureFile(path)
+    def __init__(self, own: OwnSet | str, folder: Path) -> None:
+        if isinstance(own, str):
+            made = FOLDER.parent / "results" / own
+            self.annotations = read_annotations(made / "annotations.json")
+            self.features = FeatureFile(made / "demo_i3d/features.h5")
+        else:
+            self.annotations = annotations_of(own)
+            path = folder / f"{own.seed}.h5"
+            recipe = {"simulated": {"dims": {"rgb": DIM, "flow": DIM}}, "dtype": "float16"}
+            simulate_features(
+                path, self.annotations, simulation(own), recipe, dataset="own", recipe_name="sim"
+            )
+            self.features = FeatureFile(path)
+        self.labels = training_view(self.annotations)
         self.truth = self.annotations.ground_truth("test")
-        counts = [int(self.annotations.database[v]["duration"] / 0.64) for v in self.ids("train")]
-        self.median = int(np.median(counts))
-
-    def ids(self, split: str) -> list[str]:
-        """Return the videos of a split."""
-        return self.annotations.ids(split)
+        self.videos = len(self.features.ids("train"))
 
     def value(self, found: Any) -> float:
         """Return the mean over tIoU 0.1 to 0.7 of mAP, in percent."""
         table = detection_map(self.truth, found, TIOUS, self.annotations.classes)
         return round(100 * float(np.mean(table["map"])), 2)
+
+    def config(self, run: str) -> dict[str, Any]:
+        """Return a run's settings on THUMOS14, without sound where the set has none."""
+        config = load_catalog().run_config("thumos14", run)
+        if run == "cavf" and "audio" not in self.features.dims:
+            config |= {"streams": ["rgb", "flow"], "audio": "flow"}
+        return config
+
+    def trainer(
+        self, config: Mapping[str, Any], seed: int, upstream: Scores | None = None
+    ) -> tuple[Trainer, Any]:
+        """Return what trains a run, and its settings."""
+        settings = run_config({key: value for key, value in config.items() if key != "localize"})
+        data = TrainingSet(
+            self.features, self.labels, settings.run.streams, settings.data, CPU, upstream
+        )
+        return Trainer(settings, data, self.features.dims, seed, CPU), settings
 
     def train(
         self,
@@ -130,15 +164,10 @@ class Bench:
         upstream: Scores | None = None,
         splits: Sequence[str] = ("test",),
     ) -> tuple[dict[int, Scores], float]:
-        """Train up to the last of `updates`; return the scores after each, and seconds of CPU."""
-        config = {key: value for key, value in config.items() if key != "localize"}
-        config["train"] = {**config["train"], "iterations": max(updates), "epochs": None}
-        config["train"]["score_interval"] = max(updates)
-        settings = run_config(config)
-        labels = training_view(self.annotations)
-        streams = settings.run.streams
-        data = TrainingSet(self.features, labels, streams, settings.data, CPU, upstream)
-        trainer = Trainer(settings, data, self.features.dims, seed, CPU)
+        """Train up to the last of `updates`; return the scores after each, and seconds."""
+        last = {"iterations": max(updates), "epochs": None, "score_interval": max(updates)}
+        trainer, settings = self.trainer(merged(config, {"train": last}), seed, upstream)
+        data = trainer.data
         ids = [video for split in splits for video in self.features.ids(split)]
         scorer = Scorer(
             settings, self.features, ids, data.classes, data.standardization, CPU, upstream
@@ -152,6 +181,14 @@ class Bench:
             found[stop] = scorer(trainer.model, stop)
         return found, spent
 
+    def upstream(self) -> Scores:
+        """Return UntrimmedNet's scores of all videos, which ACN starts from."""
+        if not hasattr(self, "_upstream"):
+            splits, base = ("train", "test"), self.config("untrimmednet")
+            found, _ = self.train(base, 0, [UPSTREAM_UPDATES], splits=splits)
+            self._upstream = found[UPSTREAM_UPDATES]
+        return self._upstream
+
 
 def localized(config: Mapping[str, Any], scores: Scores) -> Any:
     """Return the detections of a run's scores."""
@@ -159,99 +196,132 @@ def localized(config: Mapping[str, Any], scores: Scores) -> Any:
     return half.localize(scores, from_plain(half.settings, config["localize"]))
 
 
+def fit_of(method: str) -> dict[str, Any]:
+    """Return what the method's section `fit` changes besides the updates."""
+    fit = load_catalog().methods[method]["fit"]
+    return {key: part for key, part in fit.items() if key != "updates"}
+
+
 def curve(
-    bench: Bench, method: str, seed: int, updates: Sequence[int], changes: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the mAP after each number of `updates`, and the seconds of CPU of an update."""
-    base = load_catalog().run_config("thumos14", method)
-    if method == "cavf":  # no sound here
-        base |= {"streams": ["rgb", "flow"], "audio": "flow"}
-    config = merged(base, changes)
-    spent, values = 0.0, {}
+    bench: Bench, method: str, seed: int, updates: Sequence[int]
+) -> tuple[dict[int, float], float]:
+    """Return the mAP after each number of `updates`, and the seconds of an update.
+
+    A run whose rate falls is trained anew for each number.
+    """
+    config = merged(bench.config(method), fit_of(method))
     if method == "acn":
         return joined_curve(bench, config, seed, updates)
-    if config["train"]["schedule"] is None:
-        found, spent = bench.train(config, seed, updates)
-        values = {stop: bench.value(localized(config, scores)) for stop, scores in found.items()}
-        return {"map": values, "seconds": round(spent / max(updates), 4)}
-    for stop in updates:
-        found, spent = bench.train(config, seed, [stop])
-        values[stop] = bench.value(localized(config, found[stop]))
-    return {"map": values, "seconds": round(spent / max(updates), 4)}
+    together = config["train"]["schedule"] is None
+    values, spent, done = {}, 0.0, 0
+    for stops in [updates] if together else [[stop] for stop in updates]:
+        found, seconds = bench.train(config, seed, stops)
+        values |= {stop: bench.value(localized(config, scores)) for stop, scores in found.items()}
+        spent, done = spent + seconds, done + max(stops)
+    return values, spent / done
 
 
 def joined_curve(
     bench: Bench, config: Mapping[str, Any], seed: int, updates: Sequence[int]
-) -> dict[str, Any]:
+) -> tuple[dict[int, float], float]:
     """Return the same of ACN: both streams, on the scores of UntrimmedNet."""
-    base = load_catalog().run_config("thumos14", "untrimmednet")
-    scores, _ = bench.train(base, seed, [UNTRIMMED_UPDATES], splits=("train", "test"))
-    upstream, values, spent = scores[UNTRIMMED_UPDATES], {}, 0.0
+    half = localization_half("acn")
+    fusion = from_plain(half.settings, config["localize"]).fusion
+    values, spent = {}, 0.0
     for stop in updates:
         parts = {}
         for stream, run in config["fuse_from"].items():
-            own = merged(load_catalog().run_config("thumos14", run), {"train": config["train"]})
-            found, spent = bench.train(own, seed, [stop], upstream)
+            own = merged(bench.config(run), fit_of("acn"))
+            found, seconds = bench.train(own, seed, [stop], bench.upstream())
             parts[stream] = localized(own, found[stop])
-        half = localization_half("acn")
-        settings = from_plain(half.settings, config["localize"])
-        values[stop] = bench.value(fuse_proposals(parts["flow"], parts["rgb"], settings.fusion))
-    return {"map": values, "seconds": round(spent / max(updates), 4)}
+            spent += seconds
+        values[stop] = bench.value(fuse_proposals(parts["flow"], parts["rgb"], fusion))
+    return values, spent / sum(updates)
 
 
-UNTRIMMED_UPDATES = 400
+def thumos14_cost(bench: Bench, method: str) -> dict[str, float]:
+    """Return the updates of THUMOS14's schedule on this set, and the seconds of one."""
+    joined = bench.config(method).get("fuse_from") if method == "acn" else None
+    updates, seconds = 0, 0.0
+    for run in (joined or {"": method}).values():
+        upstream = bench.upstream() if joined else None
+        trainer, _ = bench.trainer(bench.config(run), 0, upstream)
+        times = []
+        for _ in range(2):
+            start = time.process_time()
+            trainer.step()
+            times.append(time.process_time() - start)
+        updates, seconds = trainer.iterations, seconds + min(times)
+    return {"updates": updates, "seconds": round(updates * seconds, 1)}
+
+
+def between(curve: Mapping[int, float], updates: float) -> float:
+    """Return a curve's value at a number of updates: linear over its logarithm."""
+    return float(np.interp(math.log(updates), np.log(list(curve)), list(curve.values())))
+
+
+def choice(method: str, curves: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the rule that loses least to the best of each curve on average.
+
+    Of rules within a tenth of a point the one with fewer updates.
+    """
+    grid, found = UPDATES[method], []
+    for root in ROOTS:
+        for least in grid:
+            rule = {"root": root, "least": least, "most": grid[-1]}
+            counts = {name: fitted_updates(rule, of["videos"]) for name, of in curves.items()}
+            lost = {
+                name: round(max(of["map"].values()) - between(of["map"], counts[name]), 2)
+                for name, of in curves.items()
+            }
+            mean = float(np.mean(list(lost.values())))
+            found.append((round(mean, 1), sum(counts.values()), rule, counts, lost))
+    mean, _, rule, counts, lost = min(found, key=lambda each: each[:2])
+    return {"rule": rule, "mean_lost": mean, "updates": counts, "lost": lost}
 
 
 def main() -> None:
     parser = record_parser(__doc__)
-    parser.add_argument("--sets", nargs="+", type=int, default=[0, 1, 2, 3])
-    parser.add_argument("--methods", nargs="+", required=True)
-    parser.add_argument("--rates", nargs="+", type=float, default=[0])
-    parser.add_argument("--dim", type=int, default=128)
-    parser.add_argument("--most", type=int, default=800)
-    parser.add_argument("--batch", type=int)
-    parser.add_argument("--longest", type=int, default=250)
+    parser.add_argument("--methods", nargs="+", default=list(UPDATES))
+    parser.add_argument("--minutes", type=float, default=14, help="then no further set is begun")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--changes", default="")
     args = parser.parse_args()
-    import yaml
-
     keep_freed_memory()
     torch.set_num_threads(1)
-    allsets = {**CHOOSE, **CHECK}
-    names = [list(allsets)[n] for n in args.sets]
+    results: dict[str, Any] = {method: {} for method in args.methods}
     with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            bench = Bench(allsets[name], args.dim, Path(folder))
-            for method in args.methods:
-                for rate in args.rates:
-                    changes = {"data": {}, "train": {}}
-                    if rate:
-                        changes["train"]["lr"] = rate / (2 * args.dim)
-                    if method not in ("acn", "untrimmednet"):
-                        changes["data"]["length"] = max(8, min(bench.median, args.longest))
-                    if method == "cavf":
-                        changes["data"] |= {"batch": 10, "pairs": 3}
-                    if args.batch:
-                        changes["data"]["batch"] = args.batch
-                    if args.changes:
-                        changes = merged(changes, yaml.safe_load(args.changes))
-                    t = time.process_time()
-                    got = curve(
-                        bench, method, args.seed, [u for u in UPDATES if u <= args.most], changes
-                    )
-                    print(
-                        name,
-                        "|",
-                        method,
-                        rate,
-                        args.changes,
-                        "T",
-                        changes["data"].get("length"),
-                        got,
-                        "cpu %.0f" % (time.process_time() - t),
-                        flush=True,
-                    )
+        benches: dict[str, Bench] = {}
+        for method in args.methods:
+            for name, own in {**CHOOSE, **CHECK}.items():
+                if name not in SETS.get(method, (name,)):
+                    continue
+                if time.process_time() > 60 * args.minutes:
+                    results[method].setdefault("left_out", []).append(name)
+                    continue
+                bench = benches.setdefault(name, None) or Bench(own, Path(folder))
+                benches[name] = bench
+                measure(bench, method, name, args.seed, results[method])
+                print(method, name, results[method], f"{time.process_time():.0f} s", flush=True)
+                if not args.dry_run:
+                    settings = {"seed": args.seed, "roots": ROOTS, "updates": UPDATES, "dim": DIM}
+                    write_record("own_schedule", results, settings=settings)
+
+
+def measure(bench: Bench, method: str, name: str, seed: int, results: dict[str, Any]) -> None:
+    """Add a set's curve to a method's results, and on a set of CHECK what the rule gives there."""
+    values, seconds = curve(bench, method, seed, UPDATES[method])
+    of = {"videos": bench.videos, "map": values, "seconds": round(seconds, 4)}
+    of["thumos14"] = thumos14_cost(bench, method)
+    part = results.setdefault("choose" if name in CHOOSE else "check", {})
+    part[name] = of
+    results["choice"] = choice(method, results["choose"])
+    if name in CHOOSE:
+        return
+    updates = fitted_updates(results["choice"]["rule"], bench.videos)
+    ours, _ = curve(bench, method, seed, [updates])
+    best = max(values.values())
+    of["rule"] = {"updates": updates, "map": ours[updates], "lost": round(best - ours[updates], 2)}
+    of["rule"]["seconds"] = round(updates * seconds, 1)
 
 
 if __name__ == "__main__":
