@@ -37,7 +37,7 @@ from wstal.localize.scores import Scores
 from wstal.methods.acn.localize import fuse_proposals
 from wstal.methods.contract import localization_half
 from wstal.train.data import TrainingSet
-from wstal.train.loop import Trainer, keep_freed_memory, run_config
+from wstal.train.loop import Trainer, in_snippets, keep_freed_memory, run_config
 from wstal.train.scoring import Scorer
 
 from benchmarks.record import FOLDER, record_parser, write_record
@@ -80,7 +80,9 @@ UPDATES = {
     "co2net": (100, 200, 400, 800),
 }
 # CO2-Net takes many seconds for 100 updates of long videos.
-SETS = {"co2net": ("12 videos of 10 s, 2 classes", "40 videos of 40 s, 5 classes", "demo_val", "demo")}
+SETS = {
+    "co2net": ("12 videos of 10 s, 2 classes", "40 videos of 40 s, 5 classes", "demo_val", "demo")
+}
 ROOTS = (0, 8, 16, 32, 64)
 UPSTREAM_UPDATES = 400  # of UntrimmedNet, which ACN starts from
 
@@ -154,6 +156,8 @@ class Bench:
         data = TrainingSet(
             self.features, self.labels, settings.run.streams, settings.data, CPU, upstream
         )
+        settings = in_snippets(settings, float(self.features.attrs["step"]), data.lengths)
+        data.length = settings.data.length
         return Trainer(settings, data, self.features.dims, seed, CPU), settings
 
     def train(

@@ -176,7 +176,9 @@ def test_rows_that_cannot_be_are_refused_with_key_value_and_remedy(catalog, sect
 
 
 def test_a_length_in_seconds_is_in_the_config_only_where_it_is_given(catalog):
-    assert "length_seconds" not in catalog.run_config("demo", "co2net")["data"]
+    demo = catalog.run_config("demo", "co2net")
+    assert not {"length_seconds", "fit_length"} & set(demo["data"])
+    assert "lr_width" not in demo["train"]
     change = {"methods": {"untrimmednet": {"data": {"length_seconds": 13.4}}}}
     changed = load_catalog(change).run_config("demo", "untrimmednet")
     assert changed["data"]["length_seconds"] == 13.4

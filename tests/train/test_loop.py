@@ -17,10 +17,12 @@ from wstal.base.errors import WstalError
 from wstal.features.pack import FeatureFile
 from wstal.train.data import TrainingSet
 from wstal.train.loop import (
+    SHORTEST,
     Trainer,
     TrainSettings,
     build_optimizer,
     evaluating,
+    in_snippets,
     keep_freed_memory,
     random_state,
     restore_random_state,
@@ -144,6 +146,20 @@ def test_half_precision_trains_near_single(start):
     assert losses["bf16"] != losses["fp32"]
 
 
+@pytest.mark.parametrize(
+    ("data", "lengths", "drawn"),
+    [
+        ({"length": 250}, [30, 40, 90], 40),
+        ({"length": 32}, [30, 40, 90], 32),  # no more than `length`
+        ({"length": 250}, [2, 3, 4], SHORTEST),
+        ({"length": 250, "length_seconds": 9.6}, [30, 40, 90], 15),  # nor than the seconds
+    ],
+)
+def test_a_length_that_fits_is_the_medians_within_what_is_given(project, data, lengths, drawn):
+    config = run_config(small_config(project, data={**data, "fit_length": True}))
+    assert in_snippets(config, 0.64, np.array(lengths)).data.length == drawn
+
+
 @pytest.mark.parametrize("given", [{}, {"iterations": 3, "epochs": 2}])
 def test_either_iterations_or_epochs_are_given(given):
     with pytest.raises(WstalError, match="give one of them, and null for the other"):
@@ -160,6 +176,13 @@ def test_epochs_give_the_number_of_updates_and_the_schedule_its_rates(start):
         trainer.step()
         rates.append(trainer.optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([1e-3] * 3 + [1e-4] * 1 + [1e-5] * 2)
+
+
+def test_narrower_features_take_a_larger_rate_where_its_width_is_given(start):
+    trainer = start(lr=1e-3, lr_width=4096)
+    trainer.step()
+    width = sum(trainer.data.rows.shape[1:])
+    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * 4096 / width)
 
 
 def losses(trainer, steps):

@@ -38,8 +38,8 @@ from wstal.features.pack import FeatureFile
 from wstal.flow.tvl1_backends.cpu import cache_folder
 from wstal.localize.scores import Scores
 from wstal.train.checkpoint import versions
-from wstal.train.data import SHORTEST, TrainingSet
-from wstal.train.loop import Trainer, keep_freed_memory, run_config
+from wstal.train.data import TrainingSet
+from wstal.train.loop import SHORTEST, Trainer, keep_freed_memory, run_config
 from wstal.train.scoring import Scorer
 
 SHORT, LONG = 0.66, 3.22  # s, of two clips: of one snippet and of five
@@ -295,7 +295,7 @@ def _measure_run(
         keep_freed_memory()
     given = config["data"]["length"]
     length = given or snippets
-    if config["data"]["fit_length"]:
+    if config["data"].get("fit_length"):
         length = min(length, max(SHORTEST, snippets))
     rows = min(length, LONGEST)
     drawn = {"length": given and rows, "fit_length": False}

@@ -56,6 +56,9 @@ from wstal.train.loop import TrainSettings
 
 NETWORKS = ("i3d_rgb", "i3d_flow", "vggish")  # stages of networks that are no backbones
 WITHOUT_NETWORK = ("simulated", "imported")  # makers of streams that are no networks
+# Settings that came later and ask for nothing where they are null or false: left out there, so that
+# finished runs, which were trained without them, have the same config.
+LATER = (("data", "length_seconds"), ("data", "fit_length"), ("train", "lr_width"))
 
 
 @dataclass(frozen=True)
@@ -363,12 +366,12 @@ def check_run(method: str, config: Mapping[str, Any], source: str) -> dict[str, 
         tree[name] = checked_tree(cls, config.get(name, {}), source, name)
     run, loss = training.read_run(tree), from_plain(training.loss_settings, tree["loss"])
     try:
-        seconds = tree["data"]["length_seconds"]
-        training.check(run, tree["data"]["length"], loss, seconds)
+        training.check(run, tree["data"]["length"], loss, tree["data"]["length_seconds"])
     except SettingsError as error:
         raise WstalError(f"{source}: {error}") from error
-    if seconds is None:  # a key that came later: finished runs were trained without it
-        del tree["data"]["length_seconds"]
+    for section, key in LATER:
+        if not tree[section][key]:
+            del tree[section][key]
     return tree
 
 

@@ -22,8 +22,6 @@ from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores, VideoScores, softmax
 from wstal.methods.contract import Batch
 
-SHORTEST = 8  # snippets drawn from short videos: several of them are the strongest eighth
-
 
 @dataclass(frozen=True)
 class DataSettings:
@@ -35,7 +33,7 @@ class DataSettings:
     # Seconds of a video in place of `length`: as many snippets as fit the step of the features, and
     # as the method takes; null: `length` counts.
     length_seconds: Positive | None = None
-    # true: as many as the median training video has, if that is less than `length` (at least 8)
+    # true: no more than the median training video has (but at least 8)
     fit_length: bool = False
     pairs: Annotated[int, Ge(0)] = 0  # pairs of videos of one class among them
     # random: videos are drawn with replacement | epochs: every video once, in random order
@@ -197,8 +195,6 @@ class TrainingSet:
         long = self.lengths >= settings.min_snippets
         self.sampler = build_sampler(labels, settings, nonzero, long)
         self._drawn = int(long.sum())
-        if settings.fit_length and self.length is not None:
-            self._fit_length(self.length)
         self._note_classes(labels, settings.pairs)
         rows = torch.from_numpy(np.concatenate(list(arrays.values())))
         self.standardization = Standardization.of(rows, settings.standardize)
@@ -207,15 +203,6 @@ class TrainingSet:
         counts = dict(zip(self.ids, self.lengths.tolist(), strict=True))
         self.upstream_rows = _on(device, snippet_arrays(upstream, counts))
         self.upstream_videos = _on(device, video_arrays(upstream, counts))
-
-    def _fit_length(self, most: int) -> None:
-        """Draw as many snippets as the median video has, within SHORTEST and `most`."""
-        median = int(np.median(self.lengths))
-        self.length = min(most, max(SHORTEST, median))
-        self.notes.append(
-            f"{self.length} snippets are drawn from each video: the median training video has "
-            f"{median}, and data.length allows {most}"
-        )
 
     def _read(
         self, features: FeatureFile, annotations: Annotations, settings: DataSettings

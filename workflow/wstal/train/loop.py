@@ -29,6 +29,7 @@ from wstal.train.data import DataSettings, TrainingSet
 
 Precision = Literal["fp32", "tf32", "bf16"]
 Compile = Literal["none", "default", "reduce-overhead"]
+SHORTEST = 8  # snippets drawn of short videos: several of them are the strongest eighth
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,17 @@ def run_config(plain: Mapping[str, Any]) -> RunConfig:
     return config
 
 
-def in_snippets(config: RunConfig, step: float) -> RunConfig:
-    """Return the config with `data.length` in place of `length_seconds`, at `step` s a row.
+def in_snippets(config: RunConfig, step: float, lengths: np.ndarray) -> RunConfig:
+    """Return the config with the `data.length` that `length_seconds` and `fit_length` ask for.
 
-    Raises SettingsError if the method takes no such length.
+    `step` is seconds a row, `lengths` `[V]` the rows of the training videos. Raises SettingsError
+    if the method takes no such length.
     """
-    if (seconds := config.data.length_seconds) is None:
+    length, seconds = config.data.length, config.data.length_seconds
+    if config.data.fit_length and (length or seconds):
+        median = max(SHORTEST, int(np.median(lengths)))
+        seconds = min(median * step, seconds or length * step)
+    if seconds is None:
         return config
     length = config.method.fitting_length(seconds, step, config.loss)
     return replace(config, data=replace(config.data, length=length))

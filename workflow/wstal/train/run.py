@@ -128,10 +128,12 @@ def train_run(
     if device.type == "cpu":
         keep_freed_memory()
     step = float(features.attrs["step"])
-    settings = in_snippets(run_config(config), step)
+    settings = run_config(config)
     streams = settings.run.streams
     learned = upstream if teachers is None else teachers
     data = TrainingSet(features, annotations, streams, settings.data, device, learned)
+    settings = in_snippets(settings, step, data.lengths)
+    data.length = settings.data.length
     trainer = Trainer(settings, data, features.dims, seed, device)
     start_notes = initialize(trainer.model, initial["model"]) if initial else []
     ids = features.ids("val") + features.ids("test")
