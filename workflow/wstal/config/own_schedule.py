@@ -3,7 +3,7 @@
 A paper's schedule was made for one set. A dataset of kind `folder` has a schedule of its own
 instead, computed before any job from what its labels say: how many videos train, of how many
 classes. What depends on the length of the videos, which is known once their features are there, is
-decided by training (`data.fit_length`). docs/workflow.md states the rules,
+decided by training (`data.fit_length`). docs/own_data.md states the rules,
 benchmarks/studies/own_schedule.py compares them with the best schedule of simulated sets.
 """
 
