@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from wstal.base.errors import WstalError
 from wstal.config.catalog import load_catalog
@@ -146,3 +148,11 @@ def test_an_unknown_setting_in_a_fit_is_refused_with_the_nearest():
 
 def test_a_method_without_a_fit_trains_as_its_yaml_says():
     assert fitted({"method": "toy"}, LabelCounts(10, 2, True), {}) == {}
+
+
+def test_the_updates_of_a_method_are_those_that_the_record_chose(catalog, project):
+    record = json.loads((project / "benchmarks/results/own_schedule.json").read_text())
+    chosen = {m: of["choice"]["rule"] for m, of in record["results"].items() if of.get("check")}
+    assert chosen
+    for method, rule in chosen.items():
+        assert catalog.methods[method]["fit"]["updates"] == rule
