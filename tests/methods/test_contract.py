@@ -17,6 +17,7 @@ from method_configs import method_config, method_yaml, resolved
 from wstal.base.errors import WstalError
 from wstal.base.settings import SettingsError, defaults, from_plain, to_plain
 from wstal.config.layers import NOT_A_RUN
+from wstal.config.validation import LATER
 from wstal.methods import contract
 from wstal.methods.contract import (
     NOTHING,
@@ -81,14 +82,14 @@ def test_every_run_of_a_method_is_a_tree_of_its_settings(method, project):
         for dataset in datasets:
             plain = resolved(content, dataset, variant)
             config = run_config(plain)
-            data = to_plain(config.data)
-            if data["length_seconds"] is None:  # in a run's config only where it is given
-                del data["length_seconds"]
+            parts = {n: to_plain(getattr(config, n)) for n in ("loss", "data", "train")}
+            for section, key in LATER:  # in a run's config only where they are given
+                if not parts[section][key]:
+                    del parts[section][key]
             assert plain == {
                 "method": method,
                 **to_plain(config.run),
-                **{name: to_plain(getattr(config, name)) for name in ("loss", "train")},
-                "data": data,
+                **parts,
                 "localize": to_plain(from_plain(half.settings, plain["localize"])),
             }
 
