@@ -342,6 +342,8 @@ RUN_BY = {
     "headline": "workflow/test_own_videos.py::test_a_handful_of_clips_ends_in_video_level_map",
     "summarize": "workflow/test_entry_dag.py::test_published_features_go_to_map_without_any_video",
     "pack": "workflow/test_own_videos.py::test_features_are_those_of_the_dag_under_the_same_keys",
+    "zero_shot": "workflow/test_zero_shot_dag.py::"
+    "test_names_of_classes_go_to_map_and_prompts_change_no_feature",
     "viewer": "workflow/test_add_method.py::test_its_viewer_shows_proposals_and_attention",
     "operating": "scripts/test_jobs.py::test_calibrate_and_operate",
     "score_given": "workflow/test_entry_dag.py::test_given_proposals_are_scored_and_nothing_else_is_promised",
