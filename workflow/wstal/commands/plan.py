@@ -24,14 +24,13 @@ from pathlib import Path
 
 import torch
 
-from wstal.commands.console import WEIGHTS, Add, Program
+from wstal.commands.console import Add, Program
 from wstal.apply.calibration import SIZE, RecipeCost, recipe_cost, run_cost, start_cost
 from wstal.base.device import lease
 from wstal.base.files import read_cached, write_cached
-from wstal.commands.run import check_configfiles, snakemake
 from wstal.commands.watch import duration
-from wstal.commands.why import Job, dry_run_jobs
-from wstal.config import missing, run_progress
+from wstal.commands.why import Job, absent_weights, dry_run
+from wstal.config import run_progress
 from wstal.config.catalog import Catalog, load_catalog, own_config
 from wstal.config.footage import Footage, dataset_footage
 from wstal.config.installation import ROOT
@@ -219,25 +218,20 @@ def add_arguments(add: Add) -> None:
 
 
 def plan(args: argparse.Namespace) -> str | None:
-    check_configfiles(args.words)
-    command, folder = snakemake(["--dry-run", "--cores", "1", *(args.words or ["all"])])
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True)
-    text = done.stdout + done.stderr  # of a dry run either may have the reason
-    if done.returncode:
-        return text
+    jobs, folder, refused = dry_run(args.words)
+    if refused:
+        return refused
     catalog, cores = _asked(args.words, folder)
     os.chdir(folder)
     torch.set_num_threads(1)  # as in jobs
-    jobs, kept = dry_run_jobs(text), folder / run_progress.FOLDER
+    kept = folder / run_progress.FOLDER
     with lease(catalog.top["device"]) as device:
         known = read_cached(kept / run_progress.DURATIONS) or {}
         estimate = Estimate(jobs, catalog, known, device)
     write_cached(kept / run_progress.EXPECTED, estimate.expected)
     for line in [*lines(estimate, cores), *kept_stages(jobs, estimate.footage, folder)]:
         print(line)
-    sources, terms = (read_yaml(WEIGHTS / name) for name in ("sources.yaml", "terms.yaml"))
-    fetched = [job.output for job in jobs if job.rule == "fetch_weights"]
-    if text := missing.weights_page(fetched, sources, terms):
+    if text := absent_weights(jobs):
         print(text)
     return None
 

@@ -14,6 +14,7 @@ import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from wstal.commands.console import WEIGHTS, Add, Program
 from wstal.base.files import read_cached
@@ -119,21 +120,32 @@ def add_arguments(add: Add) -> None:
 
 
 def why(args: argparse.Namespace) -> str | None:
-    check_configfiles(args.words)
-    command, folder = snakemake(["--dry-run", "--cores", "1", *(args.words or ["all"])])
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True)
-    text = done.stdout + done.stderr  # of a dry run either may have the reason
-    if done.returncode:
-        return text
-    jobs = dry_run_jobs(text)
+    jobs, folder, refused = dry_run(args.words)
+    if refused:
+        return refused
     print(explain(jobs))
     if line := cost(jobs, read_cached(folder / run_progress.FOLDER / run_progress.DURATIONS) or {}):
         print(line)
-    sources, terms = (read_yaml(WEIGHTS / name) for name in ("sources.yaml", "terms.yaml"))
-    fetched = [job.output for job in jobs if job.rule == "fetch_weights"]
-    if text := missing.weights_page(fetched, sources, terms):
+    if text := absent_weights(jobs):
         print(text)
     return None
+
+
+def dry_run(words: list[str]) -> tuple[list[Job], Path, str]:
+    """Return the jobs that would run for targets, the working folder, and Snakemake's refusal."""
+    check_configfiles(words)
+    command, folder = snakemake(["--dry-run", "--cores", "1", *(words or ["all"])])
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True)
+    text = done.stdout + done.stderr  # of a dry run either may have the reason
+    return ([], folder, text) if done.returncode else (dry_run_jobs(text), folder, "")
+
+
+def absent_weights(jobs: Iterable[Job]) -> str:
+    """Return the page of the weights that the jobs would fetch, or nothing."""
+    sources, terms = (read_yaml(WEIGHTS / name) for name in ("sources.yaml", "terms.yaml"))
+    return missing.weights_page(
+        [job.output for job in jobs if job.rule == "fetch_weights"], sources, terms
+    )
 
 
 COMMAND = Program(__doc__, add_arguments, why, passes_on=True)
