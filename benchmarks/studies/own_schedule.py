@@ -6,7 +6,7 @@ schedule. On the sets of CHOOSE the rule `root` x sqrt(training videos), at leas
 chosen: the one that loses least to the best on average. On those of CHECK a run is trained as the
 rule says. Simulated sets are made anew; the rendered ones are read from results/ (targets:
 results/demo/demo_i3d/features.h5, results/demo_val/demo_i3d/features.h5). One seed; seconds are
-processor time.
+processor time. Methods that are not measured keep what the record has of them, with its commit.
 
 Examples:
   OMP_NUM_THREADS=1 python -m benchmarks.studies.own_schedule
@@ -15,6 +15,7 @@ Examples:
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 import time
@@ -40,8 +41,9 @@ from wstal.train.data import TrainingSet
 from wstal.train.loop import Trainer, in_snippets, keep_freed_memory, run_config
 from wstal.train.scoring import Scorer
 
-from benchmarks.record import FOLDER, record_parser, write_record
+from benchmarks.record import FOLDER, commit, record_parser, write_record
 
+RECORD = FOLDER / "results" / "own_schedule.json"
 CPU = torch.device("cpu")
 TIOUS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
 DIM = 128  # of each simulated stream
@@ -292,7 +294,7 @@ def main() -> None:
     args = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
-    results: dict[str, Any] = {method: {} for method in args.methods}
+    results: dict[str, Any] = {method: {"commit": commit()} for method in args.methods}
     with tempfile.TemporaryDirectory() as folder:
         benches: dict[str, Bench] = {}
         for method in args.methods:
@@ -308,7 +310,8 @@ def main() -> None:
                 print(method, name, results[method], f"{time.process_time():.0f} s", flush=True)
                 if not args.dry_run:
                     settings = {"seed": args.seed, "roots": ROOTS, "updates": UPDATES, "dim": DIM}
-                    write_record("own_schedule", results, settings=settings)
+                    kept = json.loads(RECORD.read_text())["results"]
+                    write_record("own_schedule", {**kept, **results}, settings=settings)
 
 
 def measure(bench: Bench, method: str, name: str, seed: int, results: dict[str, Any]) -> None:
