@@ -8,6 +8,7 @@ import pytest
 from wstal.base.errors import WstalError
 from wstal.config.catalog import load_catalog
 from wstal.config.own_schedule import (
+    LEAST_BACKGROUND,
     LabelCounts,
     check_fit,
     fitted,
@@ -43,6 +44,7 @@ def catalog():
         "acn": {"train": {"epochs": 7}},
     }
     about = {"mine": MINE, "other": MINE, "named": MINE | {"settings": "thumos14"}}
+    about |= {f"share{share}": MINE | {"action_share": share / 100} for share in (5, 30, 100)}
     return load_catalog({"datasets": about, "methods": methods})
 
 
@@ -86,6 +88,77 @@ def test_a_tiny_set_draws_no_more_videos_than_it_has_and_no_pairs_without_two_of
     labelled(1, 1)
     data = catalog.run_config("mine", "co2net")["data"]
     assert (data["batch"], data["pairs"]) == (3, 0)
+
+
+# The share of a video that is action, where the user states it
+
+
+@pytest.mark.parametrize(("name", "divisor"), [("share5", 20), ("share30", 3), ("share100", 1)])
+def test_the_action_share_is_the_share_of_rows_that_a_top_k_takes(labelled, catalog, name, divisor):
+    labelled(4, 3)
+    co2net, tssam = (catalog.run_config(name, run) for run in ("co2net", "tssam"))
+    assert co2net["loss"]["topk"] == co2net["localize"]["video_topk"] == divisor
+    assert tssam["model"]["topk"] == {"fg": divisor, "ct": 2, "bg": 2}
+    assert catalog.run_config(name, "cavf")["loss"]["topk"] == divisor
+
+
+@pytest.mark.parametrize(("name", "background"), [("share5", 0.95), ("share30", 0.7)])
+def test_the_rest_of_a_video_is_the_weight_of_background(labelled, catalog, name, background):
+    labelled(4, 3)
+    found = catalog.run_config(name, "cavf")["loss"]["mil_background"]
+    assert found == pytest.approx(background)
+
+
+def test_a_video_of_action_alone_leaves_background_the_weight_that_trains(labelled, catalog):
+    labelled(4, 3)
+    assert catalog.run_config("share100", "cavf")["loss"]["mil_background"] == LEAST_BACKGROUND > 0
+
+
+def test_without_an_action_share_a_top_k_keeps_the_methods_value(labelled, catalog):
+    labelled(4, 3)
+    own, paper = (catalog.run_config(name, "co2net") for name in ("other", "thumos14"))
+    assert own["loss"] == paper["loss"] and own["localize"] == paper["localize"]
+    own = catalog.run_config("other", "cavf")["loss"]
+    assert (own["topk"], own["mil_background"]) == (8, 0.5)
+
+
+def test_a_setting_of_the_method_is_stronger_than_the_action_share(labelled):
+    labelled(4, 3)
+    change = {"cavf": {"loss": {"topk": 6}}, "co2net": {"variants": {"few": {"loss": {"topk": 9}}}}}
+    about = {"mine": MINE | {"action_share": 0.3}}
+    own = load_catalog({"datasets": about, "methods": change})
+    cavf = own.run_config("mine", "cavf")["loss"]
+    assert cavf["topk"] == 6 and cavf["mil_background"] == pytest.approx(0.7)
+    assert own.run_config("mine", "co2net-few")["loss"]["topk"] == 9
+
+
+def test_the_action_share_is_named_beside_the_numbers(labelled, catalog):
+    labelled(4, 3)
+    note = catalog.settings_note("share30", "co2net", "demo_i3d")
+    assert note == "schedule of 8 training videos of 2 classes, action share 0.3"
+    # Its soft selection has no top-k.
+    assert "share" not in catalog.settings_note("share30", "untrimmednet", "demo_i3d")
+
+
+@pytest.mark.parametrize("share", [0, -0.3, 30])
+def test_a_share_that_is_none_is_refused_with_file_value_and_remedy(share):
+    with pytest.raises(WstalError) as caught:
+        load_catalog({"datasets": {"mine": MINE | {"action_share": share}}})
+    message = str(caught.value)
+    assert "datasets.mine: action_share" in message and repr(share) in message
+    assert "above 0 and at most 1" in message and "leave it out" in message
+
+
+@pytest.mark.parametrize(
+    ("about", "reason"),
+    [
+        ({"kind": "thumos14"}, "kind thumos14 does not read it; remove"),
+        (MINE | {"settings": "thumos14"}, "settings of thumos14 .* remove one of the two"),
+    ],
+)
+def test_a_share_that_nothing_would_read_is_refused(about, reason):
+    with pytest.raises(WstalError, match=rf"datasets.mine: action_share: .*{reason}"):
+        load_catalog({"datasets": {"mine": about | {"action_share": 0.3}}})
 
 
 # What overrides it
@@ -139,6 +212,19 @@ def test_without_labels_the_configuration_can_still_be_read(catalog, tmp_path, m
 def test_bounds_that_make_no_sense_are_refused(updates):
     with pytest.raises(WstalError, match=r"co2net.yaml: fit.updates is .*1 <= L <= M"):
         check_fit({"updates": updates}, "co2net.yaml")
+
+
+@pytest.mark.parametrize("rule", [3, {"divisor": ["loss.topk"]}, {"divisors": "loss.topk"}])
+def test_a_rule_for_the_action_share_that_makes_no_sense_is_refused(rule):
+    fit = {"updates": {"root": 1, "least": 1, "most": 1}, "action_share": rule}
+    with pytest.raises(WstalError, match=r"co2net.yaml: fit.action_share is .*divisors: \["):
+        check_fit(fit, "co2net.yaml")
+
+
+def test_a_rule_for_the_action_share_names_settings_that_there_are():
+    rule = {"divisors": ["loss.top"]}
+    with pytest.raises(WstalError, match=r"\(fit\).*loss.top.*topk"):
+        load_catalog({"methods": {"co2net": {"fit": {"action_share": rule}}}})
 
 
 def test_an_unknown_setting_in_a_fit_is_refused_with_the_nearest():

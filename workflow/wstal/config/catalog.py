@@ -126,7 +126,8 @@ class Catalog:
         if counts:
             overlays = run_overlays(model, settings, variant, recipe)
             later = merged(self.changed.get(method, {}), overlays)
-            config = merged(config, fitted(model, counts, later), later)
+            share = self.datasets[dataset]["action_share"]
+            config = merged(config, fitted(model, counts, later, share), later)
         source = f"{self.sources[f'methods/{method}']} ({run} on {dataset}, {recipe})"
         return check_run(method, config, source)
 
@@ -148,7 +149,10 @@ class Catalog:
         """Return whose settings a run takes, where they are not the dataset's or recipe's own."""
         method, source = split_run(run)[0], self.settings(dataset, run)
         if counts := self.counts(dataset, run):
-            return f"schedule of {counts.videos} training videos of {counts.classes} classes"
+            share = self.datasets[dataset]["action_share"]
+            read = share is not None and self.methods[method][FIT].get("action_share")
+            note = f"schedule of {counts.videos} training videos of {counts.classes} classes"
+            return f"{note}, action share {share:g}" if read else note
         if source == dataset or recipe in (self.methods[method].get("recipes") or {}):
             return ""
         return f"settings of {source}" if source else f"default settings of {method}"

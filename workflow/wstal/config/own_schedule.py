@@ -2,8 +2,9 @@
 
 A paper's schedule was made for one set. A dataset of kind `folder` has a schedule of its own
 instead, computed before any job from what its labels say: how many videos train, of how many
-classes. What depends on the length of the videos, which is known once their features are there, is
-decided by training (`data.fit_length`). docs/own_data.md states the rules,
+classes; and from the share of a video that is action, where the dataset's YAML states it
+(`action_share`). What depends on the length of the videos, which is known once their features are
+there, is decided by training (`data.fit_length`). docs/own_data.md states the rules,
 benchmarks/studies/own_schedule.py compares them with the best schedule of simulated sets.
 """
 
@@ -15,11 +16,14 @@ from typing import Any, NamedTuple
 
 from wstal.base.errors import WstalError
 from wstal.config.dataset_files import Dataset, own_annotations
+from wstal.config.layers import merged
 
 SCORINGS = 5  # of the videos to score, in a training
 LOG_ROWS = 20  # in log.csv
 TRAINING = ("iterations", "epochs")  # how long a run trains
 BOUNDS = ("root", "least", "most")  # keys of `fit.updates`
+RULES = ("updates", "action_share")  # keys of `fit` that are no settings themselves
+LEAST_BACKGROUND = 0.05  # with 0 nothing makes a snippet background
 
 
 class LabelCounts(NamedTuple):
@@ -47,7 +51,10 @@ def label_counts(name: str, dataset: Dataset) -> LabelCounts | None:
 
 
 def fitted(
-    model: Mapping[str, Any], counts: LabelCounts, later: Mapping[str, Any]
+    model: Mapping[str, Any],
+    counts: LabelCounts,
+    later: Mapping[str, Any],
+    action_share: float | None = None,
 ) -> dict[str, Any]:
     """Return the overlay of a method's YAML for a set of own videos; {} without a section `fit`.
 
@@ -56,7 +63,9 @@ def fitted(
     fit = model.get("fit")
     if not fit:
         return {}
-    overlay = {key: dict(part) for key, part in fit.items() if key != "updates"}
+    overlay = {key: dict(part) for key, part in fit.items() if key not in RULES}
+    if action_share is not None:
+        overlay = merged(overlay, shared(fit.get("action_share") or {}, action_share))
     updates = fitted_updates(fit["updates"], counts.videos)
     data, train = overlay.setdefault("data", {}), overlay.setdefault("train", {})
     own = {**model.get("data", {}), **data}
@@ -75,8 +84,28 @@ def fitted_updates(bounds: Mapping[str, float], videos: int) -> int:
     return round(min(max(bounds["root"] * math.sqrt(videos), bounds["least"]), bounds["most"]))
 
 
+def shared(rule: Mapping[str, Any], share: float) -> dict[str, Any]:
+    """Return the settings that follow from the share of a video that is action.
+
+    `rule` names them by their paths: under `divisors` those of a top-k, which takes a video's
+    T / divisor strongest rows; under `background` the weight of background as a target.
+    """
+    values = dict.fromkeys(rule.get("divisors", ()), max(round(1 / share), 1))
+    if "background" in rule:
+        values[rule["background"]] = max(round(1 - share, 6), LEAST_BACKGROUND)
+    settings: dict[str, Any] = {}
+    for path, value in values.items():
+        for key in reversed(path.split(".")):
+            value = {key: value}
+        settings = merged(settings, value)
+    return settings
+
+
 def check_fit(fit: Any, source: str) -> None:
-    """Raise WstalError unless a section `fit` has `updates` with numbers for BOUNDS."""
+    """Raise WstalError unless a section `fit` has `updates` with numbers for BOUNDS.
+
+    Its `action_share`, if there is one, names settings (`shared`).
+    """
     bounds = fit.get("updates") if isinstance(fit, Mapping) else None
     if (
         not isinstance(bounds, Mapping)
@@ -87,4 +116,16 @@ def check_fit(fit: Any, source: str) -> None:
         raise WstalError(
             f"{source}: fit.updates is {bounds!r}; expected {{root: R, least: L, most: M}} with "
             "numbers and 1 <= L <= M: R times the square root of the training videos, from L to M"
+        )
+    rule = fit.get("action_share") or {}
+    if (
+        not isinstance(rule, Mapping)
+        or not set(rule) <= {"divisors", "background"}
+        or not isinstance(rule.get("divisors", []), list)
+        or not all(isinstance(each, str) for each in rule.get("divisors", []))
+        or not isinstance(rule.get("background", ""), str)
+    ):
+        raise WstalError(
+            f"{source}: fit.action_share is {rule!r}; expected the paths of settings, as in "
+            "{divisors: [loss.topk], background: loss.mil_background}"
         )

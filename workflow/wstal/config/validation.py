@@ -510,7 +510,7 @@ def _check_method(
         settings_source(model, dataset, content["datasets"])
     if model.get(FIT) is not None:
         check_fit(model[FIT], source)
-        fit = fitted(model, LabelCounts(100, 10, True), {})
+        fit = fitted(model, LabelCounts(100, 10, True), {}, action_share=0.3)
         check_run(method, merged(resolve_run(model, "", None), fit), f"{source} ({FIT})")
     variants = [None, *(model.get("variants") or {})]
     for dataset in ["", *(model.get("datasets") or {})]:

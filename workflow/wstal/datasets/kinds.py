@@ -66,6 +66,9 @@ class DatasetSettings:
     # own name, or, of kinds thumos14, activitynet and ave, those of the one dataset of its kind;
     # otherwise each method's own values, made for its paper's main dataset.
     settings: str | None = None
+    # Kind folder: the share of a video that you expect to be action, above 0 and at most 1; the
+    # section `fit` of a method's YAML says which settings follow from it. null: the method's own.
+    action_share: float | None = None
     recipe: str = "i3d_tvl1"  # default feature recipe
     protocol: str = "folder"  # default protocol
     # Training seeds; every number is their mean and standard deviation.
@@ -82,6 +85,7 @@ class DatasetSettings:
 
     def __post_init__(self) -> None:
         refuse_repeated("seeds", self.seeds)
+        self._check_action_share()
         places = {key: getattr(self, key) for key in ("videos", "labels", "segments", "features")}
         places |= {f"proposals.{name}": path for name, path in self.proposals.items()}
         places |= {
@@ -99,6 +103,25 @@ class DatasetSettings:
                     f"proposals: {name!r} cannot name proposals; use lower-case letters, digits, "
                     "_ and -, a letter first"
                 )
+
+    def _check_action_share(self) -> None:
+        share = self.action_share
+        if share is None:
+            return
+        if not 0 < share <= 1:
+            raise SettingsError(
+                f"action_share: {share:g} is no share of a video; write a number above 0 and at "
+                "most 1 (0.3: three tenths of a video are action), or leave it out"
+            )
+        if self.kind != "folder":
+            raise SettingsError(
+                f"action_share: {share:g}, but kind {self.kind} does not read it; remove it"
+            )
+        if self.settings:
+            raise SettingsError(
+                f"action_share: {share:g} belongs to a schedule of the dataset's own, and it takes "
+                f"the settings of {self.settings} instead; remove one of the two"
+            )
 
 
 CHOICES = {
