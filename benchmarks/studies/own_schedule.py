@@ -11,6 +11,7 @@ processor time. Methods that are not measured keep what the record has of them, 
 Examples:
   OMP_NUM_THREADS=1 python -m benchmarks.studies.own_schedule
   python -m benchmarks.studies.own_schedule --methods tssam --minutes 2 --dry-run
+  python -m benchmarks.studies.own_schedule --methods acn cavf --without demo_val
 """
 
 from __future__ import annotations
@@ -290,6 +291,7 @@ def main() -> None:
     parser = record_parser(__doc__)
     parser.add_argument("--methods", nargs="+", default=list(UPDATES))
     parser.add_argument("--minutes", type=float, default=14, help="then no further set is begun")
+    parser.add_argument("--without", nargs="+", default=[], help="sets to leave out")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     keep_freed_memory()
@@ -301,7 +303,7 @@ def main() -> None:
             for name, own in {**CHOOSE, **CHECK}.items():
                 if name not in SETS.get(method, (name,)):
                     continue
-                if time.process_time() > 60 * args.minutes:
+                if name in args.without or time.process_time() > 60 * args.minutes:
                     results[method].setdefault("left_out", []).append(name)
                     continue
                 bench = benches.setdefault(name, None) or Bench(own, Path(folder))
