@@ -30,7 +30,7 @@ import torch
 from wstal.base.settings import from_plain
 from wstal.config.catalog import load_catalog
 from wstal.config.layers import merged
-from wstal.config.own_schedule import fitted_updates
+from wstal.config.own_schedule import RULES, fitted_updates
 from wstal.datasets.annotations import Annotations, read_annotations, training_view
 from wstal.demo.simulate import draw_annotations, simulate_features
 from wstal.evaluate.average_precision import detection_map
@@ -204,9 +204,9 @@ def localized(config: Mapping[str, Any], scores: Scores) -> Any:
 
 
 def fit_of(method: str) -> dict[str, Any]:
-    """Return what the method's section `fit` changes besides the updates."""
+    """Return the settings of the method's section `fit` that depend on nothing."""
     fit = load_catalog().methods[method]["fit"]
-    return {key: part for key, part in fit.items() if key != "updates"}
+    return {key: part for key, part in fit.items() if key not in RULES}
 
 
 def curve(

@@ -407,3 +407,33 @@ def test_a_long_commit_subject_is_refused(project, tmp_path, subject, status):
     environment = os.environ | {"LC_ALL": "C.UTF-8"}
     done = subprocess.run([project / ".githooks/commit-msg", message], env=environment)
     assert done.returncode == status
+
+
+@pytest.mark.parametrize(
+    "lines, arguments",
+    [
+        ("global.timeout='180'\n", []),
+        ("global.extra-index-url='https://more/simple'\n", []),
+        ("install.index-url='https://own/simple'\n", ["--default-index", "https://own/simple"]),
+        (":env:.index-url='https://own/simple'\n", ["--default-index", "https://own/simple"]),
+    ],
+)
+def test_setup_gives_uv_the_index_of_pip(lines, arguments, project):
+    install = runpy.run_path(str(project / "envs/install.py"), run_name="install")
+    install["pip_index"].__globals__["pip"] = lambda *arguments, capture: lines
+    assert install["pip_index"]() == arguments
+
+
+def test_setup_installs_by_pip_where_uv_cannot(project):
+    install = runpy.run_path(str(project / "envs/install.py"), run_name="install")
+    calls = []
+
+    def pip(*arguments, capture=False):
+        calls.append(arguments)
+        if "uv" in arguments:
+            raise subprocess.CalledProcessError(1, "pip")
+        return ""
+
+    install["install_libraries"].__globals__["pip"] = pip
+    install["install_libraries"]()
+    assert calls[-1][0] == "install" and "--require-hashes" in calls[-1]
