@@ -107,6 +107,16 @@ def test_the_stage_shares_frames_where_rows_overlap(tmp_path, changes, seen):
     assert sum(network.network.counts) == seen
 
 
+@pytest.mark.parametrize(("batch", "counts"), [(None, [4] * 10), (3, [12, 12, 12, 4])])
+def test_a_batch_that_is_not_stated_is_one_snippet_on_a_cpu(tmp_path, batch, counts):
+    network = framewise()
+    size = {"crop": 16, "short_side": 16, "window": 4, "stride": 4}
+    settings = BackboneSettings("untrained", entries()["clip_base"], batch=batch, **size)
+    job = Job("c", tmp_path / "t", network=LoadedNetwork(network, "untrained", "untrained"))
+    BackboneStage("t", ("frames",)).shard({"frames": decoded_clip(tmp_path)}, settings, job)
+    assert network.network.counts == counts
+
+
 def test_memory_does_not_grow_with_the_video(monkeypatch):
     rows, most = RowGrid(25, 8, 2, stride=3), 0
     from wstal.features import frame_vectors

@@ -24,6 +24,9 @@ from wstal.networks.backbone import BackboneEntry, Interpolation, load_backbone
 from wstal.networks.backbones import entry_numbers
 from wstal.networks.weights import UNTRAINED, WeightFile, identify
 
+# Snippets at a time if the recipe does not say. On CPUs more do not fit into the cache.
+BATCH = {"cpu": 1, "cuda": 8}
+
 
 @dataclass(frozen=True)
 class BackboneSettings(RowSettings):
@@ -39,7 +42,7 @@ class BackboneSettings(RowSettings):
     crop: Annotated[int, Ge(16)]  # px; the size that the weights were trained with
     short_side: Annotated[int, Ge(16)] | None  # px, before the crop; null: squashed to crop
     interpolation: Interpolation = "bilinear"
-    batch: Annotated[int, Ge(1)] = 8  # snippets at a time
+    batch: Annotated[int, Ge(1)] | None = None  # snippets at a time; null: that of BATCH
 
     def __post_init__(self) -> None:
         if self.short_side is not None and self.crop > self.short_side:
@@ -52,6 +55,10 @@ class BackboneSettings(RowSettings):
         """Return the entry with the size that the recipe states."""
         size = {"short_side": self.short_side, "interpolation": self.interpolation}
         return replace(self.entry, crop=self.crop, **size)
+
+    def batch_on(self, device: torch.device) -> int:
+        """Return how many snippets pass the network at a time."""
+        return self.batch or BATCH[device.type]
 
 
 class BackboneStage(NetworkStage):
@@ -99,7 +106,7 @@ class BackboneStage(NetworkStage):
         device = torch.device(job.device)
         network = job.network.network.channels_last().to(device)
         crop = settings.crop if settings.interpolation == "bilinear" else None
-        options = {"crop": crop, "batch": settings.batch, "device": device}
+        options = {"crop": crop, "batch": settings.batch_on(device), "device": device}
         opener, rows = _opener(settings), row_settings(to_plain(settings))
         make = snippet_extractor
         if network.is_framewise and rows.stride < rows.window * rows.every:  # rows share frames

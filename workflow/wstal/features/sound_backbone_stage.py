@@ -23,7 +23,7 @@ class SoundBackboneStage(BackboneStage):
     def extractor(self, settings: BackboneSettings, job: Job) -> Callable[[StageInput], np.ndarray]:
         """Return the function from a video to its rows `[T, D]`."""
         device, entry = torch.device(job.device), settings.entry
-        network = job.network.network.to(device)
+        network, batch = job.network.network.to(device), settings.batch_on(device)
 
         def extract(video: StageInput) -> np.ndarray:
             frames, rows = video_frames(video.files["frames"], self.rows_at(settings))
@@ -31,8 +31,8 @@ class SoundBackboneStage(BackboneStage):
             windows = sound_windows(sound, count, rows.step, rows.t0, entry.rate, entry.seconds)
             with torch.inference_mode():
                 out = [
-                    network.features(windows(start, min(start + settings.batch, count)), device)
-                    for start in range(0, count, settings.batch)
+                    network.features(windows(start, min(start + batch, count)), device)
+                    for start in range(0, count, batch)
                 ]
             return torch.cat(out).float().cpu().numpy()
 
