@@ -153,3 +153,4 @@ def test_tables_and_figures_need_the_results_of_their_runs(files):
     assert figure["annotations"] == "results/demo/annotations.json"
     assert figure["scores"][0] == "results/demo/demo_i3d/tssam-fg/seed0/scores.h5"
     assert "results/ave/cavf_map.csv" in files.suited_maps(of(dataset="ave"))
+    assert not any("zero_shot" in path for path in files.suited_maps(of(dataset="ave")))

@@ -149,6 +149,9 @@ def test_names_of_pages_tables_and_figures(values):
     del figures["x_figure1"]
     assert values.methods_title(of(dataset="demo")) == "Methods on Rendered demo (demo data)"
     assert json.loads(values.methods_left_out(of(dataset="ave")))["acn"].startswith("needs rgb")
+    assert json.loads(values.methods_left_out(of(dataset="ave")))["zero_shot"] == (
+        "needs a stream in a space with text, which recipe ave_resnet152 does not provide"
+    )
     configs = json.loads(values.acn_configs(of()))
     assert [config["streams"] for config in configs] == [["rgb", "flow"], ["flow"]]
 
@@ -220,6 +223,13 @@ def test_a_folder_of_weights_is_known_by_its_content(
     assert first[1] and identity()[1] not in ("", first[1])
 
 
+def methods_on(recipe, sources, changes):
+    """The headlines beside each other in methods.csv of the demo with another recipe."""
+    changes = changes | {"datasets": {"demo": {"recipe": recipe}}}
+    changes["methods"] = {"tssam": {"recipes": {recipe: {"streams": ["rgb"]}}}}
+    return Inputs(load_catalog(changes), sources).suited_maps(of(dataset="demo"))
+
+
 def test_zero_shot_reads_the_first_stream_that_has_text(project, sources, tmp_path):
     text = {"prompts": ["{}"], "background": ["nothing"]}
     both = {"streams": {"sound": "i3d_rgb", "rgb": "clip_base", "audio": "clap_unfused"}}
@@ -240,6 +250,9 @@ def test_zero_shot_reads_the_first_stream_that_has_text(project, sources, tmp_pa
     assert values.text_code(about) == values.code("class_vectors", adapter)
     assert "thresholds" in json.loads(values.zero_shot_localization(about))
     assert values.zero_shot_note(about).startswith("baseline: names of classes alone, no training")
+    assert "results/demo/both/zero_shot_map.csv" in methods_on("both", sources, changes)
+    untrained = changes | {"features": {"both": both | {"clip_base": {"weights": "untrained"}}}}
+    assert not [path for path in methods_on("both", sources, untrained) if "zero_shot" in path]
     with pytest.raises(
         WstalError, match="demo_i3d has no stream in a space with text.*clip_frames"
     ):

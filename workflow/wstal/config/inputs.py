@@ -22,6 +22,8 @@ from wstal.config.targets import (
     no_method,
     printed_row,
     suited_methods,
+    text_streams,
+    zero_shot_reason,
 )
 from wstal.tables.paper import Strips, table_figures, table_runs
 
@@ -136,11 +138,10 @@ class Inputs:
 
         A recipe without one is refused.
         """
-        reads = [name for name, each in self.catalog.backbones.items() if each["text"]]
-        streams = self.recipes[wildcards.recipe]["streams"].items()
-        if found := [pair for pair in streams if pair[1] in reads]:
+        if found := text_streams(self.catalog, wildcards.recipe):
             return found[0]
-        recipes = [k for k, r in self.recipes.items() if {*r["streams"].values()} & {*reads}]
+        reads = [name for name, each in self.catalog.backbones.items() if each["text"]]
+        recipes = [name for name in self.recipes if text_streams(self.catalog, name)]
         raise self._refuse(
             f"recipe {wildcards.recipe} has no stream in a space with text, which zero_shot needs; "
             f"ask for {' or '.join(recipes)}, or name one of {', '.join(reads)} under `streams:`"
@@ -359,10 +360,16 @@ class Inputs:
     # Tables and figures
 
     def suited_maps(self, wildcards: Wildcards) -> Files:
-        """Return the headlines of every method that suits the dataset; if none does, refuse."""
+        """Return the headlines of every method that suits the dataset; if none does, refuse.
+
+        That of zero_shot is among them if the dataset's recipe has it.
+        """
         if problem := no_method(self.catalog, wildcards.dataset):
             raise self._refuse(problem)
         runs = suited_methods(self.catalog, wildcards.dataset)
+        recipe = self.datasets[wildcards.dataset]["recipe"]
+        if not zero_shot_reason(self.catalog, recipe):
+            runs.append(f"{recipe}/zero_shot")
         return [f"results/{wildcards.dataset}/{run}_map.csv" for run in runs]
 
     def table_paper(self, wildcards: Wildcards) -> str:

@@ -19,7 +19,7 @@ from wstal.config import dataset_files
 from wstal.config.inputs import Inputs, Wildcards, weights_name
 from wstal.config.layers import split_run
 from wstal.config.stages import numbers_part, stage_code
-from wstal.config.targets import gap_runs, printed_row, unsuited
+from wstal.config.targets import gap_runs, printed_row, unsuited, zero_shot_reason
 from wstal.networks.backbones import LIBRARIES
 
 ZERO_SHOT = "baseline: names of classes alone, no training labels"
@@ -371,8 +371,11 @@ class Params:
         return self._catalog.seeds(wildcards.dataset, wildcards.run)[0]
 
     def methods_left_out(self, wildcards: Wildcards) -> str:
-        """Return why methods do not suit the dataset, as JSON."""
-        return canonical_json(unsuited(self._catalog, wildcards.dataset))
+        """Return why methods, and zero_shot, do not suit the dataset, as JSON."""
+        reasons = unsuited(self._catalog, wildcards.dataset)
+        recipe = self._datasets[wildcards.dataset]["recipe"]
+        reasons["zero_shot"] = zero_shot_reason(self._catalog, recipe)
+        return canonical_json(reasons)
 
     def methods_title(self, wildcards: Wildcards) -> str:
         """Return the title of a dataset's methods, with what kind of data it is."""

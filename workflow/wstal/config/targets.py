@@ -50,6 +50,22 @@ def no_method(catalog: Catalog, dataset: str) -> str:
     )
 
 
+def text_streams(catalog: Catalog, recipe: str) -> list[tuple[str, str]]:
+    """Return the streams of a recipe whose backbones read text, each with its backbone."""
+    reads = [name for name, entry in catalog.backbones.items() if entry["text"]]
+    return [pair for pair in catalog.features[recipe]["streams"].items() if pair[1] in reads]
+
+
+def zero_shot_reason(catalog: Catalog, recipe: str) -> str:
+    """Return why a recipe has no baseline by the names of classes; "" if it has."""
+    streams = text_streams(catalog, recipe)
+    if not streams:
+        return f"needs a stream in a space with text, which recipe {recipe} does not provide"
+    if catalog.features[recipe][streams[0][1]]["weights"] == "untrained":
+        return f"needs trained weights, and recipe {recipe} has random ones"
+    return ""
+
+
 def _reason(catalog: Catalog, dataset: str, run: str) -> str:
     about: dict[str, Any] = catalog.datasets[dataset]
     config = catalog.run_config(dataset, run)
