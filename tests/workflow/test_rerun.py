@@ -17,6 +17,7 @@ from wstal.base.code_digest import code_digest
 
 TARGET = "results/tiny/co2net_map.csv"
 RECIPE = "results/tiny/demo_i3d"
+ZERO_SHOT = "results/tiny/clip_frames/zero_shot_map.csv"
 CHECKPOINT = f"{RECIPE}/co2net/seed0/checkpoint.pt"
 AFTER_TRAINING = {"score": 1, "localize": 1, "evaluate": 1, "summarize": 1, "headline": 1}
 TRAINING = {"train": 1, **AFTER_TRAINING}
@@ -91,6 +92,12 @@ PAIRS = [
     (["plots/over_time.py"], {"timelines"}),
     (["viewer/page.py"], {"viewer"}),
 ]
+ZERO_SHOT_PAIRS = [  # with the baseline by the names of classes
+    (["networks/text.py"], {"class_vectors"}),
+    (["train/zero_shot.py"], {"zero_shot_score"}),
+    (["methods/co2net/localize.py"], {"localize co2net", "zero_shot_localize"}),
+    (["networks/backbones/transformers.py"], {"backbone", "class_vectors"}),
+]
 UNUSED = [  # by these targets
     "apply/localizer.py",
     "commands/console.py",  # the frame of every job
@@ -111,10 +118,10 @@ def finished_methods(bare_project, tmp_path_factory):
     The files are empty: Snakemake compares their dates, and the parameters of their jobs.
     """
     copy = bare_project.copy(tmp_path_factory.mktemp("methods") / "wstal")
-    for made in [copy.root / path for path in copy.plan(*FINISHED).makers]:
+    for made in [copy.root / path for path in copy.plan(*FINISHED, ZERO_SHOT).makers]:
         made.parent.mkdir(parents=True, exist_ok=True)
         made.touch() if made.suffix else made.mkdir()
-    copy.snakemake(*FINISHED, "--touch", "--forceall")
+    copy.snakemake(*FINISHED, ZERO_SHOT, "--touch", "--forceall")
     return copy
 
 
@@ -151,6 +158,16 @@ def test_an_edit_reaches_these_jobs_and_no_other(finished_methods, files, jobs):
     with edited(finished_methods, files):
         plan = finished_methods.plan(*FINISHED)
     assert reached(plan) == jobs
+
+
+@pytest.mark.parametrize(("files", "jobs"), ZERO_SHOT_PAIRS, ids=[f[0] for f, _ in ZERO_SHOT_PAIRS])
+def test_an_edit_reaches_these_jobs_of_the_baseline_and_no_other(finished_methods, files, jobs):
+    with edited(finished_methods, files):
+        plan = finished_methods.plan(*FINISHED, ZERO_SHOT)
+    assert reached(plan) == jobs
+    if jobs == {"class_vectors"}:  # its scores follow, and no score of a run
+        made = {path for job in plan.jobs for path in job.outputs if path.endswith("scores.h5")}
+        assert made == {ZERO_SHOT.replace("_map.csv", "/scores.h5")}
 
 
 def test_a_default_reaches_the_runs_that_do_not_override_it(finished_methods):
