@@ -27,6 +27,8 @@ from wstal.features.snippets import (
     upload,
 )
 from wstal.features.vggish_stage import log_mel, snippet_windows, vggish_features
+from wstal.media.frame_stage import FrameSettings
+from wstal.media.pictures import Converter
 from wstal.networks.i3d.inference import for_inference
 from wstal.networks.i3d.network import untrained_i3d
 from wstal.networks.vggish import untrained_vggish
@@ -264,3 +266,42 @@ def test_pictures_have_the_recipes_size_and_progress_knows_how_many_come(video):
 
     found = snippet_extractor(Brightness(), opener, rows_at("drop"), within, **SETTINGS)(video)
     assert found.shape == (2, 3) and seen == [("clip", 32)]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        RowGrid(25, 4, every=4, stride=8),
+        RowGrid(25, 4, every=3, stride=20),
+        RowGrid(25, 2, every=5, stride=4, tail="pad"),
+        RowGrid(25, 30, every=4, stride=8),  # longer than the video
+        RowGrid(25, 4, stride=16),  # frames between the rows
+    ],
+    ids=str,
+)
+def test_frames_that_no_row_sees_are_not_converted(tmp_path, monkeypatch, rows, cached):
+    from decoded_videos import Probed, decode_frames  # with a decoder, as above
+    from video_clips import write_clip
+
+    clip = write_clip(tmp_path / "clip.mp4", 40, size=(96, 64))
+    settings = FrameSettings(cache_frames=cached)
+    decode_frames([Probed("clip", clip)], tmp_path / "frames", settings)
+    (video,), _ = join_shards({"frames": tmp_path / "frames/shard0.csv"})
+    every = snippet_extractor(Brightness(), rgb_opener(32, "bilinear"), lambda _: rows, **SETTINGS)(
+        video
+    )
+    wanted = {frame for row in range(len(every)) for frame in rows.frames(row).clip(0, 39).tolist()}
+    count, convert = 0, Converter.__call__
+
+    def counted(self, picture):
+        nonlocal count
+        count += 1
+        return convert(self, picture)
+
+    monkeypatch.setattr(Converter, "__call__", counted)
+    for fps in (None, 25.0):
+        count, opener = 0, rgb_opener(32, "bilinear", fps)
+        make = snippet_extractor(Brightness(), opener, lambda _: rows, skips=True, **SETTINGS)
+        np.testing.assert_array_equal(make(video), every)
+        assert count == len(wanted) < 40

@@ -16,10 +16,16 @@ from wstal.base.errors import WstalError
 from wstal.base.settings import SettingsError, to_plain
 from wstal.base.stage import Job, LoadedNetwork, StageInput
 from wstal.base.user_files import file_sha256
-from wstal.features.frame_vectors import frame_vector_extractor
+from wstal.features.frame_vectors import frame_means
 from wstal.features.network_stage import PACKAGES, NetworkStage
 from wstal.features.rows import RowSettings, row_settings
-from wstal.features.snippets import Opener, read_flow, rgb_opener, snippet_extractor
+from wstal.features.snippets import (
+    Opener,
+    read_flow,
+    rgb_opener,
+    snippet_extractor,
+    snippet_features,
+)
 from wstal.networks.backbone import BackboneEntry, Interpolation, load_backbone
 from wstal.networks.backbones import entry_numbers
 from wstal.networks.weights import UNTRAINED, WeightFile, identify
@@ -106,12 +112,13 @@ class BackboneStage(NetworkStage):
         device = torch.device(job.device)
         network = job.network.network.channels_last().to(device)
         crop = settings.crop if settings.interpolation == "bilinear" else None
-        options = {"crop": crop, "batch": settings.batch_on(device), "device": device}
+        options: dict[str, Any] = {"crop": crop, "device": device}
+        options["batch"] = settings.batch_on(device)
         opener, rows = _opener(settings), row_settings(to_plain(settings))
-        make = snippet_extractor
-        if network.is_framewise and rows.stride < rows.window * rows.every:  # rows share frames
-            make = frame_vector_extractor
-        return make(network, opener, self.rows_at(settings), job.within, **options)
+        shares_frames = network.is_framewise and rows.stride < rows.window * rows.every
+        options["make"] = frame_means if shares_frames else snippet_features
+        options["skips"] = settings.entry.input != "flow"
+        return snippet_extractor(network, opener, self.rows_at(settings), job.within, **options)
 
 
 def _absence(name: str, entry: BackboneEntry, weights: str) -> str:
@@ -130,7 +137,7 @@ def _opener(settings: BackboneSettings) -> Opener:
     if settings.interpolation == "bilinear":
         return rgb_opener(settings.short_side, settings.interpolation, settings.fps)
     whole, entry = rgb_opener(None, "bilinear", settings.fps), settings.seen()
-    return lambda video: fitted_chunks(whole(video), entry)
+    return lambda *asked: fitted_chunks(whole(*asked), entry)
 
 
 def fitted_chunks(pictures: Iterable[np.ndarray], entry: BackboneEntry) -> Iterator[np.ndarray]:

@@ -8,39 +8,14 @@ network.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wstal.base.array_store import Within, unseen
-from wstal.base.stage import StageInput
-from wstal.features.network_stage import video_frames
-from wstal.features.rows import RowGrid
-from wstal.features.snippets import Opener, as_taken, batches, snippets, upload
-
-
-def frame_vector_extractor(
-    network: nn.Module,
-    opener: Opener,
-    rows_at: Callable[[float], RowGrid],
-    within: Within = unseen,
-    **options: Any,
-) -> Callable[[StageInput], np.ndarray]:
-    """Return the function from a video (stage `frames`) to its rows `[T, D]`.
-
-    Arguments are those of `snippets.snippet_extractor`; `options` are those of `frame_means`.
-    """
-
-    def extract(video: StageInput) -> np.ndarray:
-        frames, rows = video_frames(video.files["frames"], rows_at)
-        count = rows.count(frames)
-        pictures = within(video.id, opener(video), rows.needed(count, frames))
-        return frame_means(network, pictures, count, rows, **options)
-
-    return extract
+from wstal.features.rows import RowGrid, SeenRows
+from wstal.features.snippets import as_taken, batches, snippets, upload
 
 
 @torch.inference_mode()
@@ -48,7 +23,7 @@ def frame_means(
     network: nn.Module,
     pictures: Iterable[np.ndarray],
     count: int,
-    rows: RowGrid,
+    rows: RowGrid | SeenRows,
     *,
     crop: int | None,
     batch: int,
@@ -88,7 +63,7 @@ class NewFrames:
     """
 
     def __init__(
-        self, pictures: Iterable[np.ndarray], count: int, crop: int | None, rows: RowGrid
+        self, pictures: Iterable[np.ndarray], count: int, crop: int | None, rows: RowGrid | SeenRows
     ) -> None:
         self._given, self._count, self._crop, self._rows = pictures, count, crop, rows
         self._read = 0  # pictures so far

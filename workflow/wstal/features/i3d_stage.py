@@ -107,7 +107,7 @@ class I3DStage(NetworkStage):
         batch, crop = settings.batch or BATCH[device.type], settings.crop
         if settings.crop_mode == "ten":
             fast, crop = TenCrop(fast, settings.crop), None
-        options = {"crop": crop, "batch": batch, "device": device}
+        options = {"crop": crop, "batch": batch, "device": device, "skips": self.stream == "rgb"}
         opener = self._opener(settings, job)
         return snippet_extractor(fast, opener, self.rows_at(settings), job.within, **options)
 

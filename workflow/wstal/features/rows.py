@@ -138,6 +138,36 @@ class RowGrid:
         )
 
 
+@dataclass(frozen=True)
+class SeenRows:
+    """Rows of a video over the pictures that they see, without those between."""
+
+    rows: RowGrid
+    wanted: np.ndarray  # the frames that any row sees, increasing; picture k is frame wanted[k]
+
+    @property
+    def window(self) -> int:
+        """Pictures that a row sees."""
+        return self.rows.window
+
+    def frames(self, row: int) -> np.ndarray:
+        """Return the pictures that a row sees, as `RowGrid.frames` its frames."""
+        import numpy as np
+
+        last = self.wanted[-1]
+        return np.searchsorted(self.wanted, self.rows.frames(row).clip(0, last))
+
+
+def seen_rows(rows: RowGrid, count: int, frames: int) -> SeenRows | None:
+    """Return the first `count` rows over what they see of `frames` frames; None if that is all."""
+    import numpy as np
+
+    if rows.every == 1 and rows.stride <= rows.window:
+        return None
+    wanted = np.unique(np.concatenate([rows.frames(row) for row in range(count)]))
+    return SeenRows(rows, np.unique(wanted.clip(0, frames - 1)))
+
+
 def row_settings(section: Mapping[str, Any], stream: str = "") -> RowSettings:
     """Return what a stream's rows are by the plain section of its stage; missing keys are defaults.
 

@@ -20,31 +20,37 @@ from wstal.base.files import path_from
 from wstal.base.parallel import read_ahead
 from wstal.base.stage import StageInput
 from wstal.features.network_stage import video_frames
-from wstal.features.rows import RowGrid
+from wstal.features.rows import RowGrid, SeenRows, seen_rows
 from wstal.flow.codes import LEVELS
 from wstal.media.frames import open_frames, read_frames
 from wstal.media.timeline import frame_grid
 
 DEFAULT_ROWS = RowGrid(25)  # 16 frames without overlap, as the published features
 FLOW_CHUNK = 64  # pairs read at a time
-Opener = Callable[[StageInput], Iterable[np.ndarray]]
+# A video's chunks; of pictures also those of given frames alone, as a second argument.
+Opener = Callable[..., Iterable[np.ndarray]]
 
 
 def rgb_opener(short_side: int, interpolation: str, fps: float | None = None) -> Opener:
     """Return the function from a video to chunks of its pictures, uint8 `[n, H, W, 3]`.
 
-    They are those of the recipe's grid, or at k / `fps` seconds, whatever pictures are kept.
+    They are those of the recipe's grid, or at k / `fps` seconds, whatever pictures are kept; with
+    frames as a second argument only the pictures of these.
     """
     options = {"pixels": "rgb", "short_side": short_side, "interpolation": interpolation}
 
-    def own_frames(video: StageInput) -> Iterator[np.ndarray]:
+    def own_frames(video: StageInput, wanted: np.ndarray | None = None) -> Iterator[np.ndarray]:
         with open_arrays(video.files["frames"]) as file:
             times, about = file["times"][()], dict(file.attrs)
         index = frame_grid(times, float(about["duration"]), fps)
+        index = index if wanted is None else index[wanted]
         path, decoder = path_from(about["video"]), about["decoder"]
         return read_frames(path, index, **options, decoder=decoder)
 
-    return own_frames if fps else lambda video: open_frames(video.files["frames"], **options)
+    def grid_frames(video: StageInput, wanted: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        return open_frames(video.files["frames"], wanted, **options)
+
+    return own_frames if fps else grid_frames
 
 
 def read_flow(path: str | Path) -> Iterator[np.ndarray]:
@@ -73,7 +79,10 @@ def centre_crop(pictures: np.ndarray, size: int) -> np.ndarray:
 
 
 def snippets(
-    pictures: Iterable[np.ndarray], count: int, crop: int | None, rows: RowGrid = DEFAULT_ROWS
+    pictures: Iterable[np.ndarray],
+    count: int,
+    crop: int | None,
+    rows: RowGrid | SeenRows = DEFAULT_ROWS,
 ) -> Iterator[np.ndarray]:
     """Cut chunks `[n, H, W, C]` into what `count` rows see: `[window, crop, crop, C]` each.
 
@@ -164,7 +173,7 @@ def snippet_features(
     network: nn.Module,
     pictures: Iterable[np.ndarray],
     count: int,
-    rows: RowGrid = DEFAULT_ROWS,
+    rows: RowGrid | SeenRows = DEFAULT_ROWS,
     *,
     crop: int | None,
     batch: int,
@@ -190,18 +199,25 @@ def snippet_extractor(
     opener: Opener,
     rows_at: Callable[[float], RowGrid],
     within: Within = unseen,
+    *,
+    skips: bool = False,
+    make: Callable[..., np.ndarray] = snippet_features,
     **options: Any,
 ) -> Callable[[StageInput], np.ndarray]:
     """Return the function from a video (stage `frames`) to its rows `[T, D]`.
 
     `opener` gives the pictures or the flow of a video, `rows_at` the rows of a stream for the
-    frames per second of the recipe; `options` are those of `snippet_features`.
+    frames per second of the recipe; `options` are those of `make`. With `skips` the opener is asked
+    for the frames that rows see alone, where there are others.
     """
 
     def extract(video: StageInput) -> np.ndarray:
         frames, rows = video_frames(video.files["frames"], rows_at)
         count = rows.count(frames)
+        if skips and (seen := seen_rows(rows, count, frames)):
+            pictures = within(video.id, opener(video, seen.wanted), len(seen.wanted))
+            return make(network, pictures, count, seen, **options)
         pictures = within(video.id, opener(video), rows.needed(count, frames))
-        return snippet_features(network, pictures, count, rows, **options)
+        return make(network, pictures, count, rows, **options)
 
     return extract

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +18,9 @@ from wstal.media.decoders import MODULES
 from wstal.media.pictures import Converter
 from wstal.media.scan import Decoder
 from wstal.media.timeline import Timeline, lay_grid
+
+if TYPE_CHECKING:
+    import h5py
 
 DEFAULT = "pyav"
 CHUNK_BYTES = 16 * 2**20  # of pictures yielded at a time, however large they are
@@ -103,6 +108,7 @@ def read_frames(
 
 def open_frames(
     frames_file: str | Path,
+    wanted: np.ndarray | None = None,
     *,
     pixels: str = "rgb",
     short_side: int | None = None,
@@ -111,26 +117,34 @@ def open_frames(
 ) -> Iterator[np.ndarray]:
     """Yield the pictures on the grid of a file of the frames stage, in order; as `read_frames`.
 
-    They are read from the file if it holds pictures, else the video is decoded again.
+    They are read from the file if it holds pictures, else the video is decoded again. `wanted` has
+    the frames of the grid that are needed, increasing; the others are neither converted nor
+    resized. None: all.
     """
     import hdf5plugin  # noqa: F401  registers the compression of cached pictures
 
     with open_arrays(frames_file) as file:
         if "rgb" not in file:
             index = file["frame_index"][()]
+            index = index if wanted is None else index[wanted]
             video, decoder = path_from(file.attrs["video"]), file.attrs["decoder"]
         else:
             convert = Converter(pixels, short_side, interpolation)
-            rows = file["rgb"].chunks[0]
-            stored = (
-                convert(picture)
-                for first in range(0, len(file["rgb"]), rows)
-                for picture in file["rgb"][first : first + rows]
-            )
+            wanted = np.arange(len(file["rgb"])) if wanted is None else wanted
+            stored = (convert(picture) for picture in _stored(file["rgb"], wanted))
             yield from chunked(stored, chunk)
             return
     size = {"pixels": pixels, "short_side": short_side, "interpolation": interpolation}
     yield from read_frames(video, index, **size, decoder=decoder, chunk=chunk)
+
+
+def _stored(pictures: h5py.Dataset, wanted: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the wanted pictures of a file; chunks without any are not read."""
+    rows = pictures.chunks[0]
+    for chunk, part in groupby(wanted.tolist(), lambda frame: frame // rows):
+        read = pictures[chunk * rows : (chunk + 1) * rows]
+        for frame in part:
+            yield read[frame % rows]
 
 
 def chunked(pictures: Iterator[np.ndarray], chunk: int) -> Iterator[np.ndarray]:
