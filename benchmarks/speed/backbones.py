@@ -49,20 +49,25 @@ CHUNK = 64  # pictures that the decoder yields at a time
 CPU = torch.device("cpu")
 
 
-def clip_processor() -> Callable[[np.ndarray], Tensor]:
+def clip_processor(entry: BackboneEntry) -> Callable[[np.ndarray], Tensor]:
     """Return CLIP's own way from pictures to the network's input `[T, 3, S, S]`."""
-    processor = import_transformers().CLIPImageProcessor()
+    processor = import_transformers().CLIPImageProcessor(**_normalised(entry))
     return lambda frames: processor(list(frames), return_tensors="pt")["pixel_values"]
 
 
-def videomae_processor() -> Callable[[np.ndarray], Tensor]:
+def videomae_processor(entry: BackboneEntry) -> Callable[[np.ndarray], Tensor]:
     """Return VideoMAE's own way from pictures to the network's input `[1, 3, T, S, S]`."""
-    processor = import_transformers().VideoMAEImageProcessor()
+    processor = import_transformers().VideoMAEImageProcessor(**_normalised(entry))
 
     def prepare(frames: np.ndarray) -> Tensor:
         return processor(list(frames), return_tensors="pt")["pixel_values"].transpose(1, 2)
 
     return prepare
+
+
+def _normalised(entry: BackboneEntry) -> dict[str, Any]:
+    """Return how the repository of the weights configures its processor."""
+    return {"image_mean": list(entry.mean), "image_std": list(entry.std)}
 
 
 PROCESSORS = {
@@ -121,7 +126,7 @@ def compare(name: str, entry: BackboneEntry, args: Namespace) -> dict[str, Any]:
     """Return seconds per snippet of both ways, their ratio, their parts and their distance."""
     pictures = moving_textures(ROWS.needed(args.rows, 10**6))
     networks = [load_backbone(name, entry, "untrained", ROWS.window) for _ in range(2)]
-    prepare = PROCESSORS[name]()
+    prepare = PROCESSORS[name](entry)
     ways = {
         "plain": plain_loop(networks[0], prepare, pictures),
         "wstal": extraction(networks[1].channels_last(), entry, pictures),
