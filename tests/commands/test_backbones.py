@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from wstal.base.errors import WstalError
-from wstal.commands.backbones import markdown, place, row, sees
+from wstal.commands.backbones import check, markdown, place, row, sees
 from wstal.config.catalog import load_catalog
 from wstal.config.stages import stages_before
 from wstal.config.validation import backbone_recipe, checked_recipe
+from wstal.features.backbone_check import Agreement
 
 
 def test_the_table_of_the_docs_is_that_of_the_entries(project, catalog):
@@ -26,6 +27,21 @@ def test_a_row_says_what_it_sees_and_whether_its_weights_are_here(catalog, tmp_p
     assert place("s3d", catalog.backbones["s3d"]).name == "s3d-d76dad2f.pth"
     assert sees(catalog.backbones["clap_unfused"]) == "10 s of sound"
     assert sees(catalog.backbones["vjepa2_large"]) == "even frames, 256 px"
+
+
+@pytest.mark.parametrize(("difference", "status"), [(1e-7, 0), (0.2, 1)])
+def test_a_check_says_how_near_the_vectors_are(monkeypatch, tmp_path, capsys, difference, status):
+    monkeypatch.setattr("wstal.commands.backbones.work_folder", lambda: tmp_path)
+    found = Agreement(1.0, difference)
+    monkeypatch.setattr("wstal.features.backbone_check.check_backbone", lambda *_: found)
+    entries = load_catalog().backbones
+    with pytest.raises(WstalError, match="missing; run wstal weights fetch clip_base"):
+        check("clip_base", entries)
+    place("clip_base", entries["clip_base"]).mkdir(parents=True)
+    assert check("clip_base", entries) == status
+    assert ("pass" if status == 0 else "fail") in capsys.readouterr().out
+    with pytest.raises(WstalError, match="--check: 'clip' is not one of"):
+        check("clip", entries)
 
 
 def test_a_backbone_needs_no_recipe_of_its_own(catalog):

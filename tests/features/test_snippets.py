@@ -27,7 +27,6 @@ from wstal.features.snippets import (
     upload,
 )
 from wstal.features.vggish_stage import log_mel, snippet_windows, vggish_features
-from wstal.media.frame_stage import FrameSettings
 from wstal.media.pictures import Converter
 from wstal.networks.i3d.inference import for_inference
 from wstal.networks.i3d.network import untrained_i3d
@@ -283,6 +282,7 @@ def test_pictures_have_the_recipes_size_and_progress_knows_how_many_come(video):
 def test_frames_that_no_row_sees_are_not_converted(tmp_path, monkeypatch, rows, cached):
     from decoded_videos import Probed, decode_frames  # with a decoder, as above
     from video_clips import write_clip
+    from wstal.media.frame_stage import FrameSettings
 
     clip = write_clip(tmp_path / "clip.mp4", 40, size=(96, 64))
     settings = FrameSettings(cache_frames=cached)

@@ -15,6 +15,7 @@ import pytest
 import torch
 from backbone_cases import entries, pictures
 from wstal.base.errors import WstalError
+from wstal.features.backbone_check import check_backbone
 from wstal.features.backbone_stage import fitted
 from wstal.networks.backbone import load_backbone
 from wstal.networks.backbones.hub import SOURCE, fetch_snapshot
@@ -375,3 +376,39 @@ def test_another_file_and_an_absent_hub_are_refused_with_what_to_do(hub, tmp_pat
     assert not (tmp_path / "videomae").exists() and hub[0][1] == "abc"
     with pytest.raises(WstalError, match="no network.*hf download me/other --local-dir"):
         fetch_snapshot("me/other", None, None, tmp_path / "other")
+
+
+def saved_with_processor(videomae, folder, **changes):
+    """The tiny VideoMAE in a folder of its own, with the processor that its entry describes."""
+    shutil.copytree(videomae[0], folder)
+    about = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    about |= {"image_mean": list(IMAGENET[0]), "image_std": list(IMAGENET[1])}
+    processor = transformers.VideoMAEImageProcessor(**about | changes)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def test_a_check_compares_with_a_plain_call_of_the_library(videomae, tmp_path):
+    folder = saved_with_processor(videomae, tmp_path / "same")
+    found = check_backbone("v", tiny_videomae(), folder)
+    assert found.passes and found.difference < 1e-5
+    squashed = {"size": {"height": 32, "width": 32}, "do_center_crop": False}
+    folder = saved_with_processor(videomae, tmp_path / "other", **squashed)
+    assert not check_backbone("v", tiny_videomae(), folder).passes
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(WstalError, match="has no preprocessor_config.json, by which"):
+        check_backbone("v", tiny_videomae(), folder)
+    with pytest.raises(WstalError, match="s3d: only networks of transformers that see pictures"):
+        check_backbone("s3d", entry_of("s3d"), folder)
+
+
+@pytest.mark.parametrize("output", ["embedding", "pooler", "class_token", "mean_tokens"])
+def test_a_check_takes_the_output_that_the_entry_names(output, tmp_path):
+    own = tiny_network("clip_base").eval()
+    own.save_pretrained(tmp_path)
+    size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    transformers.CLIPImageProcessor(**size).save_pretrained(tmp_path)
+    entry = entry_of("clip_base", width=24, crop=32, short_side=32, output=output)
+    if output != "embedding":
+        entry = replace(entry, width=32, network="CLIPVisionModel")
+    assert check_backbone("c", entry, tmp_path).passes

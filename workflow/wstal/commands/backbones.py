@@ -5,6 +5,7 @@ Each is an entry of workflow/config/backbones or of the section `backbones:` of 
 Examples:
   wstal backbones
   wstal backbones --markdown
+  wstal backbones --check videomae_base   # its vector beside the library's own, on a made clip
 """
 
 import argparse
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from wstal.commands.console import WEIGHTS, Add, Program
+from wstal.base.errors import WstalError
 from wstal.config.catalog import own_catalog
 from wstal.config.dataset_files import weights_path
 from wstal.config.installation import work_folder
 from wstal.config.layers import read_yaml
+from wstal.networks.backbone import backbone_entries
 
 COLUMNS = ("backbone", "network", "library", "input", "width", "licence", "size", "weights")
 HEADER = "| backbone | network, library | sees | width | licence of the weights | command |"
@@ -24,19 +27,39 @@ HEADER = "| backbone | network, library | sees | width | licence of the weights 
 
 def add_arguments(add: Add) -> None:
     add("--markdown", action="store_true", help="the table of docs/features.md instead")
+    add("--check", metavar="NAME", help="compare a vector with a plain call of the library")
     add("--configfile", type=Path, help="configuration besides the project's own YAMLs")
 
 
-def backbones(args: argparse.Namespace) -> None:
+def backbones(args: argparse.Namespace) -> int | None:
     entries = own_catalog(args.configfile).backbones
+    if args.check:
+        return check(args.check, entries)
     if args.markdown:
         print(*markdown(entries), sep="\n")
-        return
+        return None
     rows = [COLUMNS, *(row(name, entry) for name, entry in entries.items())]
     widths = [max(len(each[i]) for each in rows) for i in range(len(COLUMNS))]
     for each in rows:
         print("  ".join(text.ljust(w) for text, w in zip(each, widths, strict=True)).rstrip())
     print("any model of timm: wstal extract VIDEO --backbone timm:MODEL")
+    return None
+
+
+def check(name: str, entries: Mapping[str, Mapping[str, Any]]) -> int:
+    """Print how near a backbone's vector is to its library's; return 1 if they differ."""
+    from wstal.features.backbone_check import check_backbone
+
+    if name not in entries:
+        raise WstalError(f"--check: {name!r} is not one of {', '.join(entries)}")
+    folder, entry = place(name, entries[name]), backbone_entries(entries)[name]
+    if not folder.exists():
+        raise WstalError(f"{folder} is missing; run wstal weights fetch {name}")
+    found = check_backbone(name, entry, folder)
+    verdict = "pass" if found.passes else "fail"
+    figures = f"cosine {found.cosine:.7f}, relative difference {found.difference:.1e}"
+    print(f"{name}: {verdict}; beside a plain call of {entry.library}: {figures}")
+    return int(not found.passes)
 
 
 def row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
