@@ -1,32 +1,44 @@
 """Compare what `wstal plan` expects with a run: the demo, and a small folder of rendered clips.
 
-Each is planned and then run in an empty work folder. Both count seconds of processor of the stages
-that a plan models: on a busy machine the clock says little.
+Each is planned and then run in an empty work folder, the machine measured anew. Both count seconds
+of processor of the stages that a plan models: on a busy machine the clock says little. A run of the
+demo takes long; with `--demo` one that has been made is compared, which must be of this machine and
+in the same state. What is not measured stays in the record as it is, with its commit.
 
 Examples:
   python -m benchmarks.speed.plan
+  python -m benchmarks.speed.plan --sets demo --demo results/benchmarks
   python -m benchmarks.speed.plan --sets folder --dry-run
 """
 
 from __future__ import annotations
 
+import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from wstal.apply.calibration import render_clip
 from wstal.base.files import read_cached
-from wstal.commands.runtime import stage_costs
 from wstal.config import run_progress
+from wstal.flow.tvl1_backends.cpu import cache_folder
 
-from benchmarks.record import record_parser, write_record
+from benchmarks.record import FOLDER, commit, record_parser, write_record
 
-STAGES = ("probe", "frames", "audio", "flow", "i3d_rgb", "i3d_flow", "vggish", "train", "score")
-TARGETS = {"demo": "results/demo/co2net_map.csv", "folder": "results/mine/untrimmednet_map.csv"}
-CONFIG = "datasets: {mine: {kind: folder, videos: clips, recipe: demo_i3d, shards: 2}}\n"
+RECORD = FOLDER / "results" / "plan.json"
+STAGES = ("probe", "frames", "audio", "flow", "i3d_rgb", "i3d_flow", "vggish")
+TRAINING = ("train", "score")
+RUNS = {"demo": ("demo", "co2net"), "folder": ("mine", "untrimmednet")}  # dataset, run
+RECIPE = "demo_i3d"
+CONFIG = f"datasets: {{mine: {{kind: folder, videos: clips, recipe: {RECIPE}, shards: 2}}}}\n"
+OFTEN, SELDOM = 15.0, 30.0  # s: Snakemake looks at a job twice a second at first, then so seldom
 
 
 def prepare(folder: Path) -> None:
@@ -40,38 +52,88 @@ def prepare(folder: Path) -> None:
     (folder / "wstal.yaml").write_text(CONFIG)
 
 
-def compare(name: str, folder: Path) -> dict[str, Any]:
-    """Plan and run a target; return the seconds of processor that were expected and taken."""
+def compare(name: str, folder: Path, made: Path | None) -> dict[str, Any]:
+    """Plan a target, and run it unless its benchmark files are `made`; return both's seconds."""
     prepare(folder)
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    for word in ("plan", "run"):
-        command = [sys.executable, "-m", "wstal", word, TARGETS[name], "--cores", "2"]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment)
-    expected = read_cached(folder / run_progress.FOLDER / run_progress.EXPECTED)
-    taken = stage_costs(folder / "results/benchmarks").set_index("stage")
-    stages = {}
-    for kind, seconds in expected.items():
-        stage = kind.split(" ")[0]
-        if stage in STAGES and stage in taken.index:
-            row = taken.loc[stage]
-            about = {"expected_s": round(seconds * row["jobs"], 1), "taken_s": row["cpu_s"]}
-            stages[stage] = {key: float(value) for key, value in about.items()}
-    sums = {key: round(sum(each[key] for each in stages.values()), 1) for key in about}
-    return {"stages": stages, **sums, "ratio": round(sums["expected_s"] / sums["taken_s"], 2)}
+    dataset, run = RUNS[name]
+    target = f"results/{dataset}/{run}_map.csv"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(folder / "cache")}
+    forget = shutil.ignore_patterns("calibration")  # what is compiled is not measured
+    shutil.copytree(cache_folder(), folder / "cache/wstal", ignore=forget)
+    plans = [_wstal("plan", target, folder, environment) for _ in range(2)]
+    expected = _by_stage(read_cached(folder / run_progress.FOLDER / run_progress.EXPECTED))
+    if made is None:
+        _wstal("run", target, folder, environment)
+        made = folder / "results/benchmarks"
+    taken, jobs = processor_seconds(made / dataset, run)
+    stages = {
+        stage: {"expected_s": round(expected[stage] * jobs[stage], 1), "taken_s": round(spent, 1)}
+        for stage, spent in taken.items()
+    }
+    sums = {
+        key: round(sum(each[key] for each in stages.values()), 1)
+        for key in ("expected_s", "taken_s")
+    }
+    return {
+        "commit": commit(),
+        "stages": stages,
+        **sums,
+        "ratio": round(sums["expected_s"] / sums["taken_s"], 2),
+        "calibration_s": round(plans[0] - plans[1], 1),
+    }
+
+
+def _wstal(word: str, target: str, folder: Path, environment: dict[str, str]) -> float:
+    """Run `wstal WORD TARGET` in a folder and return the seconds of processor of all it starts."""
+    command = [sys.executable, "-m", "wstal", word, target, "--cores", "2"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _by_stage(expected: dict[str, float]) -> dict[str, float]:
+    return {kind.split(" ")[0]: seconds for kind, seconds in expected.items()}
+
+
+def processor_seconds(folder: Path, run: str) -> tuple[dict[str, float], Counter[str]]:
+    """Return the seconds of processor of each stage for a run, and how many jobs it had.
+
+    `folder` has the benchmark files of a dataset. What a job spent after Snakemake last looked at
+    it is taken to be as much in a second as before.
+    """
+    taken, jobs = dict.fromkeys((*STAGES, *TRAINING), 0.0), Counter()
+    paths = [(stage, path) for stage in STAGES for path in folder.glob(f"**/{stage}/shard*.tsv")]
+    for stage in TRAINING:
+        paths += [(stage, path) for path in folder.glob(f"{RECIPE}/{run}/{stage}.*.tsv")]
+    for stage, path in paths:
+        row = pd.read_csv(path, sep="\t").iloc[0]
+        taken[stage] += float(row["cpu_time"]) * float(row["s"]) / last_look(float(row["s"]))
+        jobs[stage] += 1
+    return {stage: taken[stage] for stage in taken if jobs[stage]}, jobs
+
+
+def last_look(seconds: float) -> float:
+    """Return when Snakemake last looked at a job of so many seconds, since its start."""
+    if seconds <= OFTEN:
+        return seconds
+    return OFTEN + (seconds - OFTEN) // SELDOM * SELDOM
 
 
 def main() -> None:
     """Compare each set, print and record."""
     parser = record_parser(__doc__)
-    parser.add_argument("--sets", nargs="+", choices=TARGETS, default=[*TARGETS])
+    parser.add_argument("--sets", nargs="+", choices=RUNS, default=[*RUNS])
+    parser.add_argument("--demo", type=Path, help="results/benchmarks of a finished demo")
     args = parser.parse_args()
-    results = {}
     for name in args.sets:
         with tempfile.TemporaryDirectory() as folder:
-            results[name] = compare(name, Path(folder))
-        print(name, results[name], flush=True)
+            made = args.demo.absolute() if args.demo and name == "demo" else None
+            result = compare(name, Path(folder), made)
+        print(name, result, flush=True)
         if not args.dry_run:
-            write_record("plan", results)
+            kept = json.loads(RECORD.read_text())["results"]
+            write_record("plan", {**kept, name: result})
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
 from wstal.apply import calibration
 from wstal.apply.calibration import RecipeCost, RunCost, StartCost, render_clip
+from wstal.base.code_digest import import_closure
 from wstal.base.files import read_cached, write_csv
 from wstal.commands import plan
 from wstal.commands.watch import opening
@@ -16,6 +20,7 @@ from wstal.config import run_progress
 from wstal.config.catalog import load_catalog
 from wstal.config.footage import Footage, dataset_footage
 from wstal.config.run_progress import RunProgress, job_kind
+from wstal.config.stages import STAGES
 from wstal.media.manifest import COLUMNS
 
 CPU = torch.device("cpu")
@@ -107,6 +112,80 @@ def test_an_update_of_long_videos_takes_proportionally_longer(catalog):
     assert long.update > 10 * short.update
 
 
+def test_a_job_costs_what_its_process_spends_from_start_to_end(tmp_path, monkeypatch):
+    code = """
+import atexit, time
+
+@atexit.register
+def burn():
+    while time.process_time() < 4:
+        pass
+"""
+    (tmp_path / "slow_end.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert calibration._import_seconds("slow_end") > 3.9
+    assert calibration._import_seconds("no_such_module") == 0
+
+
+def burn(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+class SlowAtFirst:
+    """In place of an extraction: its first video takes 0.6 s, others 0.2 s, however long."""
+
+    def __init__(self, *given, tracks, **options):
+        self.videos, self.track = 0, tracks("vggish")
+
+    def probe(self, name, path):
+        return {}
+
+    def extract(self, row, output):
+        self.videos += 1
+        for seconds in self.track([0.6 if self.videos == 1 else 0.2]):
+            burn(seconds)
+
+
+def test_a_job_pays_what_its_first_video_takes_longer(catalog, monkeypatch):
+    features = SimpleNamespace(dims={"audio": 128})
+    monkeypatch.setattr(calibration, "Extraction", SlowAtFirst)
+    monkeypatch.setattr(calibration, "FeatureFile", lambda path: nullcontext(features))
+    monkeypatch.setattr(calibration, "render_clip", lambda *given: None)
+    recipe = {**catalog.features["demo_i3d"], "streams": {"audio": "vggish"}}
+    cost = calibration.recipe_cost(recipe, CPU)
+    assert 0 < cost.stages["vggish"] < 0.1
+    assert cost.setup["vggish"] == pytest.approx(0.4, abs=0.1)
+    assert cost.videos["vggish"] == pytest.approx(0.2, abs=0.1)
+
+
+def test_stages_whose_jobs_import_no_torch_are_the_light_ones(project):
+    package = project / "workflow/wstal"
+    for name, stage in STAGES.items():
+        files = import_closure(project / f"scripts/{stage.script}.py", package)
+        found = any(re.search("^import torch", path.read_text(), re.M) for path in files)
+        assert found != (name in plan.LIGHT), name
+
+
+# What a benchmark says of a job
+
+
+def test_of_a_long_job_the_seconds_after_the_last_look_are_as_those_before(tmp_path):
+    from benchmarks.speed.plan import processor_seconds
+
+    rows = {"probe/shard0": (10, 4), "demo_i3d/flow/shard0": (60, 30)}
+    rows |= {"demo_i3d/co2net/train.seed0": (14, 7), "demo_i3d/co2net/train.seed1": (14, 5)}
+    rows |= {"demo_i3d/other/train.seed0": (9, 9)}
+    for name, (wall, cpu) in rows.items():
+        path = tmp_path / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tcpu_time\n{wall}\t{cpu}\n")
+    taken, jobs = processor_seconds(tmp_path, "co2net")
+    assert taken == {"probe": 4, "flow": pytest.approx(30 * 60 / 45), "train": 12}
+    assert jobs == {"probe": 1, "flow": 1, "train": 2}
+
+
 # What a plan is
 
 
@@ -114,10 +193,12 @@ def test_an_update_of_long_videos_takes_proportionally_longer(catalog):
 def costs(monkeypatch):
     """A machine that needs a second for a second of video, 0.5 s for an update."""
     stages = dict.fromkeys(("probe", "frames", "flow", "i3d_rgb", "i3d_flow"), 1.0)
-    recipe = RecipeCost(stages, {"flow": 5.0}, {"rgb": 256, "flow": 256, "audio": 128}, 3e9)
+    recipe = RecipeCost(
+        stages, {"flow": 4.5}, {"flow": 0.25}, {"rgb": 256, "flow": 256, "audio": 128}, 3e9
+    )
     monkeypatch.setattr(plan, "start_cost", lambda: StartCost(2.0, 0.5))
     monkeypatch.setattr(plan, "recipe_cost", lambda *given: recipe)
-    monkeypatch.setattr(plan, "run_cost", lambda *given: RunCost(0.5, 0.01, 1e6))
+    monkeypatch.setattr(plan, "run_cost", lambda *given: RunCost(0.5, 0.01, 1e6, 3.0))
     footage = Footage({"train": 3, "test": 1}, {"train": 30, "test": 6.4}, 2, (340, 256), "here")
     monkeypatch.setattr(plan, "dataset_footage", lambda *given: footage)
 
@@ -135,7 +216,7 @@ def test_a_stage_takes_its_start_and_its_share_of_the_videos(catalog, costs):
     shards = [job for shard in (0, 1) for job in jobs("flow", **names, shard=shard)]
     estimate = estimated(catalog, *shards)
     flow = estimate.stages["flow"]
-    assert flow.jobs == 2 and flow.longest == pytest.approx(0.5 + 5 + 36.4 / 2)
+    assert flow.jobs == 2 and flow.longest == pytest.approx(2 + 4.5 + 2 * 0.25 + 36.4 / 2)
     assert flow.bytes == pytest.approx(36.4 * 25 * (149 * 112 * 0.25 + 1200), rel=0.02)
     assert estimate.expected == {job_kind("flow", names): flow.longest}
     assert estimate.seconds(2) == flow.longest and estimate.seconds(1) == 2 * flow.longest
@@ -146,7 +227,7 @@ def test_training_takes_its_updates_and_the_scoring_between_them(catalog, costs)
     train = estimated(catalog, *jobs("train", **names)).stages["train"]
     settings = catalog.run_config("mine", "co2net")["train"]
     updates, scorings = settings["iterations"], settings["iterations"] / settings["score_interval"]
-    assert train.seconds == pytest.approx(2 + updates * 0.5 + scorings * 10 * 0.01)
+    assert train.seconds == pytest.approx(2 + 3 + updates * 0.5 + scorings * 10 * 0.01)
     assert train.bytes > 3e6 and train.notes == {f"{updates} updates of 0.500 s"}
 
 
@@ -160,7 +241,7 @@ def test_other_jobs_take_as_long_as_earlier_ones_or_as_their_start(catalog, cost
 def test_the_plan_has_a_line_for_each_stage_that_matters(catalog, costs):
     names = {"dataset": "mine", "recipe": "demo_i3d"}
     text = [*plan.lines(estimated(catalog, *jobs("headline", "probe", "flow", **names)), 2)]
-    assert text[0].startswith("3 jobs: about 43 s on 2 cores (CPU), ")
+    assert text[0].startswith("3 jobs: about 44 s on 2 cores (CPU), ")
     assert "up to 3.0 GB of memory a job" in text[0]
     assert text[1] == "mine: 4 videos, 36 s of video (here)"
     assert [line.split()[0] for line in text[2:]] == ["flow", "probe", "others"]
@@ -201,5 +282,7 @@ def test_the_command_prints_a_plan_that_the_next_run_counts_down_from(
     assert re.match(r"\d+ jobs: about .* on 3 cores \(CPU\), .* of disk", text[0])
     assert text[2].startswith("  train ") and text[2].endswith("100 updates of 0.500 s")
     expected = read_cached(tmp_path / run_progress.FOLDER / run_progress.EXPECTED)
-    assert expected["flow dataset=mine recipe=demo_i3d"] == pytest.approx(0.5 + 5 + 36.4 / 2)
+    assert expected["flow dataset=mine recipe=demo_i3d"] == pytest.approx(
+        2 + 4.5 + 2 * 0.25 + 36.4 / 2
+    )
     assert RunProgress(tmp_path / run_progress.FOLDER).snapshot()["durations"] == expected

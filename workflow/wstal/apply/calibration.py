@@ -53,11 +53,13 @@ UPDATES = 2  # timed, after one more
 class RecipeCost:
     """Of a recipe: seconds of each stage per second of video, and what the machine needs besides.
 
-    `setup` are the seconds before a job's first video, `dims` the widths of the streams.
+    `setup` are the seconds that a job's first video takes longer than others, `videos` those of a
+    video whatever its length, `dims` the widths of the streams.
     """
 
     stages: Mapping[str, float]
     setup: Mapping[str, float]
+    videos: Mapping[str, float]
     dims: Mapping[str, int]
     memory: float  # bytes, the most that this process had
 
@@ -72,16 +74,20 @@ class StartCost:
 
 @dataclass(frozen=True)
 class RunCost:
-    """Of a run: seconds of an update, and of scoring a row of features; bytes of its weights."""
+    """Of a run: seconds of an update, and of scoring a row of features; bytes of its weights.
+
+    `setup` are the seconds before the first update, and those that first calls take longer.
+    """
 
     update: float
     row: float
     weights: float
+    setup: float
 
 
 def start_cost(*, measure: bool = True) -> StartCost | None:
     """Return what jobs cost before they work; None if unknown and not to `measure`."""
-    modules = ("wstal.train.run", "wstal.evaluate.map_table")
+    modules = ("wstal.train.run", "wstal.evaluate.map_table")  # each beside what all jobs import
     key = _key("start", torch.device("cpu"))
     return _kept(key, StartCost, measure, lambda: StartCost(*map(_import_seconds, modules)))
 
@@ -182,8 +188,8 @@ def _measure_recipe(
             codes, folder / "made", device, keep_flow=recipe["flow"]["cache_flow"], threads=1,
             tracks=timed,
         )  # fmt: skip
-        # Of the first one everything is done for the first time; the difference of the others
-        # is what a second of video costs, whatever comes before it.
+        # Of the first one everything is done for the first time, as in every job: networks are
+        # prepared, modules imported. The difference of the others is what a second of video costs.
         spent = []
         for name, length in (("first", SHORT), ("short", SHORT), ("long", LONG)):
             render_clip(folder / f"{name}.mp4", length, size)
@@ -194,11 +200,17 @@ def _measure_recipe(
             spent.append(dict(seconds))
         with FeatureFile(folder / "features.h5") as features:
             dims = {stream: int(features.dims[stream]) for stream in streams}
-    _, short, long = spent
-    rates = {stage: max(long[stage] - short[stage], 0.0) / (LONG - SHORT) for stage in codes}
+    first, short, long = spent
+    rates = {
+        stage: (long[stage] - short[stage]) / (LONG - SHORT)
+        if long[stage] > short[stage]
+        else long[stage] / LONG  # the difference is less than the noise
+        for stage in codes
+    }
     return RecipeCost(
         stages=rates,
-        setup={stage: max(short[stage] - SHORT * rates[stage], 0.0) for stage in codes},
+        setup={stage: max(first[stage] - short[stage], 0.0) for stage in codes},
+        videos={stage: max(short[stage] - SHORT * rates[stage], 0.0) for stage in codes},
         dims=dims,
         memory=_peak_memory(),
     )
@@ -238,10 +250,16 @@ def _peak_memory() -> float:
 
 
 def _import_seconds(module: str) -> float:
-    """Return the seconds of processor in which a new Python imports a module."""
-    command = f"import time, {module}; print(time.process_time())"
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
-    return float(done.stdout) if done.returncode == 0 else 0.0
+    """Return the seconds of processor of a new Python that imports a module, from start to end.
+
+    Its end counts: with torch it is a tenth of them.
+    """
+    command = [sys.executable, "-c", f"import wstal.commands.console, {module}"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent if done.returncode == 0 else 0.0
 
 
 # A run.
@@ -305,22 +323,31 @@ def _measure_run(
     settings, now = run_config(limited), _clock(device)
     features = DrawnFeatures(dims, classes, min(snippets, LONGEST))
     upstream = _upstream(config, features)
+    start = now()
     data = TrainingSet(
         features, features.annotations, settings.run.streams, settings.data, device, upstream
     )
     trainer = Trainer(settings, data, dims, 0, device)
     trainer.step()  # of the first one much is for the first time
-    start = now()
+    setup, start = now() - start, now()
     for _ in range(UPDATES):
         trainer.step()
-    update = (now() - start) / UPDATES * length / rows
+    timed = (now() - start) / UPDATES
     ids = features.ids("test")[:2]
     score = Scorer(settings, features, ids, data.classes, data.standardization, device, upstream)
-    start = now()
-    score(trainer.model, 0)
-    row = (now() - start) / (len(ids) * min(snippets, LONGEST))
+    scored = []
+    for _ in range(2):
+        start = now()
+        score(trainer.model, 0)
+        scored.append(now() - start)
+    first, second = scored
     size = sum(weight.numel() * weight.element_size() for weight in trainer.model.parameters())
-    return RunCost(update, row, float(size))
+    return RunCost(
+        update=timed * length / rows,
+        row=second / (len(ids) * min(snippets, LONGEST)),
+        weights=float(size),
+        setup=max(setup - timed, 0.0) + max(first - second, 0.0),
+    )
 
 
 def _upstream(config: Mapping[str, Any], features: DrawnFeatures) -> Scores | None:

@@ -41,7 +41,7 @@ from wstal.config.stages import STAGES, recipe_grid
 ROW = 0.64  # s from row to row of features that are imported or simulated
 TORCH = 4e8  # bytes of a process with torch
 KEPT = 3  # times the weights: with the optimizer's two moments
-LIGHT = ("probe", "frames", "audio", "flow")  # stages whose jobs import no torch
+LIGHT = ("probe", "frames", "audio")  # stages whose jobs import no torch
 BESIDE_FLOW = ("audio", "vggish", "i3d_rgb")  # stages that other cores do meanwhile
 
 
@@ -108,12 +108,14 @@ class Estimate:
 
     def _stage(self, stage: str, name: str, recipe: str) -> tuple[float, float, str]:
         cost, shards = self._recipe(name, recipe), self.catalog.datasets[name]["shards"]
-        video = self._footage(name).total / shards
+        footage = self._footage(name)
+        video = footage.total / shards
         start = self.start.light if stage in LIGHT else self.start.heavy
         seconds = start + cost.setup.get(stage, 0.0) + cost.stages.get(stage, 0.0) * video
+        seconds += cost.videos.get(stage, 0.0) * footage.count / shards
         about = self.catalog.features[recipe]
         if stage == "flow":
-            return seconds, flow_bytes(video, self._footage(name).size or USUAL_SIZE, about), ""
+            return seconds, flow_bytes(video, footage.size or USUAL_SIZE, about), ""
         width = sum(cost.dims[s] for s, made in about["streams"].items() if made == stage)
         return seconds, 2 * 4 * width * video / self._step(recipe), ""  # packed once more
 
@@ -126,15 +128,16 @@ class Estimate:
         typical = max(round(seconds / max(count, 1) / step), 1)
         cost = run_cost(config, dims, footage.classes, typical, self.device)
         scored = footage.of("val", "test")[1] / step  # rows
+        start = self.start.heavy + cost.setup
         if rule == "score":
-            return self.start.heavy + scored * cost.row, 0.0, ""
+            return start + scored * cost.row, 0.0, ""
         train, epoch = config["train"], -(-count // config["data"]["batch"])
         updates = train["iterations"] or train["epochs"] * epoch
         scorings = -(-updates // (train["score_interval"] * (1 if train["iterations"] else epoch)))
         rows = seconds / step * sum(dims.values()) * 4  # bytes: all of them in memory
         self.memory = max(self.memory, 2 * rows + 4 * cost.weights + TORCH)
         kept = KEPT * cost.weights + scorings * scored * 4 * (footage.classes + 2)
-        spent = self.start.heavy + updates * cost.update + scorings * scored * cost.row
+        spent = start + updates * cost.update + scorings * scored * cost.row
         return spent, kept, f"{updates} updates of {cost.update:.3f} s"
 
     def _step(self, recipe: str) -> float:
@@ -152,7 +155,7 @@ class Estimate:
         """Return what a recipe costs; of one that takes no videos, the widths alone."""
         about = self.catalog.features[recipe]
         if about.get("simulated") or "import" in about:
-            return RecipeCost({}, {}, (about.get("simulated") or about["import"])["dims"], 0.0)
+            return RecipeCost({}, {}, {}, (about.get("simulated") or about["import"])["dims"], 0.0)
         cost = recipe_cost(about, self.device, self._footage(name).size or SIZE)
         self.memory = max(self.memory, cost.memory)
         return cost
