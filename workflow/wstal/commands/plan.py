@@ -1,9 +1,9 @@
 """Estimate what a target costs: time and disk by stage, memory, downloads.
 
-Nothing is run. The machine is measured first, for at most 20 seconds: decoding, optical flow and
-the networks on a short rendered clip, a few updates of each run. That is kept for this machine and
-version, so a second plan takes seconds. Options of Snakemake may follow the target; --cores says
-how many jobs run at a time.
+Nothing is run. The machine is measured first: decoding, optical flow and the networks on a short
+rendered clip, a few updates of each run. That is kept for this machine and version, so a second
+plan takes seconds. Options of Snakemake may follow the target; --cores says how many jobs run at a
+time.
 
 Examples:
   wstal plan results/mine/co2net_map.csv
