@@ -30,7 +30,7 @@ from wstal.networks.backbone import BackboneEntry, Interpolation, load_backbone
 from wstal.networks.backbones import entry_numbers
 from wstal.networks.weights import UNTRAINED, WeightFile, identify
 
-# Snippets at a time if the recipe does not say. On CPUs more do not fit into the cache.
+# Snippets at a time if the recipe does not say. On CPUs more gain nothing.
 BATCH = {"cpu": 1, "cuda": 8}
 
 
