@@ -12,8 +12,9 @@ from wstal.base.errors import WstalError
 from wstal.config.catalog import load_catalog
 from wstal.config.inputs import Inputs
 from wstal.config.params import Params, named_files
+from wstal.config.targets import table_runs
 from wstal.networks.weights import read_sources
-from wstal.tables.paper import build_table, metric_name, table_runs
+from wstal.tables.paper import build_table, metric_name
 
 
 class Wildcards(dict):

@@ -1,4 +1,4 @@
-"""The methods that suit a dataset, and the names near a misspelt target."""
+"""The methods that suit a dataset, the names near a misspelt target, the runs of a table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from wstal.base.files import canonical_json
 from wstal.config.catalog import load_catalog
 from wstal.config.layers import split_run, tables_of
 from wstal.config.targets import (
+    Strips,
     gap_runs,
     misspelt,
     misspelt_rule,
@@ -16,6 +17,8 @@ from wstal.config.targets import (
     no_method,
     printed_row,
     suited_methods,
+    table_figures,
+    table_runs,
     unsuited,
 )
 from wstal.tables.gap import differing
@@ -216,3 +219,41 @@ def test_a_misspelt_rule_is_answered_with_what_is_near():
     assert misspelt_rule("demo_al", rules) == expected
     assert misspelt_rule("train", rules) == misspelt_rule("results/x.csv", rules) == ""
     assert misspelt_rule("zzzz", rules).endswith("results/README.md lists the targets")
+
+
+# The runs of a paper's table.
+
+TABLE = {
+    "title": "Losses",
+    "rows": [
+        {"variant": "all", "dataset": "thumos14", "run": "co2net"},
+        {"variant": "mil", "dataset": "thumos14", "run": "co2net-loss_mil", "reading": "strict"},
+        {"variant": "all again", "dataset": "thumos14", "run": "co2net"},
+    ],
+}
+
+
+def test_rows_that_share_a_run_share_one_training():
+    assert table_runs(TABLE) == [("thumos14", "co2net"), ("thumos14", "co2net-loss_mil")]
+    assert table_runs(TABLE, "demo")[0] == ("demo", "co2net")
+
+
+def test_a_figure_shows_all_rows_of_its_table_or_some():
+    rows = TABLE["rows"][:2]
+    elsewhere = {"variant": "mil", "dataset": "demo", "run": "co2net-loss_mil"}
+    table = {
+        "title": "Losses",
+        "rows": [*rows, elsewhere],
+        "figure": "a_figure1",
+        "figures": {"a_figure2": {"rows": ["mil"], "dataset": "demo", "shows": "class", "skip": 2}},
+    }
+    figures = table_figures(table)
+    assert figures["a_figure1"] == Strips("Losses", "thumos14", rows)
+    assert figures["a_figure2"] == Strips("Losses", "demo", [elsewhere], "class", skip=2)
+    assert table_figures(TABLE) == {}
+
+
+def test_a_figure_of_rows_that_are_not_in_the_table_is_refused():
+    table = {**TABLE, "figures": {"a_figure2": {"rows": ["oppo"]}}}
+    with pytest.raises(WstalError, match=r"a_figure2: \['oppo'\] are not rows .* thumos14"):
+        table_figures(table)

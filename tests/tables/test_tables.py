@@ -11,7 +11,6 @@ from wstal.base.errors import WstalError
 from wstal.config.check import checked_tree
 from wstal.tables.paper import (
     COLUMNS,
-    Strips,
     TableSettings,
     as_markdown,
     build_table,
@@ -19,8 +18,6 @@ from wstal.tables.paper import (
     methods_frame,
     methods_markdown,
     metric_name,
-    table_figures,
-    table_runs,
 )
 
 TABLE = {
@@ -192,26 +189,6 @@ def test_one_seed_has_no_spread_in_the_markdown():
     assert "nan" not in text and "38.3 / 37.3 (-1.0)" in text
 
 
-def test_rows_that_share_a_run_share_one_training():
-    assert table_runs(TABLE) == [("thumos14", "co2net"), ("thumos14", "co2net-loss_mil")]
-    assert table_runs(TABLE, "demo")[0] == ("demo", "co2net")
-
-
-def test_a_figure_shows_all_rows_of_its_table_or_some():
-    rows = TABLE["rows"][:2]
-    elsewhere = {"variant": "mil", "dataset": "demo", "run": "co2net-loss_mil"}
-    table = {
-        "title": "Losses",
-        "rows": [*rows, elsewhere],
-        "figure": "a_figure1",
-        "figures": {"a_figure2": {"rows": ["mil"], "dataset": "demo", "shows": "class", "skip": 2}},
-    }
-    figures = table_figures(table)
-    assert figures["a_figure1"] == Strips("Losses", "thumos14", rows)
-    assert figures["a_figure2"] == Strips("Losses", "demo", [elsewhere], "class", skip=2)
-    assert table_figures(TABLE) == {}
-
-
 def test_a_sweep_is_checked_with_its_table(catalog):
     table = dict(catalog.tables["tssam_table3"])
     for wrong, words in (
@@ -228,12 +205,6 @@ def test_a_sweep_is_checked_with_its_table(catalog):
         weights = {p["run"]: p["value"] for p in points}
         for run, value in weights.items():
             assert catalog.run_config("thumos14", run)["loss"]["weights"][key] == value
-
-
-def test_a_figure_of_rows_that_are_not_in_the_table_is_refused():
-    table = {**TABLE, "figures": {"a_figure2": {"rows": ["oppo"]}}}
-    with pytest.raises(WstalError, match=r"a_figure2: \['oppo'\] are not rows .* thumos14"):
-        table_figures(table)
 
 
 @pytest.mark.parametrize(

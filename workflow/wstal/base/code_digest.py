@@ -89,6 +89,7 @@ class _Sources:
         self._cache = cache
         self._read: dict[Path, _Source] = {}
         self.imported: dict[Path, list[Path]] = {}  # the files that each file's imports run
+        self.modules: dict[str, list[Path]] = {}  # the files that importing a name runs
         self._kept: dict[str, list] = {}  # by the digest of a content
         self._is_new = False
         if cache is not None:
@@ -154,7 +155,7 @@ def _meaning(content: bytes) -> list:
 
 
 def _closure(script: Path, package: Path, modules: Iterable[str], read: _Sources) -> list[Path]:
-    waiting = [path for name in modules for path in _module_files(name, package)]
+    waiting = [path for name in modules for path in _module_files(name, package, read)]
     waiting += _imports(script, package, read)
     found: set[Path] = set()
     while waiting:
@@ -168,7 +169,8 @@ def _closure(script: Path, package: Path, modules: Iterable[str], read: _Sources
 def _imports(path: Path, package: Path, read: _Sources) -> list[Path]:
     if path not in read.imported:
         names = read(path).imports
-        read.imported[path] = [file for name in names for file in _module_files(name, package)]
+        files = (file for name in names for file in _module_files(name, package, read))
+        read.imported[path] = list(dict.fromkeys(files))
     return read.imported[path]
 
 
@@ -178,14 +180,17 @@ def _siblings(script: Path, read: _Sources) -> list[Path]:
     return [file for name in names if (file := script.with_name(f"{name}.py")).is_file()]
 
 
-def _module_files(name: str, package: Path) -> list[Path]:
+def _module_files(name: str, package: Path, read: _Sources) -> list[Path]:
     """Return the files that importing `name` runs: its own and its parents' `__init__`."""
-    parts = name.split(".")
-    if parts[0] != package.name:
+    parent, _, own = name.rpartition(".")
+    if (parent or own) != package.name and not parent.startswith(f"{package.name}."):
         return []
-    stems = [package.parent.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
-    files = [file for stem in stems for file in (stem / "__init__.py", stem.with_suffix(".py"))]
-    return [file for file in files if file.is_file() and file != package / CONSOLE]
+    if name not in read.modules:
+        stem = package.parent.joinpath(*name.split("."))
+        files = [stem / "__init__.py", stem.with_suffix(".py")]
+        files = [file for file in files if file.is_file() and file != package / CONSOLE]
+        read.modules[name] = (_module_files(parent, package, read) if parent else []) + files
+    return read.modules[name]
 
 
 def _compiled_sources(path: Path, read: _Sources) -> list[Path]:

@@ -17,15 +17,17 @@ from wstal.config import dataset_files
 from wstal.config.catalog import Catalog
 from wstal.config.installation import shipped_file
 from wstal.config.targets import (
+    Strips,
     asked_for,
     gap_runs,
     no_method,
     printed_row,
     suited_methods,
+    table_figures,
+    table_runs,
     text_streams,
     zero_shot_reason,
 )
-from wstal.tables.paper import Strips, table_figures, table_runs
 
 Wildcards = Any  # attributes and `get`, as Snakemake gives them
 Weights = Mapping[str, Mapping[str, Any]]  # workflow/reference/weights/sources.yaml, by name

@@ -1,4 +1,7 @@
-"""What can be asked for: suited methods, runs that explain a gap, names near a misspelt target."""
+"""What can be asked for: suited methods, runs that explain a gap, names near a misspelt target.
+
+At the end stand the runs behind a paper's table and in its figures.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
+from wstal.base.errors import WstalError
 from wstal.config.catalog import Catalog
 from wstal.config.layers import split_run
 
@@ -224,3 +228,45 @@ def _takes_path(word: str) -> bool:
     """Return whether this is an option of Snakemake that a path may follow which is no target."""
     is_open = word.startswith("--") and "=" not in word and word not in ("--", "--dry-run")
     return word in ("-d", "-s") or is_open
+
+
+def table_runs(table: Mapping[str, Any], dataset: str | None = None) -> list[tuple[str, str]]:
+    """Return the (dataset, run) pairs behind a table, each once, in the order of its rows.
+
+    With `dataset`, every row is taken on that dataset instead of the paper's.
+    """
+    return list(dict.fromkeys((dataset or row["dataset"], row["run"]) for row in table["rows"]))
+
+
+class Strips(NamedTuple):
+    """A figure: which runs are shown, and what of them."""
+
+    title: str
+    dataset: str  # the paper's
+    rows: list[Mapping[str, str]]  # of the table
+    shows: str = "attention"  # or class: the annotated classes' probability; or attended
+    videos: int = 2  # how many
+    skip: int = 0  # videos passed over in the order of choice
+    segments: bool = False  # the predicted segments below each strip
+    chosen: str = "annotation"  # or loss: where the last row loses most against the first
+    classes: Sequence[str] = ()  # of which a video each comes first
+
+
+def table_figures(table: Mapping[str, Any]) -> dict[str, Strips]:
+    """Return the figures that belong to a table: `figure` shows all rows, `figures` some.
+
+    Raises WstalError for a row that the table does not have.
+    """
+    wanted = {**({table["figure"]: {}} if "figure" in table else {}), **table.get("figures", {})}
+    return {name: _strips(table, name, figure) for name, figure in wanted.items()}
+
+
+def _strips(table: Mapping[str, Any], name: str, figure: Mapping[str, Any]) -> Strips:
+    dataset = figure.get("dataset", table["rows"][0]["dataset"])
+    rows = {row["variant"]: row for row in table["rows"] if row["dataset"] == dataset}
+    chosen = figure.get("rows", list(rows))
+    if unknown := [variant for variant in chosen if variant not in rows]:
+        raise WstalError(f"{name}: {unknown} are not rows of its table on {dataset}")
+    known = ("shows", "videos", "skip", "segments", "chosen", "classes")
+    options = {key: figure[key] for key in known if key in figure}
+    return Strips(table["title"], dataset, [rows[variant] for variant in chosen], **options)

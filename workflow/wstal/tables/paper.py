@@ -2,7 +2,7 @@
 
 `build_table` joins a paper's numbers with our results in one tidy frame, `as_markdown` is the table
 for reading. `methods_frame` has the methods on one dataset side by side, the best first. At the end
-stands what a table's YAML may say: which runs are behind its rows, in its figures and its sweeps.
+stands what a table's YAML may say.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from annotated_types import Ge, MinLen
@@ -379,45 +379,3 @@ class TableSettings:
                 raise SettingsError(
                     f"{name!r} cannot name a sweep; write for example acn_sweep_alpha"
                 )
-
-
-def table_runs(table: Mapping[str, Any], dataset: str | None = None) -> list[tuple[str, str]]:
-    """Return the (dataset, run) pairs behind a table, each once, in the order of its rows.
-
-    With `dataset`, every row is taken on that dataset instead of the paper's.
-    """
-    return list(dict.fromkeys((dataset or row["dataset"], row["run"]) for row in table["rows"]))
-
-
-class Strips(NamedTuple):
-    """A figure: which runs are shown, and what of them."""
-
-    title: str
-    dataset: str  # the paper's
-    rows: list[Mapping[str, str]]  # of the table
-    shows: str = "attention"  # or class: the annotated classes' probability; or attended
-    videos: int = 2  # how many
-    skip: int = 0  # videos passed over in the order of choice
-    segments: bool = False  # the predicted segments below each strip
-    chosen: str = "annotation"  # or loss: where the last row loses most against the first
-    classes: Sequence[str] = ()  # of which a video each comes first
-
-
-def table_figures(table: Mapping[str, Any]) -> dict[str, Strips]:
-    """Return the figures that belong to a table: `figure` shows all rows, `figures` some.
-
-    Raises WstalError for a row that the table does not have.
-    """
-    wanted = {**({table["figure"]: {}} if "figure" in table else {}), **table.get("figures", {})}
-    return {name: _strips(table, name, figure) for name, figure in wanted.items()}
-
-
-def _strips(table: Mapping[str, Any], name: str, figure: Mapping[str, Any]) -> Strips:
-    dataset = figure.get("dataset", table["rows"][0]["dataset"])
-    rows = {row["variant"]: row for row in table["rows"] if row["dataset"] == dataset}
-    chosen = figure.get("rows", list(rows))
-    if unknown := [variant for variant in chosen if variant not in rows]:
-        raise WstalError(f"{name}: {unknown} are not rows of its table on {dataset}")
-    known = ("shows", "videos", "skip", "segments", "chosen", "classes")
-    options = {key: figure[key] for key in known if key in figure}
-    return Strips(table["title"], dataset, [rows[variant] for variant in chosen], **options)
