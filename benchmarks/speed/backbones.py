@@ -6,6 +6,9 @@ decoding. A snippet has 16 frames and the next one begins 8 frames later. Networ
 size and random weights, so times are those of published weights. Where the time of a snippet goes
 is measured alone: pictures prepared by the library and by us, and the network.
 
+Lower precision and torch.compile are timed in the same turns; `first_call_s` is what the first call
+of a job costs, which compiles.
+
 `videomae_base_by_batch` has the time per snippet by the number of snippets that pass a network of
 one layer at a time. `times_plain` is the median over the turns. Beside wall time the record has the
 processor time of all threads, which depends less on the load of the machine.
@@ -45,6 +48,12 @@ from benchmarks.record import Figures, record_parser, write_record
 
 ROWS = RowGrid(25, window=16, stride=8)
 SIZE = (256, 340)  # px, of the decoded pictures
+MODES = {  # ours: as it is by default, and as the recipe may ask for
+    "wstal": {},
+    "bf16": {"precision": "bf16"},
+    "compiled": {"compiled": True},
+    "bf16_compiled": {"precision": "bf16", "compiled": True},
+}
 CHUNK = 64  # pictures that the decoder yields at a time
 CPU = torch.device("cpu")
 
@@ -123,46 +132,54 @@ def clocks(run: Callable[[], Any]) -> tuple[float, float, Any]:
 
 @torch.inference_mode()
 def compare(name: str, entry: BackboneEntry, args: Namespace) -> dict[str, Any]:
-    """Return seconds per snippet of both ways, their ratio, their parts and their distance."""
+    """Return seconds per snippet of all ways, their ratios, their parts and their distances."""
     pictures = moving_textures(ROWS.needed(args.rows, 10**6))
-    networks = [load_backbone(name, entry, "untrained", ROWS.window) for _ in range(2)]
-    prepare = PROCESSORS[name](entry)
-    ways = {
-        "plain": plain_loop(networks[0], prepare, pictures),
-        "wstal": extraction(networks[1].channels_last(), entry, pictures),
+    plain = load_backbone(name, entry, "untrained", ROWS.window)
+    networks = {
+        mode: load_backbone(name, entry, "untrained", ROWS.window).channels_last().computes(**how)
+        for mode, how in MODES.items()
+        if mode in args.modes
     }
+    prepare = PROCESSORS[name](entry)
+    ours = {mode: extraction(network, entry, pictures) for mode, network in networks.items()}
+    ways = {"plain": plain_loop(plain, prepare, pictures), **ours}
+    first = {mode: clocks(lambda run=run: run(args.rows))[0] for mode, run in ours.items()}
     spent: dict[str, list] = {way: [] for way in ways}
     found = {}
     for _ in range(args.turns):
         for way, run in ways.items():
             *seconds, found[way] = clocks(lambda run=run: run(args.rows))
             spent[way].append(seconds)
-    error = (found["wstal"] - found["plain"]).norm() / found["plain"].norm()
     walls, processors = ({way: [s[i] for s in spent[way]] for way in ways} for i in (0, 1))
-    ratios = [
-        median(a / b for a, b in zip(each["plain"], each["wstal"], strict=True))
-        for each in (walls, processors)
-    ]
+
+    def times_plain(way: str, spent: dict[str, list[float]]) -> float:
+        return round(median(a / b for a, b in zip(spent["plain"], spent[way], strict=True)), 2)
+
+    def error(way: str) -> float:
+        distance = (found[way] - found["plain"]).norm() / found["plain"].norm()
+        return float(f"{distance.item():.1e}")
+
     clip = pictures[ROWS.frames(0)]
     own = pictures[: ROWS.stride]  # of overlapping snippets each prepares its new pictures only
-    networks[1]._vector = lambda _, x: x  # what the network gets
+    plain._vector = lambda _, x: x  # what the network gets
 
     def prepared() -> Tensor:
         x = torch.from_numpy(fitted(own, entry))[None]
-        return networks[1].features(as_taken(networks[1], x))
+        return plain.features(as_taken(plain, x))
 
     parts = {"plain": lambda: prepare(clip), "wstal": prepared}
     return {
         **{f"{way}_s": round(median(walls[way]) / args.rows, 3) for way in ways},
         **{f"{way}_processor_s": round(median(processors[way]) / args.rows, 3) for way in ways},
         **{f"{way}_snippets_per_s": round(args.rows / median(walls[way]), 4) for way in ways},
-        "times_plain": round(ratios[0], 2),
-        "times_plain_processor": round(ratios[1], 2),
+        "times_plain": {mode: times_plain(mode, walls) for mode in ours},
+        "times_plain_processor": {mode: times_plain(mode, processors) for mode in ours},
+        "first_call_s": {mode: round(seconds, 1) for mode, seconds in first.items()},
         **{
             f"{way}_preparing_processor_s": round(median(clocks(run)[1] for _ in range(5)), 4)
             for way, run in parts.items()
         },
-        "relative_error": float(f"{error.item():.1e}"),
+        "relative_error": {mode: error(mode) for mode in ours},
     }
 
 
@@ -185,6 +202,7 @@ def main() -> None:
     arguments = record_parser(__doc__)
     add = arguments.add_argument
     add("--only", nargs="+", choices=PROCESSORS, default=list(PROCESSORS))
+    add("--modes", nargs="+", choices=MODES, default=list(MODES))
     add("--rows", type=int, default=2, help="snippets in a turn")
     add("--turns", type=int, default=1)
     add("--batches", type=int, nargs="+", default=[1, 2])

@@ -16,7 +16,9 @@ from wstal.commands.why import Job as PlannedJob
 from wstal.commands.why import cost, dry_run_jobs, explain
 from wstal.config.stages import (
     ADDED,
+    BACKBONE_ADDED,
     BACKBONE_STAGES,
+    NO_BACKBONE_NUMBERS,
     NO_NUMBERS,
     STAGES,
     changed_code,
@@ -29,6 +31,7 @@ from wstal.config.stages import (
     stage_settings,
     stages_before,
 )
+from wstal.features.backbone_stage import BackboneSettings
 from wstal.features.rows import RowSettings
 from wstal.media.frame_stage import FrameSettings
 from wstal.networks.backbones import LIBRARIES
@@ -69,6 +72,11 @@ def test_the_table_says_what_the_library_does(stage):
     assert NO_NUMBERS.get(entry.section, ()) == found.settings.NO_NUMBERS
     if issubclass(found.settings, RowSettings):
         assert ADDED[entry.section] == found.settings.ADDED
+
+
+def test_the_table_says_what_the_library_does_of_backbones():
+    assert NO_BACKBONE_NUMBERS == BackboneSettings.NO_NUMBERS
+    assert BACKBONE_ADDED == BackboneSettings.ADDED
 
 
 def test_stages_come_after_their_inputs():

@@ -21,7 +21,7 @@ from wstal.base.errors import WstalError
 from wstal.features.i3d_stage import I3DSettings
 from wstal.features.precision import Verdict, precision_stamp, verdict_path, write_verdict
 from wstal.features.verify import judge, sample_snippets
-from wstal.networks.i3d.inference import PRECISIONS
+from wstal.networks.i3d.inference import PRECISIONS, for_inference
 from wstal.networks.i3d.network import untrained_i3d
 from wstal.networks.weights import save_half
 
@@ -34,13 +34,18 @@ def snippets(count, channels=3):
     return [rng.integers(0, 256, (count, 16, 32, 32, channels)).astype(np.uint8)]
 
 
+def modes_of(network):
+    """The network in each precision."""
+    return lambda mode: for_inference(network, CPU, mode)
+
+
 def test_the_exact_mode_is_judged_equal_to_itself():
-    verdict = judge(untrained_i3d(3, 0.125), "sha", snippets(2), "fp32", CPU)
+    verdict = judge(modes_of(untrained_i3d(3, 0.125)), "sha", snippets(2), "fp32", CPU)
     assert verdict.snippets == 2 and verdict.passed
     assert verdict.cosine == pytest.approx(1, abs=1e-12) and verdict.relative_error == 0
 
 
-def test_the_figures_are_the_worst_cosine_and_the_error_over_all(monkeypatch):
+def test_the_figures_are_the_worst_cosine_and_the_error_over_all():
     """Of features known in advance: exact ones, and others at a known angle."""
     exact, found = torch.tensor([[1.0, 0], [0, 2]]), torch.tensor([[1.0, 0], [1, 2]])
 
@@ -51,19 +56,18 @@ def test_the_figures_are_the_worst_cosine_and_the_error_over_all(monkeypatch):
         def features(self, x):
             return self.given
 
-    monkeypatch.setattr("wstal.features.verify.for_inference", lambda n, d, m: Known(m))
-    verdict = judge(None, "sha", snippets(2), "bf16", CPU)
+    verdict = judge(Known, "sha", snippets(2), "bf16", CPU)
     assert verdict.cosine == pytest.approx(2 / 5**0.5)
     assert verdict.relative_error == pytest.approx((1 / 5) ** 0.5)
     assert not verdict.passed
 
 
 def test_untrained_weights_and_no_snippets_are_no_measurement():
-    network = untrained_i3d(3, 0.0625)
+    network_in = modes_of(untrained_i3d(3, 0.0625))
     with pytest.raises(WstalError, match="trained weights"):
-        judge(network, "untrained", snippets(1), "bf16", CPU)
+        judge(network_in, "untrained", snippets(1), "bf16", CPU)
     with pytest.raises(WstalError, match="no snippet"):
-        judge(network, "sha", [], "bf16", CPU)
+        judge(network_in, "sha", [], "bf16", CPU)
 
 
 def status(*arguments):

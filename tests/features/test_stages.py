@@ -11,6 +11,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -29,6 +30,7 @@ from wstal.base.array_store import (
 )
 from wstal.base.settings import to_plain
 from wstal.base.stage import Job, LoadedNetwork, StageInput
+from wstal.features.backbone_stage import BackboneStage
 from wstal.features.i3d_stage import STAGES as I3D_STAGES
 from wstal.features.i3d_stage import I3DSettings, I3DWeights
 from wstal.features.rows import StreamRowSettings
@@ -350,6 +352,22 @@ def test_script_of_the_backbones(project, tmp_path):
     assert json.loads(read_attrs(file)["provenance_json"])["weights"] == "untrained"
     absent = warm_python.run([*call, tmp_path / "X3D_M.pyth"])
     assert absent.returncode and "weights fetch x3d_m_kinetics" in absent.stderr
+
+
+def test_a_lower_precision_of_a_backbone_is_part_of_its_key_and_compiling_is_not(tmp_path):
+    stage, job = BackboneStage("r2plus1d", ("frames",)), job_of(tmp_path)
+    exact = stage.key_part(settings_of("r2plus1d"), job)
+    assert "precision" not in exact  # features from before there was a choice stay valid
+    assert stage.key_part(settings_of("r2plus1d", compile=True, batch=1), job) == exact
+    low = settings_of("r2plus1d", precision="bf16")
+    assert stage.key_part(low, job) == exact | {"precision": "bf16"}
+    stamp = stage.provenance(low, job)["precision"]
+    assert stamp == {"mode": "bf16", "status": "unverified"}
+
+
+def job_of(folder):
+    network = LoadedNetwork(SimpleNamespace(packages=()), "untrained", "untrained")
+    return Job("c", folder, network=network)
 
 
 VGGISH = VggishSettings("untrained", width=WIDTH, activation="pre", batch=2)

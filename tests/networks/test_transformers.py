@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import warm_python
+import yaml
 from backbone_cases import entries, pictures
+from decoded_videos import Probed, decode_frames
+from video_clips import write_clip
+from wstal.base.array_store import read_arrays
 from wstal.base.errors import WstalError
-from wstal.features.backbone_check import check_backbone
-from wstal.features.backbone_stage import fitted
-from wstal.networks.backbone import load_backbone
+from wstal.base.stage import Job, LoadedNetwork
+from wstal.features.backbone_check import check_backbone, clip_snippets
+from wstal.features.backbone_stage import BackboneSettings, BackboneStage, fitted
+from wstal.features.precision import verdict_path
+from wstal.features.snippets import as_taken
+from wstal.media.frame_stage import FrameSettings
+from wstal.networks.backbone import compiled_vector, load_backbone
 from wstal.networks.backbones.hub import SOURCE, fetch_snapshot
 from wstal.networks.weights import identify
 
@@ -376,6 +386,107 @@ def test_another_file_and_an_absent_hub_are_refused_with_what_to_do(hub, tmp_pat
     assert not (tmp_path / "videomae").exists() and hub[0][1] == "abc"
     with pytest.raises(WstalError, match="no network.*hf download me/other --local-dir"):
         fetch_snapshot("me/other", None, None, tmp_path / "other")
+
+
+# How a network is computed: bfloat16, torch.compile.
+
+
+@torch.inference_mode()
+def test_bfloat16_is_near_and_leaves_the_network_exact():
+    network = load_backbone("v", tiny_videomae(), "untrained")
+    x = torch.rand(2, 3, 4, 32, 32) * 2 - 1
+    exact = network.features(x)
+    low = network.computes("bf16").features(x)
+    assert 1e-5 < (low - exact).norm() / exact.norm() < 0.02
+    assert torch.equal(network.computes().features(x), exact)
+
+
+@torch.inference_mode()
+def test_a_smaller_batch_is_filled_up_so_that_one_shape_is_compiled(monkeypatch):
+    shapes = []
+
+    def compiled(vector, dynamic):
+        return lambda network, x: shapes.append(tuple(x.shape)) or vector(network, x)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    network = load_backbone("v", tiny_videomae(), "untrained")
+    x = torch.rand(3, 3, 4, 32, 32) * 2 - 1
+    expected = network.features(x)
+    network.computes(compiled=True)
+    found = torch.cat([network.features(x[:2]), network.features(x[2:])])
+    assert torch.allclose(found, expected, atol=1e-5) and shapes == [(2, 3, 4, 32, 32)] * 2
+
+
+def test_where_torch_cannot_compile_the_remedy_is_named(monkeypatch):
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    def fails(network, x):
+        raise BackendCompilerFailed(lambda: None, RuntimeError("no compiler"), None)
+
+    monkeypatch.setattr(torch, "compile", lambda vector, dynamic: fails)
+    run = compiled_vector(lambda network, x: x)
+    with pytest.raises(WstalError, match=r"(?s)no compiler.*C\+\+ compiler.*compile: false"):
+        run(None, torch.zeros(1, 2))
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+def test_a_compiled_network_gives_the_same_vectors():
+    network = load_backbone("v", tiny_videomae(), "untrained")
+    x = torch.rand(3, 3, 4, 32, 32) * 2 - 1
+    expected = network.features(x)
+    network.computes(compiled=True)
+    found = torch.cat([network.features(x[:2]), network.features(x[2:])])
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+@pytest.fixture
+def named_videomae(videomae, tmp_path):
+    """A configuration in which the tiny VideoMAE is a backbone, and its folder."""
+    folder = tmp_path / "weights/tiny"
+    shutil.copytree(videomae[0], folder)
+    about = {"library": "transformers", "model": "me/tiny", "frames": 4, "width": 32, "crop": 32}
+    about |= {"network": "VideoMAEForVideoClassification", "config": VIDEOMAE}
+    about |= {"interpolation": "linear", "short_side": 32, "weights": str(folder)}
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({"backbones": {"tiny": about}}))
+    return path, folder
+
+
+def test_a_precision_is_checked_with_the_weights_of_a_backbone(named_videomae, tmp_path):
+    config, folder = named_videomae
+    clip = write_clip(tmp_path / "clip.mp4", 20, size=(64, 48))
+    call = [sys.executable, "-m", "wstal", "check-precision", "--backbone", "tiny"]
+    call += ["--configfile", config, "--precision", "bf16", "--device", "cpu", "--snippets", "3"]
+    done = warm_python.run([*call, "--videos", clip])
+    verdict = json.loads(verdict_path(folder, "bf16", torch.device("cpu")).read_text())
+    assert verdict["snippets"] == 3 and 0.99 < verdict["cosine"] < 1, done.stderr
+    assert done.returncode == int(not verdict["passed"]) and verdict["passed"] in (True, False)
+    refused = warm_python.run([*call, "--precision", "tf32", "--videos", clip])
+    assert refused.returncode and "tf32 is for Inception-I3D; backbones take bf16" in refused.stderr
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "bilinear"])
+def test_a_precision_is_tried_on_what_the_stage_cuts(interpolation, tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", 20, size=(64, 48))
+    entry = tiny_videomae(interpolation=interpolation)
+    found = list(clip_snippets(clip, entry, 8))
+    assert [each.shape for each in found] == [(4, 32, 32, 3)] * 5
+    network = load_backbone("v", entry, "untrained")
+    files = {"frames": decoded(clip, tmp_path)}
+    settings = BackboneSettings("untrained", entry, 32, 32, interpolation, window=4, stride=4)
+    job = Job("c", tmp_path / "v", network=LoadedNetwork(network, "untrained", "untrained"))
+    rows = BackboneStage("v", ("frames",)).shard(files, settings, job)
+    features = read_arrays(tmp_path / "v" / rows[0].path)["features"]
+    with torch.inference_mode():
+        ours = network.features(as_taken(network, torch.from_numpy(np.stack(found))))
+    assert np.abs(features - ours.numpy()).max() < 1e-5
+
+
+def decoded(clip, folder):
+    """The manifest of the frames of a clip."""
+    decode_frames([Probed("clip", clip)], folder / "frames", FrameSettings())
+    return folder / "frames/shard0.csv"
 
 
 def saved_with_processor(videomae, folder, **changes):

@@ -19,7 +19,7 @@ from wstal.config.catalog import own_catalog
 from wstal.config.dataset_files import weights_path
 from wstal.config.installation import work_folder
 from wstal.config.layers import read_yaml
-from wstal.networks.backbone import backbone_entries
+from wstal.networks.backbone import BackboneEntry, backbone_entries
 
 COLUMNS = ("backbone", "network", "library", "input", "width", "licence", "size", "weights")
 HEADER = "| backbone | network, library | sees | width | licence of the weights | command |"
@@ -32,9 +32,9 @@ def add_arguments(add: Add) -> None:
 
 
 def backbones(args: argparse.Namespace) -> int | None:
-    entries = own_catalog(args.configfile).backbones
     if args.check:
-        return check(args.check, entries)
+        return check(args.check, args.configfile)
+    entries = own_catalog(args.configfile).backbones
     if args.markdown:
         print(*markdown(entries), sep="\n")
         return None
@@ -46,15 +46,22 @@ def backbones(args: argparse.Namespace) -> int | None:
     return None
 
 
-def check(name: str, entries: Mapping[str, Mapping[str, Any]]) -> int:
+def entry_and_place(name: str, configfile: Path | None) -> tuple[BackboneEntry, Path]:
+    """Return a backbone's entry and its weights; raise WstalError if there is none of them."""
+    entries = own_catalog(configfile).backbones
+    if name not in entries:
+        raise WstalError(f"{name!r} is not one of the backbones: {', '.join(entries)}")
+    weights = place(name, entries[name])
+    if not weights.exists():
+        raise WstalError(f"{weights} is missing; run wstal weights fetch {name}")
+    return backbone_entries(entries)[name], weights
+
+
+def check(name: str, configfile: Path | None) -> int:
     """Print how near a backbone's vector is to its library's; return 1 if they differ."""
     from wstal.features.backbone_check import check_backbone
 
-    if name not in entries:
-        raise WstalError(f"--check: {name!r} is not one of {', '.join(entries)}")
-    folder, entry = place(name, entries[name]), backbone_entries(entries)[name]
-    if not folder.exists():
-        raise WstalError(f"{folder} is missing; run wstal weights fetch {name}")
+    entry, folder = entry_and_place(name, configfile)
     found = check_backbone(name, entry, folder)
     verdict = "pass" if found.passes else "fail"
     figures = f"cosine {found.cosine:.7f}, relative difference {found.difference:.1e}"

@@ -67,6 +67,7 @@ ADDED = {
     "vggish": {**_ROWS, "window": 16, "stride": 16},
     "i3d": _ROWS,
 }
+BACKBONE_ADDED = {**_ROWS, "precision": "fp32"}
 _PICTURES = ("extract_backbone", ("frames",), "backbone_stage")
 BACKBONE_STAGES = {  # script, inputs and module of a backbone, by the `input` of its entry
     "video": _PICTURES,
@@ -80,7 +81,7 @@ NO_NUMBERS = {
     "flow": ("backend", "cache_flow"),
     **dict.fromkeys(("i3d", "vggish"), ("batch",)),
 }
-NO_BACKBONE_NUMBERS = ("batch",)
+NO_BACKBONE_NUMBERS = ("batch", "compile")
 
 
 def backbone_names(recipe: Mapping[str, Any]) -> list[str]:
@@ -169,7 +170,7 @@ def numbers_part(recipe: Mapping[str, Any]) -> dict[str, Any]:
             is_backbone = "entry" in settings
             skipped = NO_BACKBONE_NUMBERS if is_backbone else NO_NUMBERS.get(section, ())
             settings = {name: v for name, v in settings.items() if name not in skipped}
-            added = _ROWS if is_backbone else ADDED.get(section)
+            added = BACKBONE_ADDED if is_backbone else ADDED.get(section)
             settings = kept_names(settings, added) if added else settings
             if is_backbone:
                 entry = settings.pop("entry")

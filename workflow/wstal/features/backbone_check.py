@@ -1,4 +1,4 @@
-"""A backbone's vector beside a plain call of its library on the same pictures, with given weights.
+"""A backbone with your weights: its vector beside the library's own, and samples for a precision.
 
 The plain call is that of the model cards: the processor that the weights' folder configures, then
 the network. It shares no code with the extraction but the loading of pickled weights.
@@ -6,6 +6,7 @@ the network. It shares no code with the extraction but the loading of pickled we
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,14 +16,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from wstal.base.errors import WstalError
-from wstal.features.backbone_stage import fitted
-from wstal.features.snippets import as_taken
+from wstal.features.backbone_stage import fitted, fitted_chunks
+from wstal.features.rows import RowGrid
+from wstal.features.snippets import as_taken, snippets
+from wstal.media.frames import read_frames, read_timeline
 from wstal.networks.backbone import BackboneEntry, load_backbone
 from wstal.networks.backbones.transformers import CONFIG, PICKLED, import_transformers
 from wstal.networks.weights import read_state
 
 LEAST_COSINE = 0.99999
 LARGEST_DIFFERENCE = 1e-3  # relative, of the norms; float32 and pictures of whole levels
+FPS = 25  # of the recipes
 FRAMES = 16  # where a network takes any number
 SIZE = (240, 320)  # px, of the pictures
 
@@ -54,6 +58,23 @@ def check_backbone(name: str, entry: BackboneEntry, folder: Path) -> Agreement:
         theirs = plain_vector(entry, folder, pictures).double()
     difference = (ours - theirs).norm() / theirs.norm()
     return Agreement(float(functional.cosine_similarity(ours, theirs, 0)), float(difference))
+
+
+def clip_snippets(path: str | Path, entry: BackboneEntry, most: int) -> Iterator[np.ndarray]:
+    """Yield the first windows of a video, at most `most`, side by side, as the stage cuts them.
+
+    uint8 RGB `[T, crop, crop, 3]`, T the frames that the network takes. Raises MediaError if the
+    video does not decode, WstalError for a network that sees no pictures.
+    """
+    if entry.input not in ("video", "images"):
+        raise WstalError(f"{entry.model} sees no pictures but {entry.input}; it is not sampled")
+    rows = RowGrid(FPS, window=entry.frames or FRAMES, stride=entry.frames or FRAMES)
+    frames = read_timeline(path, FPS).frame_index[: most * rows.window]
+    is_resized = entry.interpolation == "bilinear"
+    short_side, crop = (entry.short_side, entry.crop) if is_resized else (None, None)
+    pictures = read_frames(path, frames, pixels="rgb", short_side=short_side)
+    pictures = pictures if is_resized else fitted_chunks(pictures, entry)
+    return snippets(pictures, min(most, rows.count(len(frames))), crop, rows)
 
 
 def moving_waves(count: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from wstal.base.stage import Job, LoadedNetwork, StageInput
 from wstal.base.user_files import file_sha256
 from wstal.features.frame_vectors import frame_means
 from wstal.features.network_stage import PACKAGES, NetworkStage
+from wstal.features.precision import precision_stamp
 from wstal.features.rows import RowSettings, row_settings
 from wstal.features.snippets import (
     Opener,
@@ -26,9 +27,9 @@ from wstal.features.snippets import (
     snippet_extractor,
     snippet_features,
 )
-from wstal.networks.backbone import BackboneEntry, Interpolation, load_backbone
+from wstal.networks.backbone import Backbone, BackboneEntry, Interpolation, Precision, load_backbone
 from wstal.networks.backbones import entry_numbers
-from wstal.networks.weights import UNTRAINED, WeightFile, identify
+from wstal.networks.weights import EXACT, UNTRAINED, WeightFile, identify
 
 # Snippets at a time if the recipe does not say. On CPUs more gain nothing.
 BATCH = {"cpu": 1, "cuda": 8}
@@ -41,7 +42,8 @@ class BackboneSettings(RowSettings):
     What it does not state is that of its entry in workflow/config/backbones.
     """
 
-    NO_NUMBERS: ClassVar[tuple[str, ...]] = ("batch",)
+    NO_NUMBERS: ClassVar[tuple[str, ...]] = ("batch", "compile")
+    ADDED: ClassVar[Mapping[str, Any]] = {**RowSettings.ADDED, "precision": EXACT}
 
     weights: str  # a name in sources.yaml, a file, a folder, or untrained
     entry: BackboneEntry  # of the backbone
@@ -49,6 +51,9 @@ class BackboneSettings(RowSettings):
     short_side: Annotated[int, Ge(16)] | None  # px, before the crop; null: squashed to crop
     interpolation: Interpolation = "bilinear"
     batch: Annotated[int, Ge(1)] | None = None  # snippets at a time; null: that of BATCH
+    # bf16 is `unverified` until `wstal check-precision` has passed it with the weights.
+    precision: Precision = EXACT
+    compile: bool = False  # by torch.compile; the first snippets then take a minute or more
 
     def __post_init__(self) -> None:
         if self.short_side is not None and self.crop > self.short_side:
@@ -106,11 +111,22 @@ class BackboneStage(NetworkStage):
         """Return the packages whose versions are recorded, those of the network included."""
         return PACKAGES + job.network.network.packages
 
+    def provenance(self, settings: BackboneSettings, job: Job) -> dict[str, Any]:
+        """Return what all networks record, and the precision."""
+        about = (settings.precision, job.network.weights, job.network.identity)
+        stamp = precision_stamp(*about, torch.device(job.device))
+        return super().provenance(settings, job) | stamp
+
+    def network(self, settings: BackboneSettings, job: Job) -> Backbone:
+        """Return the network on the job's device, which computes as the settings say."""
+        network = job.network.network.to(torch.device(job.device))
+        return network.computes(settings.precision, settings.compile)
+
     def extractor(self, settings: BackboneSettings, job: Job) -> Callable[[StageInput], np.ndarray]:
         """Return the function from a video to its rows `[T, D]`."""
         torch.backends.cudnn.allow_tf32 = False  # float32 means float32
         device = torch.device(job.device)
-        network = job.network.network.channels_last().to(device)
+        network = self.network(settings, job).channels_last()
         crop = settings.crop if settings.interpolation == "bilinear" else None
         options: dict[str, Any] = {"crop": crop, "device": device}
         options["batch"] = settings.batch_on(device)

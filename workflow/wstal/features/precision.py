@@ -15,7 +15,7 @@ import torch
 from wstal.base.device import device_name
 from wstal.base.errors import WstalError
 from wstal.base.files import write_json
-from wstal.networks.i3d.inference import EXACT
+from wstal.networks.weights import EXACT
 
 LEAST_COSINE = 0.9999
 

@@ -23,7 +23,7 @@ class SoundBackboneStage(BackboneStage):
     def extractor(self, settings: BackboneSettings, job: Job) -> Callable[[StageInput], np.ndarray]:
         """Return the function from a video to its rows `[T, D]`."""
         device, entry = torch.device(job.device), settings.entry
-        network, batch = job.network.network.to(device), settings.batch_on(device)
+        network, batch = self.network(settings, job), settings.batch_on(device)
 
         def extract(video: StageInput) -> np.ndarray:
             frames, rows = video_frames(video.files["frames"], self.rows_at(settings))

@@ -36,10 +36,10 @@ from wstal.media.frames import load_decoder, read_frames, read_timeline
 from wstal.media.sound import RATE, read_sound
 from wstal.media.timeline import SNIPPET, snippet_count
 from wstal.networks.backbone import BackboneEntry, load_backbone
-from wstal.networks.i3d.inference import EXACT, for_inference
+from wstal.networks.i3d.inference import for_inference
 from wstal.networks.i3d.network import load_i3d
 from wstal.networks.vggish import load_postprocess, load_vggish
-from wstal.networks.weights import UNTRAINED, WeightFile, verify
+from wstal.networks.weights import EXACT, UNTRAINED, WeightFile, verify
 
 PACKED = "video_features_refs.npz"
 
@@ -388,16 +388,16 @@ def sample_snippets(
 
 @torch.inference_mode()
 def judge(
-    network: nn.Module,
+    network_in: Callable[[str], nn.Module],
     weights: str,
     batches: Iterable[np.ndarray],
     precision: str,
     device: torch.device,
 ) -> Verdict:
-    """Compare `precision` with float32 on `batches` of uint8 or int8 snippets `[B, 16, S, S, C]`.
+    """Compare `precision` with float32 on `batches` of uint8 or int8 snippets `[B, T, S, S, C]`.
 
-    Raises WstalError for untrained weights, which say nothing about trained ones, and if there
-    is no snippet.
+    `network_in` returns the network on `device` that computes in a precision. Raises WstalError
+    for untrained weights, which say nothing about trained ones, and if there is no snippet.
     """
     if weights == UNTRAINED:
         raise WstalError("the precision check needs trained weights; these are untrained")
@@ -406,7 +406,7 @@ def judge(
         raise WstalError("the precision check got no snippet")
     features = []
     for mode in (EXACT, precision):  # one after the other: TF32 is a switch of the process
-        fast = for_inference(network, device, mode)
+        fast = network_in(mode)
         made = [fast.features(as_taken(fast, x.to(device))) for x in inputs]
         features.append(torch.cat(made).double().cpu())
     exact, found = features

@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from wstal.base.errors import WstalError
 from wstal.base.settings import Count, Positive, SettingsError, from_plain
 from wstal.networks.backbones import LIBRARIES
-from wstal.networks.weights import UNTRAINED, seeded
+from wstal.networks.weights import EXACT, UNTRAINED, seeded
 
+Precision = Literal["fp32", "bf16"]
 Triple = tuple[float, float, float]
 # With which the pictures of the weights' training were resized. bilinear is OpenCV's, as for I3D;
 # linear is torch's; the antialiased ones are Pillow's filters, as torch and torchvision have them.
@@ -127,29 +128,49 @@ class TextSide(NamedTuple):
     scale: float  # of cosines in a softmax over classes, learned with the weights
 
 
-class SoundNetwork(nn.Module):
-    """A backbone of sound: samples in, vectors out."""
+class Backbone(nn.Module):
+    """A network, which of its outputs is the vector, and how that is computed."""
 
     def __init__(self, entry: BackboneEntry, built: Built) -> None:
         super().__init__()
-        self.network, self._vector, self._prepare = built.network, built.vector, built.prepare
+        self.network, self._vector = built.network, built.vector
         self.feature_size, self.packages = entry.width, built.packages
+        self.computes()
+
+    def computes(self, precision: Precision = EXACT, compiled: bool = False) -> Self:
+        """Return itself, computing from now on in a precision, and by torch.compile if `compiled`.
+
+        In bf16 the products are bfloat16 (torch.autocast); sums along the depth stay float32.
+        """
+        self._is_exact = precision == EXACT
+        self._compiled = compiled_vector(self._vector) if compiled else None
+        return self
+
+    def _vectors(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=not self._is_exact):
+            return (self._compiled or self._vector)(self.network, x)
+
+
+class SoundNetwork(Backbone):
+    """A backbone of sound: samples in, vectors out."""
+
+    def __init__(self, entry: BackboneEntry, built: Built) -> None:
+        super().__init__(entry, built)
+        self._prepare = built.prepare
 
     def features(self, samples: np.ndarray, device: torch.device) -> Tensor:
         """Float32 `[B, S]` in [-1, 1], at the entry's rate -> `[B, feature_size]`."""
-        return self._vector(self.network, self._prepare(samples).to(device))
+        return self._vectors(self._prepare(samples).to(device))
 
 
-class SnippetNetwork(nn.Module):
+class SnippetNetwork(Backbone):
     """A backbone with the input of Inception-I3D: RGB snippets in [-1, 1]."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, entry: BackboneEntry, built: Built) -> None:
-        super().__init__()
-        self.network, self._vector = built.network, built.vector
-        self.feature_size, self.packages = entry.width, built.packages
+        super().__init__(entry, built)
         self.is_framewise = entry.input == "images"  # the vector is the mean of the frames'
         for name, value in (("mean", entry.mean), ("std", entry.std)):
             self.register_buffer(name, torch.tensor(value)[:, None, None, None], persistent=False)
@@ -165,7 +186,33 @@ class SnippetNetwork(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """`[B, 3, T, S, S]` in [-1, 1] -> `[B, feature_size]`."""
-        return self._vector(self.network, ((x + 1) / 2 - self.mean) / self.std)
+        return self._vectors(((x + 1) / 2 - self.mean) / self.std)
+
+
+def compiled_vector(vector: Callable[[nn.Module, Tensor], Tensor]) -> Callable:
+    """Return the function `vector` by torch.compile, for batches of one shape.
+
+    A smaller batch, such as the last one of a video, is filled up: another shape would be compiled
+    anew, which takes as long as many batches. Raises WstalError where torch cannot compile.
+    """
+    from torch._dynamo.exc import TorchDynamoException  # a second, which others are spared
+
+    run, size = torch.compile(vector, dynamic=False), 0
+
+    def filled(network: nn.Module, x: Tensor) -> Tensor:
+        nonlocal size
+        size = max(size, len(x))
+        rest = x[-1:].expand(size - len(x), *x.shape[1:])
+        try:
+            return run(network, torch.cat([x, rest]))[: len(x)]
+        except TorchDynamoException as error:
+            reason = " ".join(str(error).strip().splitlines()[:2])
+            raise WstalError(
+                f"compile: true: torch.compile failed ({reason}); it needs a C++ compiler on CPUs "
+                "and triton on GPUs. Install that, or set compile: false"
+            ) from error
+
+    return filled
 
 
 def over_frames(vector: Callable[[nn.Module, Tensor], Tensor]) -> Callable:

@@ -26,6 +26,7 @@ from wstal.base.torch_files import read_plain
 from wstal.base.user_files import check_regular, file_sha256, open_regular
 
 SHORTEST_IDENTITY = 8  # hex digits
+EXACT = "fp32"  # the precision in which weights are published
 UNTRAINED = "untrained"  # in place of a path: seeded random weights, for wiring tests
 UNTRAINED_SEED = 0
 _BATCHES = "num_batches_tracked"  # a counter of batch norm; no part of the function

@@ -37,14 +37,14 @@ from wstal.networks.i3d.network import (
     check_snippets,
     same_padding,
 )
+from wstal.networks.weights import EXACT
 
 PRECISIONS = {
-    "fp32": torch.float32,
+    EXACT: torch.float32,
     "tf32": torch.float32,
     "fp16": torch.float16,
     "bf16": torch.bfloat16,
 }
-EXACT = "fp32"
 # The last module that CPUs compute snippet by snippet; the rest is computed for the whole batch.
 LAST_OF_FRONT = "MaxPool3d_4a_3x3"
 # Snippets of 16 frames have two steps of time here: half the taps lie outside of them, so that
