@@ -37,6 +37,7 @@ from wstal.config.own_schedule import LabelCounts, fitted, label_counts
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "workflow/config"
+CACHE = Path(".snakemake/wstal")  # of a work folder
 KEPT = 20  # configurations whose checked form is kept: the last commands' and jobs'
 
 Trees = dict[str, dict[str, Any]]  # of one kind, by name
@@ -235,7 +236,9 @@ def own_config(folder: Path) -> dict[str, Any]:
 def own_catalog(configfile: Path | None = None) -> Catalog:
     """Return the catalog of the current work folder, with `configfile` laid over."""
     given = read_yaml(configfile) if configfile else {}
-    return load_catalog(merged(own_config(work_folder()), given))
+    cache = work_folder() / CACHE
+    layers = merged(own_config(work_folder()), given)
+    return load_catalog(layers, cache=cache if cache.is_dir() else None)
 
 
 def layered_config(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:

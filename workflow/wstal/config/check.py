@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -49,6 +50,9 @@ _EXPECTED = {  # pydantic's name of an error: what was expected
 }
 
 
+_RIGHT: dict[tuple[type, str], dict[str, Any]] = {}  # trees by the values found right
+
+
 def checked(cls: type[T], value: Mapping[str, Any], source: str) -> T:
     """Return the settings `cls` of a mapping; errors as of `checked_tree`."""
     return from_plain(cls, checked_tree(cls, value, source), source)
@@ -71,6 +75,9 @@ def checked_tree(
     if not isinstance(value, Mapping):
         place = f"{source}: {where}" if where else source
         raise WstalError(f"{place}: expected a mapping of keys, found {value!r}")
+    known = (cls, repr(value))  # most runs share most sections
+    if known in _RIGHT:
+        return deepcopy(_RIGHT[known])
     mistakes: list[str] = []
     tree = _complete(cls, defaults(cls), value, where, mistakes, others)
     found = [*_mistakes(cls, tree), *_infinite(tree)]
@@ -79,6 +86,7 @@ def checked_tree(
         mistakes.append(f"{keys}: {text}" if keys else text)
     if mistakes:
         raise WstalError("\n".join(f"{source}: {line}" for line in mistakes))
+    _RIGHT[known] = deepcopy(tree)
     return tree
 
 

@@ -43,16 +43,28 @@ def read_yaml(path: Path, *, may_be_empty: bool = False) -> dict[str, Any]:
     return content
 
 
-class _Loader(yaml.SafeLoader):
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # libyaml is eight times faster
+    def get_single_node(self) -> yaml.Node | None:
         # Here and not where mappings are built: merging (<<) repeats keys by design.
-        node, seen = super().compose_mapping_node(anchor), set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+        node = super().get_single_node()
+        _refuse_repeated_keys(node, set())
+        return node
+
+
+def _refuse_repeated_keys(node: Any, known: set[int]) -> None:
+    """Raise MarkedYAMLError if a mapping in a tree of nodes has a key twice; aliases may loop."""
+    if id(node) in known or not isinstance(node, yaml.CollectionNode):
+        return
+    known.add(id(node))
+    seen: set[tuple[str, str]] = set()
+    for part in node.value:
+        key, value = part if isinstance(node, yaml.MappingNode) else (None, part)
+        if isinstance(key, yaml.ScalarNode):
             if (key.tag, key.value) in seen:
                 problem = f"the key {key.value!r} is repeated; keep one, or join what they hold"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             seen.add((key.tag, key.value))
-        return node
+        _refuse_repeated_keys(value, known)
 
 
 def yaml_files(folder: Path) -> list[Path]:

@@ -47,7 +47,7 @@ from wstal.features.vggish_stage import VggishSettings
 from wstal.flow.algorithm import FlowSettings
 from wstal.media.frame_stage import FrameSettings
 from wstal.media.sound import AudioSettings
-from wstal.methods.contract import localization_half, training_half
+from wstal.methods.contract import TrainingHalf, localization_half, training_half
 from wstal.networks.backbone import BackboneEntry
 from wstal.networks.backbones import FROM_ENTRY, NOT_OF_KEY
 from wstal.tables.paper import TableSettings
@@ -364,15 +364,26 @@ def check_run(method: str, config: Mapping[str, Any], source: str) -> dict[str, 
     tree = {"method": method} | checked_tree(training.run_settings, top, source, others=others)
     for name, cls in sections.items():
         tree[name] = checked_tree(cls, config.get(name, {}), source, name)
-    run, loss = training.read_run(tree), from_plain(training.loss_settings, tree["loss"])
     try:
-        training.check(run, tree["data"]["length"], loss, tree["data"]["length_seconds"])
+        _check_together(training, tree)
     except SettingsError as error:
         raise WstalError(f"{source}: {error}") from error
     for section, key in LATER:
         if not tree[section][key]:
             del tree[section][key]
     return tree
+
+
+_TOGETHER: set[str] = set()  # what `_check_together` found right
+
+
+def _check_together(training: TrainingHalf, tree: Mapping[str, Any]) -> None:
+    """Raise SettingsError if a run's settings contradict each other."""
+    known = repr(_without(tree, ("train", "localize")))
+    if known not in _TOGETHER:
+        run, loss = training.read_run(tree), from_plain(training.loss_settings, tree["loss"])
+        training.check(run, tree["data"]["length"], loss, tree["data"]["length_seconds"])
+        _TOGETHER.add(known)
 
 
 def _without(tree: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
