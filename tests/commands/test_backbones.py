@@ -34,14 +34,13 @@ def test_a_check_says_how_near_the_vectors_are(monkeypatch, tmp_path, capsys, di
     monkeypatch.setattr("wstal.commands.backbones.work_folder", lambda: tmp_path)
     found = Agreement(1.0, difference)
     monkeypatch.setattr("wstal.features.backbone_check.check_backbone", lambda *_: found)
-    entries = load_catalog().backbones
     with pytest.raises(WstalError, match="missing; run wstal weights fetch clip_base"):
-        check("clip_base", entries)
-    place("clip_base", entries["clip_base"]).mkdir(parents=True)
-    assert check("clip_base", entries) == status
+        check("clip_base", None)
+    place("clip_base", load_catalog().backbones["clip_base"]).mkdir(parents=True)
+    assert check("clip_base", None) == status
     assert ("pass" if status == 0 else "fail") in capsys.readouterr().out
-    with pytest.raises(WstalError, match="--check: 'clip' is not one of"):
-        check("clip", entries)
+    with pytest.raises(WstalError, match="'clip' is not one of the backbones"):
+        check("clip", None)
 
 
 def test_a_backbone_needs_no_recipe_of_its_own(catalog):
@@ -50,6 +49,9 @@ def test_a_backbone_needs_no_recipe_of_its_own(catalog):
     assert recipe["streams"] == {"rgb": "videomae_base"}
     assert (section["window"], section["stride"]) == (16, 8)
     assert section["weights"] == "results/weights/videomae_base"
+    given = {"precision": "bf16", "compile": True}
+    low = backbone_recipe("videomae_base", given, None, catalog.backbones)["videomae_base"]
+    assert given.items() <= low.items()
     sound = backbone_recipe("ast_audioset", {}, "untrained", catalog.backbones)
     assert sound["streams"] == {"audio": "ast_audioset"}
 

@@ -10,13 +10,14 @@ Examples:
   wstal extract clips/*.mp4 --recipe i3d_tvl1 --output features
   wstal extract my.mp4 --recipe i3d_tvl1 --streams rgb flow --npy joint
   wstal extract clips/ --backbone videomae_base --window 16 --stride 8
+  wstal extract clips/ --backbone clip_base --every 4 --precision bf16
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -29,9 +30,11 @@ from wstal.config.catalog import own_catalog
 from wstal.config.installation import ROOT, work_folder
 from wstal.config.validation import backbone_recipe
 from wstal.features.pack import FeatureFile
+from wstal.networks.backbone import Precision
 
 DEFAULT = "i3d_tvl1"
-ROWS = ("window", "stride", "every", "tail")  # options that say what a row of a backbone sees
+# Options that say what a row of a backbone sees, and how it is computed.
+OF_BACKBONE = ("window", "stride", "every", "tail", "precision", "compile")
 
 
 def add_videos(add: Add, output: str) -> None:
@@ -65,6 +68,8 @@ def add_arguments(add: Add) -> None:
     add("--stride", type=int, help="frames from row to row (default: 16)")
     add("--every", type=int, help="one frame in how many it sees (default: 1)")
     add("--tail", choices=("drop", "repeat", "pad"), help="the end of a video (default: drop)")
+    add("--precision", choices=get_args(Precision), help="of the backbone (default: fp32)")
+    add("--compile", action="store_true", default=None, help="the backbone, by torch.compile")
     add("--streams", nargs="+", help="of the recipe's (default: all)")
     add("--npy", choices=LAYOUTS, default="streams", help="a file per stream, or joint")
 
@@ -73,7 +78,7 @@ def extract(args: argparse.Namespace) -> int:
     """Extract, write, print; the exit status is 1 if a video has no features."""
     options = {"places": [work_folder()], **stage_options(args)}
     catalog, name = own_catalog(args.configfile), args.backbone or args.recipe or DEFAULT
-    given = {key: getattr(args, key) for key in ROWS if getattr(args, key) is not None}
+    given = {key: getattr(args, key) for key in OF_BACKBONE if getattr(args, key) is not None}
     if args.backbone and args.recipe:
         raise WstalError("give either --recipe or --backbone")
     if args.backbone:

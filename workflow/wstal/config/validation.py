@@ -123,13 +123,13 @@ def _renamed(section: Any, where: str) -> Any:
 
 
 def backbone_recipe(
-    name: str, rows: Mapping[str, Any], weights: str | None, backbones: Mapping[str, Any]
+    name: str, given: Mapping[str, Any], weights: str | None, backbones: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the recipe of one stream by the backbone `name`, without a file of its own.
 
-    `rows` are keys of its section (window, stride, ...), `weights` replaces those of its entry.
+    `given` are keys of its section (window, precision, ...), `weights` replaces those of its entry.
     `timm:MODEL` is any model of timm. Raises WstalError for an unknown backbone, naming the
-    nearest, and for what is wrong with the rows.
+    nearest, and for what is wrong with them.
     """
     library, _, model = name.rpartition(":")
     if library == "timm":
@@ -142,7 +142,7 @@ def backbone_recipe(
             f"--backbone: {_unknown(name, backbones)}; `wstal backbones` lists all, and timm:MODEL "
             "is any model of timm"
         )
-    entry, section = backbones[name], dict(rows) | ({"weights": weights} if weights else {})
+    entry, section = backbones[name], dict(given) | ({"weights": weights} if weights else {})
     stream = "audio" if entry["input"] == "sound" else "rgb"
     stream = "flow" if entry["input"] == "flow" else stream
     value = {"streams": {stream: name}, name: section}
