@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from wstal.base.errors import WstalError
-from wstal.config.catalog import FOLDER, load_catalog
+from wstal.config.catalog import CACHE, FOLDER, load_catalog, own_catalog
 
 
 def load(**overrides):
@@ -279,6 +279,17 @@ def test_only_the_last_configurations_are_kept(folder, tmp_path, monkeypatch):
     for shards in (1, 2, 3):
         load_catalog({"datasets": {"demo": {"shards": shards}}}, folder, tmp_path / "kept")
     assert len(list((tmp_path / "kept/catalog").iterdir())) == 2
+
+
+def test_a_command_keeps_what_it_checked_where_a_run_keeps_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("wstal.config.catalog.work_folder", lambda: tmp_path)
+    first = own_catalog(None)
+    assert not list(tmp_path.iterdir())  # nobody has run anything here
+    (tmp_path / CACHE).mkdir(parents=True)
+    assert own_catalog(None).datasets == first.datasets
+    assert len(list((tmp_path / CACHE / "catalog").iterdir())) == 1
+    (tmp_path / "wstal.yaml").write_text("datasets: {demo: {shards: 7}}\n")
+    assert own_catalog(None).datasets["demo"]["shards"] == 7
 
 
 def test_processes_that_parse_at_once_agree(folder, tmp_path):

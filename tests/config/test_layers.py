@@ -61,12 +61,21 @@ def test_other_content_is_refused(tmp_path, text, message):
         read_yaml(path)
 
 
-@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3\n", "t:\n  a: {b: 1}\n  a: {c: 2}\n"])
+@pytest.mark.parametrize(
+    "text", ["a: 1\nb: 2\na: 3\n", "t:\n  a: {b: 1}\n  a: {c: 2}\n", "t:\n  - a: 1\n    a: 2\n"]
+)
 def test_a_key_given_twice_is_named_and_not_lost(tmp_path, text):
     path = tmp_path / "own.yaml"
     path.write_text(text)
     with pytest.raises(WstalError, match=r"(?s)own\.yaml .*'a' is repeated.*line 3"):
         read_yaml(path)
+
+
+def test_an_alias_of_what_holds_it_ends(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("a: &a {b: *a}\n")
+    content = read_yaml(path)
+    assert content["a"]["b"] is content["a"]
 
 
 def test_anchors_may_be_merged_and_overridden(tmp_path):
