@@ -15,6 +15,7 @@ from wstal.base.stage import Job, LoadedNetwork
 from wstal.features.sound_backbone_stage import SoundBackboneStage, sound_windows
 from wstal.media.frame_stage import FrameSettings
 from wstal.media.sound import AudioSettings
+from wstal.networks.backbone import Built, SoundNetwork
 
 
 @pytest.mark.parametrize("start", [0, 3])
@@ -32,13 +33,18 @@ def test_a_window_is_centred_on_its_row_with_silence_beyond_the_ends(start):
     assert late(0, 1)[0, 0] == 6  # row 0 speaks for [0.5, 1.5)
 
 
-class Loudness(torch.nn.Module):
-    packages = ()
+def loudness(entry):
+    """A network of two numbers: how loud its samples are, and how many they are."""
 
-    def features(self, samples, device):
+    def prepare(samples):
         assert samples.dtype == np.float32
-        loud = torch.from_numpy(np.abs(samples)).mean(1)
-        return torch.stack([loud, torch.full_like(loud, samples.shape[1])], 1).to(device)
+        return torch.from_numpy(samples)
+
+    def vector(_, samples):
+        loud = samples.abs().mean(1)
+        return torch.stack([loud, torch.full_like(loud, samples.shape[1])], 1)
+
+    return SoundNetwork(entry, Built(torch.nn.Identity(), vector, 2, (), prepare))
 
 
 @pytest.mark.parametrize("rate", [16000, 48000])
@@ -56,7 +62,7 @@ def test_rows_of_a_clip_with_and_without_sound(tmp_path, rate):
     entry = replace(entries()["ast_audioset"], rate=rate, seconds=0.5)
     settings = replace(settings_of("ast_audioset", batch=2), entry=entry)
     stage = SoundBackboneStage("loudness", ("frames", "audio"))
-    network = LoadedNetwork(Loudness(), "untrained", "untrained")
+    network = LoadedNetwork(loudness(entry), "untrained", "untrained")
     records = stage.shard(shards, settings, Job("c", tmp_path / "out", network=network))
     rows = {r.id: read_arrays(tmp_path / "out" / r.path)["features"] for r in records}
     assert {r.id: r.status for r in records} == {"heard": "ok", "mute": "no_audio"}
