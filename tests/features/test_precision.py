@@ -80,6 +80,7 @@ def test_stamps(tmp_path):
     assert status("bf16", weights, "sha", CPU)["status"] == "unverified"
     path = write_verdict(weights, GOOD, CPU)
     assert path == verdict_path(weights, "bf16", CPU) and path.parent == tmp_path
+    assert verdict_path(f"{weights}/", "bf16", CPU) == path  # a folder
     stamp = status("bf16", weights, "sha", CPU)
     assert stamp["status"] == "verified" and stamp["cosine"] == 0.99995
     assert status("bf16", weights, "other weights", CPU)["status"] == "unverified"

@@ -461,7 +461,12 @@ def test_a_precision_is_checked_with_the_weights_of_a_backbone(named_videomae, t
     done = warm_python.run([*call, "--videos", clip])
     verdict = json.loads(verdict_path(folder, "bf16", torch.device("cpu")).read_text())
     assert verdict["snippets"] == 3 and 0.99 < verdict["cosine"] < 1, done.stderr
-    assert done.returncode == int(not verdict["passed"]) and verdict["passed"] in (True, False)
+    assert done.returncode == int(not verdict["passed"])
+    moved = folder.rename(tmp_path / "moved")  # the entry's place is empty now
+    named = warm_python.run([*call, "--videos", clip, "--weights", moved])
+    assert named.returncode == done.returncode, named.stderr
+    absent = warm_python.run([*call, "--videos", clip, "--weights", folder])
+    assert absent.returncode and f"{folder} is missing; correct --weights" in absent.stderr
     refused = warm_python.run([*call, "--precision", "tf32", "--videos", clip])
     assert refused.returncode and "tf32 is for Inception-I3D; backbones take bf16" in refused.stderr
 

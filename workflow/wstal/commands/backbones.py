@@ -46,14 +46,20 @@ def backbones(args: argparse.Namespace) -> int | None:
     return None
 
 
-def entry_and_place(name: str, configfile: Path | None) -> tuple[BackboneEntry, Path]:
-    """Return a backbone's entry and its weights; raise WstalError if there is none of them."""
+def entry_and_weights(
+    name: str, configfile: Path | None, given: Path | None = None
+) -> tuple[BackboneEntry, Path]:
+    """Return a backbone's entry and the place of its weights, or the `given` one.
+
+    Raises WstalError for an unknown backbone, and if nothing is there.
+    """
     entries = own_catalog(configfile).backbones
     if name not in entries:
         raise WstalError(f"{name!r} is not one of the backbones: {', '.join(entries)}")
-    weights = place(name, entries[name])
+    weights = given or place(name, entries[name])
     if not weights.exists():
-        raise WstalError(f"{weights} is missing; run wstal weights fetch {name}")
+        remedy = "correct --weights" if given else f"run wstal weights fetch {name}"
+        raise WstalError(f"{weights} is missing; {remedy}")
     return backbone_entries(entries)[name], weights
 
 
@@ -61,7 +67,7 @@ def check(name: str, configfile: Path | None) -> int:
     """Print how near a backbone's vector is to its library's; return 1 if they differ."""
     from wstal.features.backbone_check import check_backbone
 
-    entry, folder = entry_and_place(name, configfile)
+    entry, folder = entry_and_weights(name, configfile)
     found = check_backbone(name, entry, folder)
     verdict = "pass" if found.passes else "fail"
     figures = f"cosine {found.cosine:.7f}, relative difference {found.difference:.1e}"

@@ -24,7 +24,7 @@ from torch import nn
 from wstal.commands.console import WEIGHTS, Add, Program, add_device
 from wstal.base.device import lease
 from wstal.base.errors import WstalError
-from wstal.commands.backbones import entry_and_place
+from wstal.commands.backbones import entry_and_weights
 from wstal.features.i3d_stage import CHANNELS, STAGES, I3DSettings
 from wstal.features.precision import write_verdict
 from wstal.features.snippets import batches
@@ -92,8 +92,8 @@ def of_backbone(args: argparse.Namespace) -> Compared:
 
     if args.precision not in get_args(Precision):
         raise WstalError(f"--precision: {args.precision} is for Inception-I3D; backbones take bf16")
-    entry, place = entry_and_place(args.backbone, args.configfile)
-    weights = args.weights or place
+    entry, weights = entry_and_weights(args.backbone, args.configfile, args.weights)
+    torch.backends.cudnn.allow_tf32 = False  # float32, which it is compared with, means float32
     network = load_backbone(args.backbone, entry, weights, entry.frames)
     return Compared(
         weights,

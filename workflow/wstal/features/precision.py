@@ -51,7 +51,7 @@ def measured_on(precision: str, weights: str, device: torch.device) -> dict[str,
 
 def verdict_path(weights: str | Path, precision: str, device: torch.device) -> Path:
     """Return where the verdict on a file of weights is kept: beside it."""
-    return Path(f"{weights}.{precision}.{device.type}.json")
+    return Path(f"{Path(weights)}.{precision}.{device.type}.json")  # also of a folder `name/`
 
 
 def write_verdict(weights: str | Path, verdict: Verdict, device: torch.device) -> Path:
