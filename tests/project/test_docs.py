@@ -225,6 +225,8 @@ def snakemake_calls():
             name, *words = words
             if name not in ("run", "why"):
                 continue
+        if words == ["--version"]:  # the parser would print it and leave
+            continue
         try:
             yield command, get_argument_parser().parse_known_args(words)[0]
         except SystemExit:
