@@ -6,12 +6,12 @@ schedule. On the sets of CHOOSE the rule `root` x sqrt(training videos), at leas
 chosen: the one that loses least to the best on average. On those of CHECK a run is trained as the
 rule says. Simulated sets are made anew; the rendered ones are read from results/ (targets:
 results/demo/demo_i3d/features.h5, results/demo_val/demo_i3d/features.h5). One seed; seconds are
-processor time. Methods that are not measured keep what the record has of them, with its commit.
+processor time. What is not measured keeps what the record has of it, with its commit.
 
 Examples:
   OMP_NUM_THREADS=1 python -m benchmarks.studies.own_schedule
   python -m benchmarks.studies.own_schedule --methods tssam --minutes 2 --dry-run
-  python -m benchmarks.studies.own_schedule --methods acn cavf --without demo_val
+  python -m benchmarks.studies.own_schedule --methods acn cavf --add --minutes 60
 """
 
 from __future__ import annotations
@@ -81,10 +81,6 @@ UPDATES = {
     "acn": (50, 100, 200, 400),
     "cavf": (50, 100, 200, 400),
     "co2net": (100, 200, 400, 800),
-}
-# CO2-Net takes many seconds for 100 updates of long videos.
-SETS = {
-    "co2net": ("12 videos of 10 s, 2 classes", "40 videos of 40 s, 5 classes", "demo_val", "demo")
 }
 ROOTS = (0, 8, 16, 32, 64)
 UPSTREAM_UPDATES = 400  # of UntrimmedNet, which ACN starts from
@@ -262,9 +258,10 @@ def thumos14_cost(bench: Bench, method: str) -> dict[str, float]:
     return {"updates": updates, "seconds": round(updates * seconds, 1)}
 
 
-def between(curve: Mapping[int, float], updates: float) -> float:
+def between(curve: Mapping[Any, float], updates: float) -> float:
     """Return a curve's value at a number of updates: linear over its logarithm."""
-    return float(np.interp(math.log(updates), np.log(list(curve)), list(curve.values())))
+    known = np.log([int(each) for each in curve])  # in a record they are text
+    return float(np.interp(math.log(updates), known, list(curve.values())))
 
 
 def choice(method: str, curves: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -292,45 +289,72 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(UPDATES))
     parser.add_argument("--minutes", type=float, default=14, help="then no further set is begun")
     parser.add_argument("--without", nargs="+", default=[], help="sets to leave out")
+    parser.add_argument("--add", action="store_true", help="keep the sets that the record has")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
-    results: dict[str, Any] = {method: {"commit": commit()} for method in args.methods}
+    kept = json.loads(RECORD.read_text())["results"]
+    results = {method: kept.get(method, {}) if args.add else {} for method in args.methods}
+
+    def record() -> None:
+        if not args.dry_run:
+            settings = {"seed": args.seed, "roots": ROOTS, "updates": UPDATES, "dim": DIM}
+            write_record("own_schedule", {**kept, **results}, settings=settings)
+
     with tempfile.TemporaryDirectory() as folder:
-        benches: dict[str, Bench] = {}
-        for method in args.methods:
-            for name, own in {**CHOOSE, **CHECK}.items():
-                if name not in SETS.get(method, (name,)):
+        benches = Benches(Path(folder))
+        for method, found in results.items():
+            found["left_out"] = []
+            for name in {**CHOOSE, **CHECK}:
+                if name in found.setdefault("choose" if name in CHOOSE else "check", {}):
                     continue
-                if name in args.without or time.process_time() > 60 * args.minutes:
-                    results[method].setdefault("left_out", []).append(name)
+                late = time.process_time() > 60 * args.minutes
+                if late or name in args.without:
+                    found["left_out"].append(name)
                     continue
-                bench = benches.setdefault(name, None) or Bench(own, Path(folder))
-                benches[name] = bench
-                measure(bench, method, name, args.seed, results[method])
-                print(method, name, results[method], f"{time.process_time():.0f} s", flush=True)
-                if not args.dry_run:
-                    settings = {"seed": args.seed, "roots": ROOTS, "updates": UPDATES, "dim": DIM}
-                    kept = json.loads(RECORD.read_text())["results"]
-                    write_record("own_schedule", {**kept, **results}, settings=settings)
+                measure(benches[name], method, name, args.seed, found)
+                print(method, name, found, f"{time.process_time():.0f} s", flush=True)
+                record()
+            for name, of in found["check"].items():
+                check(benches, name, method, args.seed, found["choice"]["rule"], of)
+                print(method, name, of.get("rule"), f"{time.process_time():.0f} s", flush=True)
+                record()
+
+
+class Benches(dict[str, Bench]):
+    """The sets by name, each made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __missing__(self, name: str) -> Bench:
+        self[name] = Bench({**CHOOSE, **CHECK}[name], self.folder)
+        return self[name]
 
 
 def measure(bench: Bench, method: str, name: str, seed: int, results: dict[str, Any]) -> None:
-    """Add a set's curve to a method's results, and on a set of CHECK what the rule gives there."""
+    """Add a set's curve to a method's results, and choose the rule anew."""
     values, seconds = curve(bench, method, seed, UPDATES[method])
-    of = {"videos": bench.videos, "map": values, "seconds": round(seconds, 4)}
+    of = {"commit": commit(), "videos": bench.videos, "map": values, "seconds": round(seconds, 4)}
     of["thumos14"] = thumos14_cost(bench, method)
-    part = results.setdefault("choose" if name in CHOOSE else "check", {})
-    part[name] = of
-    results["choice"] = choice(method, results["choose"])
-    if name in CHOOSE:
+    results["choose" if name in CHOOSE else "check"][name] = of
+    if results["choose"]:
+        results["choice"] = choice(method, results["choose"])
+
+
+def check(
+    benches: Benches, name: str, method: str, seed: int, rule: Mapping[str, float], of: dict
+) -> None:
+    """Train as the rule says on a set of CHECK, unless the record has that run."""
+    updates = fitted_updates(rule, of["videos"])
+    if of.get("rule", {}).get("updates") == updates:
         return
-    updates = fitted_updates(results["choice"]["rule"], bench.videos)
-    ours, _ = curve(bench, method, seed, [updates])
-    best = max(values.values())
+    ours, _ = curve(benches[name], method, seed, [updates])
+    best = max(of["map"].values())
     of["rule"] = {"updates": updates, "map": ours[updates], "lost": round(best - ours[updates], 2)}
-    of["rule"]["seconds"] = round(updates * seconds, 1)
+    of["rule"]["seconds"] = round(updates * of["seconds"], 1)
 
 
 if __name__ == "__main__":

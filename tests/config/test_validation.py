@@ -91,6 +91,32 @@ def test_a_dataset_like_another_has_its_settings_but_for_its_own():
             load_catalog({"datasets": {"mine": {"like": other}}})
 
 
+def of_dataset(name, **keys):
+    return load_catalog({"datasets": {name: keys}}).datasets[name]
+
+
+def test_numbers_of_made_data_may_be_text_as_snakemake_passes_them_on():
+    shorter = {"duration": "30", "duration_range": ["10", "90"], "instances": "2.5"}
+    read = of_dataset("thumos14_sim", simulate={"seed": "3", "videos": shorter})["simulate"]
+    assert read["seed"] == 3 and "test_seed" not in read
+    assert read["videos"]["duration_range"] == [10, 90] and read["videos"]["instances"] == 2.5
+    assert of_dataset("demo_ave", render={"train": "8"})["render"]["train"] == 8
+    assert of_dataset("demo_ave")["render"]["content"] == "events"
+
+
+@pytest.mark.parametrize(
+    ("simulate", "message"),
+    [
+        ({"video": {"duration": 3}}, "simulate.video: unknown key; did you mean 'videos'"),
+        ({"videos": {"duration": "soon"}}, "simulate.videos.duration: expected a number"),
+        ({"evidence": {"phase": 2}}, "simulate.evidence.phase: unknown key; did you mean 'phases'"),
+    ],
+)
+def test_a_wrong_setting_of_the_simulator_is_named_before_any_job(simulate, message):
+    with pytest.raises(WstalError, match=message):
+        of_dataset("thumos14_sim", simulate=simulate)
+
+
 def test_sound_entries_pass():
     check_entries(
         {

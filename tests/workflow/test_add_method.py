@@ -9,8 +9,9 @@ from workflow_project import Project
 
 MAP, VIEWER = "results/thumos14_sim/toy_map.csv", "results/thumos14_sim/toy/viewer.html"
 SEED = "results/tiny/demo_i3d/toy/seed0"
+SHORT = {"duration": 20, "duration_range": [10, 60], "instances": 3}
 FEW = {
-    "datasets": {"thumos14_sim": {"seeds": [0]}},
+    "datasets": {"thumos14_sim": {"seeds": [0], "simulate": {"videos": SHORT}}},
     "methods": {"toy": {"train": {"iterations": 20, "score_interval": 10}}},
 }
 

@@ -113,7 +113,7 @@ def _read(kind: Any, value: Any, default: Any, where: str, mistakes: list[str]) 
     """Return the plain value of a field of this type, its text read where it takes no text."""
     arms = type_arms(kind)
     if isinstance(value, str) and not any(_takes_text(arm) for arm in arms):
-        value = _meaning(value)
+        value = meaning(value)
     if isinstance(value, float) and value.is_integer() and int in arms and float not in arms:
         return int(value)
     for arm in arms:
@@ -140,7 +140,7 @@ def _takes_text(arm: Any) -> bool:
     return arm in (str, Any)
 
 
-def _meaning(text: str) -> Any:
+def meaning(text: str) -> Any:
     """Return what text stands for; text that stands for nothing else stays text."""
     try:
         value = yaml.safe_load(text)

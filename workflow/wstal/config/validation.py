@@ -17,7 +17,7 @@ from annotated_types import Gt
 
 from wstal.base.errors import WstalError
 from wstal.base.settings import NonNegative, SettingsError, field_types, from_plain
-from wstal.config.check import checked_tree
+from wstal.config.check import checked_tree, meaning
 from wstal.config.layers import (
     FIT,
     IMPORTED,
@@ -37,7 +37,7 @@ from wstal.config.own_schedule import LabelCounts, check_fit, fitted
 from wstal.config.protocols import checked_protocol
 from wstal.config.stages import ADDED, STAGES, recipe_grid, section_of
 from wstal.datasets.kinds import DatasetSettings, Kind, check_choices, label_choices
-from wstal.demo.simulate import SimulatedSettings
+from wstal.demo.simulate import SimulatedSettings, SimulateSettings
 from wstal.evaluate.protocols import Checkpoint
 from wstal.features.backbone_stage import BackboneSettings
 from wstal.features.i3d_stage import I3DSettings
@@ -415,7 +415,7 @@ def _checked(
         case "backbones":
             return _backbone(name, value, source)
         case "datasets":
-            return _from_home(checked_tree(DatasetSettings, value, source))
+            return _made(_from_home(checked_tree(DatasetSettings, value, source)), source)
         case "features":
             return checked_recipe(name, value, source, backbones)
         case "protocols":
@@ -452,6 +452,18 @@ def _from_home(dataset: dict[str, Any]) -> dict[str, Any]:
         "checkpoints": {run: [*map(_home, each)] for run, each in dataset["checkpoints"].items()},
     }
     return dataset | paths | files
+
+
+def _made(dataset: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return a dataset with the numbers of what it renders or simulates read from text."""
+    render = {
+        key: meaning(value) if isinstance(value, str) else value
+        for key, value in dataset["render"].items()
+    }
+    if not dataset["simulate"]:
+        return dataset | {"render": render}
+    section = checked_tree(SimulateSettings, dataset["simulate"], source, "simulate")
+    return dataset | {"render": render, "simulate": _without_null(section)}
 
 
 def _home(path: str) -> str:

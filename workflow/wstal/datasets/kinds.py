@@ -80,7 +80,7 @@ class DatasetSettings:
     max_missing: Annotated[int, Ge(0)] | None = None
     # Kind demo: settings of the renderer, frozen by a test.
     render: Mapping[str, Any] = field(default_factory=dict)
-    # Kind simulated: settings of the feature simulator, frozen by a test.
+    # Kind simulated: settings of the feature simulator (SimulateSettings), frozen by a test.
     simulate: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

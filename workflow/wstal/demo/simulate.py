@@ -423,6 +423,17 @@ class StreamChannels:
 
 
 @dataclass(frozen=True)
+class SimulateSettings:
+    """Section `simulate` of a dataset's YAML."""
+
+    seed: Annotated[int, Ge(0)]
+    videos: VideoStatistics
+    evidence: Evidence
+    channels: Channels
+    test_seed: Annotated[int, Ge(0)] | None = None  # of other test videos; null: the same seed
+
+
+@dataclass(frozen=True)
 class SimulatedSettings:
     """Section `simulated` of a feature recipe: features are drawn, other sections are unused."""
 
