@@ -153,16 +153,23 @@ class Pyramid(nn.Module):
         return h[0]
 
     def _read(self, base: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-        """Class logits `[P, C]` and distances `[P, 2]`, in snippets, of every point."""
-        h, logits, distances = base[None], [], []
-        for level in range(self.levels):
-            if level:
-                h, own = halved(h), halved(own[None])[0]
-                h = (h + self.down[level - 1](h).relu()) * own
-            logits.append(self.classes(self.dropout(self.class_layer(h).relu()))[0])
-            distance = self.bounds(self.dropout(self.bounds_layer(h).relu()))[0]
-            distances.append(functional.softplus(distance * self.scale[level]) * 2**level)
-        return torch.cat(logits), torch.cat(distances)
+        """Class logits `[P, C]` and distances `[P, 2]`, in snippets, of every point.
+
+        The levels lie behind each other, too: each begins and ends with a gap, so that the heads
+        read all of them at once.
+        """
+        levels = [base[None]]
+        for layer in self.down:
+            h, own = halved(levels[-1]), halved(own[None])[0]
+            levels.append((h + layer(h).relu()) * own)
+        h = torch.cat(levels, 1)
+        logits = self.classes(self.dropout(self.class_layer(h).relu()))[0]
+        distances = self.bounds(self.dropout(self.bounds_layer(h).relu()))[0]
+        lengths = [level.shape[1] for level in levels]
+        counts = torch.tensor(lengths, device=h.device)
+        scale = self.scale.repeat_interleave(counts, output_size=sum(lengths))[:, None]
+        stride = 2 ** torch.arange(len(levels), device=h.device).repeat_interleave(counts)[:, None]
+        return logits, functional.softplus(distances * scale) * stride
 
 
 def halved(x: Tensor) -> Tensor:
