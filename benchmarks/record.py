@@ -37,6 +37,7 @@ def record_parser(docstring: str, dry_run: bool = True) -> argparse.ArgumentPars
     arguments = argparse.ArgumentParser(
         description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    commit()  # a study may run for hours, and files change meanwhile
     if dry_run:
         arguments.add_argument("--dry-run", action="store_true", help="write no record")
     return arguments
@@ -67,10 +68,16 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 
 @cache
+@cache
 def commit() -> str:
-    """Return the commit that is measured, with `+changes` if tracked files differ from it."""
-    head = _output(["git", "-C", str(FOLDER), "rev-parse", "--short=12", "HEAD"]) or "unknown"
-    changed = _output(["git", "-C", str(FOLDER), "status", "--porcelain", "--untracked-files=no"])
+    """Return the commit that is measured, with `+changes` if tracked files differ from it.
+
+    Records do not count: a program may write several.
+    """
+    git = ["git", "-C", str(FOLDER)]
+    head = _output([*git, "rev-parse", "--short=12", "HEAD"]) or "unknown"
+    places = ["--", ":(top)", ":(top,exclude)benchmarks/results"]
+    changed = _output([*git, "status", "--porcelain", "--untracked-files=no", *places])
     return f"{head}+changes" if changed else head
 
 

@@ -6,12 +6,14 @@ schedule. On the sets of CHOOSE the rule `root` x sqrt(training videos), at leas
 chosen: the one that loses least to the best on average. On those of CHECK a run is trained as the
 rule says. Simulated sets are made anew; the rendered ones are read from results/ (targets:
 results/demo/demo_i3d/features.h5, results/demo_val/demo_i3d/features.h5). One seed; seconds are
-processor time. What is not measured keeps what the record has of it, with its commit.
+processor time. What is not measured keeps what the record has of it, with its commit. With --dim
+the simulated features are wider, the record is one of its own, and the YAML's rule is checked.
 
 Examples:
   OMP_NUM_THREADS=1 python -m benchmarks.studies.own_schedule
   python -m benchmarks.studies.own_schedule --methods tssam --minutes 2 --dry-run
   python -m benchmarks.studies.own_schedule --methods acn cavf --add --minutes 60
+  python -m benchmarks.studies.own_schedule --dim 1024 --sets "24 videos of 2 min, 3 classes"
 """
 
 from __future__ import annotations
@@ -44,10 +46,10 @@ from wstal.train.scoring import Scorer
 
 from benchmarks.record import FOLDER, commit, record_parser, write_record
 
-RECORD = FOLDER / "results" / "own_schedule.json"
+RECORD = "own_schedule"
+DIM = 128  # of each simulated stream
 CPU = torch.device("cpu")
 TIOUS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
-DIM = 128  # of each simulated stream
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ CHECK = {
     "15 videos of 30 s, 1 class, 5 of background": OwnSet(1, 10, 20, 30, 41, background=5),
     "24 videos of 2 min, 3 classes": OwnSet(3, 8, 5, 120, 42),
     "200 videos of 6 s, 20 classes": OwnSet(20, 10, 2, 6, 44),
+    "500 videos of 10 s, 50 classes": OwnSet(50, 10, 2, 10, 45),
+    "12 videos of 10 min, 2 classes": OwnSet(2, 6, 6, 600, 46),
     "demo": "demo",
 }
 UPDATES = {
@@ -118,7 +122,7 @@ def annotations_of(own: OwnSet) -> Annotations:
 class Bench:
     """A set's features and labels, and the runs that are trained and scored on them."""
 
-    def __init__(self, own: OwnSet | str, folder: Path) -> None:
+    def __init__(self, own: OwnSet | str, folder: Path, dim: int) -> None:
         if isinstance(own, str):
             made = FOLDER.parent / "results" / own
             self.annotations = read_annotations(made / "annotations.json")
@@ -126,7 +130,7 @@ class Bench:
         else:
             self.annotations = annotations_of(own)
             path = folder / f"{own.seed}.h5"
-            recipe = {"simulated": {"dims": {"rgb": DIM, "flow": DIM}}, "dtype": "float16"}
+            recipe = {"simulated": {"dims": {"rgb": dim, "flow": dim}}, "dtype": "float16"}
             simulate_features(
                 path, self.annotations, simulation(own), recipe, dataset="own", recipe_name="sim"
             )
@@ -288,36 +292,40 @@ def main() -> None:
     parser = record_parser(__doc__)
     parser.add_argument("--methods", nargs="+", default=list(UPDATES))
     parser.add_argument("--minutes", type=float, default=14, help="then no further set is begun")
-    parser.add_argument("--without", nargs="+", default=[], help="sets to leave out")
+    parser.add_argument("--sets", nargs="+", default=list({**CHOOSE, **CHECK}))
     parser.add_argument("--add", action="store_true", help="keep the sets that the record has")
+    parser.add_argument("--dim", type=int, default=DIM, help="channels of each simulated stream")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
-    kept = json.loads(RECORD.read_text())["results"]
+    name_of_record = RECORD if args.dim == DIM else f"{RECORD}_{args.dim}"
+    path = FOLDER / "results" / f"{name_of_record}.json"
+    kept = json.loads(path.read_text())["results"] if path.exists() else {}
     results = {method: kept.get(method, {}) if args.add else {} for method in args.methods}
 
     def record() -> None:
         if not args.dry_run:
-            settings = {"seed": args.seed, "roots": ROOTS, "updates": UPDATES, "dim": DIM}
-            write_record("own_schedule", {**kept, **results}, settings=settings)
+            settings = {"seed": args.seed, "roots": ROOTS, "updates": UPDATES, "dim": args.dim}
+            write_record(name_of_record, {**kept, **results}, settings=settings)
 
     with tempfile.TemporaryDirectory() as folder:
-        benches = Benches(Path(folder))
+        benches = Benches(Path(folder), args.dim)
         for method, found in results.items():
             found["left_out"] = []
             for name in {**CHOOSE, **CHECK}:
                 if name in found.setdefault("choose" if name in CHOOSE else "check", {}):
                     continue
-                late = time.process_time() > 60 * args.minutes
-                if late or name in args.without:
+                if name not in args.sets or time.process_time() > 60 * args.minutes:
                     found["left_out"].append(name)
                     continue
                 measure(benches[name], method, name, args.seed, found)
                 print(method, name, found, f"{time.process_time():.0f} s", flush=True)
                 record()
+            own = load_catalog().methods[method]["fit"]["updates"]
+            rule = found["choice"]["rule"] if args.dim == DIM else own
             for name, of in found["check"].items():
-                check(benches, name, method, args.seed, found["choice"]["rule"], of)
+                check(benches, name, method, args.seed, rule, of)
                 print(method, name, of.get("rule"), f"{time.process_time():.0f} s", flush=True)
                 record()
 
@@ -325,12 +333,12 @@ def main() -> None:
 class Benches(dict[str, Bench]):
     """The sets by name, each made when it is first asked for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dim: int) -> None:
         super().__init__()
-        self.folder = folder
+        self.folder, self.dim = folder, dim
 
     def __missing__(self, name: str) -> Bench:
-        self[name] = Bench({**CHOOSE, **CHECK}[name], self.folder)
+        self[name] = Bench({**CHOOSE, **CHECK}[name], self.folder, self.dim)
         return self[name]
 
 
