@@ -84,7 +84,7 @@ UPDATES = {
     "untrimmednet": (100, 200, 400, 800),
     "acn": (50, 100, 200, 400),
     "cavf": (50, 100, 200, 400),
-    "co2net": (100, 200, 400, 800),
+    "co2net": (100, 200, 400, 800, 1600),
 }
 ROOTS = (0, 8, 16, 32, 64)
 UPSTREAM_UPDATES = 400  # of UntrimmedNet, which ACN starts from
