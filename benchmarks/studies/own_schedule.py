@@ -301,13 +301,14 @@ def main() -> None:
     torch.set_num_threads(1)
     name_of_record = RECORD if args.dim == DIM else f"{RECORD}_{args.dim}"
     path = FOLDER / "results" / f"{name_of_record}.json"
-    kept = json.loads(path.read_text())["results"] if path.exists() else {}
-    results = {method: kept.get(method, {}) if args.add else {} for method in args.methods}
+    known = recorded(path) if args.add else {}
+    results = {method: known.get(method, {}) for method in args.methods}
 
     def record() -> None:
         if not args.dry_run:
             settings = {"seed": args.seed, "roots": ROOTS, "updates": UPDATES, "dim": args.dim}
-            write_record(name_of_record, {**kept, **results}, settings=settings)
+            # Read anew: two programs may measure two methods at once.
+            write_record(name_of_record, {**recorded(path), **results}, settings=settings)
 
     with tempfile.TemporaryDirectory() as folder:
         benches = Benches(Path(folder), args.dim)
@@ -328,6 +329,11 @@ def main() -> None:
                 check(benches, name, method, args.seed, rule, of)
                 print(method, name, of.get("rule"), f"{time.process_time():.0f} s", flush=True)
                 record()
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    """Return what a record has of each method."""
+    return json.loads(path.read_text())["results"] if path.exists() else {}
 
 
 class Benches(dict[str, Bench]):
