@@ -2,6 +2,7 @@
 #   make demo                       the embedded demo dataset through the whole DAG with CO2-Net
 #   make demo-all                   the same with every method, and the one with sound
 #   make test                       the test suite (test-slow, test-gpu: the marked ones)
+#   make coverage                   the same, and the share of lines that it runs, by room
 #   make test-faults                kills, power cuts, full disks, hostile files: one table
 #   make why TARGET=path            what would run for a target, and because of what
 #   make watch                      how far the running workflows are
@@ -15,6 +16,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 TARGET ?= all
 COVERAGE := .coverage.json
+PYTEST := $(BIN)/pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder
 DEMO_MAPS := $(patsubst %,results/demo/%_map.csv,co2net untrimmednet acn cavf tssam concord) \
   results/demo_ave/cavf_map.csv
 # One thread per job: Snakemake runs as many jobs as there are cores.
@@ -22,7 +24,7 @@ export OMP_NUM_THREADS ?= 1
 # Material to compare with (reference outputs, real clips), where a checkout has it beside it.
 export WSTAL_REFERENCE ?= $(realpath $(wildcard ../shared))
 
-.PHONY: setup demo demo-all test test-slow test-faults test-gpu lint why watch verify-weights environments \
+.PHONY: setup demo demo-all test coverage test-slow test-faults test-gpu lint why watch verify-weights environments \
   docs lock audit resolve clean
 
 setup: .venv/installed
@@ -48,8 +50,11 @@ demo-all: setup
 	  $(BIN)/snakemake --cores 1 --quiet all --report results/report.html -- demo_all
 
 test: setup lint
-	$(BIN)/pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder \
-	  --cov --cov-report=json:$(COVERAGE) --cov-report=
+	$(PYTEST)
+
+# Counting lines takes half as long again.
+coverage: setup
+	$(PYTEST) --cov --cov-report=json:$(COVERAGE) --cov-report=
 	$(BIN)/python tests/project/coverage_by_room.py $(COVERAGE)
 
 test-slow: setup

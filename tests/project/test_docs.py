@@ -357,6 +357,7 @@ RUN_BY = {
     "training_log": "needs the paper's videos or features",
     "make lint": "make test runs it",
     "make test": "runs the tests",
+    "make coverage": "runs the tests",
     "make test-slow": "minutes: runs the tests marked slow",
     "make test-faults": "minutes: runs the tests marked slow",
     "make test-gpu": "needs a GPU",
