@@ -288,8 +288,36 @@ def choice(method: str, curves: Mapping[str, Mapping[str, Any]]) -> dict[str, An
     return {"rule": rule, "mean_lost": mean, "updates": counts, "lost": lost}
 
 
+TITLES = {"tssam": "TS-SAM", "untrimmednet": "UntrimmedNet", "acn": "ACN", "cavf": "CAVF"}
+TITLES |= {"co2net": "CO2-Net"}
+
+
+def rows_of_page(results: Mapping[str, Any]) -> list[str]:
+    """Return the rows of the table in docs/own_data.md: what each method's rule gives on CHECK."""
+    rows = []
+    for method, found in results.items():
+        for name, of in found.get("check", {}).items():
+            if "rule" not in of:
+                continue
+            rule, slow = of["rule"], of["thumos14"]
+            cells = [TITLES[method], name.replace(" videos", ""), rule["updates"]]
+            cells += [f"{rule['map']:.1f}", f"{rule['lost']:.1f}"]
+            cells += [duration(rule["seconds"]), duration(slow["seconds"])]
+            rows.append(f"| {' | '.join(map(str, cells))} |")
+    return rows
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the unit that a reader takes in at once."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s"
+
+
 def main() -> None:
     parser = record_parser(__doc__)
+    parser.add_argument("--rows", action="store_true", help="print the page's table of the record")
     parser.add_argument("--methods", nargs="+", default=list(UPDATES))
     parser.add_argument("--minutes", type=float, default=14, help="then no further set is begun")
     parser.add_argument("--sets", nargs="+", default=list({**CHOOSE, **CHECK}))
@@ -297,6 +325,9 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=DIM, help="channels of each simulated stream")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if args.rows:
+        print(*rows_of_page(recorded(FOLDER / "results" / f"{RECORD}.json")), sep="\n")
+        return
     keep_freed_memory()
     torch.set_num_threads(1)
     name_of_record = RECORD if args.dim == DIM else f"{RECORD}_{args.dim}"

@@ -16,6 +16,8 @@ from wstal.config.own_schedule import (
     label_counts,
 )
 
+from benchmarks.studies.own_schedule import rows_of_page
+
 MINE = {"kind": "folder", "videos": "clips", "recipe": "demo_i3d"}
 
 
@@ -242,3 +244,10 @@ def test_the_updates_of_a_method_are_those_that_the_record_chose(catalog, projec
     assert chosen
     for method, rule in chosen.items():
         assert catalog.methods[method]["fit"]["updates"] == rule
+
+
+def test_the_page_has_what_the_record_has(project):
+    record = json.loads((project / "benchmarks/results/own_schedule.json").read_text())
+    page = (project / "docs/own_data.md").read_text().splitlines()
+    first = page.index("|---|---|---|---|---|---|---|") + 1
+    assert page[first : page.index("", first)] == rows_of_page(record["results"])

@@ -104,6 +104,12 @@ def test_numbers_of_made_data_may_be_text_as_snakemake_passes_them_on():
     assert of_dataset("demo_ave")["render"]["content"] == "events"
 
 
+def test_a_simulated_set_of_given_videos_states_none(simulation):
+    given = {key: part for key, part in simulation.items() if key != "videos"}
+    about = {"kind": "simulated", "labels": "annotations.json", "simulate": given}
+    assert of_dataset("mine", recipe="sim128", **about)["simulate"] == given
+
+
 @pytest.mark.parametrize(
     ("simulate", "message"),
     [

@@ -427,9 +427,9 @@ class SimulateSettings:
     """Section `simulate` of a dataset's YAML."""
 
     seed: Annotated[int, Ge(0)]
-    videos: VideoStatistics
     evidence: Evidence
     channels: Channels
+    videos: VideoStatistics | None = None  # null: the dataset's `labels:` has the videos
     test_seed: Annotated[int, Ge(0)] | None = None  # of other test videos; null: the same seed
 
 
