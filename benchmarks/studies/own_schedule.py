@@ -25,7 +25,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ UPDATES = {
     "untrimmednet": (100, 200, 400, 800),
     "acn": (50, 100, 200, 400),
     "cavf": (50, 100, 200, 400),
-    "co2net": (100, 200, 400, 800, 1600),
+    "co2net": (200, 400, 800, 1600),
 }
 ROOTS = (0, 8, 16, 32, 64)
 UPSTREAM_UPDATES = 400  # of UntrimmedNet, which ACN starts from
@@ -203,22 +203,22 @@ def localized(config: Mapping[str, Any], scores: Scores) -> Any:
     return half.localize(scores, from_plain(half.settings, config["localize"]))
 
 
-def fit_of(method: str) -> dict[str, Any]:
-    """Return the settings of the method's section `fit` that depend on nothing."""
+def fit_of(method: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the method's section `fit` that depend on nothing, and `changes`."""
     fit = load_catalog().methods[method]["fit"]
-    return {key: part for key, part in fit.items() if key not in RULES}
+    return merged({key: part for key, part in fit.items() if key not in RULES}, changes)
 
 
 def curve(
-    bench: Bench, method: str, seed: int, updates: Sequence[int]
+    bench: Bench, method: str, seed: int, updates: Sequence[int], changes: Mapping[str, Any]
 ) -> tuple[dict[int, float], float]:
     """Return the mAP after each number of `updates`, and the seconds of an update.
 
     A run whose rate falls is trained anew for each number.
     """
-    config = merged(bench.config(method), fit_of(method))
+    config = merged(bench.config(method), fit_of(method, changes))
     if method == "acn":
-        return joined_curve(bench, config, seed, updates)
+        return joined_curve(bench, config, seed, updates, changes)
     together = config["train"]["schedule"] is None
     values, spent, done = {}, 0.0, 0
     for stops in [updates] if together else [[stop] for stop in updates]:
@@ -229,7 +229,11 @@ def curve(
 
 
 def joined_curve(
-    bench: Bench, config: Mapping[str, Any], seed: int, updates: Sequence[int]
+    bench: Bench,
+    config: Mapping[str, Any],
+    seed: int,
+    updates: Sequence[int],
+    changes: Mapping[str, Any],
 ) -> tuple[dict[int, float], float]:
     """Return the same of ACN: both streams, on the scores of UntrimmedNet."""
     half = localization_half("acn")
@@ -238,7 +242,7 @@ def joined_curve(
     for stop in updates:
         parts = {}
         for stream, run in config["fuse_from"].items():
-            own = merged(bench.config(run), fit_of("acn"))
+            own = merged(bench.config(run), fit_of("acn", changes))
             found, seconds = bench.train(own, seed, [stop], bench.upstream())
             parts[stream] = localized(own, found[stop])
             spent += seconds
@@ -296,6 +300,8 @@ def rows_of_page(results: Mapping[str, Any]) -> list[str]:
     """Return the rows of the table in docs/own_data.md: what each method's rule gives on CHECK."""
     rows = []
     for method, found in results.items():
+        if "changes" in found:
+            continue
         for name, of in found.get("check", {}).items():
             if "rule" not in of:
                 continue
@@ -323,6 +329,8 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list({**CHOOSE, **CHECK}))
     parser.add_argument("--add", action="store_true", help="keep the sets that the record has")
     parser.add_argument("--dim", type=int, default=DIM, help="channels of each simulated stream")
+    parser.add_argument("--changes", type=json.loads, default={}, help="JSON laid over `fit`")
+    parser.add_argument("--suffix", default="", help="of a method's name in the record")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.rows:
@@ -333,7 +341,8 @@ def main() -> None:
     name_of_record = RECORD if args.dim == DIM else f"{RECORD}_{args.dim}"
     path = FOLDER / "results" / f"{name_of_record}.json"
     known = recorded(path) if args.add else {}
-    results = {method: known.get(method, {}) for method in args.methods}
+    entries = {f"{method}{args.suffix}": method for method in args.methods}
+    results = {entry: known.get(entry, {}) for entry in entries}
 
     def record() -> None:
         if not args.dry_run:
@@ -343,23 +352,32 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         benches = Benches(Path(folder), args.dim)
-        for method, found in results.items():
-            found["left_out"] = []
+        for entry, found in results.items():
+            trial = Trial(entries[entry], args.seed, args.changes)
+            found |= {"left_out": []} | ({"changes": args.changes} if args.changes else {})
             for name in {**CHOOSE, **CHECK}:
                 if name in found.setdefault("choose" if name in CHOOSE else "check", {}):
                     continue
                 if name not in args.sets or time.process_time() > 60 * args.minutes:
                     found["left_out"].append(name)
                     continue
-                measure(benches[name], method, name, args.seed, found)
-                print(method, name, found, f"{time.process_time():.0f} s", flush=True)
+                measure(benches[name], trial, name, found)
+                print(entry, name, found, f"{time.process_time():.0f} s", flush=True)
                 record()
-            own = load_catalog().methods[method]["fit"]["updates"]
-            rule = found["choice"]["rule"] if args.dim == DIM else own
+            own = load_catalog().methods[trial.method]["fit"]["updates"]
+            rule = found.get("choice", {}).get("rule", own) if args.dim == DIM else own
             for name, of in found["check"].items():
-                check(benches, name, method, args.seed, rule, of)
-                print(method, name, of.get("rule"), f"{time.process_time():.0f} s", flush=True)
+                check(benches, name, trial, rule, of)
+                print(entry, name, of.get("rule"), f"{time.process_time():.0f} s", flush=True)
                 record()
+
+
+class Trial(NamedTuple):
+    """A method to measure, with what is laid over its `fit`."""
+
+    method: str
+    seed: int
+    changes: Mapping[str, Any]
 
 
 def recorded(path: Path) -> dict[str, Any]:
@@ -379,9 +397,10 @@ class Benches(dict[str, Bench]):
         return self[name]
 
 
-def measure(bench: Bench, method: str, name: str, seed: int, results: dict[str, Any]) -> None:
+def measure(bench: Bench, trial: Trial, name: str, results: dict[str, Any]) -> None:
     """Add a set's curve to a method's results, and choose the rule anew."""
-    values, seconds = curve(bench, method, seed, UPDATES[method])
+    method = trial.method
+    values, seconds = curve(bench, method, trial.seed, UPDATES[method], trial.changes)
     of = {"commit": commit(), "videos": bench.videos, "map": values, "seconds": round(seconds, 4)}
     of["thumos14"] = thumos14_cost(bench, method)
     results["choose" if name in CHOOSE else "check"][name] = of
@@ -390,13 +409,13 @@ def measure(bench: Bench, method: str, name: str, seed: int, results: dict[str, 
 
 
 def check(
-    benches: Benches, name: str, method: str, seed: int, rule: Mapping[str, float], of: dict
+    benches: Benches, name: str, trial: Trial, rule: Mapping[str, float], of: dict[str, Any]
 ) -> None:
     """Train as the rule says on a set of CHECK, unless the record has that run."""
     updates = fitted_updates(rule, of["videos"])
     if of.get("rule", {}).get("updates") == updates:
         return
-    ours, _ = curve(benches[name], method, seed, [updates])
+    ours, _ = curve(benches[name], trial.method, trial.seed, [updates], trial.changes)
     best = max(of["map"].values())
     of["rule"] = {"updates": updates, "map": ours[updates], "lost": round(best - ours[updates], 2)}
     of["rule"]["seconds"] = round(updates * of["seconds"], 1)
