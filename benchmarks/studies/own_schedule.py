@@ -2,12 +2,13 @@
 
 Each method is trained on sets that differ in the number of videos and classes and in duration, and
 scored on their test videos after several numbers of updates: the best of them is the tuned
-schedule. On the sets of CHOOSE the rule `root` x sqrt(training videos), at least `least`, is
-chosen: the one that loses least to the best on average. On those of CHECK a run is trained as the
-rule says. Simulated sets are made anew; the rendered ones are read from results/ (targets:
-results/demo/demo_i3d/features.h5, results/demo_val/demo_i3d/features.h5). One seed; seconds are
-processor time. What is not measured keeps what the record has of it, with its commit. With --dim
-the simulated features are wider, the record is one of its own, and the YAML's rule is checked.
+schedule. On the sets of CHOOSE a rule is chosen, `root` x sqrt(training videos) or `per_class` x
+classes, at least `least`: the one that loses least to the best on average. On those of CHECK a run
+is trained as the rule says. Simulated sets are made anew; the rendered ones are read from results/
+(targets: results/demo/demo_i3d/features.h5, results/demo_val/demo_i3d/features.h5). One seed;
+seconds are processor time. What is not measured keeps what the record has of it, with its commit.
+With --dim the simulated features are wider, the record is one of its own, and the YAML's rule is
+checked.
 
 Examples:
   OMP_NUM_THREADS=1 python -m benchmarks.studies.own_schedule
@@ -86,7 +87,7 @@ UPDATES = {
     "cavf": (50, 100, 200, 400),
     "co2net": (200, 400, 800, 1600),
 }
-ROOTS = (0, 8, 16, 32, 64)
+ROOTS, PER_CLASS = (0, 8, 16, 32, 64), (10, 20, 40, 80)
 UPSTREAM_UPDATES = 400  # of UntrimmedNet, which ACN starts from
 
 
@@ -137,7 +138,7 @@ class Bench:
             self.features = FeatureFile(path)
         self.labels = training_view(self.annotations)
         self.truth = self.annotations.ground_truth("test")
-        self.videos = len(self.features.ids("train"))
+        self.videos, self.classes = len(self.features.ids("train")), len(self.annotations.classes)
 
     def value(self, found: Any) -> float:
         """Return the mean over tIoU 0.1 to 0.7 of mAP, in percent."""
@@ -278,10 +279,14 @@ def choice(method: str, curves: Mapping[str, Mapping[str, Any]]) -> dict[str, An
     Of rules within a tenth of a point the one with fewer updates.
     """
     grid, found = UPDATES[method], []
-    for root in ROOTS:
+    growth = [{"root": root} for root in ROOTS] + [{"per_class": each} for each in PER_CLASS]
+    for grows in growth:
         for least in grid:
-            rule = {"root": root, "least": least, "most": grid[-1]}
-            counts = {name: fitted_updates(rule, of["videos"]) for name, of in curves.items()}
+            rule = {**grows, "least": least, "most": grid[-1]}
+            counts = {
+                name: fitted_updates(rule, of["videos"], of["classes"])
+                for name, of in curves.items()
+            }
             lost = {
                 name: round(max(of["map"].values()) - between(of["map"], counts[name]), 2)
                 for name, of in curves.items()
@@ -346,7 +351,13 @@ def main() -> None:
 
     def record() -> None:
         if not args.dry_run:
-            settings = {"seed": args.seed, "roots": ROOTS, "updates": UPDATES, "dim": args.dim}
+            settings = {
+                "seed": args.seed,
+                "roots": ROOTS,
+                "per_class": PER_CLASS,
+                "updates": UPDATES,
+                "dim": args.dim,
+            }
             # Read anew: two programs may measure two methods at once.
             write_record(name_of_record, {**recorded(path), **results}, settings=settings)
 
@@ -401,7 +412,8 @@ def measure(bench: Bench, trial: Trial, name: str, results: dict[str, Any]) -> N
     """Add a set's curve to a method's results, and choose the rule anew."""
     method = trial.method
     values, seconds = curve(bench, method, trial.seed, UPDATES[method], trial.changes)
-    of = {"commit": commit(), "videos": bench.videos, "map": values, "seconds": round(seconds, 4)}
+    of = {"commit": commit(), "videos": bench.videos, "classes": bench.classes, "map": values}
+    of["seconds"] = round(seconds, 4)
     of["thumos14"] = thumos14_cost(bench, method)
     results["choose" if name in CHOOSE else "check"][name] = of
     if results["choose"]:
@@ -412,7 +424,7 @@ def check(
     benches: Benches, name: str, trial: Trial, rule: Mapping[str, float], of: dict[str, Any]
 ) -> None:
     """Train as the rule says on a set of CHECK, unless the record has that run."""
-    updates = fitted_updates(rule, of["videos"])
+    updates = fitted_updates(rule, of["videos"], of["classes"])
     if of.get("rule", {}).get("updates") == updates:
         return
     ours, _ = curve(benches[name], trial.method, trial.seed, [updates], trial.changes)

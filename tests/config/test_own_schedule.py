@@ -60,10 +60,15 @@ def test_labels_count_training_videos_background_and_the_classes_that_they_have(
 
 def test_updates_grow_with_the_root_of_the_videos_within_bounds():
     bounds = {"root": 16, "least": 50, "most": 400}
-    assert [fitted_updates(bounds, videos) for videos in (4, 100, 900)] == [50, 160, 400]
+    assert [fitted_updates(bounds, videos, 3) for videos in (4, 100, 900)] == [50, 160, 400]
 
 
-def test_every_method_has_a_schedule_that_the_number_of_videos_decides(labelled, catalog):
+def test_updates_grow_with_the_classes_within_bounds():
+    bounds = {"per_class": 80, "least": 400, "most": 1600}
+    assert [fitted_updates(bounds, 100, classes) for classes in (2, 10, 50)] == [400, 800, 1600]
+
+
+def test_every_method_has_a_schedule_that_its_labels_decide(labelled, catalog):
     labelled(7, 7)
     for run in ("co2net", "tssam", "untrimmednet"):
         own = catalog.run_config("other", run)
@@ -210,7 +215,16 @@ def test_without_labels_the_configuration_can_still_be_read(catalog, tmp_path, m
 # Mistakes in a YAML
 
 
-@pytest.mark.parametrize("updates", [None, 5, {"root": 1}, {"root": 1, "least": 9, "most": 3}])
+WIDE = {"least": 3, "most": 9}
+
+
+@pytest.mark.parametrize(
+    "updates",
+    [
+        *(None, 5, {"root": 1}, {"root": 1, "least": 9, "most": 3}, WIDE),
+        *({**WIDE, "root": 1, "per_class": 1}, {**WIDE, "per_class": -1}),
+    ],
+)
 def test_bounds_that_make_no_sense_are_refused(updates):
     with pytest.raises(WstalError, match=r"co2net.yaml: fit.updates is .*1 <= L <= M"):
         check_fit({"updates": updates}, "co2net.yaml")

@@ -21,7 +21,7 @@ from wstal.config.layers import merged
 SCORINGS = 5  # of the videos to score, in a training
 LOG_ROWS = 20  # in log.csv
 TRAINING = ("iterations", "epochs")  # how long a run trains
-BOUNDS = ("root", "least", "most")  # keys of `fit.updates`
+GROWTH, BOUNDS = ("root", "per_class"), ("least", "most")  # keys of `fit.updates`
 RULES = ("updates", "action_share")  # keys of `fit` that are no settings themselves
 LEAST_BACKGROUND = 0.05  # with 0 nothing makes a snippet background
 
@@ -66,7 +66,7 @@ def fitted(
     overlay = {key: dict(part) for key, part in fit.items() if key not in RULES}
     if action_share is not None:
         overlay = merged(overlay, shared(fit.get("action_share") or {}, action_share))
-    updates = fitted_updates(fit["updates"], counts.videos)
+    updates = fitted_updates(fit["updates"], counts.videos, counts.classes)
     data, train = overlay.setdefault("data", {}), overlay.setdefault("train", {})
     own = {**model.get("data", {}), **data}
     data["batch"] = max(min(own["batch"], counts.videos), 1)
@@ -79,9 +79,11 @@ def fitted(
     return overlay
 
 
-def fitted_updates(bounds: Mapping[str, float], videos: int) -> int:
-    """Return `root` times the square root of the videos that train, from `least` to `most`."""
-    return round(min(max(bounds["root"] * math.sqrt(videos), bounds["least"]), bounds["most"]))
+def fitted_updates(rule: Mapping[str, float], videos: int, classes: int) -> int:
+    """Return `root` times the square root of the videos that train, or `per_class` times their
+    classes, from `least` to `most`."""
+    updates = rule.get("root", 0) * math.sqrt(videos) + rule.get("per_class", 0) * classes
+    return round(min(max(updates, rule["least"]), rule["most"]))
 
 
 def shared(rule: Mapping[str, Any], share: float) -> dict[str, Any]:
@@ -102,20 +104,21 @@ def shared(rule: Mapping[str, Any], share: float) -> dict[str, Any]:
 
 
 def check_fit(fit: Any, source: str) -> None:
-    """Raise WstalError unless a section `fit` has `updates` with numbers for BOUNDS.
+    """Raise WstalError unless a section `fit` has `updates` with one of GROWTH and the BOUNDS.
 
     Its `action_share`, if there is one, names settings (`shared`).
     """
     bounds = fit.get("updates") if isinstance(fit, Mapping) else None
     if (
         not isinstance(bounds, Mapping)
-        or set(bounds) != set(BOUNDS)
+        or set(bounds) not in [{key, *BOUNDS} for key in GROWTH]
         or not all(isinstance(each, int | float) and each >= 0 for each in bounds.values())
         or not 1 <= bounds["least"] <= bounds["most"]
     ):
         raise WstalError(
             f"{source}: fit.updates is {bounds!r}; expected {{root: R, least: L, most: M}} with "
-            "numbers and 1 <= L <= M: R times the square root of the training videos, from L to M"
+            "numbers and 1 <= L <= M: R times the square root of the training videos, from L to M; "
+            "or per_class in place of root: so many for each of their classes"
         )
     rule = fit.get("action_share") or {}
     if (
