@@ -79,13 +79,13 @@ def test_every_method_has_a_schedule_that_its_labels_decide(labelled, catalog):
 
 def test_a_catalog_sees_labels_that_change_and_only_those_that_train(labelled, catalog, tmp_path):
     labelled(50, 50)
-    before = catalog.run_config("other", "co2net")
+    before = catalog.run_config("other", "tssam")
     path = tmp_path / "clips/labels.csv"
     path.write_text(path.read_text() + "another,c1,test\n")
-    assert catalog.run_config("other", "co2net") == before
+    assert catalog.run_config("other", "tssam") == before
     labelled(200, 200)
     assert (
-        catalog.run_config("other", "co2net")["train"]["iterations"] > before["train"]["iterations"]
+        catalog.run_config("other", "tssam")["train"]["iterations"] > before["train"]["iterations"]
     )
 
 
