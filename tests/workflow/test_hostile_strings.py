@@ -49,7 +49,7 @@ def run_stubbed(command: str, folder, words) -> list[str]:
     return words.read_text().split("\0")
 
 
-def test_no_setting_is_run_by_a_shell(project, tmp_path):
+def test_no_setting_is_run_by_a_shell(project, tmp_path, simulation):
     checked = checkout(project, tmp_path)
     root = checked.root
     for folder in (clips := root / f"clips {EVIL}", root / f"lists {EVIL}", root / "stubs"):
@@ -68,7 +68,8 @@ def test_no_setting_is_run_by_a_shell(project, tmp_path):
         "protocol": "demo",
         "shards": 1,
     }
-    simulated = {"kind": "simulated", "recipe": "sim128", "simulate": {"seed": LINES}}
+    drawn = simulation | {"videos": simulation["videos"] | {"twins": {LINES: EVIL}}}
+    simulated = {"kind": "simulated", "recipe": "sim128", "simulate": drawn}
     datasets = {
         "tiny": {**own, **about, "proposals": {"given": EVIL}},
         "pub": {**public, **about, "labels": f"lists {EVIL}", "features": f"features {EVIL}"},
