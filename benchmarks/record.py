@@ -68,7 +68,6 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 
 @cache
-@cache
 def commit() -> str:
     """Return the commit that is measured, with `+changes` if tracked files differ from it.
 

@@ -20,50 +20,17 @@ from typing import Any
 
 import torch
 from wstal.config.catalog import load_catalog
-from wstal.datasets.annotations import Annotations, read_annotations, training_view
+from wstal.datasets.annotations import read_annotations, training_view
 from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores
-from wstal.train.data import TrainingSet, teacher_scores
-from wstal.train.loop import Trainer, in_snippets, keep_freed_memory, run_config
-from wstal.train.scoring import Scorer
+from wstal.train.data import teacher_scores
+from wstal.train.loop import keep_freed_memory
 
 from benchmarks.record import FOLDER, record_parser, write_record
+from benchmarks.runs import Run
 
-CPU = torch.device("cpu")
 DATASETS = {"demo": "demo_i3d", "thumos14_sim": "sim128"}
 TEACHERS = ("co2net", "tssam")
-
-
-class Run:
-    """A run that trains and scores."""
-
-    def __init__(
-        self,
-        name: str,
-        dataset: str,
-        features: FeatureFile,
-        labels: Annotations,
-        teachers: Scores | None = None,
-    ) -> None:
-        config = load_catalog().run_config(dataset, name)
-        settings = run_config({key: part for key, part in config.items() if key != "localize"})
-        data = TrainingSet(features, labels, settings.run.streams, settings.data, CPU, teachers)
-        settings = in_snippets(settings, float(features.attrs["step"]), data.lengths)
-        self.trainer = Trainer(settings, data, features.dims, 0, CPU)
-
-        def scorer(split: str) -> Scorer:
-            ids = features.ids(split)
-            return Scorer(settings, features, ids, data.classes, data.standardization, CPU)
-
-        self._train_scorer, self._test_scorer = scorer("train"), scorer("test")
-
-    def teaches(self) -> Scores:
-        """Return the scores of the training videos."""
-        return self._train_scorer(self.trainer.model, 0)
-
-    def scores(self) -> Scores:
-        """Return the scores of the test videos."""
-        return self._test_scorer(self.trainer.model, 0)
 
 
 def seconds(step: Callable[[], object]) -> float:
@@ -84,19 +51,31 @@ def medians(steps: dict[str, Callable[[], object]], turns: int) -> dict[str, flo
     return {name: median(each) for name, each in spent.items()}
 
 
+def scoring_of(run: Run) -> Callable[[], Scores]:
+    """Return a function that scores a run's test videos."""
+    scorer = run.scorer("test")
+    return lambda: scorer(run.trainer.model, 0)
+
+
 def measured(dataset: str, turns: int) -> dict[str, Any]:
     """Return the cost of each run, and that of Concord with its teachers relative to CO2-Net."""
     folder = FOLDER.parent / "results" / dataset
     labels = training_view(read_annotations(folder / "annotations.json"))
     with FeatureFile(folder / DATASETS[dataset] / "features.h5") as features:
-        runs = {name: Run(name, dataset, features, labels) for name in TEACHERS}
-        for run in runs.values():
+
+        def run(name: str, teachers: Scores | None = None) -> Run:
+            config = load_catalog().run_config(dataset, name)
+            return Run(config, features, labels, 0, teachers)
+
+        runs = {name: run(name) for name in TEACHERS}
+        said = {}
+        for name, teacher in runs.items():
             for _ in range(5):
-                run.trainer.step()
-        said = teacher_scores({name: run.teaches() for name, run in runs.items()})
-        runs["concord"] = Run("concord", dataset, features, labels, said)
+                teacher.trainer.step()
+            said[name] = teacher.scorer("train")(teacher.trainer.model, 0)
+        runs["concord"] = run("concord", teacher_scores(said))
         update = medians({name: run.trainer.step for name, run in runs.items()}, turns)
-        scoring = medians({name: run.scores for name, run in runs.items()}, max(turns // 4, 1))
+        scoring = medians({name: scoring_of(run) for name, run in runs.items()}, max(turns // 4, 1))
     updates = {name: run.trainer.iterations for name, run in runs.items()}
     training = {name: update[name] * updates[name] for name in runs}
     return {

@@ -41,15 +41,13 @@ from wstal.features.pack import FeatureFile
 from wstal.localize.scores import Scores
 from wstal.methods.acn.localize import fuse_proposals
 from wstal.methods.contract import localization_half
-from wstal.train.data import TrainingSet
-from wstal.train.loop import Trainer, in_snippets, keep_freed_memory, run_config
-from wstal.train.scoring import Scorer
+from wstal.train.loop import keep_freed_memory
 
 from benchmarks.record import FOLDER, commit, record_parser, write_record
+from benchmarks.runs import Run
 
 RECORD = "own_schedule"
 DIM = 128  # of each simulated stream
-CPU = torch.device("cpu")
 TIOUS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
 
 
@@ -152,17 +150,9 @@ class Bench:
             config |= {"streams": ["rgb", "flow"], "audio": "flow"}
         return config
 
-    def trainer(
-        self, config: Mapping[str, Any], seed: int, upstream: Scores | None = None
-    ) -> tuple[Trainer, Any]:
-        """Return what trains a run, and its settings."""
-        settings = run_config({key: value for key, value in config.items() if key != "localize"})
-        data = TrainingSet(
-            self.features, self.labels, settings.run.streams, settings.data, CPU, upstream
-        )
-        settings = in_snippets(settings, float(self.features.attrs["step"]), data.lengths)
-        data.length = settings.data.length
-        return Trainer(settings, data, self.features.dims, seed, CPU), settings
+    def run(self, config: Mapping[str, Any], seed: int, upstream: Scores | None = None) -> Run:
+        """Return what trains a run of a config."""
+        return Run(config, self.features, self.labels, seed, upstream)
 
     def train(
         self,
@@ -174,12 +164,8 @@ class Bench:
     ) -> tuple[dict[int, Scores], float]:
         """Train up to the last of `updates`; return the scores after each, and seconds."""
         last = {"iterations": max(updates), "epochs": None, "score_interval": max(updates)}
-        trainer, settings = self.trainer(merged(config, {"train": last}), seed, upstream)
-        data = trainer.data
-        ids = [video for split in splits for video in self.features.ids(split)]
-        scorer = Scorer(
-            settings, self.features, ids, data.classes, data.standardization, CPU, upstream
-        )
+        run = self.run(merged(config, {"train": last}), seed, upstream)
+        trainer, scorer = run.trainer, run.scorer(*splits, upstream=upstream)
         found, spent = {}, 0.0
         for stop in sorted(updates):
             start = time.process_time()
@@ -257,7 +243,7 @@ def thumos14_cost(bench: Bench, method: str) -> dict[str, float]:
     updates, seconds = 0, 0.0
     for run in (joined or {"": method}).values():
         upstream = bench.upstream() if joined else None
-        trainer, _ = bench.trainer(bench.config(run), 0, upstream)
+        trainer = bench.run(bench.config(run), 0, upstream).trainer
         times = []
         for _ in range(2):
             start = time.process_time()
@@ -330,9 +316,10 @@ def duration(seconds: float) -> str:
 def main() -> None:
     parser = record_parser(__doc__)
     parser.add_argument("--rows", action="store_true", help="print the page's table of the record")
-    parser.add_argument("--methods", nargs="+", default=list(UPDATES))
+    parser.add_argument("--methods", nargs="+", choices=UPDATES, default=list(UPDATES))
     parser.add_argument("--minutes", type=float, default=14, help="then no further set is begun")
-    parser.add_argument("--sets", nargs="+", default=list({**CHOOSE, **CHECK}))
+    sets = list({**CHOOSE, **CHECK})
+    parser.add_argument("--sets", nargs="+", choices=sets, default=sets, help="default: all")
     parser.add_argument("--add", action="store_true", help="keep the sets that the record has")
     parser.add_argument("--dim", type=int, default=DIM, help="channels of each simulated stream")
     parser.add_argument("--changes", type=json.loads, default={}, help="JSON laid over `fit`")
@@ -367,7 +354,7 @@ def main() -> None:
         for entry, found in results.items():
             trial = Trial(entries[entry], args.seed, args.changes)
             found |= {"left_out": []} | ({"changes": args.changes} if args.changes else {})
-            for name in {**CHOOSE, **CHECK}:
+            for name in sets:
                 if name in found.setdefault("choose" if name in CHOOSE else "check", {}):
                     continue
                 if name not in args.sets or time.process_time() > 60 * args.minutes:

@@ -80,8 +80,10 @@ def fitted(
 
 
 def fitted_updates(rule: Mapping[str, float], videos: int, classes: int) -> int:
-    """Return `root` times the square root of the videos that train, or `per_class` times their
-    classes, from `least` to `most`."""
+    """Return `root` times the square root of the videos that train, or `per_class` times classes.
+
+    At least `least` and at most `most`.
+    """
     updates = rule.get("root", 0) * math.sqrt(videos) + rule.get("per_class", 0) * classes
     return round(min(max(updates, rule["least"]), rule["most"]))
 
