@@ -6,6 +6,7 @@ import importlib
 import runpy
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,13 @@ def test_an_unknown_command_is_refused_with_the_nearest():
         [sys.executable, "-m", "wstal", "evalute"], text=True, capture_output=True
     )
     assert done.returncode == 1 and "nearest: evaluate" in done.stderr
+
+
+def test_the_version_is_the_packages():
+    command = [sys.executable, "-m", "wstal", "--version"]
+    done = subprocess.run(command, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"wstal {metadata.version('wstal')}\n"
 
 
 def calls(text):

@@ -6,6 +6,7 @@ import ast
 import importlib
 import sys
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from wstal.base.process import end_while_importing
@@ -27,11 +28,18 @@ def summaries() -> dict[str, str]:
 def main() -> None:
     """Start the command that the first argument names, or list the commands."""
     commands, given = summaries(), sys.argv[1:]
+    if given == ["--version"]:
+        try:
+            print("wstal", version("wstal"))
+        except PackageNotFoundError:
+            sys.exit(f"wstal is not installed; it runs from {COMMANDS.parent}")
+        return
     if not given or given[0] in ("-h", "--help"):
         width = max(map(len, commands))
         lines = (f"  {name:<{width}}  {line}" for name, line in commands.items())
         print("usage: wstal COMMAND ...", "", *lines, sep="\n")
         print("\n`wstal COMMAND --help` has the arguments of a command, and examples.")
+        print("`wstal --version` prints the version; `wstal doctor` those of all that it uses.")
         sys.exit(0 if given else 1)
     name = given[0]
     if name not in commands:
