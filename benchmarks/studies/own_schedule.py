@@ -5,8 +5,9 @@ scored on their test videos after several numbers of updates: the best of them i
 schedule. On the sets of CHOOSE a rule is chosen, `root` x sqrt(training videos) or `per_class` x
 classes, at least `least`: the one that loses least to the best on average. On those of CHECK a run
 is trained as the rule says. Simulated sets are made anew; the rendered ones are read from results/
-(targets: results/demo/demo_i3d/features.h5, results/demo_val/demo_i3d/features.h5). One seed;
-seconds are processor time. What is not measured keeps what the record has of it, with its commit.
+(targets: results/demo/demo_i3d/features.h5, results/demo_val/demo_i3d/features.h5). A value is the
+mean over --seeds; seconds are processor time. What is not measured keeps what the record has of it,
+with its commit and its seeds.
 With --dim the simulated features are wider, the record is one of its own, and the YAML's rule is
 checked.
 
@@ -68,11 +69,13 @@ CHOOSE = {
     "40 videos of 40 s, 5 classes": OwnSet(5, 8, 8, 40, 32),
     "120 videos of 20 s, 20 classes": OwnSet(20, 6, 2, 20, 33),
     "300 videos of 60 s, 10 classes": OwnSet(10, 30, 3, 60, 34),
+    "15 videos of 30 s, 1 class, 5 of background": OwnSet(1, 10, 20, 30, 41, background=5),
+    "24 videos of 2 min, 3 classes": OwnSet(3, 8, 5, 120, 42),
     "demo_val": "demo_val",
 }
 CHECK = {
-    "15 videos of 30 s, 1 class, 5 of background": OwnSet(1, 10, 20, 30, 41, background=5),
-    "24 videos of 2 min, 3 classes": OwnSet(3, 8, 5, 120, 42),
+    "20 videos of 60 s, 2 classes": OwnSet(2, 10, 10, 60, 47),
+    "32 videos of 30 s, 4 classes": OwnSet(4, 8, 8, 30, 48),
     "200 videos of 6 s, 20 classes": OwnSet(20, 10, 2, 6, 44),
     "500 videos of 10 s, 50 classes": OwnSet(50, 10, 2, 10, 45),
     "12 videos of 10 min, 2 classes": OwnSet(2, 6, 6, 600, 46),
@@ -82,7 +85,7 @@ UPDATES = {
     "tssam": (50, 100, 200, 400),
     "untrimmednet": (100, 200, 400, 800),
     "acn": (50, 100, 200, 400),
-    "cavf": (50, 100, 200, 400),
+    "cavf": (100, 200, 400, 800),
     "co2net": (200, 400, 800, 1600),
 }
 ROOTS, PER_CLASS = (0, 8, 16, 32, 64), (10, 20, 40, 80)
@@ -137,6 +140,7 @@ class Bench:
         self.labels = training_view(self.annotations)
         self.truth = self.annotations.ground_truth("test")
         self.videos, self.classes = len(self.features.ids("train")), len(self.annotations.classes)
+        self._upstream: dict[int, Scores] = {}
 
     def value(self, found: Any) -> float:
         """Return the mean over tIoU 0.1 to 0.7 of mAP, in percent."""
@@ -175,13 +179,13 @@ class Bench:
             found[stop] = scorer(trainer.model, stop)
         return found, spent
 
-    def upstream(self) -> Scores:
+    def upstream(self, seed: int) -> Scores:
         """Return UntrimmedNet's scores of all videos, which ACN starts from."""
-        if not hasattr(self, "_upstream"):
+        if seed not in self._upstream:
             splits, base = ("train", "test"), self.config("untrimmednet")
-            found, _ = self.train(base, 0, [UPSTREAM_UPDATES], splits=splits)
-            self._upstream = found[UPSTREAM_UPDATES]
-        return self._upstream
+            found, _ = self.train(base, seed, [UPSTREAM_UPDATES], splits=splits)
+            self._upstream[seed] = found[UPSTREAM_UPDATES]
+        return self._upstream[seed]
 
 
 def localized(config: Mapping[str, Any], scores: Scores) -> Any:
@@ -230,7 +234,7 @@ def joined_curve(
         parts = {}
         for stream, run in config["fuse_from"].items():
             own = merged(bench.config(run), fit_of("acn", changes))
-            found, seconds = bench.train(own, seed, [stop], bench.upstream())
+            found, seconds = bench.train(own, seed, [stop], bench.upstream(seed))
             parts[stream] = localized(own, found[stop])
             spent += seconds
         values[stop] = bench.value(fuse_proposals(parts["flow"], parts["rgb"], fusion))
@@ -242,7 +246,7 @@ def thumos14_cost(bench: Bench, method: str) -> dict[str, float]:
     joined = bench.config(method).get("fuse_from") if method == "acn" else None
     updates, seconds = 0, 0.0
     for run in (joined or {"": method}).values():
-        upstream = bench.upstream() if joined else None
+        upstream = bench.upstream(0) if joined else None
         trainer = bench.run(bench.config(run), 0, upstream).trainer
         times = []
         for _ in range(2):
@@ -324,7 +328,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=DIM, help="channels of each simulated stream")
     parser.add_argument("--changes", type=json.loads, default={}, help="JSON laid over `fit`")
     parser.add_argument("--suffix", default="", help="of a method's name in the record")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N - 1 (default 3)")
     args = parser.parse_args()
     if args.rows:
         print(*rows_of_page(recorded(FOLDER / "results" / f"{RECORD}.json")), sep="\n")
@@ -340,7 +344,6 @@ def main() -> None:
     def record() -> None:
         if not args.dry_run:
             settings = {
-                "seed": args.seed,
                 "roots": ROOTS,
                 "per_class": PER_CLASS,
                 "updates": UPDATES,
@@ -352,7 +355,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         benches = Benches(Path(folder), args.dim)
         for entry, found in results.items():
-            trial = Trial(entries[entry], args.seed, args.changes)
+            trial = Trial(entries[entry], args.seeds, args.changes)
             found |= {"left_out": []} | ({"changes": args.changes} if args.changes else {})
             for name in sets:
                 if name in found.setdefault("choose" if name in CHOOSE else "check", {}):
@@ -378,8 +381,17 @@ class Trial(NamedTuple):
     """A method to measure, with what is laid over its `fit`."""
 
     method: str
-    seed: int
+    seeds: int  # 0 to seeds - 1
     changes: Mapping[str, Any]
+
+    def curve(self, bench: Bench, updates: Sequence[int]) -> tuple[dict[str, Any], float]:
+        """Return `map`, the mean after each number, and `range` over the seeds; seconds."""
+        found = [curve(bench, self.method, s, updates, self.changes) for s in range(self.seeds)]
+        every = {count: [values[count] for values, _ in found] for count in updates}
+        values = {count: round(float(np.mean(each)), 2) for count, each in every.items()}
+        spread = {count: [min(each), max(each)] for count, each in every.items()}
+        seconds = float(np.mean([spent for _, spent in found]))
+        return {"seeds": self.seeds, "map": values, "range": spread}, seconds
 
 
 def recorded(path: Path) -> dict[str, Any]:
@@ -401,11 +413,10 @@ class Benches(dict[str, Bench]):
 
 def measure(bench: Bench, trial: Trial, name: str, results: dict[str, Any]) -> None:
     """Add a set's curve to a method's results."""
-    method = trial.method
-    values, seconds = curve(bench, method, trial.seed, UPDATES[method], trial.changes)
-    of = {"commit": commit(), "videos": bench.videos, "classes": bench.classes, "map": values}
+    found, seconds = trial.curve(bench, UPDATES[trial.method])
+    of = {"commit": commit(), "videos": bench.videos, "classes": bench.classes, **found}
     of["seconds"] = round(seconds, 4)
-    of["thumos14"] = thumos14_cost(bench, method)
+    of["thumos14"] = thumos14_cost(bench, trial.method)
     results["choose" if name in CHOOSE else "check"][name] = of
 
 
@@ -418,8 +429,8 @@ def check(
         return
     known = {int(count): value for count, value in of["map"].items()}
     if updates not in known:
-        ours, _ = curve(benches[name], trial.method, trial.seed, [updates], trial.changes)
-        known |= ours
+        ours, _ = trial._replace(seeds=of["seeds"]).curve(benches[name], [updates])
+        known |= ours["map"]
     lost = round(max(of["map"].values()) - known[updates], 2)
     of["rule"] = {"updates": updates, "map": known[updates], "lost": lost}
     of["rule"]["seconds"] = round(updates * of["seconds"], 1)
