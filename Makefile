@@ -16,7 +16,9 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 TARGET ?= all
 COVERAGE := .coverage.json
-PYTEST := $(BIN)/pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder
+# One more than cores: tests of the workflow wait for Snakemake half of the time.
+WORKERS := $(shell expr $(CORES) + 1)
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 DEMO_MAPS := $(patsubst %,results/demo/%_map.csv,co2net untrimmednet acn cavf tssam concord) \
   results/demo_ave/cavf_map.csv
 # One thread per job: Snakemake runs as many jobs as there are cores.

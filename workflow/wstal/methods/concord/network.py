@@ -18,6 +18,7 @@ import torch
 from annotated_types import Ge, Lt, MinLen
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from wstal.base.settings import Count, DropoutRate, SettingsError
 from wstal.layers.temporal import Dropout, TemporalConv
@@ -32,7 +33,7 @@ class NetworkSettings:
 
     width: Count = 64  # of every layer
     levels: Count = 4  # of the pyramid; points of level l lie 2^l snippets apart
-    blocks: Count = 2  # convolutions before the pyramid
+    blocks: Count = 1  # convolutions before the pyramid; a layer before them reads snippets alone
     dropout: DropoutRate = 0.2  # of the snippets' features, and before each head
     video_topk: Count = 8  # a class's video score is the mean of its T / video_topk best snippets
     # Of the moving average of the weights, which scores videos; 0: the weights themselves.
@@ -84,8 +85,8 @@ class Concord(nn.Module):
         """Move the average towards the weights; in the first updates by larger steps."""
         self.updates += 1
         decay = min(self.decay, self.updates.item() / (self.updates.item() + 10))
-        for average, weight in zip(self.average.parameters(), self.live.parameters(), strict=True):
-            average.lerp_(weight, 1 - decay)
+        follow = get_ema_multi_avg_fn(decay)
+        follow(list(self.average.parameters()), list(self.live.parameters()), None)
 
 
 class Pyramid(nn.Module):
@@ -100,9 +101,8 @@ class Pyramid(nn.Module):
         width = settings.width
         self.levels, self.video_topk = settings.levels, settings.video_topk
         self.dropout = Dropout(settings.dropout)
-        widths = [dim] + [width] * settings.blocks
-        layers = zip(widths, widths[1:], strict=False)
-        self.embed = nn.ModuleList(TemporalConv(a, b) for a, b in layers)
+        self.embed = TemporalConv(dim, width, 1)
+        self.blocks = nn.ModuleList(TemporalConv(width, width) for _ in range(settings.blocks))
         self.down = nn.ModuleList(TemporalConv(width, width) for _ in range(settings.levels - 1))
         self.class_layer, self.bounds_layer = (TemporalConv(width, width) for _ in range(2))
         self.classes, self.bounds = nn.Linear(width, num_classes), nn.Linear(width, 2)
@@ -124,7 +124,8 @@ class Pyramid(nn.Module):
         length = (int(place[-1]) // largest + 2) * largest
         rows = self.dropout(x[mask])
         own = x.new_zeros(length, 1).index_fill(0, place, 1)
-        base = self._embedded(x.new_zeros(length, x.shape[-1]).index_copy(0, place, rows), own)
+        rows = self.embed(rows[None])[0].relu()
+        base = self._embedded(x.new_zeros(length, rows.shape[-1]).index_copy(0, place, rows), own)
         logits, distances = self._read(base, own)
         points = points_of(mask, place, length, self.levels)
         features = base[place]
@@ -146,9 +147,9 @@ class Pyramid(nn.Module):
         return Output(cas, cas[..., :-1].sum(-1), _unpacked(features, mask), extra)
 
     def _embedded(self, x: Tensor, own: Tensor) -> Tensor:
-        """`[L, D]` -> `[L, W]`, zero where `own [L, 1]` is."""
-        h = self.embed[0](x[None]).relu() * own
-        for layer in self.embed[1:]:
+        """`[L, W]` -> `[L, W]`, zero where `own [L, 1]` is."""
+        h = x[None]
+        for layer in self.blocks:
             h = h + layer(h).relu() * own
         return h[0]
 
