@@ -16,7 +16,8 @@ from wstal.config.own_schedule import (
     label_counts,
 )
 
-from benchmarks.studies.own_schedule import rows_of_page
+from benchmarks.studies import own_schedule
+from benchmarks.studies.own_schedule import Trial, rows_of_page
 
 MINE = {"kind": "folder", "videos": "clips", "recipe": "demo_i3d"}
 
@@ -266,3 +267,11 @@ def test_the_page_has_what_the_record_has(project):
     page = (project / "docs/own_data.md").read_text().splitlines()
     first = page.index("|---|---|---|---|---|---|---|") + 1
     assert page[first : page.index("", first)] == rows_of_page(record["results"])
+
+
+def test_a_curve_is_the_mean_of_its_seeds_and_keeps_their_range(monkeypatch):
+    curves = {0: ({50: 20.0, 100: 30.0}, 1.0), 1: ({50: 25.0, 100: 32.5}, 3.0)}
+    monkeypatch.setattr(own_schedule, "curve", lambda bench, method, seed, *_: curves[seed])
+    found, seconds = Trial("cavf", 2, {}).curve(None, [50, 100])
+    assert found["map"] == {50: 22.5, 100: 31.25} and seconds == 2.0
+    assert found["range"] == {50: [20.0, 25.0], 100: [30.0, 32.5]}
