@@ -302,7 +302,7 @@ def rows_of_page(results: Mapping[str, Any]) -> list[str]:
             if "rule" not in of:
                 continue
             rule, slow = of["rule"], of["thumos14"]
-            cells = [TITLES[method], name.replace(" videos", ""), rule["updates"]]
+            cells = [TITLES[method], name.replace(" videos", ""), of["seeds"], rule["updates"]]
             cells += [f"{rule['map']:.1f}", f"{rule['lost']:.1f}"]
             cells += [duration(rule["seconds"]), duration(slow["seconds"])]
             rows.append(f"| {' | '.join(map(str, cells))} |")
