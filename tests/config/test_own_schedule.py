@@ -265,7 +265,7 @@ def test_the_updates_of_a_method_are_those_that_the_record_chose(catalog, projec
 def test_the_page_has_what_the_record_has(project):
     record = json.loads((project / "benchmarks/results/own_schedule.json").read_text())
     page = (project / "docs/own_data.md").read_text().splitlines()
-    first = page.index("|---|---|---|---|---|---|---|") + 1
+    first = page.index("|---|---|---|---|---|---|---|---|") + 1
     assert page[first : page.index("", first)] == rows_of_page(record["results"])
 
 
