@@ -16,7 +16,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 TARGET ?= all
 COVERAGE := .coverage.json
-# One more than cores: tests of the workflow wait for Snakemake half of the time.
+# One more than cores: tests of the workflow wait for Snakemake much of the time.
 WORKERS := $(shell expr $(CORES) + 1)
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 DEMO_MAPS := $(patsubst %,results/demo/%_map.csv,co2net untrimmednet acn cavf tssam concord) \
