@@ -125,7 +125,7 @@ class Pyramid(nn.Module):
         rows = self.dropout(x[mask])
         own = x.new_zeros(length, 1).index_fill(0, place, 1)
         rows = self.embed(rows[None])[0].relu()
-        base = self._embedded(x.new_zeros(length, rows.shape[-1]).index_copy(0, place, rows), own)
+        base = self._convolved(x.new_zeros(length, rows.shape[-1]).index_copy(0, place, rows), own)
         logits, distances = self._read(base, own)
         points = points_of(mask, place, length, self.levels)
         features = base[place]
@@ -146,7 +146,7 @@ class Pyramid(nn.Module):
         }
         return Output(cas, cas[..., :-1].sum(-1), _unpacked(features, mask), extra)
 
-    def _embedded(self, x: Tensor, own: Tensor) -> Tensor:
+    def _convolved(self, x: Tensor, own: Tensor) -> Tensor:
         """`[L, W]` -> `[L, W]`, zero where `own [L, 1]` is."""
         h = x[None]
         for layer in self.blocks:
