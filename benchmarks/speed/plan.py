@@ -1,13 +1,13 @@
-"""Compare what `wstal plan` expects with a run: the demo, and a small folder of rendered clips.
+"""Compare what `wstal plan` expects with a run: two rendered sets, and a folder of ten clips.
 
 Each is planned and then run in an empty work folder, the machine measured anew. Both count seconds
-of processor of the stages that a plan models: on a busy machine the clock says little. A run of the
-demo takes long; with `--demo` one that has been made is compared, which must be of this machine and
-in the same state. What is not measured stays in the record as it is, with its commit.
+of processor of the stages that a plan models: on a busy machine the clock says little. A run of a
+rendered set takes long; with `--made` one that has been made is compared, which must be of this
+machine and in the same state. What is not measured stays in the record as it is, with its commit.
 
 Examples:
   python -m benchmarks.speed.plan
-  python -m benchmarks.speed.plan --sets demo --demo results/benchmarks
+  python -m benchmarks.speed.plan --sets demo demo_val --made results/benchmarks
   python -m benchmarks.speed.plan --sets folder --dry-run
 """
 
@@ -35,7 +35,11 @@ from benchmarks.record import FOLDER, commit, record_parser, write_record
 RECORD = FOLDER / "results" / "plan.json"
 STAGES = ("probe", "frames", "audio", "flow", "i3d_rgb", "i3d_flow", "vggish")
 TRAINING = ("train", "score")
-RUNS = {"demo": ("demo", "co2net"), "folder": ("mine", "untrimmednet")}  # dataset, run
+RUNS = {  # dataset, run
+    "demo": ("demo", "co2net"),
+    "demo_val": ("demo_val", "co2net"),
+    "folder": ("mine", "untrimmednet"),
+}
 RECIPE = "demo_i3d"
 CONFIG = f"datasets: {{mine: {{kind: folder, videos: clips, recipe: {RECIPE}, shards: 2}}}}\n"
 OFTEN, SELDOM = 15.0, 30.0  # s: Snakemake looks at a job twice a second at first, then so seldom
@@ -124,11 +128,11 @@ def main() -> None:
     """Compare each set, print and record."""
     parser = record_parser(__doc__)
     parser.add_argument("--sets", nargs="+", choices=RUNS, default=[*RUNS])
-    parser.add_argument("--demo", type=Path, help="results/benchmarks of a finished demo")
+    parser.add_argument("--made", type=Path, help="results/benchmarks of finished rendered sets")
     args = parser.parse_args()
     for name in args.sets:
         with tempfile.TemporaryDirectory() as folder:
-            made = args.demo.absolute() if args.demo and name == "demo" else None
+            made = args.made.absolute() if args.made and name != "folder" else None
             result = compare(name, Path(folder), made)
         print(name, result, flush=True)
         if not args.dry_run:

@@ -15,6 +15,7 @@ Examples:
   OMP_NUM_THREADS=1 python -m benchmarks.studies.own_schedule
   python -m benchmarks.studies.own_schedule --methods tssam --minutes 2 --dry-run
   python -m benchmarks.studies.own_schedule --methods acn cavf --add --minutes 60
+  python -m benchmarks.studies.own_schedule --add --seeds 5 --sets demo
   python -m benchmarks.studies.own_schedule --dim 1024 --sets "24 videos of 2 min, 3 classes"
 """
 
@@ -324,7 +325,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=14, help="then no further set is begun")
     sets = list({**CHOOSE, **CHECK})
     parser.add_argument("--sets", nargs="+", choices=sets, default=sets, help="default: all")
-    parser.add_argument("--add", action="store_true", help="keep the sets that the record has")
+    parser.add_argument("--add", action="store_true", help="keep what the record has of so many seeds")
     parser.add_argument("--dim", type=int, default=DIM, help="channels of each simulated stream")
     parser.add_argument("--changes", type=json.loads, default={}, help="JSON laid over `fit`")
     parser.add_argument("--suffix", default="", help="of a method's name in the record")
@@ -358,10 +359,11 @@ def main() -> None:
             trial = Trial(entries[entry], args.seeds, args.changes)
             found |= {"left_out": []} | ({"changes": args.changes} if args.changes else {})
             for name in sets:
-                if name in found.setdefault("choose" if name in CHOOSE else "check", {}):
+                of = found.setdefault("choose" if name in CHOOSE else "check", {}).get(name)
+                if of and (of["seeds"] >= args.seeds or name not in args.sets):
                     continue
                 if name not in args.sets or time.process_time() > 60 * args.minutes:
-                    found["left_out"].append(name)
+                    found["left_out"] += [] if of else [name]
                     continue
                 measure(benches[name], trial, name, found)
                 print(entry, name, found, f"{time.process_time():.0f} s", flush=True)
