@@ -3,6 +3,7 @@
 #   make demo-all                   the same with every method, and the one with sound
 #   make test                       the test suite (test-slow, test-gpu: the marked ones)
 #   make coverage                   the same, and the share of lines that it runs, by room
+#   make test-exchange              files for annotation tools, read by the tools' own packages
 #   make test-faults                kills, power cuts, full disks, hostile files: one table
 #   make why TARGET=path            what would run for a target, and because of what
 #   make watch                      how far the running workflows are
@@ -26,7 +27,7 @@ export OMP_NUM_THREADS ?= 1
 # Material to compare with (reference outputs, real clips), where a checkout has it beside it.
 export WSTAL_REFERENCE ?= $(realpath $(wildcard ../shared))
 
-.PHONY: setup demo demo-all test coverage test-slow test-faults test-gpu lint why watch verify-weights environments \
+.PHONY: setup demo demo-all test coverage test-slow test-faults test-gpu test-exchange lint why watch verify-weights environments \
   docs lock audit resolve clean
 
 setup: .venv/installed
@@ -67,6 +68,14 @@ test-faults: setup
 
 test-gpu: setup
 	$(BIN)/pytest -q -m gpu
+
+# The packages need other versions of OpenCV and pandas than wstal. FiftyOne reports its use otherwise.
+EXCHANGE := datumaro==1.13.12 fiftyone==1.22.1 label-studio-sdk==2.1.2 h5py pytest
+test-exchange:
+	$(PYTHON) -m venv .venv-exchange
+	.venv-exchange/bin/pip install --quiet $(EXCHANGE)
+	FIFTYONE_DO_NOT_TRACK=true PYTHONPATH=workflow \
+	  .venv-exchange/bin/pytest -q --noconftest tests/commands/test_convert_packages.py
 
 lint: setup
 	$(BIN)/ruff check .

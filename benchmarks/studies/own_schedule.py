@@ -325,7 +325,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=14, help="then no further set is begun")
     sets = list({**CHOOSE, **CHECK})
     parser.add_argument("--sets", nargs="+", choices=sets, default=sets, help="default: all")
-    parser.add_argument("--add", action="store_true", help="keep what the record has of so many seeds")
+    parser.add_argument(
+        "--add", action="store_true", help="keep what the record has of so many seeds"
+    )
     parser.add_argument("--dim", type=int, default=DIM, help="channels of each simulated stream")
     parser.add_argument("--changes", type=json.loads, default={}, help="JSON laid over `fit`")
     parser.add_argument("--suffix", default="", help="of a method's name in the record")

@@ -16,7 +16,7 @@ from wstal.exchange.formats import (
     read_files,
     write_files,
 )
-from wstal.exchange.timelines import Segment, Timelines, find_losses, video_name
+from wstal.exchange.timelines import Clip, Media, Segment, Timelines, find_losses, video_name
 from wstal.exchange.xml_formats import parse_xml
 
 FPS = 25.0
@@ -29,12 +29,7 @@ SEGMENTS = [  # two overlap, two of one class; on the grid of 25 fps, and of who
 ]
 
 
-def rates(video):
-    return FPS
-
-
-def unknown(video):
-    return None
+rates, unknown = Media(fps=FPS), Media()
 
 
 def content(scores=False, segments=SEGMENTS):
@@ -152,12 +147,13 @@ def test_the_command_says_what_it_wrote_and_lost(tmp_path, capsys):
     assert "warning: format label-studio does not keep times: the largest change is 0.010 s" in text
     assert (tmp_path / "l.csv").read_text() == "video,labels,split\na,wave,\nb,,\n"
     first, second = json.loads(out.read_text())
-    assert first["data"] == {"video": "a.mp4"} and "annotations" not in first
+    assert first["data"] == {"video": "a.mp4", "fps": 25.0} and "annotations" not in first
     assert first["predictions"][0]["result"][0]["value"] == {
         "ranges": [{"start": 26, "end": 50}],
         "timelinelabels": ["wave"],
     }
-    assert second == {"id": 2, "data": {"video": "b.mp4"}, "annotations": [{"result": []}]}
+    assert second["data"] == {"video": "b.mp4", "fps": 25.0}
+    assert second["annotations"] == [{"result": []}]
 
 
 def test_videos_give_their_rates_and_names(tmp_path):
@@ -165,7 +161,10 @@ def test_videos_give_their_rates_and_names(tmp_path):
     (tmp_path / "in.csv").write_text("video,t_start,t_end,label\na,0.2,0.4,wave\n")
     convert(tmp_path / "in.csv", tmp_path / "out.xml", "--videos", tmp_path)
     text = (tmp_path / "out.xml").read_text()
-    assert '<box frame="5" outside="0"' in text and '<box frame="10" outside="1"' in text
+    assert [line.split(" occluded")[0].strip() for line in text.split("\n") if "<box" in line] == [
+        '<box frame="5" outside="0"',
+        '<box frame="9" outside="0"',  # the last one: frame 10 does not exist
+    ]
     assert "<source>a.mkv</source>" in text
 
 
@@ -203,7 +202,7 @@ def test_outputs_are_guessed_by_name(tmp_path):
         ("./sub/a.mp4", "sub/a"),
         ("sub/a", "sub/a"),
         ("/data/upload/3/a%20b.mp4", "a b"),
-        ("https://host/x/a.mov?", "a.mov?"),
+        ("https://host/x/b%20c.mov?sig=1", "b c"),
         (r"C:\clips\a.mp4", "a"),
         ("../x/a.mp4", "a"),
         ("s3://bucket/a.webm", "a"),
@@ -302,6 +301,116 @@ def test_cvat_exports(tmp_path):
     assert plain(found) == [("my clip", 0.12, 0.2, "wave"), ("my clip", 0.32, 0.4, "wave")]
 
 
+def test_cvat_gets_no_frame_that_the_video_does_not_have(tmp_path):
+    """CVAT refuses the whole file for one; a person may mark up to, or behind, the last frame."""
+    media = Media(lambda video: Clip("a.mp4", FPS, 4.0))
+    content = Timelines(media=media)
+    for start, end in ((1, 2), (3, 4), (3.5, 9), (3.96, 4), (4, 5)):
+        content.add("a", start, end, "wave")
+    (path,) = write_files(content, tmp_path / "a.xml", format_named("cvat"))
+    root = parse_xml(path.read_text(), "a.xml", "annotations")
+    boxes = [
+        [(int(box.get("frame")), box.get("outside")) for box in track]
+        for track in root.iter("track")
+    ]
+    assert boxes == [
+        [(25, "0"), (50, "1")],
+        [(75, "0"), (99, "0")],
+        [(88, "0"), (99, "0")],
+        [(99, "0")],
+    ]
+    assert root.findtext("meta/task/size") == "100"
+    found = read_files([path], None, media)
+    assert plain(found) == [("a", *each, "wave") for each in ((1, 2), (3, 4), (3.52, 4), (3.96, 4))]
+
+
+CVAT_TASK = (
+    "<task><id>{id}</id><name>t{id}</name><size>{size}</size><start_frame>0</start_frame>"
+    "<frame_filter>{step}</frame_filter><subset>{subset}</subset><source>{source}</source></task>"
+)
+
+
+def test_a_cvat_project_numbers_frames_across_its_tasks(tmp_path):
+    """The frames of a task follow those of the tasks before it in its subset."""
+    tasks = [("3", 50, "", "Train", "a.mp4"), ("5", 20, "step=5", "Train", "b.mp4")]
+    tasks += [("7", 50, "", "Train", "sub c.mp4"), ("4", 50, "", "Test", "d.mp4")]
+    names = ("id", "size", "step", "subset", "source")
+    meta = "".join(CVAT_TASK.format(**dict(zip(names, each, strict=True))) for each in tasks)
+    tracks = [("3", 25, 50), ("5", 50, 75), ("7", 150 + 25, 150 + 50), ("4", 0, 25)]
+    text = "".join(
+        f'<track id="{number}" label="wave" task_id="{task}" subset="x">'
+        f'<box frame="{first}" outside="0"/><box frame="{end}" outside="1"/></track>'
+        for number, (task, first, end) in enumerate(tracks)
+    )
+    path = tmp_path / "annotations.xml"
+    path.write_text(
+        f"<annotations><meta><project><tasks>{meta}</tasks></project></meta>{text}</annotations>"
+    )
+    found = read_files([path], None, rates)
+    assert list(found.videos) == ["a", "b", "sub c", "d"]
+    assert plain(found) == [
+        ("a", 1.0, 2.0, "wave"),
+        ("b", 0.0, 1.0, "wave"),
+        ("d", 0.0, 1.0, "wave"),
+        ("sub c", 1.0, 2.0, "wave"),
+    ]
+
+
+def test_a_cvat_job_is_named_by_its_file(tmp_path):
+    text = (
+        "<annotations><meta><job><id>3</id></job></meta>"
+        '<track id="0" label="wave"><box frame="0" outside="0"/></track></annotations>'
+    )
+    for name in ("annotations.xml", "my clip.xml"):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(WstalError, match="job, which does not name its video; rename it"):
+        read_files([tmp_path / "annotations.xml"], None, rates)
+    assert plain(read_files([tmp_path / "my clip.xml"], None, rates)) == [
+        ("my clip", 0.0, 0.04, "wave")
+    ]
+
+
+def test_label_studio_counts_frames_at_the_rate_of_its_project(tmp_path):
+    """Not at the video's: a timeline of 24 frames a second, the default, over a video of 50."""
+    region = {"type": "timelinelabels", "value": {"ranges": [{"start": 25, "end": 48}]}}
+    region["value"]["timelinelabels"] = ["wave"]
+    task = {"id": 7, "data": {"video": "a.mp4"}, "annotations": [{"result": [region]}]}
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([task]))
+    clips = Media(lambda video: Clip("a.mp4", 50.0, 9.0))
+    with pytest.raises(WstalError, match="task 7: .*frameRate .*24 unless set.*give --fps"):
+        read_files([path], None, clips)
+    assert plain(read_files([path], None, Media(clips.clip, fps=24))) == [("a", 1.0, 2.0, "wave")]
+    path.write_text(json.dumps([task | {"data": {"video": "a.mp4", "fps": 12}}]))
+    assert plain(read_files([path], None, clips)) == [("a", 2.0, 4.0, "wave")]
+
+
+def test_what_a_tool_needs_before_is_written_beside(tmp_path, capsys):
+    (tmp_path / "in.csv").write_text(
+        "video,t_start,t_end,label,score\nsub/a,1,2,wave <1>,0.9\nb,2,3,jump,0.5\n"
+    )
+    out = tmp_path / "tasks_label_studio.json"
+    convert(tmp_path / "in.csv", out, "--fps", 25, "--prefix", "/data/local-files/?d=clips/")
+    text = capsys.readouterr().err
+    assert "does not keep" not in text  # the folder of sub/a comes back, too
+    assert "tasks_label_studio_interface.xml: paste it into Settings > Labeling Interface" in text
+    assert [task["data"]["video"] for task in json.loads(out.read_text())] == [
+        "/data/local-files/?d=clips/sub/a.mp4",
+        "/data/local-files/?d=clips/b.mp4",
+    ]
+    view = parse_xml((tmp_path / "tasks_label_studio_interface.xml").read_text(), "", "View")
+    assert view.find("Video").get("frameRate") == "$fps"
+    assert [each.get("value") for each in view.iter("Label")] == ["jump", "wave <1>"]
+    convert(tmp_path / "in.csv", tmp_path / "cvat", "--to", "cvat", "--fps", 25)
+    labels = json.loads((tmp_path / "cvat_labels.json").read_text())
+    assert [each["name"] for each in labels] == ["jump", "wave <1>"]
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path):
+    with pytest.raises(WstalError, match="job_1.zip is an archive; unpack it"):
+        read_files([tmp_path / "job_1.zip"])
+
+
 def test_via_projects(tmp_path):
     """A project as VIA 3 saves it: options by number, text, a region on one frame."""
     project = {
@@ -382,7 +491,39 @@ def test_edl_of_a_timeline_that_begins_at_one_hour(tmp_path):
     )
     found = read_files([tmp_path / "a.edl"], None, rates)
     assert plain(found) == [("a", 2.2, 2.6, "wave")]
-    assert found.notes == ["a: the timecode begins at 01:00:00:00, which is second 0"]
+    assert not found.notes
+
+
+def event(clock, marker="|C:ResolveColorRed |M:wave |D:30"):
+    return f"001  001      V     C        {clock} {clock} {clock} {clock}  \n {marker}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("FCM: DROP FRAME\n" + event("01:10:00;00"), 600.0),  # 18 numbers left out a 10 minutes
+        (event("01:01:00;02"), 1800 / 29.97),
+        (event("10:00:02:00"), 60 / 29.97),
+        (event("00:00:02:00"), 60 / 29.97),
+        (event("02:00:00:00"), 3600 * 30 / 29.97),  # an hour behind the beginning
+    ],
+)
+def test_edl_timecodes(tmp_path, text, start):
+    (tmp_path / "a.edl").write_text(text)
+    (found,) = read_files([tmp_path / "a.edl"], None, Media(fps=29.97)).segments
+    assert found.start == pytest.approx(start, abs=1e-3)
+    assert found.end == pytest.approx(start + 30 / 29.97, abs=1e-3)
+
+
+def test_an_edl_begins_where_editors_begin(tmp_path):
+    content = Timelines(media=rates)
+    content.add("a", 3601, 3603, "wave")
+    assert plain(round_trip(tmp_path, "edl", content)) == [("a", 3601.0, 3603.0, "wave")]
+    assert " 02:00:01:00 " in (tmp_path / "out/a.edl").read_text()
+    (tmp_path / "cuts.edl").write_text(event("01:00:00:00", "* FROM CLIP NAME: a.mov"))
+    (tmp_path / "blank.edl").write_text(event("01:00:00:00", "|C:ResolveColorRed |M: |D:30"))
+    assert "it has no markers" in read_files([tmp_path / "cuts.edl"], None, rates).notes[0]
+    assert "without a label" in read_files([tmp_path / "blank.edl"], None, rates).notes[0]
 
 
 def test_chapters_end_where_the_next_begins(tmp_path):
@@ -392,9 +533,137 @@ def test_chapters_end_where_the_next_begins(tmp_path):
     assert "the last chapter, 'jump' at 3723 s, has no end" in found.notes[0]
 
 
+@pytest.mark.parametrize("line", ["0:30 | wave", "[0:30] wave", "(0:30) wave", "0:30: wave"])
+def test_chapters_are_written_in_many_ways(tmp_path, line):
+    (tmp_path / "a.txt").write_text(f"0:00 intro\n{line}\n1:00 end\n")
+    found = read_files([tmp_path / "a.txt"], format_named("chapters"), unknown)
+    assert plain(found)[1:] == [("a", 30.0, 60.0, "wave")]
+
+
+def test_chapters_have_one_entry_a_second_and_rules(tmp_path, capsys):
+    (tmp_path / "in.csv").write_text(
+        "video,t_start,t_end,label\na,0.2,0.4,blink\na,3,4,run\na,3.1,9,jump\na,5,6,hop\n"
+    )
+    convert(tmp_path / "in.csv", tmp_path / "chapters.txt", "--to", "chapters")
+    assert (tmp_path / "chapters.txt").read_text() == (
+        "0:00:00 (no action)\n0:00:03 jump\n0:00:05 hop\n0:00:06 (no action)\n"
+    )
+    assert "YouTube shows chapters only if 3 or more have 10 s" in capsys.readouterr().err
+    (tmp_path / "in.csv").write_text("video,t_start,t_end,label\na,10,20,run\n")
+    convert(tmp_path / "in.csv", tmp_path / "chapters.txt", "--to", "chapters")
+    assert "YouTube" not in capsys.readouterr().err
+
+
+def test_subtitles_lose_their_markup(tmp_path):
+    cue = "00:01.000 --> 00:02.000\n"
+    texts = ["<v Bob>run</v>", "<c.yellow>walk</c> &amp; hop", "<i>jump</i>&nbsp;", ""]
+    (tmp_path / "a.vtt").write_text("WEBVTT\n\n" + "\n\n".join(cue + each for each in texts))
+    found = read_files([tmp_path / "a.vtt"], None, unknown)
+    assert [each.label for each in found.segments] == ["run", "walk & hop", "jump"]
+    assert found.notes == ["a: a segment without a label at 1 s"]
+    (tmp_path / "a.srt").write_text(
+        '1\n00:00:01,000 --> 00:00:02\n{\\an8}<font color="#fff">run</font> <3>\n'
+    )
+    assert plain(read_files([tmp_path / "a.srt"], None, unknown)) == [("a", 1.0, 2.0, "run <3>")]
+
+
+def test_audacity_labels_may_be_empty(tmp_path):
+    (tmp_path / "a.txt").write_text("1.0\t2.0\twave\n4.0\t5.0\t\n")
+    found = read_files([tmp_path / "a.txt"], None, unknown)
+    assert plain(found) == [("a", 1.0, 2.0, "wave")]
+    assert found.notes == ["a: a segment without a label at 4 s"]
+
+
+def test_elan_times_count_from_an_origin(tmp_path):
+    """A recording of sound comes first; the video begins 2.5 s before it."""
+    path = tmp_path / "clip7.eaf"
+    media = (
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/a.wav" MIME_TYPE="audio/x-wav"/>'
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/a.mp4" MIME_TYPE="video/mp4" TIME_ORIGIN="2500"/>'
+    )
+    text = (
+        "<ANNOTATION_DOCUMENT><HEADER>{media}</HEADER><TIME_ORDER>"
+        '<TIME_SLOT TIME_SLOT_ID="t1" TIME_VALUE="1000"/><TIME_SLOT TIME_SLOT_ID="t2" '
+        'TIME_VALUE="2000"/></TIME_ORDER><TIER TIER_ID="wave"><ANNOTATION><ALIGNABLE_ANNOTATION '
+        'ANNOTATION_ID="a1" TIME_SLOT_REF1="t1" TIME_SLOT_REF2="t2"/></ANNOTATION></TIER>'
+        "</ANNOTATION_DOCUMENT>"
+    )
+    path.write_text(text.format(media=media))
+    assert plain(read_files([path], None, unknown)) == [("a", 3.5, 4.5, "wave")]
+    path.write_text(text.format(media=""))
+    assert plain(read_files([path], None, unknown)) == [("clip7", 1.0, 2.0, "wave")]
+
+
+def test_via_options_to_tick_and_further_attributes(tmp_path):
+    project = {
+        "attribute": {
+            "1": {
+                "aname": "action",
+                "anchor_id": "FILE1_Z2_XY0",
+                "type": 2,
+                "options": {"0": "wave", "1": "jump"},
+            },
+            "2": {"aname": "note", "anchor_id": "FILE1_Z2_XY0", "type": 1, "options": {}},
+        },
+        "file": {"5": {"fid": "5", "fname": "https://host/b%20c.mp4?sig=1", "type": 4}},
+        "view": {"1": {"fid_list": ["5"]}},
+        "metadata": {"1_a": {"vid": "1", "z": [1, 2], "xy": [], "av": {"1": "0,1", "2": "odd"}}},
+    }
+    (tmp_path / "x.json").write_text(json.dumps(project))
+    found = read_files([tmp_path / "x.json"], None, unknown)
+    assert plain(found) == [("b c", 1.0, 2.0, "jump"), ("b c", 1.0, 2.0, "wave")]
+    assert found.notes == ["b c: the attribute note at 1 s"]
+
+
+def test_fiftyone_labels_of_all_kinds(tmp_path):
+    times = [[1, 2.5], ["00:00:03.000", "00:01:04.500"], [3, 3]]
+    entries = [{"label": "wave", "timestamps": each} for each in times]
+    (tmp_path / "labels.json").write_text(json.dumps({"labels": {"/data/clips/a.mp4": entries}}))
+    found = read_files([tmp_path / "labels.json"], None, unknown)
+    assert plain(found) == [("a", 1.0, 2.5, "wave"), ("a", 3.0, 64.5, "wave")]
+    assert found.notes == ["a: wave at 3 s has no length"]
+
+
+def test_boris_gets_what_its_player_needs(tmp_path):
+    """A KeyError in BORIS otherwise: a state's subject by name, a file's length and rate."""
+    overlapping = [Segment("a", 1, 3, "run"), Segment("a", 2, 4, "run"), Segment("ä", 1, 2, "run")]
+    content = Timelines(media=Media(lambda video: Clip(f"{video}.mp4", FPS, 9.0)))
+    for each in overlapping:
+        content.add(*each)
+    (path,) = write_files(content, tmp_path / "x.boris", format_named("boris"))
+    assert path.read_bytes().isascii()  # BORIS opens it in the system's encoding
+    project = json.loads(path.read_text())
+    assert [each["name"] for each in project["subjects_conf"].values()] == ["subject 2"]
+    info = project["observations"]["a"]["media_info"]
+    assert info["length"] == {"a.mp4": 9.0} and info["fps"] == {"a.mp4": 25.0}
+    assert info["offset"] == {"1": 0.0} and info["hasVideo"] == info["hasAudio"] == {}
+    bare = Timelines()
+    bare.add("a", 1, 2, "run")
+    write_files(bare, path, format_named("boris"))
+    info = json.loads(path.read_text())["observations"]["a"]["media_info"]
+    assert info["length"] == info["fps"] == {}
+
+
+def test_boris_events_have_an_offset(tmp_path):
+    observation = {
+        "file": {"1": ["a.mp4"]},
+        "time offset": 100.0,
+        "events": [[102.5, "", "wave", "", ""], [105.0, "", "wave", "", ""]],
+    }
+    project = {"behaviors_conf": {}, "observations": {"one": observation}}
+    path = tmp_path / "x.boris"
+    path.write_text(json.dumps(project))
+    assert plain(read_files([path], None, unknown)) == [("a", 2.5, 5.0, "wave")]
+    observation["media_creation_date_as_offset"] = True
+    path.write_text(json.dumps(project))
+    assert "begin at the date of the recording" in read_files([path], None, unknown).notes[0]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
+        ("x.txt", "Intro 0:00\n", "x.txt has no chapters; expected lines such as"),
+        ("x.json", '{"labels": {"a": [{"label": "x", "timestamps": [1]}]}}', "expected two times"),
         ("x.eaf", "<!DOCTYPE x [<!ENTITY a 'b'>]><x/>", "a document type definition; remove"),
         ("x.eaf", "<a", "is not XML"),
         ("x.eaf", "<a/>", "its root is <a>; expected <ANNOTATION_DOCUMENT>"),

@@ -361,6 +361,7 @@ RUN_BY = {
     "make test-slow": "minutes: runs the tests marked slow",
     "make test-faults": "minutes: runs the tests marked slow",
     "make test-gpu": "needs a GPU",
+    "make test-exchange": "installs 1.3 GB of other tools' packages",
     "make setup": "needs a package index",
     "make docs": "needs a package index",
     "make lock": "needs a package index",

@@ -20,13 +20,13 @@ Examples:
 """
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 
 from wstal.commands.console import Add, Program, log, warn
 from wstal.base.errors import MediaError, WstalError
-from wstal.base.files import write_csv
+from wstal.base.files import write_csv, write_text
 from wstal.base.text_files import read_rows
 from wstal.datasets.folder import BACKGROUND, video_id
 from wstal.exchange.formats import (
@@ -36,7 +36,7 @@ from wstal.exchange.formats import (
     read_files,
     write_files,
 )
-from wstal.exchange.timelines import Rates, Timelines, find_losses, join
+from wstal.exchange.timelines import Clip, Media, Timelines, find_losses, join
 
 NOTES = 5  # shown of what could not be read
 
@@ -48,7 +48,8 @@ def add_arguments(add: Add) -> None:
     add("--from", dest="given", metavar="FORMAT", help=names)
     add("--to", metavar="FORMAT", help="the same names")
     add("--fps", type=float, help="frames per second, for formats that count frames")
-    add("--videos", type=Path, help="folder of the videos, which knows their rates and names")
+    add("--videos", type=Path, help="folder of the videos: their names, rates and lengths")
+    add("--prefix", default="", help="address of that folder for Label Studio, ending in /")
     add("--labels", type=Path, help="write labels.csv, too: the labels of each video")
     add("--merge", action="store_true", help="keep the videos of OUT that IN does not have")
     add("--min-score", type=float, help="leave out segments with a lower score")
@@ -61,8 +62,8 @@ def main(args: argparse.Namespace) -> None:
         raise WstalError(f"{args.videos} is not a folder; name the folder of the videos")
     given = format_named(args.given) if args.given else None
     chosen = format_named(args.to) if args.to else guess_output(args.output)
-    rates, files = _facts(args.videos, args.fps)
-    content = read_files(args.inputs, given, rates)
+    media = Media(_clips(args.videos), args.fps, args.prefix)
+    content = read_files(args.inputs, given, media)
     for note in content.notes[:NOTES]:
         warn(f"not converted: {note}")
     if len(content.notes) > NOTES:
@@ -75,12 +76,8 @@ def main(args: argparse.Namespace) -> None:
     if args.merge and args.output.exists():
         if chosen.single:
             raise WstalError(f"--merge: a file of format {chosen.name} is about one video")
-        others = read_files([args.output], chosen, rates).parts()
-        content = join([*(o for o in others if not given_videos & set(o.videos)), content])
-    for video in content.videos:
-        content.ask_rate(video, rates)
-        if name := files(video):
-            content.files[video] = name
+        others = read_files([args.output], chosen, media).parts()
+        content = join([*(o for o in others if not given_videos & set(o.videos)), content], media)
     written = write_files(content, args.output, chosen)
     if args.labels:
         rows = _label_rows(content, args.labels if args.merge else None, given_videos)
@@ -91,39 +88,45 @@ def main(args: argparse.Namespace) -> None:
         f"{place}: {len(content.segments)} segments of {len(content.videos)} videos, format "
         f"{chosen.name}"
     )
-    for loss in find_losses(content, read_files(written, chosen, rates)):
+    for loss in find_losses(content, read_files(written, chosen, media)):
         warn(f"format {chosen.name} does not keep {loss}")
+    for remark in sorted({each for part in content.parts() for each in chosen.remarks(part)}):
+        warn(remark)
+    if chosen.setup:
+        setup = args.output.with_name(f"{args.output.stem}{chosen.setup.suffix}")
+        write_text(setup, chosen.setup.write(content))
+        log(f"{setup}: paste it into {chosen.setup.place}, before you import")
 
 
-def _facts(folder: Path | None, fps: float | None) -> tuple[Rates, Rates]:
-    """What gives a video's frame rate, and what gives its file's name, or None."""
+def _clips(folder: Path | None) -> Callable[[str], Clip | None]:
+    """What gives the name, rate and length of a video's file in a folder, or None."""
     if folder is None:
-        return (lambda video: fps), (lambda video: None)
+        return lambda video: None
     import av
 
     from wstal.media.decoders.pyav import opened
     from wstal.media.find import find_videos
 
     @cache
-    def path(video: str) -> Path | None:
-        return find_videos(folder, [video])[0].path
-
-    @cache
-    def rate(video: str) -> float | None:
-        if fps or path(video) is None:
-            return fps
-        try:
-            with opened(path(video)) as container:
-                stream = next(iter(container.streams.video), None)
-                found = stream.average_rate if stream else None
-        except (MediaError, av.FFmpegError):
+    def clip(video: str) -> Clip | None:
+        path = find_videos(folder, [video])[0].path
+        if path is None:
             return None
-        return float(found) if found else None
+        name = path.relative_to(folder).as_posix()
+        try:
+            with opened(path) as container:
+                stream = next(iter(container.streams.video), None)
+                rate = stream.average_rate if stream else None
+                if not rate:
+                    return Clip(name)
+                picture = (stream.width, stream.height)
+                length = (container.duration or 0) / av.time_base  # Matroska counts no frames
+                seconds = stream.frames / rate if stream.frames else length
+        except (MediaError, av.FFmpegError):
+            return Clip(name)
+        return Clip(name, float(rate), float(seconds) or None, picture)
 
-    def name(video: str) -> str | None:
-        return path(video).relative_to(folder).as_posix() if path(video) else None
-
-    return rate, name
+    return clip
 
 
 LABEL_COLUMNS = ["video", "labels", "split"]

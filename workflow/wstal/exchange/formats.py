@@ -17,39 +17,53 @@ from wstal.base.files import write_text
 from wstal.base.text_files import read_json, read_text
 from wstal.datasets.folder import video_id
 from wstal.exchange import json_formats as of_json
+from wstal.exchange import label_studio
 from wstal.exchange import text_formats as of_text
 from wstal.exchange import xml_formats as of_xml
-from wstal.exchange.timelines import Rates, Timelines, join
+from wstal.exchange.timelines import Media, Timelines, join
 
 
 @dataclass(frozen=True)
 class Format:
     """A format: its files' suffix, who writes it, and how it is read and written.
 
-    `read` takes the path, the id of the video (for a file that names none) and the frame rates of
-    videos. `write` returns text. `single`: a file is about one video. `keys` are members by which
-    a JSON file is recognised.
+    `read` takes the path, the id of the video (for a file that names none) and what is known of the
+    videos. `write` returns text. `single`: a file is about one video. `keys` are members by which a
+    JSON file is recognised. `setup` is what the tool needs before it takes the file, `remarks` say
+    why it would not show it.
     """
 
     name: str
     suffix: str
     about: str
-    read: Callable[[Path, str, Rates], Timelines]
+    read: Callable[[Path, str, Media], Timelines]
     write: Callable[[Timelines], str]
     single: bool = False
     keys: tuple[str, ...] = ()
+    setup: Setup | None = None
+    remarks: Callable[[Timelines], list[str]] = lambda content: []
 
 
-def _json(reader: Callable[..., Timelines], rated: bool = False) -> Callable[..., Timelines]:
-    def read(path: Path, video: str, rates: Rates) -> Timelines:
-        return reader(read_json(path), str(path), *([rates] if rated else []))
+@dataclass(frozen=True)
+class Setup:
+    """A file to paste into a tool: how its name ends, what writes it, and where it belongs."""
+
+    suffix: str
+    write: Callable[[Timelines], str]
+    place: str
+
+
+def _json(reader: Callable[..., Timelines], *given: str) -> Callable[..., Timelines]:
+    def read(path: Path, video: str, media: Media) -> Timelines:
+        values = {"media": media}
+        return reader(read_json(path), str(path), *(values[name] for name in given))
 
     return read
 
 
 def _text(reader: Callable[..., Timelines], *given: str) -> Callable[..., Timelines]:
-    def read(path: Path, video: str, rates: Rates) -> Timelines:
-        values = {"video": video, "rates": rates}
+    def read(path: Path, video: str, media: Media) -> Timelines:
+        values = {"video": video, "media": media}
         return reader(read_text(path), str(path), *(values[name] for name in given))
 
     return read
@@ -64,7 +78,7 @@ FORMATS = (
         "csv",
         ".csv",
         "segments.csv: video,t_start,t_end,label[,score]",
-        lambda path, video, rates: of_text.read_csv(str(path)),
+        lambda path, video, media: of_text.read_csv(str(path)),
         of_text.write_csv_text,
     ),
     Format(
@@ -79,8 +93,13 @@ FORMATS = (
         "label-studio",
         ".json",
         "Label Studio: tasks with TimelineLabels",
-        _json(of_json.read_label_studio, rated=True),
-        _dump(of_json.write_label_studio),
+        _json(label_studio.read_label_studio, "media"),
+        _dump(label_studio.write_label_studio),
+        setup=Setup(
+            "_interface.xml",
+            label_studio.label_studio_interface,
+            "Settings > Labeling Interface > Code of the project",
+        ),
     ),
     Format(
         "via",
@@ -94,7 +113,7 @@ FORMATS = (
         "fiftyone",
         ".json",
         "FiftyOne: labels.json of temporal detections",
-        _json(of_json.read_fiftyone, rated=True),
+        _json(of_json.read_fiftyone, "media"),
         _dump(of_json.write_fiftyone),
         keys=("labels",),
     ),
@@ -103,22 +122,23 @@ FORMATS = (
         ".boris",
         "BORIS: state events of a project",
         _json(of_json.read_boris),
-        _dump(of_json.write_boris),
+        lambda content: json.dumps(of_json.write_boris(content), indent=1) + "\n",
         keys=("observations",),
     ),
     Format(
         "cvat",
         ".xml",
         "CVAT for video 1.1: tracks",
-        _text(of_xml.read_cvat, "rates"),
+        _text(of_xml.read_cvat, "video", "media"),
         of_xml.write_cvat,
         single=True,
+        setup=Setup("_labels.json", of_xml.cvat_labels, "Labels > Raw of the task or project"),
     ),
     Format(
         "elan",
         ".eaf",
         "ELAN: annotations on tiers",
-        _text(of_xml.read_elan),
+        _text(of_xml.read_elan, "video"),
         of_xml.write_elan,
         single=True,
     ),
@@ -126,7 +146,7 @@ FORMATS = (
         "srt",
         ".srt",
         "SubRip subtitles",
-        _text(of_text.read_subtitles, "video"),
+        _text(of_text.read_srt, "video"),
         of_text.write_srt,
         single=True,
     ),
@@ -134,7 +154,7 @@ FORMATS = (
         "webvtt",
         ".vtt",
         "WebVTT subtitles",
-        _text(of_text.read_subtitles, "video"),
+        _text(of_text.read_vtt, "video"),
         of_text.write_vtt,
         single=True,
     ),
@@ -150,7 +170,7 @@ FORMATS = (
         "edl",
         ".edl",
         "DaVinci Resolve timeline markers",
-        _text(of_text.read_edl, "video", "rates"),
+        _text(of_text.read_edl, "video", "media"),
         of_text.write_edl,
         single=True,
     ),
@@ -161,6 +181,7 @@ FORMATS = (
         _text(of_text.read_chapters, "video"),
         of_text.write_chapters,
         single=True,
+        remarks=of_text.chapter_remarks,
     ),
 )
 
@@ -196,6 +217,8 @@ def guess_input(path: Path) -> Format:
         return format_named("audacity" if tabs else "chapters")
     if path.suffix.lower() == ".tsv":
         return format_named("csv")
+    if path.suffix.lower() in (".zip", ".gz"):
+        raise WstalError(f"{path} is an archive; unpack it and name the file in it")
     names = ", ".join(each.name for each in FORMATS)
     raise WstalError(f"{path}: its format is not clear; name it with --from ({names})")
 
@@ -211,18 +234,23 @@ def guess_output(path: Path) -> Format:
     return fitting[0]
 
 
-def read_files(paths: list[Path], given: Format | None, rates: Rates) -> Timelines:
+def read_files(
+    paths: list[Path], given: Format | None = None, media: Media | None = None
+) -> Timelines:
     """Return the content of files of the format `given`, or of the one that each seems to have."""
-    return join(
-        (given or guess_input(path)).read(path, video_id(unquote(path.stem)), rates)
+    media = media or Media()
+    parts = [
+        (given or guess_input(path)).read(path, video_id(unquote(path.stem)), media)
         for path in paths
-    )
+    ]
+    return join(parts, media)
 
 
 def write_files(content: Timelines, path: Path, chosen: Format) -> list[Path]:
     """Write a file, or for formats of one video a file per video into the folder `path`.
 
-    Returns the files. Raises WstalError for several videos that would be one file.
+    Returns the files, without what the tool needs before. Raises WstalError for several videos that
+    would be one file.
     """
     if not chosen.single:
         write_text(path, chosen.write(content))

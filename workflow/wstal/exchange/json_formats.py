@@ -1,16 +1,15 @@
-"""JSON of annotation tools: ActivityNet's, Label Studio, VIA 3, FiftyOne and BORIS."""
+"""JSON of annotation tools: ActivityNet's, VIA 3, FiftyOne and BORIS."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wstal.base.errors import WstalError
-from wstal.base.text_files import read_name, read_seconds, read_segment
+from wstal.base.text_files import LONGEST, read_name, read_seconds, read_segment
 from wstal.datasets.folder import SUBSET_WORDS, video_id
-from wstal.exchange.timelines import Rates, Segment, Timelines, video_name
+from wstal.exchange.timelines import Media, Segment, Timelines, video_name
 
 Json = Any
 
@@ -97,106 +96,18 @@ def write_activitynet(content: Timelines) -> Json:
     return {"version": "1", "database": database}
 
 
-# Label Studio: tasks with regions of the tag TimelineLabels, whose frames count from 1.
-
-UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what the tool puts before the name of an uploaded file
-CONTROL, OBJECT = "timelineLabels", "video"  # names of the tags in the project's configuration
-
-
-def read_label_studio(content: Json, source: str, rates: Rates) -> Timelines:
-    """Read tasks as the tool exports them (JSON).
-
-    Regions of TimelineLabels count frames at the video's rate, those of Labels on sound are in
-    seconds. Labels of whole videos are choices.
-    """
-    found = Timelines()
-    for number, task in enumerate(need(content, list, source)):
-        where = f"{source}, task {task.get('id', number) if isinstance(task, dict) else number}"
-        data = members(task, "data", dict, where)
-        address = next((v for k, v in data.items() if k in ("video", "audio", "url")), None)
-        address = address or next((v for v in data.values() if isinstance(v, str)), "")
-        name = str(address)
-        video = video_name(name)
-        video = UPLOADED.sub("", video) if "upload" in name else video
-        found.videos[video] = None
-        found.ask_rate(video, rates)
-        done = [a for a in members(task, "annotations", list, where) if not a.get("was_cancelled")]
-        if done and not any(members(group, "result", list, where) for group in done):
-            found.empty[video] = None
-        for group in done or members(task, "predictions", list, where):
-            for result in members(group, "result", list, where):
-                _add_result(found, video, result, group, where)
-    return found
-
-
-def _add_result(found: Timelines, video: str, result: Json, group: Json, where: str) -> None:
-    value = members(result, "value", dict, where)
-    score = result.get("score", group.get("score"))  # of a region, or of the whole prediction
-    kind = result.get("type")
-    if kind == "timelinelabels":
-        rate = found.rate(video)
-        for span in members(value, "ranges", list, where):
-            for label in members(value, "timelinelabels", list, where):
-                found.add(video, (span["start"] - 1) / rate, span["end"] / rate, label, score)
-    elif kind == "labels" and "start" in value:
-        for label in members(value, "labels", list, where):
-            found.add(video, float(value["start"]), float(value["end"]), label, score)
-    elif kind == "choices":
-        names = found.labels.setdefault(video, [])
-        names += [name for name in members(value, "choices", list, where) if name not in names]
-    else:
-        found.notes.append(f"{video}: a region of the kind {kind!r}")
-
-
-def write_label_studio(content: Timelines) -> Json:
-    """Return tasks; segments with scores become predictions, which a person corrects."""
-    tasks = []
-    for number, (video, own) in enumerate(content.by_video().items(), 1):
-        results = {True: [], False: []}  # by whether they are predictions
-        for place, each in enumerate(own):
-            rate = content.rate(video)
-            first = round(each.start * rate) + 1
-            result = {
-                "id": f"{number}_{place}",
-                "type": "timelinelabels",
-                "from_name": CONTROL,
-                "to_name": OBJECT,
-                "value": {
-                    "ranges": [{"start": first, "end": max(round(each.end * rate), first)}],
-                    "timelinelabels": [each.label],
-                },
-            }
-            if each.score is not None:
-                result["score"] = each.score
-            results[each.score is not None].append(result)
-        if content.labels.get(video):
-            choice = {"choices": content.labels[video]}
-            results[False].append(
-                {
-                    "id": f"{number}_labels",
-                    "type": "choices",
-                    "from_name": "labels",
-                    "to_name": OBJECT,
-                    "value": choice,
-                }
-            )
-        task: dict[str, Any] = {"id": number, "data": {"video": content.file(video)}}
-        if results[False] or video in content.empty:
-            task["annotations"] = [{"result": results[False]}]
-        if results[True]:
-            task["predictions"] = [{"model_version": "wstal", "result": results[True]}]
-        tasks.append(task)
-    return tasks
-
-
 # VIA 3 (VGG): a project with files, views and temporal segments in seconds.
 
-SEGMENTS = "FILE1_Z2_XY0"  # the anchor of attributes of temporal segments
-SELECT, VIDEO, LOCAL = 4, 4, 1  # VIA's numbers for a drop-down list, a video, a local file
+ANCHOR = "FILE1_Z2_XY0"  # the anchor of attributes of temporal segments
+# VIA's numbers for options to tick, a drop-down list, a video, a local file.
+CHECKBOX, SELECT, VIDEO, LOCAL = 2, 4, 4, 1
 
 
 def read_via(content: Json, source: str) -> Timelines:
-    """Read a project of VIA 3; the first attribute of temporal segments is the label."""
+    """Read a project of VIA 3; the first attribute of temporal segments is the label.
+
+    Several ticked options of it are several segments.
+    """
     found = Timelines()
     files = members(content, "file", dict, source)
     views = members(content, "view", dict, source)
@@ -209,7 +120,7 @@ def read_via(content: Json, source: str) -> Timelines:
     attributes = {
         key: entry
         for key, entry in members(content, "attribute", dict, source).items()
-        if entry.get("anchor_id") == SEGMENTS
+        if entry.get("anchor_id") == ANCHOR
     }
     for key, entry in members(content, "metadata", dict, source).items():
         where = f"{source}: metadata {key}"
@@ -218,16 +129,19 @@ def read_via(content: Json, source: str) -> Timelines:
         if len(times) != 2 or video is None:
             found.notes.append(f"{key}: not a segment of one video")
             continue
-        label = ""
-        for name, attribute in attributes.items():
-            if name in values:
-                label = attribute.get("options", {}).get(str(values[name]), str(values[name]))
-                break
         start, end = (read_seconds(each, f"{where}: z") for each in times)
-        if not label:
+        given = [name for name in attributes if str(values.get(name, "")).strip()]
+        if not given:
             found.notes.append(f"{video}: a segment without a label at {start:g} s")
             continue
-        found.add(video, start, end, label)
+        first, *others = given
+        for other in others:
+            name = attributes[other].get("aname", other)
+            found.notes.append(f"{video}: the attribute {name} at {start:g} s")
+        options, text = attributes[first].get("options", {}), str(values[first])
+        chosen = text.split(",") if attributes[first].get("type") == CHECKBOX else [text]
+        for each in chosen:
+            found.add(video, start, end, options.get(each, each))
     return found
 
 
@@ -237,7 +151,7 @@ def write_via(content: Timelines) -> Json:
     options = {name: name for name in content.classes()}
     attribute = {
         "aname": "action",
-        "anchor_id": SEGMENTS,
+        "anchor_id": ANCHOR,
         "type": SELECT,
         "desc": "",
         "options": options,
@@ -295,21 +209,20 @@ def write_via(content: Timelines) -> Json:
 # FiftyOne: labels.json of a FiftyOneTemporalDetectionDataset.
 
 
-def read_fiftyone(content: Json, source: str, rates: Rates) -> Timelines:
+def read_fiftyone(content: Json, source: str, media: Media) -> Timelines:
     """Read `labels`; `timestamps` are seconds, `support` counts frames from 1."""
-    found = Timelines()
+    found = Timelines(media=media)
     classes = members(content, "classes", list, source)
     for name, entries in members(content, "labels", dict, source).items():
-        video = video_id(name)
+        video = video_name(name)
         found.videos[video] = None
-        found.ask_rate(video, rates)
         for number, entry in enumerate(entries or []):
             where = f"{source}, {name}[{number}]"
             label = need(entry, dict, where).get("label")
             if isinstance(label, int) and label < len(classes):
                 label = classes[label]
             if "timestamps" in entry:
-                start, end = read_segment(entry["timestamps"], f"{where}: timestamps")
+                start, end = _fiftyone_times(entry["timestamps"], f"{where}: timestamps")
             else:
                 first, last = members(entry, "support", list, where) or (None, None)
                 if first is None:
@@ -319,6 +232,23 @@ def read_fiftyone(content: Json, source: str, rates: Rates) -> Timelines:
                 video, start, end, read_name(label, f"{where}: label"), entry.get("confidence")
             )
     return found
+
+
+def _fiftyone_times(value: Any, where: str) -> list[float]:
+    """Start and end: seconds, or texts HH:MM:SS.XXX."""
+    if len(need(value, list, where)) != 2:
+        raise WstalError(f"{where} is {value!r}; expected two times: [start, end]")
+    return [
+        _clock(each, where) if isinstance(each, str) else read_seconds(each, where)
+        for each in value
+    ]
+
+
+def _clock(text: str, where: str) -> float:
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = 60 * seconds + read_seconds(part, where)
+    return seconds
 
 
 def write_fiftyone(content: Timelines) -> Json:
@@ -359,10 +289,15 @@ def read_boris(content: Json, source: str) -> Timelines:
             continue
         video = video_name(media[0]) if media else name
         found.videos[video] = None
+        offset = read_seconds(entry.get("time offset") or 0, f"{where}: time offset", -LONGEST)
         length = members(members(entry, "media_info", dict, where), "length", dict, where)
         if media and length.get(media[0]):
             found.durations[video] = float(length[media[0]])
-        _add_events(found, video, members(entry, "events", list, where), kinds, where)
+        if entry.get("media_creation_date_as_offset"):
+            found.notes.append(f"observation {name}: times that begin at the date of the recording")
+            continue
+        events = members(entry, "events", list, where)
+        _add_events(found, video, [[float(e[0]) - offset, *e[1:]] for e in events], kinds, where)
     return found
 
 
@@ -384,15 +319,22 @@ def _add_events(
 
 
 def write_boris(content: Timelines) -> Json:
-    """Return a project with an observation per video."""
+    """Return a project with an observation per video, whose events BORIS's player can follow."""
     classes = content.classes()
+    observations = {
+        video: _observation(content, video, own) for video, own in content.by_video().items()
+    }
+    subjects = {event[1] for each in observations.values() for event in each["events"]} - {""}
     return {
-        "time_format": "seconds",
+        "time_format": "s",
         "project_date": "2000-01-01T00:00:00",
         "project_name": "wstal",
         "project_description": "",
         "project_format_version": "7.0",
-        "subjects_conf": {},
+        "subjects_conf": {
+            str(number): {"key": "", "name": name, "description": ""}
+            for number, name in enumerate(sorted(subjects))
+        },
         "behaviors_conf": {
             str(number): {
                 "type": STATE,
@@ -407,9 +349,7 @@ def write_boris(content: Timelines) -> Json:
             }
             for number, name in enumerate(classes)
         },
-        "observations": {
-            video: _observation(content, video, own) for video, own in content.by_video().items()
-        },
+        "observations": observations,
         "behavioral_categories": [],
         "independent_variables": {},
         "coding_map": {},
@@ -421,7 +361,10 @@ def write_boris(content: Timelines) -> Json:
 def _observation(content: Timelines, video: str, own: list[Segment]) -> Json:
     media = content.file(video)
     players = {str(number): [] for number in range(1, PLAYERS + 1)} | {"1": [media]}
-    info = {"length": {media: content.durations[video]}} if video in content.durations else {}
+    seconds, rate = content.seconds(video), content.known_rate(video)
+    info = {name: {} for name in ("length", "fps", "hasVideo", "hasAudio")}
+    if seconds and rate:  # BORIS measures the file itself unless both are there
+        info["length"][media], info["fps"][media] = seconds, rate
     return {
         "file": players,
         "type": "MEDIA",
@@ -431,7 +374,7 @@ def _observation(content: Timelines, video: str, own: list[Segment]) -> Json:
         "events": sorted(_pairs(own), key=lambda event: event[0]),
         "observation time interval": [0, 0],
         "independent_variables": {},
-        "media_info": info,
+        "media_info": info | {"offset": {"1": 0.0}},
     }
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from wstal.base.errors import WstalError
 from wstal.base.text_files import read_rows, read_seconds
 from wstal.datasets.folder import video_id
-from wstal.exchange.timelines import Rates, Timelines
+from wstal.exchange.timelines import Media, Timelines
 
 # CSV: segments.csv, with a column `score` for detections.
 
@@ -52,12 +54,25 @@ def write_csv_text(content: Timelines) -> str:
 
 # Subtitles: SubRip and WebVTT, a cue per segment.
 
-CUE = re.compile(r"((?:\d+:)?\d+:\d+[.,]\d+)\s*-->\s*((?:\d+:)?\d+:\d+[.,]\d+)")
+TIME = r"((?:\d+:)?\d+:\d+(?:[.,]\d+)?)"
+CUE = re.compile(rf"{TIME}\s*-->\s*{TIME}")
 SCORE = re.compile(r"^(.*\S) \(score (\S+)\)$")
+# What players take for markup: in SubRip a few tags and places, in WebVTT every tag.
+SRT_MARKUP = re.compile(r"</?(?:i|b|u|s|font)(?:\s[^>]*)?>|\{\\[^}]*\}", re.IGNORECASE)
+VTT_MARKUP = re.compile(r"<[^>]*>")
 
 
-def read_subtitles(text: str, source: str, video: str) -> Timelines:
-    """Read .srt or .vtt: each line of a cue is a label, and maybe ` (score 0.871)`."""
+def read_srt(text: str, source: str, video: str) -> Timelines:
+    """Read SubRip text: each line of a cue is a label, and maybe ` (score 0.871)`."""
+    return _read_cues(text, video, lambda line: SRT_MARKUP.sub("", line))
+
+
+def read_vtt(text: str, source: str, video: str) -> Timelines:
+    """Read the same of WebVTT."""
+    return _read_cues(text, video, lambda line: html.unescape(VTT_MARKUP.sub("", line)))
+
+
+def _read_cues(text: str, video: str, plain: Callable[[str], str]) -> Timelines:
     found = Timelines(videos={video: None})
     for block in re.split(r"\n\s*\n", text):
         lines = block.strip().split("\n")
@@ -65,9 +80,10 @@ def read_subtitles(text: str, source: str, video: str) -> Timelines:
         if place is None:
             continue
         start, end = (_seconds(each) for each in CUE.search(lines[place]).groups())
-        for line in filter(None, map(str.strip, lines[place + 1 :])):
+        labels = [plain(line).strip() for line in lines[place + 1 :]]
+        for line in [label for label in labels if label] or [""]:
             label, score = SCORE.match(line).groups() if SCORE.match(line) else (line, None)
-            found.add(video, start, end, _unescape(label), None if score is None else float(score))
+            found.add(video, start, end, label, None if score is None else float(score))
     return found
 
 
@@ -99,10 +115,6 @@ def _cue_text(each) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _unescape(text: str) -> str:
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _seconds(clock: str) -> float:
@@ -144,50 +156,59 @@ def write_audacity(content: Timelines) -> str:
 
 # EDL: timeline markers as DaVinci Resolve exports and imports them.
 
-EVENT = re.compile(r"^\d+\s+\S+\s+V\s+C\s+(?:[\d:;]+\s+){2}(\d+):(\d+):(\d+)[:;](\d+)")
+EVENT = re.compile(r"^\d+\s+\S+\s+V\s+C\s+(?:[\d:;]+\s+){2}(\d+):(\d+):(\d+)([:;])(\d+)")
 MARKER = re.compile(r"\|M:(.*?)\s*\|D:(\d+)")
 HOUR = 3600  # s; where editors' timelines begin by default
+BROADCAST = 10  # h; where those of broadcasters begin
 
 
-def read_edl(text: str, source: str, video: str, rates: Rates) -> Timelines:
-    """Read markers with a duration, non-drop frames at the video's rate.
+def read_edl(text: str, source: str, video: str, media: Media) -> Timelines:
+    """Read markers with a duration, at the video's rate.
 
-    A timeline whose markers all lie behind the first hour begins there, as editors set it.
+    Editors begin a timeline at 01:00:00:00, broadcasters at 10:00:00:00: one whose markers all lie
+    behind one of these begins there.
     """
-    found, markers = Timelines(videos={video: None}), []
-    found.ask_rate(video, rates)
+    found, markers = Timelines(videos={video: None}, media=media), []
+    drop = "FCM: DROP FRAME" in text
     at = None
     for line in text.split("\n"):
         if event := EVENT.match(line.strip()):
-            hours, minutes, seconds, frames = map(int, event.groups())
-            base = round(found.rate(video))
-            at = (3600 * hours + 60 * minutes + seconds) * base + frames
+            hours, minutes, seconds, mark, frames = event.groups()
+            clock = [int(each) for each in (hours, minutes, seconds, frames)]
+            drop |= mark == ";"
+            at = _frame_number(*clock, round(found.rate(video)), drop)
         elif (marker := MARKER.search(line)) and at is not None:
             markers.append((at, int(marker[2]), marker[1]))
-    begin = HOUR * round(found.fps.get(video, 0))
-    if not markers or min(markers)[0] < begin:
-        begin = 0
-    if begin:
-        found.notes.append(f"{video}: the timecode begins at 01:00:00:00, which is second 0")
+    if not markers:
+        found.notes.append(f"{source}: it has no markers (lines with |M: and |D:)")
+        return found
+    first = min(markers)[0] / (HOUR * round(found.rate(video)))
+    hours = next((hours for hours in (BROADCAST, 1) if first >= hours), 0)
+    begin = _frame_number(hours, 0, 0, 0, round(found.rate(video)), drop)
     for first, frames, label in markers:
-        found.add(
-            video,
-            (first - begin) / found.rate(video),
-            (first - begin + frames) / found.rate(video),
-            label,
-        )
+        start, end = first - begin, first - begin + frames
+        found.add(video, start / found.rate(video), end / found.rate(video), label)
     return found
 
 
+def _frame_number(
+    hours: int, minutes: int, seconds: int, frames: int, base: int, drop: bool
+) -> int:
+    """The frame of a timecode. Drop-frame leaves out 2 of 30 numbers in 9 of 10 minutes."""
+    minutes += 60 * hours
+    dropped = base // 15 * (minutes - minutes // 10) if drop else 0
+    return (60 * minutes + seconds) * base + frames - dropped
+
+
 def write_edl(content: Timelines) -> str:
-    """Return the markers of one video."""
+    """Return the markers of one video, for a timeline that begins at 01:00:00:00."""
     ((video, own),) = content.by_video().items()
+    base = round(content.rate(video))
     lines = [f"TITLE: {video}", "FCM: NON-DROP FRAME", ""]
     for number, each in enumerate(own, 1):
         first = round(each.start * content.rate(video))
         frames = max(round(each.end * content.rate(video)) - first, 1)
-        base = round(content.rate(video))
-        start, end = _timecode(first, base), _timecode(first + 1, base)
+        start, end = (_timecode(HOUR * base + frame, base) for frame in (first, first + 1))
         lines += [
             f"{number:03d}  001      V     C        {start} {end} {start} {end}  ",
             f" |C:ResolveColorBlue |M:{each.label} |D:{frames}",
@@ -203,14 +224,20 @@ def _timecode(frames: int, base: int) -> str:
 
 # Chapters of a video's description: starts alone, whole seconds, the first at 0:00.
 
-CHAPTER = re.compile(r"^\s*((?:\d+:)?\d{1,2}:\d{2})\s+(?:[-–]\s+)?(\S.*?)\s*$")
+CHAPTER = re.compile(r"^\s*[\[(]?((?:\d+:)?\d{1,2}:\d{2})[\])]?\s*(?:[-–—|:]\s*)?(\S.*?)\s*$")
 NOTHING = "(no action)"
+FEWEST, SHORTEST = 3, 10  # chapters and seconds, below which YouTube shows none
 
 
 def read_chapters(text: str, source: str, video: str) -> Timelines:
-    """Read chapters; each ends where the next begins, the last is noted as it has no end."""
+    """Read chapters; each ends where the next begins, the last is noted as it has no end.
+
+    Raises WstalError for a text without any.
+    """
     found = Timelines(videos={video: None})
     rows = [match.groups() for match in map(CHAPTER.match, text.split("\n")) if match]
+    if not rows:
+        raise WstalError(f"{source} has no chapters; expected lines such as '1:05 wave'")
     starts = [_seconds(clock) for clock, _ in rows]
     for (_, label), start, end in zip(rows, starts, [*starts[1:], None], strict=True):
         if label == NOTHING:
@@ -224,17 +251,28 @@ def read_chapters(text: str, source: str, video: str) -> Timelines:
 
 def write_chapters(content: Timelines) -> str:
     """Return chapters of one video; of overlapping segments the later one cuts the earlier."""
-    marks = list(_marks(_own(content)))
-    if not marks or marks[0][0] > 0:
-        marks.insert(0, (0, NOTHING))
+    marks = _marks(_own(content))
     return "".join(
-        f"{at // 3600}:{at // 60 % 60:02d}:{at % 60:02d} {label}\n" for at, label in marks
+        f"{at // 3600}:{at // 60 % 60:02d}:{at % 60:02d} {label}\n" for at, label in marks.items()
     )
 
 
-def _marks(segments: list) -> Iterator[tuple[int, str]]:
-    starts = [round(each.start) for each in segments]
-    for each, start, following in zip(segments, starts, [*starts[1:], None], strict=True):
-        yield start, each.label
-        if following is None or round(each.end) < following:
-            yield round(each.end), NOTHING
+def chapter_remarks(content: Timelines) -> list[str]:
+    """Return why YouTube would not show the chapters of a video."""
+    marks = list(_marks(_own(content)))
+    short = any(end - start < SHORTEST for start, end in zip(marks, marks[1:], strict=False))
+    if len(marks) >= FEWEST and not short:
+        return []
+    return [f"YouTube shows chapters only if {FEWEST} or more have {SHORTEST} s or more each"]
+
+
+def _marks(segments: list) -> dict[int, str]:
+    """What begins at which second, in order: one entry a second, the first at 0."""
+    spans = [(round(each.start), round(each.end), each.label) for each in segments]
+    spans = [(start, end, label) for start, end, label in spans if end > start]
+    begins = {start: label for start, _, label in spans}
+    following = [start for start, _, _ in spans[1:]] + [math.inf]
+    ends = {
+        end: NOTHING for (_, end, _), start in zip(spans, following, strict=True) if end < start
+    }
+    return dict(sorted(({0: NOTHING} | ends | begins).items()))

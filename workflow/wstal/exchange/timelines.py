@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from wstal.base.errors import WstalError
 from wstal.datasets.folder import video_id
-
-Rates = Callable[[str], float | None]  # a video's frame rate, None if it is not known
 
 MOST_SHIFT = 1e-3  # s; a larger change of a time counts as lost
 
@@ -27,13 +26,35 @@ class Segment(NamedTuple):
     score: float | None = None
 
 
+class Clip(NamedTuple):
+    """What a video's own file says: its name in the folder; if known, its frame rate and length."""
+
+    file: str
+    rate: float | None = None
+    seconds: float | None = None
+    picture: tuple[int, int] | None = None  # width and height
+
+
+@dataclass(frozen=True)
+class Media:
+    """What is known of videos besides the files that are converted.
+
+    `fps` is the frame rate that a person gave for all of them. `prefix` stands before the names of
+    files where a tool finds the videos.
+    """
+
+    clip: Callable[[str], Clip | None] = lambda video: None
+    fps: float | None = None
+    prefix: str = ""
+
+
 @dataclass
 class Timelines:
     """The content of a file: its videos in order, and what is known of them.
 
     `durations` are in seconds, `labels` the labels of whole videos, `subsets` train, val or test.
     `empty` are the videos in which somebody looked for segments and found none. `fps` are frame
-    rates, `files` the names of files, `notes` what could not be read.
+    rates that the file names, `notes` what could not be read.
     """
 
     segments: list[Segment] = field(default_factory=list)
@@ -43,36 +64,49 @@ class Timelines:
     subsets: dict[str, str] = field(default_factory=dict)
     empty: dict[str, None] = field(default_factory=dict)
     fps: dict[str, float] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    media: Media = field(default_factory=Media)
 
     def add(
         self, video: str, start: float, end: float, label: str, score: float | None = None
     ) -> None:
-        """Add a segment, and its video; note one that is empty."""
+        """Add a segment, and its video; note one that has no label or no length."""
         self.videos[video] = None
-        if end > start >= 0:
+        if not label:
+            self.notes.append(f"{video}: a segment without a label at {start:g} s")
+        elif end > start >= 0:
             self.segments.append(Segment(video, start, end, label, score))
         else:
             self.notes.append(f"{video}: {label} at {start:g} s has no length")
 
-    def ask_rate(self, video: str, rates: Rates) -> None:
-        """Keep the frame rate of a video if `rates` knows it."""
-        if rate := rates(video):
-            self.fps[video] = rate
+    def known_rate(self, video: str) -> float | None:
+        """Return the frame rate of a video, if it is known."""
+        clip = self.media.clip(video)
+        return self.media.fps or (clip and clip.rate) or self.fps.get(video)
 
     def rate(self, video: str) -> float:
         """Return the frame rate of a video; raise WstalError if it is not known."""
-        if video not in self.fps:
-            raise WstalError(
-                f"{video}: this format counts frames and its frame rate is not known; give --fps, "
-                "or --videos with the folder of the videos"
-            )
-        return self.fps[video]
+        if rate := self.known_rate(video):
+            return rate
+        raise WstalError(
+            f"{video}: this format counts frames and its frame rate is not known; give --fps, "
+            "or --videos with the folder of the videos"
+        )
+
+    def seconds(self, video: str) -> float | None:
+        """Return how long a video is, if it is known."""
+        clip = self.media.clip(video)
+        return (clip and clip.seconds) or self.durations.get(video)
+
+    def frames(self, video: str) -> int | None:
+        """Return how many frames a video has, if its length is known."""
+        seconds = self.seconds(video)
+        return math.floor(seconds * self.rate(video) + 1e-3) if seconds else None
 
     def file(self, video: str) -> str:
         """Return the name of a video's file; MP4 if it is not known."""
-        return self.files.get(video, f"{video}.mp4")
+        clip = self.media.clip(video)
+        return clip.file if clip else f"{video}.mp4"
 
     def by_video(self) -> dict[str, list[Segment]]:
         """Return the segments of every video in order of time; those of a video without any: []."""
@@ -91,7 +125,7 @@ class Timelines:
         for video, own in self.by_video().items():
             kept = {
                 name: {video: values[video]} if video in (values := getattr(self, name)) else {}
-                for name in ("durations", "labels", "subsets", "empty", "fps", "files")
+                for name in ("durations", "labels", "subsets", "empty", "fps")
             }
             yield replace(self, segments=own, videos={video: None}, notes=[], **kept)
 
@@ -100,13 +134,13 @@ def _order(segment: Segment) -> tuple[float, float, str]:
     return segment.start, segment.end, segment.label
 
 
-def join(parts: Iterable[Timelines]) -> Timelines:
+def join(parts: Iterable[Timelines], media: Media) -> Timelines:
     """Return the content of several files together."""
-    whole = Timelines()
+    whole = Timelines(media=media)
     for part in parts:
         whole.segments += part.segments
         whole.notes += part.notes
-        for name in ("videos", "durations", "labels", "subsets", "empty", "fps", "files"):
+        for name in ("videos", "durations", "labels", "subsets", "empty", "fps"):
             getattr(whole, name).update(getattr(part, name))
     return whole
 
@@ -116,6 +150,8 @@ def video_name(path: str) -> str:
 
     A relative path keeps its folders, as ids of own videos do.
     """
+    if path.startswith(("http://", "https://")):
+        path = urlsplit(path).path
     path = unquote(path).replace("\\", "/").removeprefix("./")
     absolute = path.startswith("/") or re.match(r"[A-Za-z][\w+.-]*:", path) or ".." in path
     return video_id(PurePosixPath(path).name if absolute else path)
