@@ -535,7 +535,7 @@ def test_chapters_end_where_the_next_begins(tmp_path):
 
 @pytest.mark.parametrize("line", ["0:30 | wave", "[0:30] wave", "(0:30) wave", "0:30: wave"])
 def test_chapters_are_written_in_many_ways(tmp_path, line):
-    (tmp_path / "a.txt").write_text(f"0:00 intro\n{line}\n1:00 end\n")
+    (tmp_path / "a.txt").write_text(f"0:00 intro\n{line}\n0:45pm is no time\n1:00 end\n")
     found = read_files([tmp_path / "a.txt"], format_named("chapters"), unknown)
     assert plain(found)[1:] == [("a", 30.0, 60.0, "wave")]
 

@@ -224,7 +224,9 @@ def _timecode(frames: int, base: int) -> str:
 
 # Chapters of a video's description: starts alone, whole seconds, the first at 0:00.
 
-CHAPTER = re.compile(r"^\s*[\[(]?((?:\d+:)?\d{1,2}:\d{2})[\])]?\s*(?:[-–—|:]\s*)?(\S.*?)\s*$")
+CHAPTER = re.compile(
+    r"^\s*[\[(]?((?:\d+:)?\d{1,2}:\d{2})[\])]?(?:\s*[-–—|:]\s*|\s+)(\S.*?)\s*$"  # 1:05 - wave
+)
 NOTHING = "(no action)"
 FEWEST, SHORTEST = 3, 10  # chapters and seconds, below which YouTube shows none
 
