@@ -149,6 +149,10 @@ def say_what_came_out():
         say(line)
 
 
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    PROGRESS.when_nothing = say_what_came_out
+
+
 def say_why_it_failed():
     """Print the first cause of a run that failed; nothing after Ctrl-C."""
     report_failure(PROGRESS.state["failed"], say, PROGRESS.seconds())

@@ -370,6 +370,52 @@ def test_a_cvat_job_is_named_by_its_file(tmp_path):
     ]
 
 
+def test_what_a_person_wrote_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    hand = "video,t_start,t_end,label\na,1,2,wave\n"
+    labels = "video,labels,split,annotated\na.mp4,wave,test,yes\nb.mp4,jump,train,\n"
+    for name, text in (("segments.csv", hand), ("labels.csv", labels), ("a.srt", "mine")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "in.csv").write_text("video,t_start,t_end,label,score\na,3,4,jump,0.1\n")
+    for words in (
+        ["in.csv", "segments.csv"],
+        ["in.csv", "new.csv", "--labels", "labels.csv"],
+        ["in.csv", ".", "--to", "srt"],
+    ):
+        with pytest.raises(WstalError, match="exists; name another output, or say --force"):
+            convert(*words)
+    with pytest.raises(WstalError, match="segments.csv is read and would be replaced"):
+        convert("segments.csv", "../" + tmp_path.name + "/segments.csv", "--force")
+    assert (tmp_path / "segments.csv").read_text() == hand
+    assert (tmp_path / "labels.csv").read_text() == labels
+    assert (tmp_path / "a.srt").read_text() == "mine" and not (tmp_path / "new.csv").exists()
+    convert("in.csv", "segments.csv", "--force")
+    assert "a,3.0,4.0,jump,0.1" in (tmp_path / "segments.csv").read_text()
+
+
+def test_labels_that_change_are_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels.csv").write_text(
+        "video,labels,split,annotated\na.mp4,clap,train,no\nb.mp4,jump,test,\nc.mp4,,,\n"
+    )
+    (tmp_path / "in.csv").write_text("video,t_start,t_end,label\na,1,2,spin\nb,1,2,jump\n")
+    (tmp_path / "segments.csv").write_text("video,t_start,t_end,label\nb,5,6,jump\n")
+    convert("in.csv", "segments.csv", "--merge", "--labels", "labels.csv")
+    text = capsys.readouterr().err
+    assert "labels.csv: a.mp4 (split train): clap is now clap;spin; correct it" in text
+    assert "labels.csv: a.mp4 has annotated: no, so that its segments are not scored" in text
+    assert "b.mp4" not in text and "labels.csv: 3 videos; fill in the split of 1" in text
+
+
+def test_a_probability_is_the_score(tmp_path, capsys):
+    (tmp_path / "in.csv").write_text(
+        "video,t_start,t_end,label,score,probability\na,1,2,wave,3.1,0.8\na,3,4,wave,0.9,0.2\n"
+    )
+    convert(tmp_path / "in.csv", tmp_path / "out.csv", "--min-score", 0.5)
+    assert (tmp_path / "out.csv").read_text().split("\n")[1:2] == ["a,1.0,2.0,wave,0.8"]
+    assert "1 segments have a score below 0.5" in capsys.readouterr().err
+
+
 def test_label_studio_counts_frames_at_the_rate_of_its_project(tmp_path):
     """Not at the video's: a timeline of 24 frames a second, the default, over a video of 50."""
     region = {"type": "timelinelabels", "value": {"ranges": [{"start": 25, "end": 48}]}}
@@ -402,7 +448,7 @@ def test_what_a_tool_needs_before_is_written_beside(tmp_path, capsys):
     assert view.find("Video").get("frameRate") == "$fps"
     assert [each.get("value") for each in view.iter("Label")] == ["jump", "wave <1>"]
     convert(tmp_path / "in.csv", tmp_path / "cvat", "--to", "cvat", "--fps", 25)
-    labels = json.loads((tmp_path / "cvat_labels.json").read_text())
+    labels = json.loads((tmp_path / "cvat/labels.json").read_text())
     assert [each["name"] for each in labels] == ["jump", "wave <1>"]
 
 
@@ -550,7 +596,7 @@ def test_chapters_have_one_entry_a_second_and_rules(tmp_path, capsys):
     )
     assert "YouTube shows chapters only if 3 or more have 10 s" in capsys.readouterr().err
     (tmp_path / "in.csv").write_text("video,t_start,t_end,label\na,10,20,run\n")
-    convert(tmp_path / "in.csv", tmp_path / "chapters.txt", "--to", "chapters")
+    convert(tmp_path / "in.csv", tmp_path / "chapters.txt", "--to", "chapters", "--force")
     assert "YouTube" not in capsys.readouterr().err
 
 

@@ -257,8 +257,31 @@ def test_the_end_has_the_headline_what_was_left_out_and_where_to_look(tmp_path, 
         f"page: {place}/results/d/m/viewer.html",
         f"report: {place}/results/report.html",
     ]
+    (tmp_path / "results/d/r/m/seed0").mkdir(parents=True)
+    table = tmp_path / "results/d/r/m/seed0/map.csv"
+    table.touch()
+    os.utime(table, (2e9, 2e9))
+    assert summary(made, headlines, typed)[5] == (
+        "results/d/m/viewer.html: older than these results; to renew: "
+        "wstal run results/d/m/viewer.html --config 'a={b: 1}'"
+    )
+    os.utime(table, (1e9, 1e9))
+    assert summary(made, headlines)[4:] == lines[4:]
     assert summary(headline_files(["results/d/r/features.h5"], []), headlines) == []
     assert headline_files(["a_map.csv"], ["b_map.csv"]) == ["a_map.csv"]
+
+
+def test_a_run_without_jobs_says_what_there_is(tmp_path):
+    """Snakemake then calls none of its hooks."""
+    progress = RunProgress(tmp_path)
+    said = []
+    progress.when_nothing = lambda: said.append("table")
+    for text in (
+        "Building DAG of jobs...",
+        "Nothing to be done (all requested files are present).",
+    ):
+        progress.emit(logging.LogRecord("x", logging.INFO, "", 0, text, None, None))
+    assert said == ["table"]
 
 
 def test_the_command_for_the_page_is_the_one_of_the_run_with_another_target():

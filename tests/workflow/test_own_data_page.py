@@ -32,7 +32,7 @@ STEPS = {
     " --labels clips/labels.csv": "clips/segments.csv",
     "wstal why results/mine/co2net_map.csv": "",
     "wstal run results/mine/co2net_map.csv": "results/mine/co2net_map.csv",
-    f"wstal convert {CO2NET}/seed0/proposals.json found_via.json --to via --videos clips"
+    f"wstal convert {CO2NET}/seed0/segments.csv found_via.json --to via --videos clips"
     " --min-score 0.5": "found_via.json",
     "wstal convert clips/segments.csv subtitles --to srt": "subtitles/clip_00.srt",
     "wstal run results/mine/untrimmednet_map.csv": "results/mine/untrimmednet_map.csv",

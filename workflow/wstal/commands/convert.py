@@ -1,8 +1,9 @@
 """Convert segments between annotation tools, subtitles and editors.
 
 Both formats are guessed from names and content. What the output cannot hold is read back and
-printed. A format whose files are about one video gives a folder of files. With --merge, what OUT
-(and --labels) say of other videos stays.
+printed. A format whose files are about one video gives a folder of files. A file that exists is
+kept unless you say --force; with --merge, what OUT (and --labels) say of other videos stays. The
+score of detections that have a column `probability` is that probability.
 
 csv           segments.csv (video,t_start,t_end,label[,score])
 activitynet   ActivityNet's JSON, ground truth or detections (proposals.json)
@@ -12,7 +13,7 @@ cvat          CVAT for video elan      ELAN (.eaf)                         audac
 srt, webvtt   subtitles      edl       DaVinci Resolve's timeline markers  chapters  YouTube
 
 Examples:
-  wstal convert results/mine/i3d_tvl1/co2net/seed0/proposals.json tasks_label_studio.json \\
+  wstal convert results/mine/i3d_tvl1/co2net/seed0/segments.csv tasks_label_studio.json \\
       --videos clips --min-score 0.5
   wstal convert export_from_label_studio.json clips/segments.csv --fps 25 --labels labels.csv
   wstal convert elan/*.eaf clips/segments.csv --merge
@@ -20,7 +21,7 @@ Examples:
 """
 
 import argparse
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from wstal.exchange.formats import (
     FORMATS,
     format_named,
     guess_output,
+    parts_by_file,
     read_files,
     write_files,
 )
@@ -52,6 +54,7 @@ def add_arguments(add: Add) -> None:
     add("--prefix", default="", help="address of that folder for Label Studio, ending in /")
     add("--labels", type=Path, help="write labels.csv, too: the labels of each video")
     add("--merge", action="store_true", help="keep the videos of OUT that IN does not have")
+    add("--force", action="store_true", help="replace files that exist")
     add("--min-score", type=float, help="leave out segments with a lower score")
 
 
@@ -78,11 +81,13 @@ def main(args: argparse.Namespace) -> None:
             raise WstalError(f"--merge: a file of format {chosen.name} is about one video")
         others = read_files([args.output], chosen, media).parts()
         content = join([*(o for o in others if not given_videos & set(o.videos)), content], media)
+    setup = chosen.setup.path(args.output) if chosen.setup else None
+    if not args.merge:
+        parts = parts_by_file(content, args.output, chosen)
+        check_outputs([args.labels, setup, *parts], args.inputs, args.force)
     written = write_files(content, args.output, chosen)
     if args.labels:
-        rows = _label_rows(content, args.labels if args.merge else None, given_videos)
-        write_csv(args.labels, list(rows[0]) if rows else LABEL_COLUMNS, rows)
-        log(f"{args.labels}: {len(rows)} videos; fill in empty splits")
+        write_labels(args.labels, content, given_videos, args.merge)
     place = written[0] if len(written) == 1 else f"{args.output} ({len(written)} files)"
     log(
         f"{place}: {len(content.segments)} segments of {len(content.videos)} videos, format "
@@ -92,10 +97,24 @@ def main(args: argparse.Namespace) -> None:
         warn(f"format {chosen.name} does not keep {loss}")
     for remark in sorted({each for part in content.parts() for each in chosen.remarks(part)}):
         warn(remark)
-    if chosen.setup:
-        setup = args.output.with_name(f"{args.output.stem}{chosen.setup.suffix}")
+    if setup:
         write_text(setup, chosen.setup.write(content))
         log(f"{setup}: paste it into {chosen.setup.place}, before you import")
+
+
+def check_outputs(paths: Iterable[Path | None], inputs: Iterable[Path], force: bool) -> None:
+    """Raise WstalError for an output that is an input, or that exists, unless `force`."""
+    given = {path.resolve() for path in inputs}
+    for path in paths:
+        if path is None or not path.exists():
+            continue
+        if path.resolve() in given:
+            raise WstalError(f"{path} is read and would be replaced; name another output")
+        if not force:
+            raise WstalError(
+                f"{path} exists; name another output, or say --force to replace it, or --merge to "
+                "keep what it says of other videos"
+            )
 
 
 def _clips(folder: Path | None) -> Callable[[str], Clip | None]:
@@ -132,27 +151,38 @@ def _clips(folder: Path | None) -> Callable[[str], Clip | None]:
 LABEL_COLUMNS = ["video", "labels", "split"]
 
 
-def _label_rows(
-    content: Timelines, kept: Path | None = None, changed: Collection[str] = ()
-) -> list[dict[str, str]]:
-    """The rows of labels.csv; those of `kept` stay, and take new labels of the videos `changed`."""
+def write_labels(path: Path, content: Timelines, changed: Collection[str], merge: bool) -> None:
+    """Write labels.csv with the labels of each video, and say which rows that were there change.
+
+    With `merge` its rows stay, and those of the videos `changed` get new labels in addition.
+    """
     rows = {}
-    if kept and kept.is_file():
-        for row in read_rows(kept, tuple(LABEL_COLUMNS)):
+    if merge and path.is_file():
+        for row in read_rows(path, tuple(LABEL_COLUMNS)):
             rows[video_id(row["video"])] = dict(row.cells)
+    before = {video: dict(row) for video, row in rows.items()}
     more = [name for name in next(iter(rows.values()), {}) if name not in LABEL_COLUMNS]
     for video, own in content.by_video().items():
-        row = rows.get(video)
-        if row is not None and video not in changed:
+        if video in rows and video not in changed:
             continue
+        split = content.subsets.get(video, "")
+        new = {"video": video, "labels": "", "split": split} | dict.fromkeys(more, "")
+        row = rows.setdefault(video, new)
         names = {each.label for each in own} | set(content.labels.get(video, ()))
-        if row is None:
-            row = {"video": video, "labels": "", "split": content.subsets.get(video, "")}
-            rows[video] = row | dict.fromkeys(more, "")
         names |= {name.strip() for name in row["labels"].split(";")}
-        names -= {"", *([BACKGROUND] if own else [])}
-        rows[video]["labels"] = ";".join(sorted(names))
-    return list(rows.values())
+        row["labels"] = ";".join(sorted(names - {"", *([BACKGROUND] if own else [])}))
+        if own and row.get("annotated", "").strip().lower() == "no":
+            warn(f"{path}: {row['video']} has annotated: no, so that its segments are not scored")
+    write_csv(path, list(next(iter(rows.values()), LABEL_COLUMNS)), list(rows.values()))
+    for video, old in before.items():
+        if (new := rows[video])["labels"] != old["labels"]:
+            split = f"split {new['split']}" if new["split"] else "no split"
+            was = old["labels"] or "no labels"
+            name = f"{path}: {new['video']} ({split})"
+            warn(f"{name}: {was} is now {new['labels']}; correct it if that is wrong")
+    empty = sum(not row["split"].strip() for row in rows.values())
+    todo = f"; fill in the split of {empty}" if empty else ""
+    log(f"{path}: {len(rows)} videos{todo}")
 
 
 COMMAND = Program(__doc__, add_arguments, main)

@@ -145,11 +145,16 @@ def summary(
         lines.append(f"and {len(there) - SHOWN} other headlines: {' '.join(there[SHOWN:])}")
     lines += [*videos_used(there), *left_out(there)]
     for path in there[:SHOWN]:
-        page = Path(path).parent / Path(path).name.removesuffix("_map.csv") / "viewer.html"
+        folder = Path(path).parent / Path(path).name.removesuffix("_map.csv")
+        page = folder / "viewer.html"
         if page.is_file():
             lines.append(f"page: {page.absolute().as_uri()}")
         else:
             lines.append(f"a page of it: {command_for([str(page)], command)}")
+        old = [str(each) for each in (page, folder / "operating.csv") if is_older(each, Path(path))]
+        if old:
+            renew = command_for(old, command)
+            lines.append(f"{' and '.join(old)}: older than these results; to renew: {renew}")
     report = Path("results/report.html")
     newest = max(Path(path).stat().st_mtime for path in there)
     if report.is_file() and report.stat().st_mtime >= newest:
@@ -157,6 +162,13 @@ def summary(
     else:
         lines.append(f"a report: {command_for(there[:SHOWN], command)} --report {report}")
     return [*lines, f"It took {duration(seconds)}."] if seconds else lines
+
+
+def is_older(path: Path, headline: Path) -> bool:
+    """Return whether a file about a run is older than the mAP of a seed, which it shows."""
+    run = headline.name.removesuffix("_map.csv")
+    seeds = [each.stat().st_mtime for each in headline.parent.glob(f"*/{run}/seed*/map.csv")]
+    return path.is_file() and bool(seeds) and path.stat().st_mtime < max(seeds)
 
 
 def videos_used(paths: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ EXPECTED = "expected.json"  # seconds of jobs by the last `wstal plan`
 HEARTBEAT = 5.0  # s between two writings of the file
 SILENT = 60.0  # s without a writing after which a run on another machine counts as ended
 KEPT_SECONDS = 7 * 86400  # files of killed runs are removed after that
+NOTHING = "Nothing to be done"  # how Snakemake's message begins, after which it runs no hook
 _SAME = ("seed", "shard")  # wildcards that hardly change how long a job takes
 _COUNT = re.compile(r"(?<![\d.])(\d+)/(\d+)\b")
 
@@ -62,6 +63,7 @@ class RunProgress(logging.Handler):
         self._known = expected | self._measured
         self._took: dict[str, list[float]] = {}
         self._ended = threading.Event()
+        self.when_nothing: Callable[[], None] = lambda: None  # called if no job has to run
 
     def plan(self, targets: Iterable[str], jobs: Iterable[tuple[str, Mapping[str, str]]]) -> None:
         """Take what is asked for, and the rule and the wildcards of every job that will run."""
@@ -79,6 +81,10 @@ class RunProgress(logging.Handler):
             take = getattr(self, f"_{getattr(record, 'event', None) or 'other'}", None)
             if take is not None:
                 take(record)
+
+    def _other(self, record: logging.LogRecord) -> None:
+        if str(record.msg).startswith(NOTHING):
+            self.when_nothing()
 
     def _run_info(self, record: logging.LogRecord) -> None:
         counts = {name: n for name, n in record.stats.items() if name != "total"}

@@ -52,6 +52,11 @@ class Setup:
     write: Callable[[Timelines], str]
     place: str
 
+    def path(self, output: Path) -> Path:
+        """Return the file's path: in the folder `output`, or beside the file."""
+        name = self.suffix if output.suffix else self.suffix.removeprefix("_")
+        return output.with_name(output.stem + name) if output.suffix else output / name
+
 
 def _json(reader: Callable[..., Timelines], *given: str) -> Callable[..., Timelines]:
     def read(path: Path, video: str, media: Media) -> Timelines:
@@ -246,26 +251,27 @@ def read_files(
     return join(parts, media)
 
 
-def write_files(content: Timelines, path: Path, chosen: Format) -> list[Path]:
-    """Write a file, or for formats of one video a file per video into the folder `path`.
+def parts_by_file(content: Timelines, path: Path, chosen: Format) -> dict[Path, Timelines]:
+    """Return what goes into which file: one, or for formats of one video one per video in `path`.
 
-    Returns the files, without what the tool needs before. Raises WstalError for several videos that
-    would be one file.
+    Raises WstalError for several videos that would be one file.
     """
     if not chosen.single:
-        write_text(path, chosen.write(content))
-        return [path]
-    if path.suffix == chosen.suffix:
-        if len(content.videos) != 1:
-            raise WstalError(
-                f"{path}: a file of format {chosen.name} is about one video and there are "
-                f"{len(content.videos)}; name a folder, and the format with --to {chosen.name}"
-            )
-        write_text(path, chosen.write(content))
-        return [path]
-    written = []
-    for part in content.parts():
-        target = path / f"{safe_name(*part.videos)}{chosen.suffix}"
+        return {path: content}
+    if path.suffix != chosen.suffix:
+        parts = {safe_name(*part.videos): part for part in content.parts()}
+        return {path / f"{name}{chosen.suffix}": part for name, part in parts.items()}
+    if len(content.videos) != 1:
+        raise WstalError(
+            f"{path}: a file of format {chosen.name} is about one video and there are "
+            f"{len(content.videos)}; name a folder, and the format with --to {chosen.name}"
+        )
+    return {path: content}
+
+
+def write_files(content: Timelines, path: Path, chosen: Format) -> list[Path]:
+    """Write the files of `parts_by_file` and return them."""
+    parts = parts_by_file(content, path, chosen)
+    for target, part in parts.items():
         write_text(target, chosen.write(part))
-        written.append(target)
-    return written
+    return list(parts)

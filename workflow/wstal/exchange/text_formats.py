@@ -17,23 +17,28 @@ from wstal.exchange.timelines import Media, Timelines
 # CSV: segments.csv, with a column `score` for detections.
 
 TIMES = ("t_start", "t_end")
+SCORES = ("probability", "score")  # the first one counts
 
 
 def read_csv(path: str) -> Timelines:
-    """Read video,t_start,t_end,label and maybe score; a row with the video alone has no segment."""
+    """Read video,t_start,t_end,label and maybe score; a row with the video alone has no segment.
+
+    A column `probability` (detections of wstal) stands for the score, which has no unit.
+    """
     found = Timelines()
-    for row in read_rows(path, ("video", *TIMES, "label"), numbers=(*TIMES, "score")):
+    for row in read_rows(path, ("video", *TIMES, "label"), numbers=(*TIMES, *SCORES)):
         where, video = f"{path}, line {row.line}", video_id(row["video"])
         found.videos[video] = None
         if not any(row[name].strip() for name in (*TIMES, "label")):
             found.empty[video] = None
         else:
             start, end = (read_seconds(row[name], f"{where}: {name}") for name in TIMES)
-            score = row.cells.get("score", "").strip()
+            name = next((name for name in SCORES if name in row.cells), "")
+            score = row.cells.get(name, "").strip()
             try:
                 found.add(video, start, end, row["label"].strip(), float(score) if score else None)
             except ValueError as error:
-                raise WstalError(f"{where}: score is {score!r}; expected a number") from error
+                raise WstalError(f"{where}: {name} is {score!r}; expected a number") from error
     return found
 
 
