@@ -67,11 +67,12 @@ rule annotations:
     params:
         files=named_files,
         settings=values.annotation_settings,
-        contents=files.of_dataset(dataset_files.label_contents),
+        videos=files.of_dataset(dataset_files.videos_folder),
+        contents=files.of_dataset(dataset_files.annotated_contents),
         code=values.code("annotate"),
     shell:
         "python .snakemake/wstal/scripts/annotate.py --dataset {wildcards.dataset:q}"
-        " --settings {params.settings:q} {params.files:q} |& tee {log:q}"
+        " --settings {params.settings:q} --videos {params.videos:q} {params.files:q} |& tee {log:q}"
 
 
 rule probe:

@@ -100,6 +100,47 @@ def test_files_are_read_as_spreadsheets_write_them(tmp_path, text):
     assert read_csv_names(path) == {"a": "a", "c": "c"}
 
 
+def test_case_does_not_count_in_headers_and_splits(tmp_path):
+    labels, segments = tmp_path / "labels.csv", tmp_path / "segments.csv"
+    labels.write_text("Video;LABELS;Split;Annotated\na;Run;Train;\nb;Run;TEST;no\nc;Run;Val;\n")
+    segments.write_text("sep=;\nVIDEO;T_start;t_End;Label\na;1,5;2;Run\n")
+    found = read_folder_annotations(labels, segments)
+    assert [entry["subset"] for entry in found.database.values()] == ["train", "test", "val"]
+    assert found.database["a"]["annotations"] == [{"segment": [1.5, 2.0], "label": "Run"}]
+    assert found.database["b"]["annotated"] is False and found.classes == ["Run"]
+    assert read_csv_names(labels) == {"a": "a", "b": "b", "c": "c"}
+    segments.write_text("Video,T_Start,T_End,Label\n")  # nothing marked yet
+    assert not read_folder_annotations(labels, segments).has_segments("train")
+    labels.write_text("Video,video,labels,split\na,b,run,train\n")
+    with pytest.raises(WstalError, match=r"column 'video' is repeated \(\['Video', 'video'\]\)"):
+        read_folder_annotations(labels)
+
+
+def test_all_mistakes_are_named_at_once(tmp_path):
+    labels, segments = tmp_path / "labels.csv", tmp_path / "segments.csv"
+    rows = "".join(f"v{n},,train\n" for n in range(8))
+    labels.write_text(f"video,labels,split\n{rows}x,run,training\ny,run,test\n")
+    segments.write_text("video,t_start,t_end,label\ny,3,1,run\nx,1,2,run\n")
+    with pytest.raises(WstalError) as caught:
+        read_folder_annotations(labels, segments)
+    lines = str(caught.value).splitlines()
+    for number, line in enumerate(lines[:5], start=2):
+        assert line.startswith(f"{labels}, line {number}: training video 'v{number - 2}' has no")
+    assert lines[5] == "and 3 more of this kind"
+    assert lines[6].startswith(f"{labels}, line 10: split 'training'")
+    assert lines[7].startswith(f"{segments}, line 2: the segment: 3 to 1 s") and len(lines) == 8
+
+
+def test_rows_that_were_not_read_are_no_mistakes(tmp_path):
+    labels, segments = tmp_path / "labels.csv", tmp_path / "segments.csv"
+    labels.write_text("video,labels,split\na,run,train\nb,run,jump,test\nc,run,test\n")
+    segments.write_text("video,t_start,t_end,label\nc,1,2,jump\n")
+    with pytest.raises(WstalError) as caught:
+        read_folder_annotations(labels, segments)
+    (line,) = str(caught.value).splitlines()
+    assert "line 3: there are more cells" in line and "not checked yet" in line
+
+
 def test_times_have_decimal_commas_where_cells_have_semicolons(labels, tmp_path):
     segments = tmp_path / "segments.csv"
     segments.write_text("video;t_start;t_end;label\nsub/b;1,5;2;run\n")

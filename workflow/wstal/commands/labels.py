@@ -3,8 +3,8 @@
 init   writes FOLDER/labels.csv with a row per video. The names of sub-folders become labels (or
        splits, where they are called train, val or test); otherwise you fill in the labels. The
        videos for testing are drawn with --seed.
-check  prints the counts per class and split, then what cannot be used (ERROR) and what may be a
-       slip (warning), each with its remedy. The status is 1 if there is an error.
+check  prints the counts per class and split, then all that cannot be used (ERROR: a run stops) and
+       what may be a slip (warning), each with its remedy. The status is 1 if there is an error.
 
 Examples:
   wstal labels init clips
@@ -14,29 +14,24 @@ Examples:
 """
 
 import argparse
-from collections.abc import Iterator
+import shlex
 from pathlib import Path
 
 from wstal.commands.console import Add, Program, log
-from wstal.base.errors import MediaError, WstalError
+from wstal.base.errors import WstalError
 from wstal.base.files import write_csv
-from wstal.datasets.annotations import Annotations
-from wstal.datasets.folder import BACKGROUND, read_own_labels, read_video_names
+from wstal.datasets.folder import BACKGROUND, check_own_labels
 from wstal.datasets.label_check import (
     TEST_SHARE,
     class_counts,
     find_doubtful_labels,
-    find_shared_content,
     propose_labels,
 )
 from wstal.datasets.report import markdown_table
-from wstal.media.find import find_videos, spelling, videos_below
-from wstal.media.recording import recording_print
-from wstal.media.timeline import snippet_step
+from wstal.media.file_check import check_files
+from wstal.media.find import spelling, videos_below
 
 COLUMNS = ["video", "labels", "split"]
-SHORTEST = snippet_step(25)  # s: one row of the default features
-SHOWN = 20  # names in a finding
 
 
 def add_arguments(add: Add) -> None:
@@ -57,7 +52,8 @@ def main(args: argparse.Namespace) -> int:
 
 def _init(args: argparse.Namespace, labels: Path) -> int:
     if labels.exists():
-        raise WstalError(f"{labels} exists; check it with `wstal labels check`, or move it away")
+        command = _check_command(args)
+        raise WstalError(f"{labels} exists; check it with `{command}`, or move it away")
     if not 0 < args.test_share < 1:
         raise WstalError(f"--test-share is {args.test_share}; expected a share between 0 and 1")
     names = [spelling(p.relative_to(args.folder).as_posix()) for p in videos_below(args.folder)]
@@ -77,58 +73,30 @@ def _init(args: argparse.Namespace, labels: Path) -> int:
             f"or {BACKGROUND} for a video that shows none of them."
         )
     log("To measure segments, write segments.csv beside it (video,t_start,t_end,label; seconds).")
-    log(f"Then: wstal labels check {args.folder}")
+    log(f"Then: {_check_command(args)}")
     return 0
+
+
+def _check_command(args: argparse.Namespace) -> str:
+    words = ["wstal", "labels", "check", args.folder]
+    words += ["--labels", args.labels] if args.labels else []
+    return shlex.join(map(str, words))
 
 
 def _check(args: argparse.Namespace, labels: Path) -> int:
     segments = args.segments or args.folder / "segments.csv"
     given = segments if args.segments or segments.is_file() else None
-    try:
-        annotations, notes = read_own_labels(labels, given)
-    except WstalError as error:
-        print(f"ERROR: {error}")
-        return 1
-    head = ["class", "train", "val", "test", "segments"]
-    print(markdown_table(head, class_counts(annotations)), end="\n\n")
-    for note in notes:
-        print(f"note: {note}")
-    for finding in [
-        *find_doubtful_labels(annotations),
-        *_check_files(args.folder, annotations, read_video_names(labels)),
-    ]:
-        print(f"warning: {finding}")
-    return 0
-
-
-def _check_files(folder: Path, annotations: Annotations, names: dict[str, str]) -> Iterator[str]:
-    found = find_videos(folder, annotations.database, names)
-    files = {each.id: each.path for each in found if each.path}
-    absent = [each for each in found if each.path is None]
-    if absent:
-        notes = "; ".join(f"{each.id}: {each.note}" for each in absent[:SHOWN])
-        yield (
-            f"{len(absent)} of {len(found)} rows have no video file ({notes}). Correct the names, "
-            "add the files, or remove the rows."
-        )
-    others = sorted(set(videos_below(folder)) - set(files.values()))
-    if others:
-        shown = ", ".join(str(path.relative_to(folder)) for path in others[:SHOWN])
-        yield f"{len(others)} videos have no row and are not used: {shown}. Add rows for them."
-    prints = {}
-    for video, path in files.items():
-        try:
-            prints[video] = recording_print(path)
-        except MediaError as error:
-            yield f"{video} is left out of a run ({error}). Replace the file."
-    short = [f"{v} ({p[2]:.2f} s)" for v, p in prints.items() if 0 < p[2] < SHORTEST]
-    if short:
-        yield (
-            f"{len(short)} videos are shorter than a row of features, {SHORTEST} s, and are left "
-            f"out: {', '.join(short[:SHOWN])}. Remove them, or use longer cuts."
-        )
-    subsets = {video: entry["subset"] for video, entry in annotations.database.items()}
-    yield from find_shared_content(prints, subsets)
+    annotations, notes, mistakes = check_own_labels(labels, given)
+    warnings = []
+    if annotations.database:
+        head = ["class", "train", "val", "test", "segments"]
+        print(markdown_table(head, class_counts(annotations)), end="\n\n")
+        checked = check_files(args.folder, annotations, labels, given)
+        warnings = [*find_doubtful_labels(annotations, checked.unusable), *checked.warnings]
+    for word, messages in (("ERROR", mistakes), ("note", notes), ("warning", warnings)):
+        for message in messages:
+            print(f"{word}: {message}")
+    return 1 if mistakes else 0
 
 
 COMMAND = Program(__doc__, add_arguments, main)

@@ -136,6 +136,17 @@ def _stamp(path: str) -> tuple[int, int]:
     return stat.st_mtime_ns, stat.st_size
 
 
+def annotated_contents(name: str, dataset: Dataset) -> list[str]:
+    """A digest of what annotating reads: the user's label files, and the videos that are there.
+
+    The size of a video stands for it: copies of a project have other times.
+    """
+    contents = [label_contents(name, dataset)]
+    if dataset["kind"] == "folder":
+        contents += video_listing(name, dataset, lambda path: str(path.stat().st_size))
+    return contents
+
+
 def own_annotations(name: str, dataset: Dataset) -> Any:
     """Return the annotations of own videos without their segments, for training; read once."""
     return _own_labels(*((path, *_stamp(path)) for path in video_files(name, dataset)))

@@ -17,7 +17,8 @@ the label `background`. The column (key) `annotated`, yes or no (true or false),
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,6 +32,7 @@ from wstal.base.text_files import (
     read_rows,
     read_seconds,
     read_segment,
+    read_text,
 )
 from wstal.datasets.annotations import SUBSETS, Annotations
 
@@ -71,13 +73,65 @@ def video_id(name: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() in VIDEO_SUFFIXES else str(path)
 
 
+SHOWN = 5  # messages of a kind; a hundred rows with one slip would hide the others
+
+
+def first_few(messages: Sequence[str]) -> list[str]:
+    """Return the first messages of one kind, and how many more there are."""
+    more = len(messages) - SHOWN
+    return [*messages[:SHOWN], *([f"and {more} more of this kind"] if more > 0 else [])]
+
+
+class Mistakes:
+    """What cannot be used in label files: messages that name file, line, value and remedy."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[str, list[str]] = {}
+
+    def add(self, kind: str, message: str) -> None:
+        """Note one more mistake of a kind."""
+        self._by_kind.setdefault(kind, []).append(message)
+
+    def has(self, kind: str) -> bool:
+        """Return whether there is a mistake of this kind."""
+        return kind in self._by_kind
+
+    def messages(self) -> list[str]:
+        """Return the first mistakes of each kind, and how many more there are."""
+        return [text for messages in self._by_kind.values() for text in first_few(messages)]
+
+    def refuse(self) -> None:
+        """Raise WstalError with all messages, if there are any."""
+        if self._by_kind:
+            raise WstalError("\n".join(self.messages()))
+
+
 def read_own_labels(
     labels: str | Path, segments: str | Path | None = None
 ) -> tuple[Annotations, list[str]]:
-    """Read a JSON, or one or two CSV files; return the annotations and notes for the report."""
+    """Read a JSON, or one or two CSV files; return the annotations and notes for the report.
+
+    Raises WstalError with all that cannot be used, a line each.
+    """
     if Path(labels).suffix.lower() == SUFFIX:
         return read_own_database(labels)
     return read_folder_annotations(labels, segments), []
+
+
+def check_own_labels(
+    labels: str | Path, segments: str | Path | None = None
+) -> tuple[Annotations, list[str], list[str]]:
+    """Return what can be used of the same files, the notes, and all that cannot be used."""
+    mistakes = Mistakes()
+    try:
+        if Path(labels).suffix.lower() == SUFFIX:
+            annotations, notes = _read_database(labels, mistakes)
+        else:
+            annotations, notes = _read_folder(labels, segments, mistakes), []
+    except WstalError as error:  # nothing in the JSON can be read
+        return Annotations([], {}), [], [str(error)]
+    found = mistakes.messages()
+    return annotations, [] if found else notes, found  # the notes count unusable videos as absent
 
 
 def read_video_names(labels: str | Path) -> dict[str, str]:
@@ -102,81 +156,203 @@ def read_folder_annotations(labels: str | Path, segments: str | Path | None = No
     Raises WstalError that names the file, the line and the remedy for a missing column, an
     unknown split, a repeated video, a time that is none, an empty, inverted or repeated segment,
     a segment of an unlisted video or of a class that no video has, and a video that has segments
-    and a row without one.
+    and a row without one. All of them are named, a line each, the first few of each kind.
     """
-    database: dict[str, dict] = {}
-    looked_at: dict[str, bool] = {}  # video: whether somebody marked its segments
-    stated: dict[str, bool] = {}  # the same from the column `annotated`, which overrules
-    for row in read_rows(labels, ("video", "labels", "split")):
-        line, video, split = row.line, video_id(row["video"]), row["split"].strip()
-        names = sorted({name.strip() for name in row["labels"].split(";") if name.strip()})
-        if split not in SUBSETS:
-            raise WstalError(
-                f"{labels}, line {line}: split {split!r} is not one of {', '.join(SUBSETS)}"
-            )
-        if not video or video in database:
-            twice = f"{video!r} is listed twice (extensions do not count)"
-            problem = twice if video else "the video is not named"
-            raise WstalError(f"{labels}, line {line}: {problem}; keep one row per video")
-        if split == "train" and not names:
-            raise WstalError(
-                f"{labels}, line {line}: training video {video!r} has no label; "
-                f"name at least one class, or {BACKGROUND} if it shows none, or remove the row"
-            )
-        if BACKGROUND in names:
-            if len(names) > 1:
-                raise WstalError(
-                    f"{labels}, line {line}: {BACKGROUND} stands for no class and cannot be "
-                    f"joined with others ({row['labels']}); keep one or the other"
-                )
-            names, looked_at[video] = [], True
-        if word := row.cells.get("annotated", "").strip().lower():
-            if word not in ANNOTATED_WORDS:
-                raise WstalError(
-                    f"{labels}, line {line}: annotated is {word!r}; write yes, no, or nothing"
-                )
-            stated[video] = ANNOTATED_WORDS[word]
-        database[video] = {"subset": split, "duration": None, "labels": names, "annotations": []}
-    if not any(entry["subset"] == "train" for entry in database.values()):
-        raise WstalError(f"{labels}: no row has the split train; nothing can be learned")
-    if not any(entry["subset"] == "test" for entry in database.values()):
-        raise WstalError(
-            f"{labels}: no row has the split test; nothing would be scored. Mark some videos test"
-        )
-    classes = sorted({name for entry in database.values() for name in entry["labels"]})
+    mistakes = Mistakes()
+    annotations = _read_folder(labels, segments, mistakes)
+    mistakes.refuse()
+    return annotations
+
+
+def _read_folder(
+    labels: str | Path, segments: str | Path | None, mistakes: Mistakes
+) -> Annotations:
+    reader = _FolderReader(mistakes)
+    reader.read_labels(labels)
     if segments:
-        seen: dict[tuple, int] = {}  # line of each segment, and of each row without one
-        for row in read_rows(segments, ("video", *TIMES, "label"), numbers=TIMES):
-            _add_segment(database, classes, row, segments, seen)
-        looked_at |= {video: True for video, *_ in seen}
-    _mark_unknown(database, looked_at | stated, set(looked_at))
-    return Annotations(classes, database)
+        reader.read_segments(segments)
+    return reader.annotations()
 
 
-def _add_segment(
-    database: dict, classes: list[str], row: Row, source: str | Path, seen: dict[tuple, int]
-) -> None:
-    where = f"{source}, line {row.line}"
-    video, label = video_id(row["video"]), row["label"].strip()
-    if video not in database:
-        raise WstalError(f"{where}: video {video!r} has no row in the labels file; add one")
-    is_empty = not label and not any(row[name].strip() for name in TIMES)
-    others = [at for (name, *rest), at in seen.items() if name == video and (is_empty or not rest)]
-    if others:
-        raise WstalError(
-            f"{where}: a row without times says that {video!r} has no segments, but line "
-            f"{others[0]} is about it, too; keep one of them"
-        )
-    if is_empty:
-        seen[(video,)] = row.line
-        return
+class _FolderReader:
+    """The rows of both files on their way to a database; what cannot be used goes to `mistakes`."""
+
+    def __init__(self, mistakes: Mistakes) -> None:
+        self._mistakes = mistakes
+        self._database: dict[str, dict[str, Any]] = {}
+        self._lines: dict[str, int] = {}  # of each video in labels.csv, also of unusable rows
+        self._classes: set[str] = set()
+        self._looked_at: dict[str, bool] = {}  # video: whether somebody marked its segments
+        self._stated: dict[str, bool] = {}  # the same from the column `annotated`: it overrules
+        # Of each video the line of its segments, and of a row without one, ().
+        self._seen: dict[str, dict[tuple, int]] = {}
+        self._is_whole = False  # every row of labels.csv was read: what is not there is missing
+
+    def annotations(self) -> Annotations:
+        """Return what can be used."""
+        looked_at = self._looked_at | dict.fromkeys(self._seen, True)
+        _mark_unknown(self._database, looked_at | self._stated, set(looked_at))
+        return Annotations(sorted(self._classes), self._database)
+
+    def read_labels(self, path: str | Path) -> None:
+        """Read all rows of labels.csv."""
+        try:
+            for row in _read_rows(path, ("video", "labels", "split")):
+                self._add_video(row, f"{path}, line {row.line}")
+        except WstalError as error:
+            self._stop_reading(error, bool(self._lines))
+            return
+        self._is_whole = True
+        subsets = {entry["subset"] for entry in self._database.values()}
+        for split, purpose in (("train", "learned"), ("test", "scored")):
+            if split not in subsets and not self._mistakes.has("split"):
+                self._mistakes.add(
+                    "subset",
+                    f"{path}: no row has the split {split}, so that nothing would be {purpose}; "
+                    f"write {split} in the rows of some videos",
+                )
+
+    def read_segments(self, path: str | Path) -> None:
+        """Read all rows of segments.csv, after those of labels.csv."""
+        try:
+            for row in _read_rows(path, ("video", *TIMES, "label"), TIMES):
+                self._add_segment(row, f"{path}, line {row.line}")
+        except WstalError as error:
+            self._stop_reading(error, bool(self._seen))
+
+    def _stop_reading(self, error: WstalError, begun: bool) -> None:
+        rest = ". The rows after it are not checked yet" if begun else ""
+        self._mistakes.add("file", f"{error}{rest}")
+
+    def _add_video(self, row: Row, where: str) -> None:
+        video, split = video_id(row["video"]), row["split"].strip().lower()
+        if not video:
+            problem = "the video is not named; write the name of its file, or remove the row"
+            return self._mistakes.add("unnamed", f"{where}: {problem}")
+        if video in self._lines:
+            problem = f"{video!r} is listed twice (extensions do not count)"
+            first = f"its first row is line {self._lines[video]}; keep one row per video"
+            return self._mistakes.add("repeated", f"{where}: {problem}, {first}")
+        self._lines[video] = row.line
+        names = self._read_names(row, where, video, split)
+        self._classes.update(names)
+        self._read_stated(row, where, video)
+        if split not in SUBSETS:
+            return self._mistakes.add(
+                "split",
+                f"{where}: split {row['split'].strip()!r} is not one of {', '.join(SUBSETS)}; "
+                "write one of them",
+            )
+        self._database[video] = {
+            "subset": split,
+            "duration": None,
+            "labels": names,
+            "annotations": [],
+        }
+
+    def _read_names(self, row: Row, where: str, video: str, split: str) -> list[str]:
+        names = sorted({name.strip() for name in row["labels"].split(";") if name.strip()})
+        if split == "train" and not names:
+            self._mistakes.add(
+                "unlabelled",
+                f"{where}: training video {video!r} has no label; "
+                f"name at least one class, or {BACKGROUND} if it shows none, or remove the row",
+            )
+        if BACKGROUND not in names:
+            return names
+        self._looked_at[video] = True
+        names.remove(BACKGROUND)
+        if names:
+            self._mistakes.add(
+                "background",
+                f"{where}: {BACKGROUND} stands for no class and cannot be joined with others "
+                f"({row['labels']}); keep one or the other",
+            )
+        return names
+
+    def _read_stated(self, row: Row, where: str, video: str) -> None:
+        word = row.cells.get("annotated", "").strip().lower()
+        if word in ANNOTATED_WORDS:
+            self._stated[video] = ANNOTATED_WORDS[word]
+        elif word:
+            self._mistakes.add(
+                "annotated", f"{where}: annotated is {word!r}; write yes, no, or nothing"
+            )
+
+    def _add_segment(self, row: Row, where: str) -> None:
+        add = self._mistakes.add
+        video, label = video_id(row["video"]), row["label"].strip()
+        if video not in self._lines and self._is_whole:
+            problem = f"video {video!r} has no row in the labels file; add one"
+            return add("unlisted", f"{where}: {problem}, or correct the name")
+        is_empty = not label and not any(row[name].strip() for name in TIMES)
+        seen = self._seen.get(video, {})
+        if others := [at for about, at in seen.items() if is_empty or not about]:
+            return add(
+                "without",
+                f"{where}: a row without times says that {video!r} has no segments, but line "
+                f"{others[0]} is about it, too; keep one of them",
+            )
+        if is_empty:
+            self._seen[video] = {(): row.line}
+            return None
+        try:
+            segment = _read_times(row, where)
+        except WstalError as error:
+            return add("times", str(error))
+        if label not in self._classes and self._is_whole:
+            classes = f"classes: {sorted(self._classes)}"
+            problem = f"no video has the label {label!r}; correct it, or add it to labels"
+            return add("label", f"{where}: {problem} ({classes})")
+        seen = self._seen.setdefault(video, {})
+        if (line := seen.setdefault((label, *segment), row.line)) != row.line:
+            return add("again", f"{where}: the same segment is in line {line}; keep one of them")
+        if video in self._database and label in self._classes:
+            self._database[video]["annotations"].append({"segment": segment, "label": label})
+
+
+def _read_times(row: Row, where: str) -> list[float]:
     times = [read_seconds(row[name], f"{where}: {name}") for name in TIMES]
-    if label not in classes:
-        raise WstalError(f"{where}: no video has the label {label!r}; classes: {classes}")
-    segment = read_segment(times, f"{where}: the segment")
-    if (line := seen.setdefault((video, label, *segment), row.line)) != row.line:
-        raise WstalError(f"{where}: the same segment is in line {line}; keep one of them")
-    database[video]["annotations"].append({"segment": segment, "label": label})
+    return read_segment(times, f"{where}: the segment")
+
+
+def _read_rows(
+    path: str | Path, columns: Sequence[str], numbers: Collection[str] = ()
+) -> Iterator[Row]:
+    """Yield the rows as `read_rows` does; upper and lower case in the header are the same.
+
+    Not in `read_rows`: training imports it, and would run again for an edit there.
+    """
+    header = _header(path)
+    spelled = {name: name for name in columns}
+    for name in columns:
+        found = sorted({each for each in header if each.lower() == name})
+        if len(found) > 1:
+            raise WstalError(f"{path}: the column {name!r} is repeated ({found}); keep one")
+        spelled[name] = found[0] if found else name
+    for row in read_rows(path, [*spelled.values()], [spelled[name] for name in numbers]):
+        yield Row(row.line, {name.lower(): text for name, text in row.cells.items()})
+
+
+def _header(path: str | Path) -> list[str]:
+    """Return the names of a CSV file's columns; none if it cannot be read, which is said later."""
+    with suppress(WstalError, OSError):
+        for line in read_text(path).splitlines():
+            if line.strip() and not line.lower().startswith("sep="):
+                return [name.strip(' "') for name in re.split("[,;\t]", line)]
+    return []
+
+
+def read_segment_lines(segments: str | Path) -> dict[tuple[str, str, float, float], int]:
+    """Return {(video, label, start, end): line} of the rows that can be used."""
+    lines: dict[tuple[str, str, float, float], int] = {}
+    with suppress(WstalError):  # reported when the segments themselves are read
+        for row in _read_rows(segments, ("video", *TIMES, "label"), TIMES):
+            with suppress(WstalError):
+                start, end = _read_times(row, "")
+                key = (video_id(row["video"]), row["label"].strip(), start, end)
+                lines.setdefault(key, row.line)
+    return lines
 
 
 def _mark_unknown(
@@ -194,7 +370,7 @@ def _mark_unknown(
 def read_csv_names(labels: str | Path) -> dict[str, str]:
     """Return {id: name} as labels.csv has it; empty if the file is missing or cannot be read."""
     with suppress(WstalError):  # reported when the rows themselves are read
-        names = [row["video"].strip() for row in read_rows(labels, ("video",))]
+        names = [row["video"].strip() for row in _read_rows(labels, ("video",))]
         return {video_id(name): name for name in names if name}
     return {}
 
@@ -219,6 +395,13 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
     an unknown subset, a training video without a label, a video listed twice, a value of another
     type, a time out of range, and a segment that is empty, inverted or repeated.
     """
+    mistakes = Mistakes()
+    annotations, notes = _read_database(path, mistakes)
+    mistakes.refuse()
+    return annotations, notes
+
+
+def _read_database(path: str | Path, mistakes: Mistakes) -> tuple[Annotations, list[str]]:
     content = read_json(path, "labels as JSON, or as CSV")
     videos = content.get("database") if isinstance(content, Mapping) else None
     if not isinstance(videos, Mapping):
@@ -231,30 +414,33 @@ def read_own_database(path: str | Path) -> tuple[Annotations, list[str]]:
     looked_at = {}  # video: whether somebody marked its segments
     for name, entry in videos.items():
         video = video_id(name)
-        if video in database:
-            raise WstalError(f"{path}: {video!r} is listed twice (extensions do not count)")
-        labels, database[video] = _read_entry(entry, f"{path}, video {name}")
+        try:
+            if video in database:
+                raise WstalError(f"{path}: {video!r} is listed twice (extensions do not count)")
+            labels, database[video] = _read_entry(entry, f"{path}, video {name}")
+        except WstalError as error:
+            mistakes.add("entry", str(error))
+            continue
         if not labels:
             unlabelled.add(video)
-        looked_at[video] = bool(database[video]["annotations"]) or BACKGROUND in labels
-        if (stated := entry.get("annotated")) is not None:
-            if not isinstance(stated, bool):
-                raise WstalError(
-                    f"{path}, video {name}: annotated is {stated!r}; expected true or false"
-                )
-            looked_at[video] = stated
+        stated = entry.get("annotated")
+        has_any = bool(database[video]["annotations"]) or BACKGROUND in labels
+        looked_at[video] = has_any if stated is None else stated
     notes = list(_settle_subsets(database))
     _mark_unknown(database, looked_at, {v for v in database if v not in unlabelled or looked_at[v]})
     for video, entry in database.items():
         if entry["subset"] == "train" and video in unlabelled:
-            raise WstalError(
+            mistakes.add(
+                "unlabelled",
                 f"{path}, video {video}: this training video has no label; annotate it, write "
-                f'"labels": ["{BACKGROUND}"] if it shows none of the classes, or remove it'
+                f'"labels": ["{BACKGROUND}"] if it shows none of the classes, or remove it',
             )
     for subset, purpose in (("train", "train on"), ("test", "test")):
-        if not any(entry["subset"] == subset for entry in database.values()):
-            raise WstalError(
-                f"{path}: no video is left to {purpose}; mark some `training` and some `testing`"
+        is_used = any(entry["subset"] == subset for entry in database.values())
+        if not is_used and not mistakes.has("entry"):
+            mistakes.add(
+                "subset",
+                f"{path}: no video is left to {purpose}; mark some `training` and some `testing`",
             )
     classes = sorted({label for entry in database.values() for label in entry["labels"]})
     return Annotations(classes, database), notes
@@ -291,6 +477,9 @@ def _read_entry(entry: Any, where: str) -> tuple[set[str], dict[str, Any]]:
     duration = entry.get("duration")
     if duration is not None and read_seconds(duration, f"{where}: duration") == 0:
         raise WstalError(f"{where}: duration is {duration!r}; give seconds, or leave it out")
+    stated = entry.get("annotated")
+    if stated is not None and not isinstance(stated, bool):
+        raise WstalError(f"{where}: annotated is {stated!r}; expected true or false")
     if BACKGROUND in labels and (len(labels) > 1 or segments):
         raise WstalError(
             f"{where}: {BACKGROUND} stands for no class and cannot be joined with others, or have "

@@ -7,7 +7,7 @@ run go on, and its report lists it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from os.path import commonprefix
 from pathlib import PurePosixPath
@@ -15,18 +15,22 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from wstal.datasets.annotations import SUBSETS, Annotations
-from wstal.datasets.folder import BACKGROUND
+from wstal.datasets.folder import BACKGROUND, first_few
 
 FEW = 3  # training videos below which a class is hardly learned
 LEAST_LETTERS = 4  # of names that one wrong letter may make alike
+LATE = 0.1  # s that a segment may end after its video: tools round times, and lengths, too
 TEST_SHARE = 0.3  # of the videos of a class
 
 
-def find_doubtful_labels(annotations: Annotations) -> list[str]:
-    """Return what may be a slip in own label files, a sentence with its remedy each."""
+def find_doubtful_labels(annotations: Annotations, unusable: Collection[str] = ()) -> list[str]:
+    """Return what may be a slip in own label files, a sentence with its remedy each.
+
+    `unusable` videos are known to have no file that can be read: nothing is learned from them.
+    """
     return [
         *_find_alike(annotations.classes),
-        *_find_rare(annotations),
+        *_find_rare(annotations, unusable),
         *_find_unmarked(annotations),
         *_find_unlisted(annotations),
     ]
@@ -63,20 +67,52 @@ def _is_one_letter_off(one: str, other: str) -> bool:
     return not (mine[:1] + its[:1]).isdigit()
 
 
-def _find_rare(annotations: Annotations) -> Iterator[str]:
-    trained = _videos_of_classes(annotations)["train"]
+def _find_rare(annotations: Annotations, unusable: Collection[str]) -> Iterator[str]:
+    listed = _videos_of_classes(annotations)["train"]
+    trained = _videos_of_classes(annotations, unusable)["train"]
     for name in annotations.classes:
         if not trained[name]:
+            reason = f"No training video has the class {name!r}"
+            if listed[name]:
+                reason = f"No training video of the class {name!r} can be read ({listed[name]})"
             yield (
-                f"No training video has the class {name!r}: it cannot be learned, but counts where "
-                "scored. Give it training videos, or remove the label."
+                f"{reason}: it cannot be learned, but counts where scored. Give it training "
+                "videos, or remove the label."
             )
     rare = [f"{name} ({trained[name]})" for name in annotations.classes if 0 < trained[name] < FEW]
     if rare:
+        which = "training videos that can be read" if unusable else "training videos"
         yield (
-            f"Classes with fewer than {FEW} training videos: {_shorten(rare)}. They are hardly "
+            f"Classes with fewer than {FEW} {which}: {_shorten(rare)}. They are hardly "
             "learned; add videos, or move some from test to train."
         )
+
+
+def find_late_segments(
+    annotations: Annotations,
+    seconds: Mapping[str, float],
+    source: str,
+    lines: Mapping[tuple[str, str, float, float], int],
+) -> list[str]:
+    """Return warnings on segments that are not within their video.
+
+    `seconds` gives the length of videos, 0 if it is not known; `source` is the file that the
+    segments are from, `lines` where they are in it (read_segment_lines), if it has lines.
+    """
+    found = []
+    for video, entry in annotations.database.items():
+        length = seconds.get(video, 0.0)
+        for item in entry["annotations"] if length else ():
+            start, end = item["segment"]
+            line = lines.get((video, item["label"], start, end))
+            where = f"video {video}" if line is None else f"line {line}"
+            place = "lies behind the end of" if start >= length else "ends after"
+            if end > length + LATE or start >= length:
+                found.append(
+                    f"{source}, {where}: the segment {start:g} to {end:g} s {place} its video "
+                    f"{video!r} ({length:.2f} s). Correct the times (in seconds) or the video."
+                )
+    return first_few(found)
 
 
 def _find_unmarked(annotations: Annotations) -> Iterator[str]:
@@ -125,10 +161,13 @@ def _shorten(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
 
 
-def _videos_of_classes(annotations: Annotations) -> dict[str, Counter[str]]:
+def _videos_of_classes(
+    annotations: Annotations, unusable: Collection[str] = ()
+) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {subset: Counter() for subset in SUBSETS}
-    for entry in annotations.database.values():
-        counts[entry["subset"]].update(entry["labels"])
+    for video, entry in annotations.database.items():
+        if video not in unusable:
+            counts[entry["subset"]].update(entry["labels"])
     return counts
 
 
@@ -190,8 +229,8 @@ def find_shared_content(
 ) -> list[str]:
     """Return warnings on videos of different subsets that are, or seem to be, one recording.
 
-    `prints` gives per video the SHA-256 of its file, a digest of its sound ("" for none) and its
-    length in seconds.
+    `prints` gives per video the SHA-256 of its file, a digest of its sound ("" for none, or where
+    no other subset has a file of that size or length) and its length in seconds.
     """
     found, known = [], set()
     for column, words in ((0, "are the same file"), (1, "have the same sound and length")):
