@@ -56,7 +56,7 @@ def test_a_run_is_refused_before_any_video_is_touched(catalog, project, tmp_path
     with pytest.raises(WstalError, match="recipe 'small' is not in workflow/config/features"):
         Localizer(recipe / "acn/seed0", **ready)
     (recipe / "acn-rgb/seed0/proposals.json").unlink()
-    with pytest.raises(WstalError, match=r"no proposals.json.*snakemake .*acn-rgb/seed0/prop"):
+    with pytest.raises(WstalError, match=r"no proposals.json.*wstal run .*acn-rgb/seed0/prop"):
         Localizer(recipe / "acn-rgb/seed0", **ready)
 
 

@@ -54,12 +54,25 @@ def test_a_fused_run_knows_its_parts(made):
 
 
 def test_a_folder_without_a_run_is_named_with_what_makes_it(made):
-    with pytest.raises(WstalError, match="name one of its seeds: seed0"):
-        read_run(made / "acn-rgb")
-    with pytest.raises(
-        WstalError, match="snakemake --cores 2 results/small/small/co2net/seed0/prop"
-    ):
+    command = f"wstal run '?{made / 'co2net/seed0/proposals.json'}'?$"
+    with pytest.raises(WstalError, match=command):
         read_run(made / "co2net/seed0")
+    for path in (made / "co2net", made.parent, made / "acn/seed9/x", made.parents[3] / "nowhere"):
+        with pytest.raises(WstalError, match="expected results/DATASET/RECIPE/RUN/seed0$"):
+            read_run(path)
+
+
+def test_a_path_near_a_run_is_answered_by_its_seeds(recipe):
+    dataset, seed = recipe.parent, recipe / "acn-rgb/seed0"
+    (dataset / "acn-rgb").mkdir()  # of the pages of a run
+    headlines = dataset / "acn-rgb_map.csv", recipe / "acn-rgb/acn-rgb_map.csv"
+    for path in headlines:
+        path.touch()
+    for path in (recipe / "acn-rgb", dataset / "acn-rgb", recipe / "acn-rgb/seed7", *headlines):
+        with pytest.raises(WstalError, match=f"no finished run; name one of its seeds: {seed}$"):
+            read_run(path)
+    with pytest.raises(WstalError, match=f"name one of its seeds: {recipe / 'acn/seed0'}$"):
+        read_run(dataset / "acn")  # which is not trained
 
 
 def test_a_run_trained_on_other_features_is_refused(recipe):
@@ -71,7 +84,7 @@ def test_a_run_trained_on_other_features_is_refused(recipe):
 
 def test_files_of_different_trainings_are_refused(recipe):
     change(recipe / "untrimmednet/seed0/proposals.json", lambda about: about.update(code="y"))
-    with pytest.raises(WstalError, match="is of another training: snakemake"):
+    with pytest.raises(WstalError, match="is of another training: wstal run"):
         read_run(recipe / "untrimmednet/seed0")
     assert read_run(recipe / "acn-rgb/seed0")  # which takes scores alone
     change(recipe / "acn/seed0/proposals.json", lambda about: about["fused"]["rgb"].update(seed=4))

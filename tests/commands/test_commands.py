@@ -207,6 +207,44 @@ def test_the_work_folder_is_that_of_wstal_yaml_or_the_checkout(tmp_path, monkeyp
     assert installation.work_folder() == deep  # an installed wheel
 
 
+@pytest.mark.parametrize(
+    ("text", "given", "message"),
+    [
+        (
+            "datasets: {mine: {kind: folder, videoss: c}}",
+            "",
+            r"^wstal\.yaml, datasets\.mine: videoss: ",
+        ),
+        (
+            "datasets: {demo: {shard: 3}}",
+            "",
+            r"demo\.yaml under wstal\.yaml \(datasets\.demo\): shard",
+        ),
+        ("datasets: {mine: 3}", "", r"^wstal\.yaml, datasets\.mine: expected a mapping"),
+        ("datasets: [mine]", "", r"^wstal\.yaml, datasets: expected a mapping"),
+        ("datasetss: {mine: {}}", "", r"^wstal\.yaml: datasetss: unknown key"),
+        ("device: gpu", "", r"^wstal\.yaml: device: 'gpu' is not one of"),
+        ("device: cpu", "devise: cpu", r"^--config or --configfile: devise: unknown key"),
+        ("{}", "datasets: {mine: {kindd: x}}", r"^--config or --configfile, datasets\.mine: kindd"),
+        (
+            "datasets: {mine: {kind: folder}}",
+            "datasets: {mine: {videoss: c}}",
+            r"^wstal\.yaml, --config or --configfile, datasets\.mine: videoss",
+        ),
+    ],
+)
+def test_a_mistake_in_the_configuration_names_the_file_that_has_it(
+    tmp_path, monkeypatch, text, given, message
+):
+    from wstal.config.catalog import own_catalog
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wstal.yaml").write_text(text)
+    (tmp_path / "more.yaml").write_text(given or "{}")
+    with pytest.raises(WstalError, match=message):
+        own_catalog(tmp_path / "more.yaml")
+
+
 def test_wstal_yaml_is_laid_over_the_configuration(tmp_path, monkeypatch):
     from wstal.config.catalog import own_catalog
 

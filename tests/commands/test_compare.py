@@ -95,6 +95,9 @@ def test_what_cannot_be_compared_is_refused(dataset, tmp_path):
         call("--a", "x.json")
     with pytest.raises(WstalError, match="no finished run; expected results/DATASET/RUN"):
         call(dataset / "co2net", dataset / "acn")
+    for option in ("--output", "--page"):
+        with pytest.raises(WstalError, match=f"{option} .*cavf_map.csv is an input"):
+            call(dataset / "co2net", dataset / "cavf_map.csv", option, dataset / "cavf_map.csv")
     with pytest.raises(WstalError, match="is named twice"):
         call(dataset / "co2net", dataset / "i3d/co2net")
     elsewhere = write_scored_runs(tmp_path)
@@ -108,5 +111,5 @@ def test_a_run_is_its_folder_a_seed_or_its_headline(dataset):
         assert (run.name, run.recipe.name, run.dataset) == ("co2net", "i3d", dataset)
         assert [seed.name for seed in run.seeds] == ["seed0", "seed1"]
     assert [seed.name for seed in find_run(dataset / "i3d/co2net/seed1").seeds] == ["seed1"]
-    with pytest.raises(WstalError, match=r"none\.h5 is missing; make it: snakemake"):
+    with pytest.raises(WstalError, match=r"none\.h5 is missing; make it: wstal run /"):
         run.require("none.h5")

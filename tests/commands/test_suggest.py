@@ -46,6 +46,11 @@ def test_the_calibrated_probability_is_taken_where_there_is_one(dataset, tmp_pat
     with pytest.raises(WstalError, match="was fitted on other detections"):
         call(suggest, seed)
     (seed / "calibration.json").unlink()
+    for option in ("--output", "--table"):
+        with pytest.raises(WstalError, match=f"{option} .*co2net_map.csv is an input"):
+            call(suggest, dataset / "co2net_map.csv", option, dataset / "i3d/../co2net_map.csv")
+        with pytest.raises(WstalError, match=f"{option} .*proposals.json is an input"):
+            call(suggest, dataset / "co2net", option, seed / "proposals.json")
     with pytest.raises(WstalError, match="--videos is 0"):
         call(suggest, seed, "--videos", 0)
 

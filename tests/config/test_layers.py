@@ -67,8 +67,28 @@ def test_other_content_is_refused(tmp_path, text, message):
 def test_a_key_given_twice_is_named_and_not_lost(tmp_path, text):
     path = tmp_path / "own.yaml"
     path.write_text(text)
-    with pytest.raises(WstalError, match=r"(?s)own\.yaml .*'a' is repeated.*line 3"):
+    with pytest.raises(WstalError, match=r"own\.yaml .*line 3, .*'a' is repeated"):
         read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "a:\n  b: 1\n\tc: 2\n",
+            r"own\.yaml is not YAML: line 3, column 1: .*by spaces, not by tabs$",
+        ),
+        ("a: 1\nb: [1\nc: 2\n", r"own\.yaml is not YAML: line 3, column \d+: [^\n\t]*$"),
+        ("a: 'x\n", r"own\.yaml is not YAML: line \d, column \d+: "),
+        ("a: \x07\n", r"own\.yaml is not YAML: .*position 3"),
+    ],
+)
+def test_what_the_parser_says_has_the_files_line_and_not_a_strings(tmp_path, text, message):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(WstalError, match=message) as caught:
+        read_yaml(path)
+    assert "unicode string" not in str(caught.value)
 
 
 def test_an_alias_of_what_holds_it_ends(tmp_path):

@@ -12,8 +12,8 @@ from typing import get_args, get_type_hints
 import pytest
 from wstal.base.code_digest import code_digest, import_closure
 from wstal.base.stage import Job, LoadedNetwork, StageInput
+from wstal.commands.why import LISTING, cost, dry_run_jobs, explain, listing_codes
 from wstal.commands.why import Job as PlannedJob
-from wstal.commands.why import cost, dry_run_jobs, explain
 from wstal.config.stages import (
     ADDED,
     BACKBONE_ADDED,
@@ -261,6 +261,34 @@ def test_explanation_tells_code_from_settings_from_upstream():
     assert lines[3] == "1 job because the settings changed:" and '"lr":2' in lines[5]
     assert lines[6] == "1 job because a job before it runs:"
     assert lines[7].split() == ["evaluate", "1", "results/demo/map.csv"]
+
+
+def test_changed_labels_and_videos_are_not_called_code():
+    reason = "Params have changed since last execution: before: '{}' now: '{}'"
+    old, new, code = "0123456789abcdef", "fedcba9876543210", "abcdefabcdefabcd"
+    listed = PlannedJob("labels", "videos.json", reason.format(old, new))
+    assert explain([listed], {"labels": code}).startswith("1 job because the labels changed:")
+    edited = PlannedJob("labels", "videos.json", reason.format(old, code))
+    assert explain([edited], {"labels": code}).startswith("1 job because the code changed:")
+    shard = PlannedJob("probe", "shard0.csv", reason.format(old, new))
+    assert explain([shard], {"probe": code}).startswith("1 job because the videos changed:")
+    moved = f"Code has changed since last execution; {listed.reason}"
+    assert explain([PlannedJob("train", "c.pt", moved)]).startswith(
+        "1 job because the code changed"
+    )
+
+
+def test_the_code_of_rules_that_list_something_is_what_their_parameter_says(project):
+    rules = "".join(path.read_text() for path in sorted((project / "rules").glob("*.smk")))
+    for rule, (_, script) in LISTING.items():
+        body = rules.partition(f"\nrule {rule}:")[2].partition("\nrule ")[0]
+        asked = f'values.code("{script}")' if script else f'values.stage_code("{rule}")'
+        assert f"code={asked}," in body, rule
+    package = project / "workflow/wstal"
+    assert listing_codes([PlannedJob(rule, "", "") for rule in ("labels", "probe", "train")]) == {
+        "labels": code_digest(project / "scripts/list_videos.py", package),
+        "probe": stage_code("probe", project, {}),
+    }
 
 
 def test_many_jobs_are_a_line_per_rule_under_their_cause():

@@ -53,7 +53,7 @@ def test_better_scores_are_never_less_probable_and_equal_scores_are_fitted():
     assert fit_calibration(score, np.array([0, 0, 1, 1], dtype=bool), "val").slope == 0
     equal = fit_calibration(np.ones(4), np.array([1, 0, 0, 0], dtype=bool), "val")
     assert equal.probability(np.ones(1)) == pytest.approx((2 / 3 + 3 / 5) / 4, abs=1e-4)
-    with pytest.raises(WstalError, match="no detection on test videos .* nothing to fit"):
+    with pytest.raises(WstalError, match="no detection on test videos .* nothing to fit.*segments"):
         fit_calibration(score[:0], np.zeros(0, dtype=bool), "test")
 
 
@@ -101,6 +101,11 @@ def test_a_calibration_belongs_to_its_detections(tmp_path):
     write_detections(proposals, detections(PERFECT[:1]))
     with pytest.raises(WstalError, match=r"c.json was fitted on other detections than .*p\.json"):
         read_calibration(tmp_path / "c.json", proposals)
+    (tmp_path / "my clips").mkdir()
+    spaced = (tmp_path / "c.json").rename(tmp_path / "my clips/calibration.json")
+    command = f"wstal run '{spaced}' --forcerun calibrate"
+    with pytest.raises(WstalError, match=f"make it again: {command}$"):
+        read_calibration(spaced, proposals)
     write_json(tmp_path / "c.json", {"slope": 1})
     with pytest.raises(WstalError, match="is not a calibration.json of this project"):
         read_calibration(tmp_path / "c.json", proposals)

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from wstal.apply.extraction import SPLIT, check_weights, prepare, provenance
-from wstal.apply.run_folder import RunFolder, read_run, run_recipe
+from wstal.apply.run_folder import RunFolder, make_proposals, read_run, run_recipe
 from wstal.base.array_store import safe_name
 from wstal.base.device import device_name
 from wstal.base.errors import WstalError, printable
@@ -280,10 +280,9 @@ def _check_task(run: RunFolder, catalog: Catalog, dataset: str) -> None:
     """Raise WstalError for a run without proposals if its dataset asks for them."""
     task = catalog.datasets.get(dataset, {}).get("task", "detection")
     if run.localize is None and task == "detection":
-        wanted = "/".join((*run.path.parts[-5:], "proposals.json"))
         raise WstalError(
             f"{run.path} has no proposals.json, which says how the run localizes; make it: "
-            f"snakemake --cores 2 {wanted}"
+            f"{make_proposals(run.path)}"
         )
 
 

@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from glob import escape
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from wstal.base.errors import WstalError
@@ -17,6 +19,7 @@ from wstal.features.pack import FeatureFile
 from wstal.train import checkpoint
 
 IDENTITY = ("seed", "code", "config", "features")  # of a training, in all files made from it
+OF_A_RUN = ("checkpoint.pt", "proposals.json")  # one of them is in each seed of a run
 NOT_FROM_VIDEO = {"imported": "are imported as published", "simulated": "are simulated"}
 
 
@@ -73,8 +76,8 @@ class RunFolder:
 def read_run(path: str | Path) -> RunFolder:
     """Read the run in a folder, with the runs beside it that it builds on or fuses.
 
-    Raises WstalError that says what to ask Snakemake for if a file is missing, or if two files
-    are not of the same training.
+    Raises WstalError with the command that makes a missing file, or that makes two files of the
+    same training again.
     """
     path = Path(path).absolute()
     path = path.parent if path.name == "checkpoint.pt" else path
@@ -83,9 +86,35 @@ def read_run(path: str | Path) -> RunFolder:
         return _trained(path, about)
     if about is not None and "fused" in about:
         return _fused(path, about)
-    seeds = sorted(each.parent.name for each in path.glob("seed*/checkpoint.pt"))
-    hint = f"; name one of its seeds: {', '.join(seeds)}" if seeds else ""
-    raise WstalError(f"{path}: there is no finished run{hint or f'; make it: {_snakemake(path)}'}")
+    raise WstalError(f"{path}: there is no finished run; {_remedy(path)}")
+
+
+def _remedy(path: Path) -> str:
+    """Return what to do where a path has no run: name a seed near it, or make it."""
+    if seeds := _seeds_near(path):
+        return f"name one of its seeds: {', '.join(map(_shown, seeds))}"
+    if path.parts[-5:-4] == ("results",) and path.name.startswith("seed"):
+        return f"make it: {make_proposals(path)}"
+    return "expected results/DATASET/RECIPE/RUN/seed0"
+
+
+def _seeds_near(path: Path) -> list[Path]:
+    """Return the seeds of the runs that a path may mean.
+
+    It may be the folder of a run, that of its pages or its headline (`results/{dataset}/{run}`,
+    `{run}_map.csv`), or a seed that is not there.
+    """
+    name = path.name.removesuffix("_map.csv")
+    runs = [path, *path.parent.glob(f"*/{escape(name)}")]
+    if path.is_file() or name.startswith("seed"):
+        runs.append(path.parent)
+    files = [file for run in runs for file in run.glob("seed*/*") if file.name in OF_A_RUN]
+    return sorted({file.parent for file in files})
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _trained(path: Path, proposals: Mapping[str, Any] | None, localized: bool = True) -> RunFolder:
@@ -99,10 +128,12 @@ def _trained(path: Path, proposals: Mapping[str, Any] | None, localized: bool = 
     if digest != about["features"]["recipe_digest"]:
         raise WstalError(
             f"{run.features} was made again with another recipe since {path} was trained; "
-            f"train it again: {_snakemake(path)}"
+            f"train it again: {make_proposals(path)}"
         )
     if localized and proposals is not None and not _same(proposals, about):
-        raise WstalError(f"{path / 'proposals.json'} is of another training: {_snakemake(path)}")
+        raise WstalError(
+            f"{path / 'proposals.json'} is of another training: {make_proposals(path)}"
+        )
     source = about["config"].get("scores_from")
     upstream = _trained(_beside(path, source), None, localized=False) if source else None
     return RunFolder(path, about, (proposals or {}).get("localize"), upstream)
@@ -112,14 +143,14 @@ def _fused(path: Path, about: Mapping[str, Any]) -> RunFolder:
     if "runs" not in about:
         raise WstalError(
             f"{path / 'proposals.json'} does not say which runs it fuses, it was made by an older "
-            f"version; make it again: {_snakemake(path)}"
+            f"version; make it again: {make_proposals(path)}"
         )
     parts = {stream: read_run(_beside(path, name)) for stream, name in about["runs"].items()}
     for stream, part in parts.items():
         if not _same(about["fused"][stream], part.about):
-            raise WstalError(f"{part.path} was trained again since {path}: {_snakemake(path)}")
+            raise WstalError(f"{part.path} was trained again since {path}: {make_proposals(path)}")
         if part.localize is None:
-            raise WstalError(f"{part.path} has no proposals.json: {_snakemake(part.path)}")
+            raise WstalError(f"{part.path} has no proposals.json: {make_proposals(part.path)}")
     return RunFolder(path, localize=about["localize"], parts=parts)
 
 
@@ -141,8 +172,9 @@ def _provenance(path: Path) -> dict[str, Any] | None:
         raise WstalError(f"{path} was not written by this project: {error!r}; remove it") from error
 
 
-def _snakemake(path: Path) -> str:
-    return f"snakemake --cores 2 {'/'.join(path.parts[-5:])}/proposals.json"
+def make_proposals(path: Path) -> str:
+    """Return the command that makes the proposals of a seed, and what they need."""
+    return f"wstal run {quote(_shown(path / 'proposals.json'))}"
 
 
 def run_recipe(

@@ -30,6 +30,7 @@ from wstal.base.errors import WstalError
 from wstal.base.files import write_frame, write_text
 from wstal.commands.compared_files import add_compared, compare_files
 from wstal.commands.finished_run import FinishedRun, find_run
+from wstal.commands.scored_files import refuse_overwriting
 from wstal.commands.view import rows_by_id
 from wstal.config.protocols import fitting_protocol
 from wstal.evaluate.bootstrap import class_differences, compare, note_few_videos, read_strict_runs
@@ -64,6 +65,9 @@ def main(args: argparse.Namespace) -> None:
     if len(args.runs) != 2:
         raise WstalError(f"{len(args.runs)} runs are named; name two, and --page after them")
     one, other = map(find_run, args.runs)
+    read = [*args.runs, *one.files(), *other.files()]
+    refuse_overwriting("--output", args.output, read)
+    refuse_overwriting("--page", args.page, read)
     if one.dataset != other.dataset:
         raise WstalError(
             f"{one.folder} and {other.folder} are runs on different datasets; their videos "

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from wstal.commands.console import Add, add_ground_truth, add_protocol, track, warn
 from wstal.base.files import write_frame
-from wstal.commands.scored_files import features_grid, read_truth
+from wstal.commands.scored_files import (
+    features_grid,
+    read_truth,
+    refuse_overwriting,
+    scoring_inputs,
+)
 from wstal.config.protocols import fitting_protocol
 from wstal.evaluate.bootstrap import compare, note_few_videos, read_strict_runs
 
@@ -29,6 +34,8 @@ def add_compared(add: Add, required: bool = True) -> None:
 
 def compare_files(args: argparse.Namespace) -> None:
     """Write the comparison of the files that `args` name."""
+    runs = (*args.a, *args.b, *args.a_by_iteration, *args.b_by_iteration)
+    refuse_overwriting("--output", args.output, [*scoring_inputs(args), *runs])
     protocol = fitting_protocol(args.protocol, features_grid(args))
     truth, usable = read_truth(args)
     given = (args.a, args.a_by_iteration), (args.b, args.b_by_iteration)

@@ -28,7 +28,12 @@ from wstal.commands.console import Add, Program, add_ground_truth, add_protocol,
 from wstal.base.files import write_csv
 from wstal.base.hdf5_files import open_hdf5
 from wstal.base.provenance import settings_digest, write_provenance
-from wstal.commands.scored_files import features_grid, read_truth
+from wstal.commands.scored_files import (
+    features_grid,
+    read_truth,
+    refuse_overwriting,
+    scoring_inputs,
+)
 from wstal.config.protocols import (
     all_protocols,
     fitting_paper,
@@ -36,7 +41,7 @@ from wstal.config.protocols import (
     require_suited,
 )
 from wstal.evaluate.map_table import ALL, COLUMNS, class_table, format_row, run_rows
-from wstal.evaluate.protocols import Checkpoint, Protocol, find_lack
+from wstal.evaluate.protocols import Checkpoint, Protocol, find_lack, find_list_problems
 
 
 def add_arguments(add: Add) -> None:
@@ -75,9 +80,12 @@ def evaluate(args: argparse.Namespace) -> None:
             return f"protocol {protocol.name} scores events: give scores.h5 (--scores)"
         return protocol.misfit(*grid) or find_lack(truth, protocol)
 
+    refuse_overwriting("--output", args.output, _files(args))
     given = {args.checkpoint: args.predictions, "constant_attention": args.constant_attention}
     (truth, usable), grid = read_truth(args), features_grid(args, args.scores)
-    protocol = require_suited(args.protocol, unsuited)
+    protocol = require_suited(
+        args.protocol, unsuited, lambda protocol: bool(find_list_problems(truth, protocol))
+    )
     rows = run_rows(
         truth,
         protocol,
@@ -105,6 +113,12 @@ def evaluate(args: argparse.Namespace) -> None:
         write_csv(args.output, COLUMNS, rows)
         facts = {"protocols": _protocols(args), "training": _training(args.scores)}
         write_provenance(args.output, args.code, _inputs(args), **facts)
+
+
+def _files(args: argparse.Namespace) -> list[Path | None]:
+    """Return every file that is read."""
+    found = [args.predictions, args.proposals_by_iteration, args.constant_attention]
+    return [*scoring_inputs(args), *found, args.scores, args.scores_by_iteration]
 
 
 def _inputs(args: argparse.Namespace) -> dict[str, list[Path | None]]:

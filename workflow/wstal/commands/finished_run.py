@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 from wstal.base.errors import WstalError
 from wstal.base.files import read_table
@@ -41,11 +42,17 @@ class FinishedRun:
         paths = [seed / name for seed in self.seeds]
         return paths if all(path.is_file() for path in paths) else []
 
+    def files(self) -> list[Path]:
+        """Return what may be read of the run: the files of its seeds, and the annotations."""
+        return [path for seed in self.seeds for path in seed.iterdir()] + [
+            self.dataset / "annotations.json"
+        ]
+
     def require(self, name: str) -> list[Path]:
         """Return a file of every seed; raise WstalError that says what makes a missing one."""
         for path in (seed / name for seed in self.seeds):
             if not path.is_file():
-                raise WstalError(f"{path} is missing; make it: snakemake --cores 2 {path}")
+                raise WstalError(f"{path} is missing; make it: wstal run {quote(str(path))}")
         return self.of_seeds(name)
 
     def measured(self) -> list[dict[str, str]]:

@@ -23,6 +23,7 @@ from wstal.commands.console import Add, Program, log
 from wstal.base.errors import WstalError
 from wstal.base.files import write_frame
 from wstal.commands.finished_run import FinishedRun, find_run
+from wstal.commands.scored_files import refuse_overwriting
 from wstal.evaluate.calibration import read_calibration
 from wstal.evaluate.detections import read_detections
 from wstal.evaluate.suggestions import (
@@ -52,6 +53,8 @@ def main(args: argparse.Namespace) -> None:
     if args.videos < 1:
         raise WstalError(f"--videos is {args.videos}; expected at least 1")
     run = find_run(args.run)
+    refuse_overwriting("--output", args.output, [args.run, *run.files()])
+    refuse_overwriting("--table", args.table, [args.run, *run.files()])
     seeds = [read_scores(path) for path in run.require("scores.h5")]
     states = _candidates(run, seeds)
     if not states:

@@ -17,11 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wstal.commands.console import WEIGHTS, Add, Program
+from wstal.base.code_digest import code_digest
 from wstal.base.files import read_cached
 from wstal.commands.run import check_configfiles, snakemake
 from wstal.commands.watch import duration
 from wstal.config import missing, run_progress
+from wstal.config.catalog import CACHE
+from wstal.config.installation import ROOT
 from wstal.config.layers import read_yaml
+from wstal.config.stages import stage_code
 
 HEADER = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):\Z")
 DIGEST = re.compile(r"\b[0-9a-f]{16}\b")
@@ -44,7 +48,7 @@ def dry_run_jobs(text: str) -> list[Job]:
         header = HEADER.match(line.strip())
         if rule and not line.startswith("    "):
             output = fields.get("output", "").split(", ")[0]
-            reason = _short(fields.get("reason", "it was asked for"))
+            reason = fields.get("reason", "it was asked for")
             jobs.append(Job(rule, output, reason, fields.get("wildcards", "")))
             rule = None
         if header:
@@ -55,14 +59,14 @@ def dry_run_jobs(text: str) -> list[Job]:
     return jobs
 
 
-def explain(jobs: Iterable[Job]) -> str:
+def explain(jobs: Iterable[Job], codes: Mapping[str, str] | None = None) -> str:
     """One paragraph per cause: its rules, with the number of jobs, an example and its reason.
 
-    What follows from other jobs comes last.
+    What follows from other jobs comes last. `codes` are those of `listing_codes`.
     """
     causes: dict[str, dict[str, list[Job]]] = {}
     for job in jobs:
-        causes.setdefault(_kind(job.reason), {}).setdefault(job.rule, []).append(job)
+        causes.setdefault(_kind(job, codes or {}), {}).setdefault(job.rule, []).append(job)
     if not causes:
         return "Nothing would run: everything is up to date."
     lines = []
@@ -73,8 +77,8 @@ def explain(jobs: Iterable[Job]) -> str:
         width = max(map(len, rules))
         for rule, same in rules.items():
             lines.append(f"    {rule:{width}}  {len(same):4}  {same[0].output}")
-            if cause not in (FOLLOWS, ABSENT) and same[0].reason != cause:
-                lines.append(f"          {same[0].reason}")
+            if cause not in (FOLLOWS, ABSENT, _short(same[0].reason)):
+                lines.append(f"          {_short(same[0].reason)}")
     return "\n".join(lines)
 
 
@@ -94,21 +98,49 @@ def cost(jobs: Iterable[Job], durations: Mapping[str, float]) -> str:
     return f"As long as earlier runs took: {duration(known)} of jobs{rest}."
 
 
+CODE = "because the code changed"
 ABSENT = "because the output is not there"
 FOLLOWS = "because a job before it runs"
 
 
-def _kind(reason: str) -> str:
+# Rules that have, beside the digest of their code, digests of what a folder or label files contain:
+# what these are of, and the script (None: a stage).
+LISTING = {
+    "labels": ("labels", "list_videos"),
+    "annotations": ("labels", "annotate"),
+    "probe": ("videos", None),
+    "import_features": ("features", "import_features"),
+}
+
+
+def listing_codes(jobs: Iterable[Job], cache: Path | None = None) -> dict[str, str]:
+    """Return the digest of the code of each rule of LISTING that jobs are of."""
+    codes, package = {}, ROOT / "workflow/wstal"
+    for rule in {job.rule for job in jobs} & LISTING.keys():
+        if script := LISTING[rule][1]:
+            codes[rule] = code_digest(ROOT / f"scripts/{script}.py", package, (), cache)
+        else:
+            codes[rule] = stage_code(rule, ROOT, {}, cache)
+    return codes
+
+
+def _kind(job: Job, codes: Mapping[str, str]) -> str:
+    reason = job.reason
+    if reason.startswith("Code has changed"):  # the shell line of the rule
+        return CODE
     if reason.startswith("Params have changed"):
-        changed = DIGEST.search(reason) is not None and "{" not in reason
-        return "because the code changed" if changed else "because the settings changed"
+        if DIGEST.search(reason) is None or "{" in reason:
+            return "because the settings changed"
+        if job.rule in codes and codes[job.rule] not in reason.partition(" now: ")[2]:
+            return f"because the {LISTING[job.rule][0]} changed"
+        return CODE
     if reason.startswith("Missing output"):
         return ABSENT
     if "updated by another job" in reason and "Updated input" not in reason:
         return FOLLOWS
     if reason.startswith(("Updated input", "Set of input files")):
         return "because the input changed"
-    return reason
+    return _short(reason)
 
 
 def _short(reason: str, length: int = 300) -> str:
@@ -123,7 +155,8 @@ def why(args: argparse.Namespace) -> str | None:
     jobs, folder, refused = dry_run(args.words)
     if refused:
         return refused
-    print(explain(jobs))
+    cache = folder / CACHE
+    print(explain(jobs, listing_codes(jobs, cache / "code.json" if cache.is_dir() else None)))
     if line := cost(jobs, read_cached(folder / run_progress.FOLDER / run_progress.DURATIONS) or {}):
         print(line)
     if text := absent_weights(jobs):

@@ -206,17 +206,19 @@ def load_catalog(
 ) -> Catalog:
     """Read `folder`/{kind}/*.yaml, lay `overrides` ({kind: {name: {...}}}) over and check all.
 
+    Errors say what of `overrides` the work folder's `wstal.yaml` gives, where its content has it.
     `cache` is the folder that keeps what was checked; without it everything is read and checked.
     Raises WstalError for a bad name, an unknown key or a name that is recipe and run at once.
     """
     folder, overrides = Path(folder), overrides or {}
-    key = _key(folder, overrides, cache) if cache else ""
+    own = own_config(work_folder()) if overrides else {}
+    key = _key(folder, overrides, own, cache) if cache else ""
     kept = cache and cache / "catalog" / f"{key}.json"
     content = read_cached(kept)
     if content is None:
         from wstal.config.validation import read_configuration  # slow to import
 
-        content = read_configuration(folder, overrides)
+        content = read_configuration(folder, overrides, own)
         write_cached(kept, content)
         if cache:
             keep_newest(cache / "catalog", KEPT)
@@ -247,7 +249,7 @@ def layered_config(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     return merged(defaults, own_config(folder), given)
 
 
-def _key(folder: Path, overrides: Mapping[str, Any], cache: Path) -> str:
+def _key(folder: Path, overrides: Mapping[str, Any], own: Mapping[str, Any], cache: Path) -> str:
     """Return a digest of all that a checked configuration depends on."""
     files = [path for kind in sorted(folder.iterdir()) for path in yaml_files(kind)]
     methods = PACKAGE.glob("methods/*/*.py")
@@ -255,7 +257,7 @@ def _key(folder: Path, overrides: Mapping[str, Any], cache: Path) -> str:
     code = source_digest(__file__, PACKAGE, modules, cache / "code.json")  # defaults count
     home = os.environ.get("HOME", "")  # what `~/` stands for
     parts = [f"{path.relative_to(folder)}\0{path.read_text(errors='replace')}" for path in files]
-    changes = json.dumps(overrides, sort_keys=False, default=str)
+    changes = json.dumps([overrides, own], sort_keys=False, default=str)
     return _digest(sys.version, code, home, str(folder), changes, *parts)
 
 

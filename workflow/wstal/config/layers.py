@@ -32,15 +32,28 @@ def read_yaml(path: Path, *, may_be_empty: bool = False) -> dict[str, Any]:
     With `may_be_empty` a file without content, or with comments alone, is an empty mapping. A key
     that a mapping repeats is refused: of two sections of one name the first would be lost.
     """
+    text = read_text(path, "YAML")
     try:
-        content = yaml.load(read_text(path, "YAML"), _Loader)
+        content = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        raise WstalError(f"{path} is not YAML: {error}") from error
+        raise WstalError(f"{path} is not YAML: {_problem(error, text)}") from error
     if content is None and may_be_empty:
         return {}
     if not isinstance(content, dict):
         raise WstalError(f"{path}: expected a mapping of keys to values")
     return content
+
+
+def _problem(error: yaml.YAMLError, text: str) -> str:
+    """Return what the parser says of a text, in one line, with the place."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).replace('in "<unicode string>",', "at").split())
+    lines = text.splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    tab = "; indent by spaces, not by tabs" if line[mark.column : mark.column + 1] == "\t" else ""
+    said = ", ".join(filter(None, (error.context, error.problem)))
+    return f"line {mark.line + 1}, column {mark.column + 1}: {said}{tab}"
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # libyaml is eight times faster

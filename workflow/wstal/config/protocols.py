@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +61,22 @@ def all_protocols(folder: Path = FOLDER) -> list[Protocol]:
     ]
 
 
-def require_suited(source: str, unsuited: Callable[[Protocol], str]) -> Protocol:
+def require_suited(
+    source: str,
+    unsuited: Callable[[Protocol], str],
+    doubtful: Callable[[Protocol], bool] = lambda protocol: False,
+) -> Protocol:
     """Return the protocol of a name, file or JSON; WstalError if it does not suit what is scored.
 
-    `unsuited` says why one does not suit, or nothing. The error names the nearest that does.
+    `unsuited` says why one does not suit, or nothing. The error names the nearest that does; of
+    equally near ones those that are not `doubtful` come first.
     """
     try:
         protocol = read_protocol(source)
     except WstalError as error:
         if source in protocol_names() or source.lstrip().startswith("{") or Path(source).suffix:
             raise
-        suited = [each.name for each in all_protocols() if not unsuited(each)]
-        near = get_close_matches(source, suited, 3, cutoff=0.3)
+        near = _nearest(source, [each for each in all_protocols() if not unsuited(each)], doubtful)
         if not near:
             raise
         raise WstalError(
@@ -86,6 +90,28 @@ def require_suited(source: str, unsuited: Callable[[Protocol], str]) -> Protocol
         raise WstalError(reason)
     nearest = max(suited, key=lambda each: _alikeness(each, protocol))
     raise WstalError(f"{reason}. The nearest protocol that suits is {nearest.name}")
+
+
+def _nearest(
+    source: str, suited: Sequence[Protocol], doubtful: Callable[[Protocol], bool], count: int = 3
+) -> list[str]:
+    """Return the names of the protocols whose name or kind of dataset is most like `source`.
+
+    Of one kind those without a variant come first, and those that score most videos.
+    """
+    likeness = {each.name: _likeness(source, each) for each in suited}
+    near = [each for each in suited if likeness[each.name] >= 0.3]
+
+    def order(each: Protocol) -> tuple:
+        return -likeness[each.name], doubtful(each), len(each.name), -(each.videos or 0)
+
+    return [each.name for each in sorted(near, key=order)[:count]]
+
+
+def _likeness(source: str, protocol: Protocol) -> float:
+    """How like a word is to a protocol's name or to a kind of its datasets: 0 to 1."""
+    names = (protocol.name, *protocol.kinds)
+    return max(SequenceMatcher(None, source.lower(), name).ratio() for name in names)
 
 
 def _alikeness(one: Protocol, other: Protocol) -> tuple[bool, int]:

@@ -18,6 +18,7 @@ from annotated_types import Gt
 from wstal.base.errors import WstalError
 from wstal.base.settings import NonNegative, SettingsError, field_types, from_plain
 from wstal.config.check import checked_tree, meaning
+from wstal.config.installation import OWN_CONFIG
 from wstal.config.layers import (
     FIT,
     IMPORTED,
@@ -253,10 +254,13 @@ class TopSettings:
                 raise SettingsError(f"accept_code: {digest!r} is not a digest of 16 digits and a-f")
 
 
-def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def read_configuration(
+    folder: Path, overrides: Mapping[str, Any], own: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the checked trees of every kind by name, `top`, and `sources`: each one's file.
 
-    `overrides` are laid over: {kind: {name: {...}}}. Raises WstalError for the first mistake.
+    `overrides` are laid over: {kind: {name: {...}}}; `own` is what of them wstal.yaml says, for the
+    names of sources. Raises WstalError for the first mistake.
     """
     content: dict[str, Any] = {"sources": {}, "changed": {}}
     for kind in KINDS:
@@ -265,13 +269,16 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
             for path in yaml_files(folder / kind)
             for name, value in _contents(kind, path).items()
         }
-        changes = expect_mapping(overrides.get(kind) or {}, f"{GIVEN}, {kind}")
+        whole = overrides.get(kind) or {}
+        changes = expect_mapping(whole, f"{given_in(whole, own, kind)}, {kind}")
         given = {}
         for name in [*read, *(name for name in changes if name not in read)]:
-            path, base = read.get(name, (f"--config {kind}.{name}", {}))
-            change = expect_mapping(changes.get(name) or {}, f"{GIVEN}, {kind}.{name}")
+            change = changes.get(name) or {}
+            where = given_in(change, own, kind, name)
+            change = expect_mapping(change, f"{where}, {kind}.{name}")
+            path, base = read.get(name, (f"{where}, {kind}.{name}", {}))
             source = f"{path} ({name})" if name != Path(path).stem and base else str(path)
-            source += f" under {GIVEN} ({kind}.{name})" if base and change else ""
+            source += f" under {where} ({kind}.{name})" if base and change else ""
             content["sources"][f"{kind}/{name}"] = source
             _check_name(name, kind, source)
             given[name] = (merged(base, change), source)
@@ -298,9 +305,22 @@ def read_configuration(folder: Path, overrides: Mapping[str, Any]) -> dict[str, 
         for name, recipe in content["features"].items()
     }
     top = {key: value for key, value in overrides.items() if key not in KINDS}
-    content["top"] = checked_tree(TopSettings, top, "top layer of the configuration")
+    mine = {key: value for key, value in top.items() if given_in(value, own, key) == OWN_CONFIG}
+    checked_tree(TopSettings, mine, OWN_CONFIG)  # by itself, so that the rest is given elsewhere
+    both = any(key in top and key not in mine for key in own or {})
+    content["top"] = checked_tree(TopSettings, top, f"{OWN_CONFIG}, {GIVEN}" if both else GIVEN)
     content["top"] |= {kind: overrides.get(kind) or {} for kind in KINDS}
     return content
+
+
+def given_in(value: Any, own: Mapping[str, Any] | None, *keys: str) -> str:
+    """Return where the value under `keys` of the changes was given: wstal.yaml, options or both."""
+    part: Any = own
+    for key in keys:
+        part = part.get(key) if isinstance(part, Mapping) else None
+    if part is None:
+        return GIVEN
+    return OWN_CONFIG if part == value else f"{OWN_CONFIG}, {GIVEN}"
 
 
 def _with_base(name: str, datasets: Mapping[str, tuple[dict[str, Any], str]]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def choose_strict_detections(
     """Return checkpoint and detections of the strict reading: best on validation, if scored."""
     validation = [video for video, subset in truth.subset.items() if subset == "val"]
     if history is not None and len(truth.segments(validation)):
-        iterations = read_known_history(truth, history)
+        iterations = read_known_history(truth, history, protocol)
         best = best_iteration(truth, protocol, iterations, usable, "val")
         if best is not None:
             return "best_val", iterations[best]

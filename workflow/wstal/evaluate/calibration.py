@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ def read_calibration(path: Path, proposals: Path) -> Calibration:
         if content.pop("proposals") != file_sha256(proposals):
             raise WstalError(
                 f"{path} was fitted on other detections than {proposals}; make it again: "
-                "snakemake --cores 1 with this file as target"
+                f"wstal run {quote(str(path))} --forcerun calibrate"
             )
         content.pop("protocol")
         return Calibration(**content)
@@ -96,7 +97,11 @@ def fit_calibration(
     separation finite. The slope is not negative. Raises WstalError without detections.
     """
     if not len(score):
-        raise WstalError(f"no detection on {subset} videos with annotated segments: nothing to fit")
+        raise WstalError(
+            f"no detection on {subset} videos with annotated segments: nothing to fit. Mark "
+            "segments in some of them: in segments.csv (video,t_start,t_end,label) in the folder "
+            "of the videos, or in the file that `segments:` of the dataset names"
+        )
     hits = int(right.sum())
     target = np.where(right, (hits + 1) / (hits + 2), 1 / (len(score) - hits + 2))
     centre, scale = float(score.mean()), float(score.std()) or 1.0

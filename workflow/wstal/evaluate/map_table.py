@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from wstal.localize.scores import read_scores
 
 COLUMNS = ["protocol", "checkpoint", "metric", "class", "value", "gt", "predictions", "coverage"]
 ALL = "all"  # the class column of a mean over classes
+OWN = "folder"  # the kind of dataset that own videos are
 CHOSEN_ON_TEST = "checkpoint chosen on test"  # beside every number of best_test
 Row = dict[str, Any]
 
@@ -99,7 +101,7 @@ def run_rows(
             checkpoint: read_scored_detections(truth, protocol, path, warn)
             for checkpoint, path in predictions.items()
         }
-        iterations = read_known_history(truth, history) if history is not None else {}
+        iterations = read_known_history(truth, history, protocol, warn) if history else {}
         for checkpoint, found in detections.items():
             prepared = prepare(truth, found, protocol, usable)
             rows += detection_rows(prepared, protocol, checkpoint)
@@ -131,26 +133,81 @@ def rows_of_checkpoint(rows: Sequence[Row], checkpoint: Checkpoint) -> list[Row]
     return [row for row in rows if row["checkpoint"] == "last"]
 
 
-def read_known_detections(truth: GroundTruth, path: Path) -> pd.DataFrame:
-    """Read detections; raise WstalError for a video or label that is not in the ground truth."""
-    frame = read_detections(path)
+def read_known_detections(
+    truth: GroundTruth,
+    path: Path,
+    protocol: Protocol | None = None,
+    warn: Callable[[str], object] = lambda line: None,
+) -> pd.DataFrame:
+    """Read detections; raise WstalError for a video or label that is not in the ground truth.
+
+    Under a protocol of own videos, `keep_annotated` leaves out some of them instead.
+    """
+    frame = keep_annotated(truth, protocol, {"": read_detections(path)}, path, warn)[""]
     check_detections(frame, truth.subset, truth.classes, path)
     return frame
+
+
+def keep_annotated(
+    truth: GroundTruth,
+    protocol: Protocol | None,
+    frames: Mapping[Any, pd.DataFrame],
+    source: Path,
+    warn: Callable[[str], object],
+) -> Mapping[Any, pd.DataFrame]:
+    """Return the detections in own videos that are annotated; `warn` receives what is left out.
+
+    The segments.csv of own videos names only those, and the classes that occur there: one without
+    an instance has no AP, so leaving it out changes no mean. What may be misspelt stays, for
+    `check_detections` to refuse: everything, if no name is known, and a class that is like a known
+    one. `frames` are those of one file.
+    """
+    if protocol is None or OWN not in protocol.kinds:
+        return frames
+    columns = ("video_id", truth.subset, "videos"), ("label", truth.classes, "classes")
+    for column, known, what in columns:
+        named = set().union(*(frame[column] for frame in frames.values()))
+        others = named - set(known)
+        if what == "classes":
+            others = {name for name in others if not _is_like(name, known)}
+        if not others or others == named:
+            continue
+        outside = {key: frame[column].isin(others) for key, frame in frames.items()}
+        frames = {key: frame[~outside[key]].reset_index(drop=True) for key, frame in frames.items()}
+        warn(
+            f"{source}: {sum(each.sum() for each in outside.values())} detections of {len(others)} "
+            f"{what} without annotated segments in {truth.source}, such as {min(others)!r}, are "
+            "left out. If segments are there under another name (it has names such as "
+            f"{next(iter(known))!r}), rename them"
+        )
+    return frames
+
+
+def _is_like(name: Any, known: Collection[Any]) -> bool:
+    """Return whether a label may be a known one misspelt; so may one that is no text."""
+    named = [str(each).lower() for each in known]
+    return not isinstance(name, str) or bool(get_close_matches(name.lower(), named, 1, 0.8))
 
 
 def read_scored_detections(
     truth: GroundTruth, protocol: Protocol, path: Path, warn: Callable[[str], object]
 ) -> pd.DataFrame:
     """Read known detections; `warn` receives how many the protocol does not score, if any."""
-    found = read_known_detections(truth, path)
+    found = read_known_detections(truth, path, protocol, warn)
     if line := count_unscored(truth, protocol, found):
         warn(f"{path}: {line}")
     return found
 
 
-def read_known_history(truth: GroundTruth, path: Path) -> dict[int, pd.DataFrame]:
-    """Read detections by iteration; raise WstalError for what is not in the ground truth."""
-    frames = read_detections_by_iteration(path)
+def read_known_history(
+    truth: GroundTruth,
+    path: Path,
+    protocol: Protocol | None = None,
+    warn: Callable[[str], object] = lambda line: None,
+) -> dict[int, pd.DataFrame]:
+    """Read detections by iteration; what is not in the ground truth as `read_known_detections`."""
+    found = read_detections_by_iteration(path)
+    frames = dict(keep_annotated(truth, protocol, found, path, warn))
     for frame in frames.values():
         check_detections(frame, truth.subset, truth.classes, path)
     return frames
