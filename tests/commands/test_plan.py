@@ -280,7 +280,7 @@ def test_the_command_prints_a_plan_that_the_next_run_counts_down_from(
     assert plan.plan(plan.argparse.Namespace(words=words)) is None
     text = capsys.readouterr().out.splitlines()
     assert re.match(r"\d+ jobs: about .* on 3 cores \(CPU\), .* of disk", text[0])
-    assert text[2].startswith("  train ") and text[2].endswith("200 updates of 0.500 s")
+    assert text[2].startswith("  train ") and text[2].endswith("400 updates of 0.500 s")
     expected = read_cached(tmp_path / run_progress.FOLDER / run_progress.EXPECTED)
     assert expected["flow dataset=mine recipe=demo_i3d"] == pytest.approx(
         2 + 4.5 + 2 * 0.25 + 36.4 / 2

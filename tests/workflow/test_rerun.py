@@ -59,7 +59,7 @@ def files_of(method, *names):
 # Edited files (under workflow/wstal), and the jobs that they reach.
 PAIRS = [
     (["datasets/thumos14.py"], {"labels", "annotations"}),
-    (["media/decoders/pyav.py"], {"probe"}),
+    (["media/decoders/pyav.py"], {"probe", "annotations"}),  # both open videos
     (["media/decoders/decord.py"], {"frames"}),
     (["media/frames.py"], {"frames"}),
     (["media/sound.py"], {"audio"}),
