@@ -431,6 +431,14 @@ def test_label_studio_counts_frames_at_the_rate_of_its_project(tmp_path):
     assert plain(read_files([path], None, clips)) == [("a", 2.0, 4.0, "wave")]
 
 
+def test_a_video_without_segments_needs_no_rate(tmp_path):
+    """As one in which nobody found anything, or that cannot be opened."""
+    (tmp_path / "in.csv").write_text("video,t_start,t_end,label\na,,,\n")
+    convert(tmp_path / "in.csv", tmp_path / "out_label-studio.json")
+    (task,) = json.loads((tmp_path / "out_label-studio.json").read_text())
+    assert task["data"] == {"video": "a.mp4"} and task["annotations"] == [{"result": []}]
+
+
 def test_what_a_tool_needs_before_is_written_beside(tmp_path, capsys):
     (tmp_path / "in.csv").write_text(
         "video,t_start,t_end,label,score\nsub/a,1,2,wave <1>,0.9\nb,2,3,jump,0.5\n"
@@ -710,6 +718,12 @@ def test_boris_events_have_an_offset(tmp_path):
     [
         ("x.txt", "Intro 0:00\n", "x.txt has no chapters; expected lines such as"),
         ("x.json", '{"labels": {"a": [{"label": "x", "timestamps": [1]}]}}', "expected two times"),
+        (
+            "x.json",
+            '[{"data": {"video": "a", "fps": 25}, "annotations": [{"result": [{"type": '
+            '"timelinelabels", "value": {"ranges": [{"end": 3}], "timelinelabels": ["x"]}}]}]}]',
+            "task 0: a frame of ranges is None",
+        ),
         ("x.eaf", "<!DOCTYPE x [<!ENTITY a 'b'>]><x/>", "a document type definition; remove"),
         ("x.eaf", "<a", "is not XML"),
         ("x.eaf", "<a/>", "its root is <a>; expected <ANNOTATION_DOCUMENT>"),

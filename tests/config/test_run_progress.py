@@ -257,18 +257,40 @@ def test_the_end_has_the_headline_what_was_left_out_and_where_to_look(tmp_path, 
         f"page: {place}/results/d/m/viewer.html",
         f"report: {place}/results/report.html",
     ]
-    (tmp_path / "results/d/r/m/seed0").mkdir(parents=True)
-    table = tmp_path / "results/d/r/m/seed0/map.csv"
-    table.touch()
-    os.utime(table, (2e9, 2e9))
-    assert summary(made, headlines, typed)[5] == (
-        "results/d/m/viewer.html: older than these results; to renew: "
-        "wstal run results/d/m/viewer.html --config 'a={b: 1}'"
-    )
-    os.utime(table, (1e9, 1e9))
-    assert summary(made, headlines)[4:] == lines[4:]
     assert summary(headline_files(["results/d/r/features.h5"], []), headlines) == []
     assert headline_files(["a_map.csv"], ["b_map.csv"]) == ["a_map.csv"]
+
+
+def test_a_page_that_is_older_than_what_it_shows_is_named(tmp_path, monkeypatch):
+    """Not one that is older than a later seed or another recipe, which it does not show."""
+    monkeypatch.chdir(tmp_path)
+    row = {"run": "m", "reading": "strict", "metric": "mAP@0.1:0.7", "mean": 41.25, "recipe": "r"}
+    row |= {"sd": 1.5, "n": 3, "coverage": "", "protocol": "p", "note": "", "checkpoint": "last"}
+    ages = {"d/m_map.csv": 5, "d/m/viewer.html": 3, "d/m/operating.csv": 3}
+    ages |= {"d/r/m/seed0/map.csv": 2, "d/r/m/seed1/map.csv": 5, "d/r/m/seed1/proposals.json": 1}
+    ages |= {"d/other/m/seed0/map.csv": 9, "d/annotations.json": 1}
+
+    def old(**changed):
+        for name, at in (ages | changed).items():
+            path = tmp_path / "results" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not name.endswith("_map.csv"):
+                path.touch()
+                os.utime(path, (at, at))
+        pd.DataFrame([row]).to_csv(tmp_path / "results/d/m_map.csv", index=False)
+        lines = summary(["results/d/m_map.csv"], headlines, ["-c", "demo", "--cores", "4"])
+        return [line for line in lines if "older than" in line]
+
+    assert old() == []
+    assert old(**{"d/r/m/seed0/map.csv": 4}) == [
+        "results/d/m/viewer.html: older than these results; to renew: "
+        "wstal run results/d/m/viewer.html --cores 4"
+    ]
+    assert old(**{"d/r/m/seed1/proposals.json": 4})[0].startswith("results/d/m/operating.csv: ")
+    assert (
+        "viewer.html and results/d/m/operating.csv"
+        in (old(**{"d/r/m/seed0/map.csv": 4, "d/annotations.json": 4})[0])
+    )
 
 
 def test_a_run_without_jobs_says_what_there_is(tmp_path):

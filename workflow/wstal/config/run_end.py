@@ -165,26 +165,33 @@ def summary(
 
 
 def is_older(path: Path, headline: Path) -> bool:
-    """Return whether a file about a run is older than the mAP of a seed, which it shows."""
-    run = headline.name.removesuffix("_map.csv")
-    seeds = [each.stat().st_mtime for each in headline.parent.glob(f"*/{run}/seed*/map.csv")]
-    return path.is_file() and bool(seeds) and path.stat().st_mtime < max(seeds)
+    """Return whether the page or operating.csv of a run is older than what it is made from."""
+    seeds = headline.parent / _strict_row(headline).get("recipe", "") / path.parent.name
+    if path.name == "viewer.html":  # a page shows the first seed
+        sources = sorted(seeds.glob("seed*/map.csv"))[:1]
+    else:
+        sources = [headline.parent / "annotations.json", *seeds.glob("seed*/proposals.json")]
+    times = [each.stat().st_mtime for each in sources if each.is_file()]
+    return path.is_file() and bool(times) and path.stat().st_mtime < max(times)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def _strict_row(headline: Path) -> dict[str, str]:
+    return next((each for each in _rows(headline) if each["reading"] == "strict"), {})
 
 
 def videos_used(paths: Iterable[str]) -> list[str]:
     """Return a line per headline: what the videos of each split with features were used for."""
     lines = []
     for path in map(Path, paths):
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-        row = next((each for each in rows if each["reading"] == "strict"), {})
+        rows, row = _rows(path), _strict_row(path)
         coverage = path.parent / row.get("recipe", "") / "coverage.csv"
         if not row.get("recipe") or not coverage.is_file():
             continue
-        counts = Counter(
-            each["split"]
-            for each in csv.DictReader(coverage.read_text(encoding="utf-8").splitlines())
-            if each["rows"] != "0"
-        )
+        counts = Counter(each["split"] for each in _rows(coverage) if each["rows"] != "0")
         chosen = any(
             each["checkpoint"] == "best_val" and each["run"] == row["run"] for each in rows
         )

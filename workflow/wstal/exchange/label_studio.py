@@ -57,8 +57,10 @@ def _add_result(found: Timelines, video: str, result: Json, group: Json, where: 
                 f"tag (24 unless set), and the data has no {RATE!r}; give --fps with that rate"
             )
         for span in members(value, "ranges", list, where):
+            ends = (need(span, dict, f"{where}: ranges").get(name) for name in ("start", "end"))
+            first, last = (read_seconds(frame, f"{where}: a frame of ranges") for frame in ends)
             for label in members(value, "timelinelabels", list, where):
-                found.add(video, (span["start"] - 1) / rate, span["end"] / rate, label, score)
+                found.add(video, (first - 1) / rate, last / rate, label, score)
     elif kind == "labels" and "start" in value:
         for label in members(value, "labels", list, where):
             found.add(video, float(value["start"]), float(value["end"]), label, score)
@@ -73,7 +75,7 @@ def write_label_studio(content: Timelines) -> Json:
     """Return tasks; segments with scores become predictions, which a person corrects."""
     tasks = []
     for number, (video, own) in enumerate(content.by_video().items(), 1):
-        rate = content.rate(video)
+        rate = content.rate(video) if own else content.known_rate(video)
         results = {True: [], False: []}  # by whether they are predictions
         for place, each in enumerate(own):
             first = round(each.start * rate) + 1
@@ -87,7 +89,8 @@ def write_label_studio(content: Timelines) -> Json:
             value = {"choices": content.labels[video]}
             results[False].append(_region(f"{number}_labels", LABELS_TAG, "choices", value))
         address = content.media.prefix + content.file(video)
-        task: dict[str, Any] = {"id": number, "data": {"video": address, RATE: rate}}
+        data = {"video": address} | ({RATE: rate} if rate else {})
+        task: dict[str, Any] = {"id": number, "data": data}
         if results[False] or video in content.empty:
             task["annotations"] = [{"result": results[False]}]
         if results[True]:
