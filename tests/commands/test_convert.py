@@ -384,7 +384,7 @@ def test_what_a_person_wrote_is_not_replaced(tmp_path, monkeypatch):
     ):
         with pytest.raises(WstalError, match="exists; name another output, or say --force"):
             convert(*words)
-    with pytest.raises(WstalError, match="segments.csv is read and would be replaced"):
+    with pytest.raises(WstalError, match="segments.csv is an input .*which it would replace"):
         convert("segments.csv", "../" + tmp_path.name + "/segments.csv", "--force")
     assert (tmp_path / "segments.csv").read_text() == hand
     assert (tmp_path / "labels.csv").read_text() == labels

@@ -29,6 +29,7 @@ from wstal.commands.console import Add, Program, log, warn
 from wstal.base.errors import MediaError, WstalError
 from wstal.base.files import write_csv, write_text
 from wstal.base.text_files import read_rows
+from wstal.commands.scored_files import refuse_overwriting
 from wstal.datasets.folder import BACKGROUND, video_id
 from wstal.exchange.formats import (
     FORMATS,
@@ -104,13 +105,9 @@ def main(args: argparse.Namespace) -> None:
 
 def check_outputs(paths: Iterable[Path | None], inputs: Iterable[Path], force: bool) -> None:
     """Raise WstalError for an output that is an input, or that exists, unless `force`."""
-    given = {path.resolve() for path in inputs}
     for path in paths:
-        if path is None or not path.exists():
-            continue
-        if path.resolve() in given:
-            raise WstalError(f"{path} is read and would be replaced; name another output")
-        if not force:
+        refuse_overwriting("OUT", path, inputs)
+        if path is not None and path.exists() and not force:
             raise WstalError(
                 f"{path} exists; name another output, or say --force to replace it, or --merge to "
                 "keep what it says of other videos"
